@@ -1,0 +1,84 @@
+"""The normal form: the one shape in which every layer above sees a Keras config.
+
+It is what Keras 3 writes into ``config.json``, made fully explicit:
+
+* Every serialized object at any depth is a dict with the keys ``module``,
+  ``class_name``, ``config`` and ``registered_name`` (``build_config`` where recorded;
+  a layer of a Functional model also ``name`` and ``inbound_nodes``).
+* Built-in classes carry the public module (``keras.layers``, ``keras.initializers``,
+  ``keras.ops.numpy`` …) and registered_name None, whatever the era called them.
+* A built-in function stays a plain string where Keras expects an identifier (``"relu"``).
+  A function that is not built in becomes
+  ``{"module": …|None, "class_name": "function", "config": name, "registered_name": …}``.
+* What an old release computed differently is an object of safeload:
+  module ``"safeload.compat"`` (see `dialects.COMPAT_OBJECTS` for the names).
+* A custom class keeps the module and registered_name recorded, or None where the era recorded none.
+* Functional models have Keras 3 nodes: ``inbound_nodes: [{"args": […], "kwargs": {…}}]`` with
+  ``{"class_name": "__keras_tensor__", "config": {"shape", "dtype", "keras_history": [layer, node, tensor]}}``;
+  ``input_layers`` and ``output_layers`` keep their nesting.
+* Sequential models hold ``{"name", "layers": […]}`` with an InputLayer in front where the input shape is recorded.
+* Keys that only training needs (compile_config, loss, optimizer) are not in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Flavour(Enum):
+    """Which Keras wrote a config: what decides the meaning of names and defaults."""
+
+    KERAS_1 = "keras1"
+    KERAS_2 = "keras2"
+    TF_KERAS_1X = "tf.keras"
+    """``tf.keras`` of TensorFlow 1.4 to 2.15 (versions ``2.x.y-tf`` or ``2.x.0``)."""
+    TF_KERAS = "tf_keras"
+    """The package tf_keras, 2.16 and later."""
+    KERAS_3 = "keras3"
+
+
+@dataclass(frozen=True)
+class Writer:
+    """The Keras that wrote a config.
+
+    Attributes:
+        flavour: Which Keras.
+        version: Numbers of the version, such as ``(2, 12, 0)``; empty when not recorded.
+    """
+
+    flavour: Flavour
+    version: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class NormalForm:
+    """A Keras config in normal form with what the weights need to know.
+
+    Attributes:
+        config: The root object.
+        writer: Who wrote the original.
+        renamed: Layers whose name had to change: new name → name in the file.
+    """
+
+    config: Any
+    writer: Writer
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class KerasTarget:
+    """An installed Keras, as `runtime` finds it.
+
+    Attributes:
+        package: ``"keras"`` or ``"tf_keras"``.
+        version: Numbers of its version.
+        accepts: ``(module, class_name)`` → keywords that the class's constructor takes, or None if it takes any;
+            raises KeyError for a class that is not there.
+    """
+
+    package: str
+    version: tuple[int, ...]
+    accepts: Any

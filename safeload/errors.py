@@ -1,0 +1,334 @@
+"""Every exception that safeload raises on purpose.
+
+Call sites pass facts; each class writes its own sentences. Codes are a public
+contract: never renamed, never reused. This module imports nothing of safeload.
+
+    SafeloadError
+    ├── ArtifactNotFoundError      artifact-not-found        FileNotFoundError
+    ├── UnrecognizedFormatError    unrecognized-format       ValueError
+    ├── UnsupportedFormatError     unsupported-format        ValueError
+    ├── MalformedArtifactError     malformed-artifact        ValueError
+    ├── LimitExceededError         limit-exceeded            ValueError
+    ├── ArtifactChangedError       artifact-changed          RuntimeError
+    ├── UnsafeModelError           unsafe-model              ValueError
+    ├── CustomObjectNotFoundError  custom-object-not-found   LookupError
+    ├── CustomObjectConflictError  custom-object-conflict    ValueError
+    ├── ArchitectureMissingError   architecture-missing      ValueError
+    ├── SignatureNotFoundError     signature-not-found       LookupError
+    ├── AmbiguousSignatureError    ambiguous-signature       LookupError
+    ├── NoCallableError            no-callable               TypeError
+    ├── InputMismatchError         input-mismatch            TypeError, ValueError
+    ├── OpNotRegisteredError       op-not-registered         RuntimeError
+    ├── MissingDependencyError     missing-dependency        ImportError
+    ├── IncompatibleVersionError   incompatible-version      RuntimeError
+    └── LoadFailedError            load-failed               RuntimeError
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class SafeloadError(Exception):
+    """Base of every error that safeload raises on purpose.
+
+    Attributes:
+        code: Stable kebab-case identifier of the kind of error.
+        message: What is wrong, with the value, in one line.
+        hint: What the reader can do now, or None.
+    """
+
+    code: ClassVar[str]
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [self.message]
+        if self.hint is not None:
+            lines.append(f"  hint: {self.hint}")
+        lines.append(f"  code: {self.code}")
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(cls: type[SafeloadError], args: tuple[object, ...], fields: dict[str, object]) -> SafeloadError:
+    error = cls.__new__(cls, *args)
+    # OSError fills ``args`` in its __init__ alone, which is not called here.
+    BaseException.__init__(error, *args)
+    error.__dict__.update(fields)
+    return error
+
+
+class ArtifactNotFoundError(SafeloadError, FileNotFoundError):
+    """There is nothing at the path, or it is neither a regular file nor a directory."""
+
+    code = "artifact-not-found"
+
+    def __init__(self, path: str, *, problem: str = "does not exist", nearest: str | None = None) -> None:
+        control = next((c for c in path if ord(c) < 32), None)
+        hint = f"did you mean {nearest!r}?" if nearest else "check the path; relative paths start at the working directory"
+        if control is not None:
+            hint = f"the path holds the control character {control!r}; write it as a raw string: r'…'"
+        super().__init__(f"{path!r} {problem}", hint=hint)
+        self.path = path
+        self.problem = problem
+
+
+class UnrecognizedFormatError(SafeloadError, ValueError):
+    """The bytes are of no format that safeload knows."""
+
+    code = "unrecognized-format"
+
+    def __init__(self, path: str, *, seen: str) -> None:
+        super().__init__(
+            f"{path!r} is not a model in any known format: {seen}",
+            hint="expected a Keras .h5 or .keras file or a SavedModel directory; check that the download is complete",
+        )
+        self.path = path
+        self.seen = seen
+
+
+class UnsupportedFormatError(SafeloadError, ValueError):
+    """The format is known, and safeload does not make callables from it."""
+
+    code = "unsupported-format"
+
+    def __init__(self, path: str, *, kind: str, remedy: str) -> None:
+        super().__init__(f"{path!r} is {kind}", hint=remedy)
+        self.path = path
+        self.kind = kind
+
+
+class MalformedArtifactError(SafeloadError, ValueError):
+    """The format is recognised and the file is broken."""
+
+    code = "malformed-artifact"
+
+    def __init__(self, where: str, *, problem: str, hint: str = "copy or download the file again, or save the model again") -> None:
+        super().__init__(f"{where}: {problem}", hint=hint)
+        self.where = where
+        self.problem = problem
+
+
+class LimitExceededError(SafeloadError, ValueError):
+    """Reading on would exceed one of the `Limits`."""
+
+    code = "limit-exceeded"
+
+    def __init__(self, where: str, *, limit: str, allowed: float, found: float) -> None:
+        super().__init__(
+            f"{where}: {found:,} exceeds {limit}={allowed:,}",
+            hint=f"if you trust where this file comes from, pass limits=Limits({limit}=…)",
+        )
+        self.where = where
+        self.limit = limit
+        self.allowed = allowed
+        self.found = found
+
+
+class ArtifactChangedError(SafeloadError, RuntimeError):
+    """The artifact is not the one that was judged, pickled or trusted before."""
+
+    code = "artifact-changed"
+
+    def __init__(self, path: str, *, expected: str, found: str) -> None:
+        super().__init__(
+            f"{path!r} changed: its content digest is {found[:16]}, expected {expected[:16]}",
+            hint="load the model again with load_callable to inspect the new content",
+        )
+        self.path = path
+        self.expected = expected
+        self.found = found
+
+
+class UnsafeModelError(SafeloadError, ValueError):
+    """Loading or calling the model would do what was not trusted by name.
+
+    Attributes:
+        findings: Every finding that refuses the model, worst first.
+    """
+
+    code = "unsafe-model"
+
+    def __init__(self, where: str, *, findings: Sequence[Any]) -> None:
+        shown = "; ".join(f"{f.message} at {f.where}" for f in findings[:3])
+        more = f" (and {len(findings) - 3} more)" if len(findings) > 3 else ""
+        identifiers = sorted({f.identifier for f in findings if f.identifier})
+        if len(identifiers) == len({(f.identifier, f.where) for f in findings}) or all(f.identifier for f in findings):
+            names = ", ".join(repr(i) for i in identifiers[:4]) + (", …" if len(identifiers) > 4 else "")
+            hint = f"only if you trust the author to run code on this machine: trusted=[{names}]; error.findings has all"
+        else:
+            hint = "this cannot be permitted by name; ask the author for a file without it"
+        super().__init__(f"{where}: {shown}{more}", hint=hint)
+        self.where = where
+        self.findings = tuple(findings)
+
+
+class CustomObjectNotFoundError(SafeloadError, LookupError):
+    """The model needs classes or functions that nobody registered.
+
+    Attributes:
+        missing: Facts about each missing object, in the order of the config.
+    """
+
+    code = "custom-object-not-found"
+
+    def __init__(self, where: str, *, missing: Sequence[Any]) -> None:
+        names = ", ".join(_described(m) for m in missing)
+        first = missing[0]
+        module = first.module if first.module and not first.module.startswith("__") else "your_module"
+        super().__init__(
+            f"{where} needs your code: {names}",
+            hint=f"import it and pass it: `import {module}` … load_callable(path, modules=[{module}])"
+            f" or custom_objects={{{', '.join(f'{m.name!r}: {m.name}' for m in missing[:3])}}}",
+        )
+        self.where = where
+        self.missing = tuple(missing)
+
+
+def _described(missing: Any) -> str:
+    module = f" (was in {missing.module})" if missing.module else ""
+    return f"{missing.kind} {missing.name!r}{module} at {missing.where}"
+
+
+class CustomObjectConflictError(SafeloadError, ValueError):
+    """A name has several candidates, or the given object cannot stand for it."""
+
+    code = "custom-object-conflict"
+
+    def __init__(self, name: str, *, problem: str, hint: str) -> None:
+        super().__init__(f"custom object {name!r}: {problem}", hint=hint)
+        self.name = name
+        self.problem = problem
+
+
+class ArchitectureMissingError(SafeloadError, ValueError):
+    """The file holds weights alone."""
+
+    code = "architecture-missing"
+
+    def __init__(self, path: str, *, holds: str) -> None:
+        super().__init__(
+            f"{path!r} holds {holds} and no architecture",
+            hint="pass architecture= the model's JSON file (model.to_json()) or a function that builds the model",
+        )
+        self.path = path
+        self.holds = holds
+
+
+class SignatureNotFoundError(SafeloadError, LookupError):
+    """The requested signature, tag set or version is not in the model."""
+
+    code = "signature-not-found"
+
+    def __init__(self, key: str, *, available: Sequence[str], what: str = "signature") -> None:
+        near = difflib.get_close_matches(key, [a.partition("(")[0] for a in available], 1)
+        meant = f"did you mean {near[0]!r}? " if near else ""
+        super().__init__(
+            f"there is no {what} {key!r} in this model",
+            hint=f"{meant}available: {'; '.join(available) or 'none'}",
+        )
+        self.key = key
+        self.available = tuple(available)
+
+
+class AmbiguousSignatureError(SafeloadError, LookupError):
+    """Several functions could answer a call and the saver declared none as the default."""
+
+    code = "ambiguous-signature"
+
+    def __init__(self, where: str, *, candidates: Sequence[str], option: str = "signature") -> None:
+        first = candidates[0].partition("(")[0]
+        super().__init__(
+            f"{where} has several candidates and no default: {'; '.join(candidates)}",
+            hint=f"choose one: {option}={first!r}",
+        )
+        self.where = where
+        self.candidates = tuple(candidates)
+
+
+class NoCallableError(SafeloadError, TypeError):
+    """The model holds nothing that can be called."""
+
+    code = "no-callable"
+
+    def __init__(self, where: str, *, holds: str) -> None:
+        super().__init__(
+            f"{where} holds {holds} and nothing that can be called",
+            hint="save it again with a traced function: safeload.save_callable(obj, path), "
+            "or tf.saved_model.save(obj, path, signatures=obj.fn.get_concrete_function(…))",
+        )
+        self.where = where
+        self.holds = holds
+
+
+class InputMismatchError(SafeloadError, TypeError, ValueError):
+    """The arguments of a call do not fit the signature."""
+
+    code = "input-mismatch"
+
+    def __init__(self, problem: str, *, hint: str) -> None:
+        super().__init__(problem, hint=hint)
+        self.problem = problem
+
+
+class OpNotRegisteredError(SafeloadError, RuntimeError):
+    """The graph uses ops that the installed TensorFlow does not have."""
+
+    code = "op-not-registered"
+
+    def __init__(self, where: str, *, ops: Sequence[str], package: str | None) -> None:
+        hint = (
+            f"pip install {package} and import it before loading: it registers the op"
+            if package
+            else "the op comes from another package or a newer TensorFlow; import the package that registers it, or upgrade"
+        )
+        super().__init__(f"{where} needs ops that TensorFlow does not have here: {', '.join(ops)}", hint=hint)
+        self.where = where
+        self.ops = tuple(ops)
+        self.package = package
+
+
+class MissingDependencyError(SafeloadError, ImportError):
+    """Loading this artifact needs a package that is not installed."""
+
+    code = "missing-dependency"
+
+    def __init__(self, what: str, *, package: str, install: str) -> None:
+        super().__init__(f"{what} needs {package}, which is not installed", hint=f"pip install {install!r}")
+        self.what = what
+        self.package = package
+
+
+class IncompatibleVersionError(SafeloadError, RuntimeError):
+    """The artifact uses what the installed release, or safeload's tables, do not know.
+
+    Raised where loading would mean guessing.
+    """
+
+    code = "incompatible-version"
+
+    def __init__(self, where: str, *, problem: str, hint: str) -> None:
+        super().__init__(f"{where}: {problem}", hint=hint)
+        self.where = where
+        self.problem = problem
+
+
+class LoadFailedError(SafeloadError, RuntimeError):
+    """TensorFlow or Keras failed; the original exception is ``__cause__``."""
+
+    code = "load-failed"
+
+    def __init__(self, where: str, *, problem: str, hint: str = "the exception below is TensorFlow's or Keras's own") -> None:
+        super().__init__(f"{where}: {problem}", hint=hint)
+        self.where = where
+        self.problem = problem

@@ -1,0 +1,197 @@
+"""Facts about a model: frozen values that say what the file says and judge nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from safeload.formats import Format
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or an output of a signature or a Keras model.
+
+    Attributes:
+        name: Name to pass it by, or key of the output dict.
+        dtype: TensorFlow dtype name; None where the file does not record it.
+        shape: Dimensions, None for an unknown one; None for unknown rank or where not recorded.
+        tensor_name: ``"x:0"`` in the graph, or None.
+        kind: ``"tensor"``, ``"ragged"``, ``"sparse"``, or another composite's type name.
+        aliases: Other names that mean the same tensor.
+        optional: True if a call may leave it out.
+        ragged_rank: Ragged dimensions of a ragged tensor.
+    """
+
+    name: str
+    dtype: str | None = None
+    shape: tuple[int | None, ...] | None = None
+    tensor_name: str | None = None
+    kind: str = "tensor"
+    aliases: tuple[str, ...] = ()
+    optional: bool = False
+    ragged_rank: int | None = None
+
+    def __str__(self) -> str:
+        if self.shape is None:
+            dims = "[…]"
+        else:
+            dims = "[" + ", ".join("None" if d is None else str(d) for d in self.shape) + "]"
+        return f"{self.name}: {self.dtype or 'unknown'} {dims}"
+
+
+@dataclass(frozen=True)
+class SignatureInfo:
+    """Something that can be called, with its inputs and outputs.
+
+    Attributes:
+        key: Key of the SignatureDef, name of the attribute (``"__call__"``, ``"predict"``), or ``"model"`` for a Keras model.
+        kind: ``"signature"`` (a SignatureDef), ``"function"`` (a traced attribute of the object graph) or ``"keras"``.
+        inputs: In the order in which they are listed; for SignatureDefs sorted by name.
+        outputs: In declared order, ``output_2`` before ``output_10``.
+        method_name: Of a SignatureDef, such as ``"tensorflow/serving/predict"``.
+        is_positional: True if the Python order of the inputs is known, so that positions may be used.
+        structure: Nested argument structure for functions (see `inspection.saved_model`), else None.
+        function_name: ConcreteFunction of the function library that answers, where known.
+    """
+
+    key: str
+    kind: str = "signature"
+    inputs: tuple[TensorInfo, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    method_name: str = ""
+    is_positional: bool = False
+    structure: Any = None
+    function_name: str | None = None
+
+    def __str__(self) -> str:
+        inputs = ", ".join(map(str, self.inputs))
+        outputs = ", ".join(map(str, self.outputs))
+        return f"{self.key}({inputs}) -> ({outputs})"
+
+
+@dataclass(frozen=True)
+class ProducerInfo:
+    """Who wrote the file, as far as recorded.
+
+    Attributes:
+        keras_version: Such as ``"2.12.0"``; ``"2.4.0-tf"`` as written.
+        keras_flavour: ``"keras1"``, ``"keras2"`` (standalone), ``"tf.keras"``, ``"tf_keras"``, ``"keras3"``, or None when unknown.
+        tensorflow_version: Of a SavedModel, or None.
+        backend: Keras backend recorded, or None.
+        date_saved: As recorded, or None.
+    """
+
+    keras_version: str | None = None
+    keras_flavour: str | None = None
+    tensorflow_version: str | None = None
+    backend: str | None = None
+    date_saved: str | None = None
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """One serialized object of a Keras config, at any depth.
+
+    Attributes:
+        where: Path such as ``$.config.layers[3].config.cell``.
+        name: ``class_name``, or the function's name.
+        kind: ``"layer"``, ``"function"``, ``"initializer"``, … what the place asks for; ``"object"`` when it does not tell.
+        module: Module recorded, or None.
+        registered_name: Name recorded for registration, such as ``"pkg>Scale"``, or None.
+        config: Its (normal form) config.
+        is_builtin: True if it names an object of Keras or safeload that the tables know.
+        is_training_only: True if only ``compile`` needs it.
+    """
+
+    where: str
+    name: str
+    kind: str
+    module: str | None
+    registered_name: str | None
+    config: Any = field(repr=False, default=None)
+    is_builtin: bool = False
+    is_training_only: bool = False
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """A layer of the tree, with the layers inside it."""
+
+    name: str
+    class_name: str
+    where: str
+    module: str | None = None
+    registered_name: str | None = None
+    config: Any = field(repr=False, default=None)
+    layers: tuple[LayerInfo, ...] = ()
+
+
+@dataclass(frozen=True)
+class KerasInfo:
+    """Facts about a Keras config.
+
+    Attributes:
+        normal: The `dialects.NormalForm`.
+        signature: Inputs and outputs of the model as recorded; dtypes and shapes None where only building would tell.
+        root: The layer tree.
+        objects: Every serialized object, in walking order.
+        parameter_count: Elements of all model arrays in the weight index (optimizer state not counted); None for no weights.
+    """
+
+    normal: Any
+    signature: SignatureInfo
+    root: LayerInfo
+    objects: tuple[ObjectInfo, ...]
+    parameter_count: int | None = None
+
+
+@dataclass(frozen=True)
+class MetaGraphInfo:
+    """Facts about one MetaGraph of a SavedModel.
+
+    Attributes:
+        index: Its position in the file.
+        tags: Its tags.
+        signatures: Its SignatureDefs, bookkeeping ones left out, sorted by key.
+        functions: Functions reachable as attributes of the root object (``__call__``, ``predict``, ``serve``), one entry per trace.
+        has_object_graph: False for SavedModels of TF1.
+        initializer: Name of the TF1 init op (``__saved_model_init_op``, ``main_op``, ``legacy_init_op``), or None.
+        graph: `inspection.graph.GraphInfo`: every node and function with what reaches what.
+        missing_ops: Ops that stock TensorFlow does not have, by op name → package or None.
+        tensorflow_version: Of the producer.
+    """
+
+    index: int
+    tags: frozenset[str]
+    signatures: tuple[SignatureInfo, ...] = ()
+    functions: tuple[SignatureInfo, ...] = ()
+    has_object_graph: bool = False
+    initializer: str | None = None
+    graph: Any = field(repr=False, default=None)
+    missing_ops: tuple[tuple[str, str | None], ...] = ()
+    tensorflow_version: str | None = None
+
+
+@dataclass(frozen=True)
+class SavedModelInfo:
+    """Facts about a SavedModel."""
+
+    meta_graphs: tuple[MetaGraphInfo, ...]
+    has_keras_metadata: bool = False
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Facts about an artifact: what inspection hands to policy, signatures and planning.
+
+    Exactly one of *keras* and *saved_model* is set, except for weights alone, which have neither.
+    """
+
+    format: Format
+    where: str
+    digest: str
+    size: int
+    producer: ProducerInfo
+    keras: KerasInfo | None = None
+    saved_model: SavedModelInfo | None = None

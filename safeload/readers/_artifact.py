@@ -1,0 +1,151 @@
+"""What a reader returns: plain data that owns what was read.
+
+Nothing below this layer opens the artifact again except through the handle that
+the artifact holds, so what is judged is what is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from safeload.formats import Format
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Json = Any
+"""A tree of dict, list, str, int, float, bool and None, as the json module makes it."""
+
+
+class WeightLayout(Enum):
+    """How the arrays of a weights file are named."""
+
+    LEGACY_HDF5 = "legacy-hdf5"
+    """Groups per layer, ordered by the attributes ``layer_names`` and ``weight_names`` (Keras 1 and 2, ``.h5`` of Keras 3)."""
+    OBJECT_PATHS = "object-paths"
+    """``layers/dense/vars/0`` (Keras 3, tf_keras ``.keras``) or ``_layer_checkpoint_dependencies/…`` (Keras 2.12, 2.13)."""
+    CHECKPOINT = "checkpoint"
+    """Keys of a TensorFlow checkpoint index."""
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """One array of a weights file.
+
+    Attributes:
+        path: Path inside the file, ``/`` separated, without a leading ``/``.
+        shape: Its declared shape.
+        dtype: TensorFlow dtype name, such as ``"float32"``.
+        nbytes: Declared size in bytes.
+        offset: Where its bytes lie contiguously inside the weights file, or None (chunked, compressed).
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+    nbytes: int
+    offset: int | None = None
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    """One group of the legacy layout: a layer name and its arrays in the recorded order."""
+
+    layer_name: str
+    weight_names: tuple[str, ...]
+    datasets: tuple[DatasetInfo, ...]
+
+
+@dataclass(frozen=True)
+class WeightIndex:
+    """What arrays a file holds, in the order that the file records.
+
+    Attributes:
+        layout: How they are named.
+        datasets: Every array, optimizer state included, sorted by path.
+        layers: The legacy layout's groups in order; empty for the other layouts.
+        root: Group under which the layers lie: ``""`` or ``"model_weights"``.
+    """
+
+    layout: WeightLayout = WeightLayout.NONE
+    datasets: tuple[DatasetInfo, ...] = ()
+    layers: tuple[LayerWeights, ...] = ()
+    root: str = ""
+
+
+class WeightsFile(Protocol):
+    """The open weights of an artifact, readable by dataset path."""
+
+    def read(self, path: str) -> np.ndarray[Any, Any]:
+        """Return the array at *path*, an entry of the index."""
+
+    def close(self) -> None:
+        """Close what is open; reading afterwards raises."""
+
+
+@dataclass(frozen=True)
+class KerasArtifact:
+    """A Keras model, or Keras weights alone, as read.
+
+    Attributes:
+        format: KERAS_HDF5, KERAS_ARCHIVE, KERAS_DIRECTORY, WEIGHTS_HDF5 or KERAS_JSON.
+        where: How messages name it: the path, or ``"<bytes>"``.
+        config: The model config as the file has it, parsed; None for weights alone.
+        training_config: What only ``compile`` needs, or None.
+        metadata: ``keras_version``, ``backend``, ``date_saved`` as far as recorded.
+        weights: The index of the weights.
+        weights_file: The open weights; None when there are none.
+        assets: Contents of the ``assets/`` members of a Keras archive by path below ``assets/``.
+        size: Bytes of the whole artifact.
+        digest: SHA-256 (hex) of config, metadata, assets and weight index: the content digest.
+    """
+
+    format: Format
+    where: str
+    config: Json
+    training_config: Json = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    weights: WeightIndex = field(default_factory=WeightIndex)
+    weights_file: WeightsFile | None = None
+    assets: Mapping[str, bytes] = field(default_factory=dict)
+    size: int = 0
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class SavedModelArtifact:
+    """A SavedModel as read.
+
+    Attributes:
+        format: SAVED_MODEL.
+        where: How messages name it.
+        directory: The directory that holds ``saved_model.pb``.
+        graph_bytes: The serialized SavedModel protobuf, made from text when the file was ``.pbtxt``. What is judged and loaded.
+        saved_model: *graph_bytes* parsed by `readers.protobuf` (a message of the private pool).
+        files: Size in bytes of every file of the model by POSIX path relative to *directory* (symlinks resolved inside the model's tree).
+        variables: Index of ``variables/variables.index``, or an empty one.
+        assets: Contents of the asset files that MetaGraphs name, by path relative to *directory*.
+        keras_metadata: Bytes of ``keras_metadata.pb``, or None.
+        size: Bytes of the whole artifact.
+        digest: SHA-256 (hex) of graph, asset contents and variable index: the content digest.
+    """
+
+    format: Format
+    where: str
+    directory: Path
+    graph_bytes: bytes
+    saved_model: Any
+    files: Mapping[str, int]
+    variables: WeightIndex = field(default_factory=WeightIndex)
+    assets: Mapping[str, bytes] = field(default_factory=dict)
+    keras_metadata: bytes | None = None
+    size: int = 0
+    digest: str = ""
+
+
+Artifact = KerasArtifact | SavedModelArtifact
