@@ -1,0 +1,89 @@
+"""Sessions of development. `nox` alone runs what every change must pass: lint, typing, tests."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2"
+nox.options.sessions = ["lint", "typing", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+ROOT = Path(__file__).parent
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+# Which Keras came out with which TensorFlow, oldest supported first. Python 3.11 has wheels of all of them.
+OLDER_RELEASES = (("2.16.2", "3.3.3"), ("2.18.1", "3.6.0"), ("2.20.0", "3.12.0"), ("2.21.0", "3.15.1"))
+
+
+def _group(name: str) -> list[str]:
+    return nox.project.dependency_groups(PYPROJECT, name)  # type: ignore[return-value]
+
+
+def _install_wheel(session: nox.Session, *extras: str) -> None:
+    """Install the built wheel, so that what is tested is what users get."""
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, str(ROOT), silent=True)
+        wheel = next(Path(folder).glob("*.whl"))
+        session.install(f"{wheel}[{','.join(extras)}]" if extras else str(wheel))
+        session.install("--quiet", "--force-reinstall", "--no-deps", str(wheel))
+
+
+def _pytest(session: nox.Session, *args: str) -> None:
+    """Run pytest away from the tree, so that the working tree cannot shadow the wheel."""
+    env = {"PYTHONSAFEPATH": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    with tempfile.TemporaryDirectory() as folder, session.chdir(folder):
+        session.run(
+            "python", "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT),
+            "-o", f"cache_dir={folder}/cache", *args, env=env,
+        )  # fmt: skip
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff's rules and format, and the contracts of the layers."""
+    session.install(*_group("lint"), "typing-extensions")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", env={"PYTHONPATH": str(ROOT)})
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Mypy, strict."""
+    session.install(*_group("typing"))
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests on the built wheel with the newest releases; branch coverage of the static side."""
+    _install_wheel(session, "keras2")
+    session.install(*_group("test"))
+    _pytest(session, str(ROOT / "tests"), *session.posargs)
+
+
+@nox.session
+@nox.parametrize("tensorflow,keras", OLDER_RELEASES)
+def releases(session: nox.Session, tensorflow: str, keras: str) -> None:
+    """The same tests with an older TensorFlow and the Keras of its time."""
+    _install_wheel(session)
+    minor = ".".join(tensorflow.split(".")[:2])
+    session.install(f"tensorflow=={tensorflow}", f"keras=={keras}", f"tf-keras=={minor}.*", *_group("test"))
+    _pytest(session, str(ROOT / "tests"), *session.posargs)
+
+
+@nox.session(name="property")
+def property_tests(session: nox.Session) -> None:
+    """Long property tests."""
+    _install_wheel(session, "keras2")
+    session.install(*_group("test"))
+    _pytest(session, str(ROOT / "tests"), "-m", "property", "--hypothesis-profile=nightly", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; every warning is an error."""
+    session.install("-e", ".", *_group("docs"))
+    session.run("sphinx-build", "-n", "-W", "docs", "docs/_build/html")

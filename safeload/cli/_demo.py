@@ -1,0 +1,102 @@
+"""``safeload demo``: what the standard loaders do with small models of every format, and what safeload does."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from safeload.cli._models import Made, Recipe
+
+# Float outputs of one and the same computation on one machine; the two graphs may fuse differently.
+_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class DemoRow:
+    """One line of the table."""
+
+    recipe: str
+    standard: str
+    safeload: str
+    agrees: bool
+
+
+def run_demo() -> list[DemoRow]:
+    """Make every model, load it both ways and compare.
+
+    Returns:
+        A row per model; ``agrees`` is True where safeload's outputs equal the maker's within 1e-5.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from safeload.cli._models import RECIPES
+
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [_row(recipe, Path(folder)) for recipe in RECIPES if _is_installed(recipe.producer)]
+
+
+def _is_installed(producer: str) -> bool:
+    return producer != "tf_keras" or importlib.util.find_spec("tf_keras") is not None
+
+
+def _library(producer: str) -> Any:
+    if producer == "tf_keras":
+        import tf_keras
+
+        return tf_keras
+    if producer == "keras":
+        import keras
+
+        return keras
+    import tensorflow as tf
+
+    return tf
+
+
+def _row(recipe: Recipe, folder: Path) -> DemoRow:
+    home = folder / recipe.id
+    home.mkdir()
+    made = recipe.make(home, _library(recipe.producer))
+    standard = _attempt(lambda: _standard(made), made)
+    ours = _attempt(lambda: _safeload(made), made)
+    return DemoRow(recipe.id, standard, ours, ours == "equal")
+
+
+def _standard(made: Made) -> Any:
+    if made.path.is_dir():
+        import tensorflow as tf
+
+        return tf.saved_model.load(str(made.path))(made.inputs)
+    import keras
+
+    return keras.models.load_model(str(made.path))(made.inputs)
+
+
+def _safeload(made: Made) -> Any:
+    from safeload._load import load_callable
+
+    return load_callable(made.path, **made.options)(made.inputs)
+
+
+def _attempt(call: Any, made: Made) -> str:
+    try:
+        return "equal" if _equal(call(), made.expected) else "OTHER NUMBERS"
+    except Exception as error:  # noqa: BLE001 - the demonstration is about what others raise
+        lines = [line for line in str(error).splitlines() if line.strip()] or [""]
+        return f"{type(error).__name__}: {lines[0].strip()}"
+
+
+def _equal(got: Any, expected: Any) -> bool:
+    if isinstance(got, (list, tuple)) and isinstance(expected, dict):
+        got = dict(zip(expected, got))
+    if isinstance(expected, dict):
+        return all(_equal(got[name], value) for name, value in expected.items())
+    return np.allclose(np.asarray(got), expected, rtol=_TOLERANCE, atol=_TOLERANCE)
