@@ -1,0 +1,146 @@
+"""The error contract: codes, texts, pickling, built-in bases."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from safeload import errors
+from safeload.errors import SafeloadError
+
+LEAVES = sorted(
+    (c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, SafeloadError) and c is not SafeloadError),
+    key=lambda c: c.__name__,
+)
+
+FINDING = SimpleNamespace(message="Lambda bytecode", where="$.config.layers[1]", identifier="lambda:f@sha256:12", rule="r")
+MISSING = SimpleNamespace(name="Scale", kind="layer", module="app.layers", where="$.config.layers[0]")
+
+EXAMPLES = {
+    errors.ArtifactNotFoundError: (("m.h5",), {}, FileNotFoundError),
+    errors.UnrecognizedFormatError: (("m",), {"seen": "text"}, ValueError),
+    errors.UnsupportedFormatError: (("m",), {"kind": "a pickle", "remedy": "none"}, ValueError),
+    errors.MalformedArtifactError: (("m.h5",), {"problem": "ends after 12 bytes"}, ValueError),
+    errors.LimitExceededError: (("m.h5",), {"limit": "max_entries", "allowed": 1, "found": 2}, ValueError),
+    errors.ArtifactChangedError: (("m.h5",), {"expected": "a" * 64, "found": "b" * 64}, RuntimeError),
+    errors.UnsafeModelError: (("m.h5",), {"findings": [FINDING]}, ValueError),
+    errors.CustomObjectNotFoundError: (("m.h5",), {"missing": [MISSING]}, LookupError),
+    errors.CustomObjectConflictError: (("Scale",), {"problem": "is defined twice", "hint": "pass one"}, ValueError),
+    errors.ArchitectureMissingError: (("m.h5",), {"holds": "weights of 3 layers"}, ValueError),
+    errors.SignatureNotFoundError: (("serv",), {"available": ["serve(x: float32 [None])"]}, LookupError),
+    errors.AmbiguousSignatureError: (("m",), {"candidates": ["a(x)", "b(x)"]}, LookupError),
+    errors.NoCallableError: (("m",), {"holds": "2 variables"}, TypeError),
+    errors.InputMismatchError: (("x: shape (2, 3) for [None, 4]",), {"hint": "pass 4 columns"}, (TypeError, ValueError)),
+    errors.OpNotRegisteredError: (("m",), {"ops": ["CaseFoldUTF8"], "package": "tensorflow-text"}, RuntimeError),
+    errors.MissingDependencyError: (("m",), {"package": "tf-keras", "install": "safeload[keras2]"}, ImportError),
+    errors.IncompatibleVersionError: (("m",), {"problem": "key 'x' of Dense", "hint": "upgrade"}, RuntimeError),
+    errors.LoadFailedError: (("m",), {"problem": "boom"}, RuntimeError),
+}
+
+
+def _make(leaf):
+    args, facts, _ = EXAMPLES[leaf]
+    return leaf(*args, **facts)
+
+
+def test_every_error_has_an_example():
+    """Each leaf class is constructed by this module."""
+    assert set(LEAVES) == set(EXAMPLES)
+
+
+def test_codes_are_kebab_case_and_unique():
+    """A code names one class."""
+    codes = [leaf.code for leaf in LEAVES]
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", code) for code in codes)
+    assert len(codes) == len(set(codes))
+
+
+def test_the_tree_in_the_docstring_is_the_hierarchy():
+    """The module docstring lists every class with its code."""
+    for leaf in LEAVES:
+        assert re.search(rf"{leaf.__name__}\s+{leaf.code}\s", errors.__doc__)
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=lambda c: c.code)
+def test_error_is_also_the_builtin_that_people_catch(leaf):
+    """Existing except clauses keep working."""
+    bases = EXAMPLES[leaf][2]
+    for base in bases if isinstance(bases, tuple) else (bases,):
+        assert issubclass(leaf, base)
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=lambda c: c.code)
+def test_error_says_what_why_and_what_to_do(leaf):
+    """The text has a message, a hint and the code, in three lines."""
+    lines = str(_make(leaf)).splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("  hint: ")
+    assert lines[2] == f"  code: {leaf.code}"
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=lambda c: c.code)
+def test_error_survives_pickling(leaf):
+    """Type, text and facts cross process boundaries."""
+    error = _make(leaf)
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is leaf
+    assert str(again) == str(error)
+    assert again.__dict__ == error.__dict__
+
+
+def test_error_without_a_hint_has_two_lines():
+    """The base leaves the hint out where there is none."""
+
+    class Plain(SafeloadError):
+        code = "plain"
+
+    assert str(Plain("what")) == "what\n  code: plain"
+
+
+def test_control_character_in_a_path_is_explained():
+    """A Windows path in an ordinary string is recognised."""
+    assert "raw string" in str(errors.ArtifactNotFoundError("C:\new\tmodel.h5"))
+
+
+def test_nearest_path_is_suggested():
+    """A near miss is named."""
+    assert "did you mean 'model.h5'?" in str(errors.ArtifactNotFoundError("modle.h5", nearest="model.h5"))
+
+
+def test_wrong_signature_names_the_nearest_and_all():
+    """The error is enough to write the right call."""
+    error = errors.SignatureNotFoundError("serving", available=["serving_default(x: float32 [None])", "raw(x)"])
+    assert "did you mean 'serving_default'?" in str(error)
+    assert "raw(x)" in str(error)
+
+
+def test_unpermittable_finding_offers_no_trust():
+    """What cannot be permitted by name is not said to be."""
+    finding = SimpleNamespace(message="two config.json members", where="config.json", identifier=None, rule="r")
+    assert "cannot be permitted" in str(errors.UnsafeModelError("m.keras", findings=[finding]))
+
+
+def test_many_findings_are_counted():
+    """Three are shown, the rest counted."""
+    assert "(and 2 more)" in str(errors.UnsafeModelError("m", findings=[FINDING] * 5))
+
+
+def test_unknown_op_without_a_known_package_says_so():
+    """The hint does not invent a package."""
+    assert "upgrade" in str(errors.OpNotRegisteredError("m", ops=["Zap"], package=None))
+
+
+def test_missing_object_of_main_asks_for_your_module():
+    """``__main__`` is no module to import."""
+    missing = SimpleNamespace(name="Scale", kind="layer", module="__main__", where="$")
+    assert "import your_module" in str(errors.CustomObjectNotFoundError("m", missing=[missing]))
+
+
+def test_missing_object_without_a_module_is_described_without_it():
+    """Old files record no module."""
+    missing = SimpleNamespace(name="Scale", kind="layer", module=None, where="$")
+    assert "layer 'Scale' at $" in str(errors.CustomObjectNotFoundError("m", missing=[missing]))

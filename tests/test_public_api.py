@@ -1,0 +1,41 @@
+"""The public names: complete, lazy, cheap."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import safeload
+
+HEAVY = ("tensorflow", "keras", "tf_keras", "h5py", "numpy", "google.protobuf", "rich")
+
+
+def _modules_after(code: str) -> set[str]:
+    script = f"import sys\n{code}\nprint(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_every_public_name_is_there():
+    """Each name of __all__ resolves, and dir() agrees."""
+    assert all(getattr(safeload, name) is not None for name in safeload.__all__)
+    assert dir(safeload) == sorted(safeload.__all__)
+
+
+def test_unknown_name_is_an_attribute_error():
+    """Laziness does not hide a misspelling."""
+    with pytest.raises(AttributeError, match="load_calable"):
+        safeload.load_calable  # noqa: B018
+
+
+def test_importing_safeload_is_cheap():
+    """The import brings in none of the heavy packages."""
+    loaded = _modules_after("import safeload, safeload.errors")
+    assert not loaded & set(HEAVY)
+
+
+def test_importing_the_pipeline_brings_no_tensorflow():
+    """The static side of the pipeline needs no TensorFlow."""
+    loaded = _modules_after("from safeload import load_callable, inspect_model")
+    assert not loaded & {"tensorflow", "keras", "tf_keras"}
