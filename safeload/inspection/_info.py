@@ -41,6 +41,37 @@ class TensorInfo:
 
 
 @dataclass(frozen=True)
+class Slot:
+    """The place of one tensor in an argument tree.
+
+    Attributes:
+        name: `TensorInfo.name` of the input or output that stands here.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True)
+class CallStructure:
+    """How a function nests its arguments and its results.
+
+    A tree is a `Slot`, a dict, list or tuple of trees, or the Python constant
+    (``True``, ``None``, a number, a string) for which the function was traced.
+
+    Attributes:
+        args: Parameters that take positions, in Python order: (name, tree).
+        kwargs: Parameters that take keywords alone: (name, tree).
+        outputs: Tree of what is returned.
+        trace: Position of this trace among the saved traces of the function.
+    """
+
+    args: tuple[tuple[str, Any], ...] = ()
+    kwargs: tuple[tuple[str, Any], ...] = ()
+    outputs: Any = None
+    trace: int = 0
+
+
+@dataclass(frozen=True)
 class SignatureInfo:
     """Something that can be called, with its inputs and outputs.
 
@@ -51,7 +82,7 @@ class SignatureInfo:
         outputs: In declared order, ``output_2`` before ``output_10``.
         method_name: Of a SignatureDef, such as ``"tensorflow/serving/predict"``.
         is_positional: True if the Python order of the inputs is known, so that positions may be used.
-        structure: Nested argument structure for functions (see `inspection.saved_model`), else None.
+        structure: Nesting of arguments and results, for functions and for Keras models with nested inputs; None where flat or unknown.
         function_name: ConcreteFunction of the function library that answers, where known.
     """
 
@@ -61,7 +92,7 @@ class SignatureInfo:
     outputs: tuple[TensorInfo, ...] = ()
     method_name: str = ""
     is_positional: bool = False
-    structure: Any = None
+    structure: CallStructure | None = None
     function_name: str | None = None
 
     def __str__(self) -> str:
