@@ -1,0 +1,71 @@
+"""Every cell of the matrix ends in the outputs that its producer recorded."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from safeload import inspect_model, load_callable
+from safeload.cli._demo import _library
+
+sys.path.insert(0, str(Path(__file__).parent))
+from cases import CASES, FEATURES, FORMATS, NOT_APPLICABLE, PRODUCERS  # noqa: E402
+
+# Single precision, two graphs of one computation.
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="session")
+def model_store(tmp_path_factory):
+    """Models are made once per session, on first use."""
+    made = {}
+
+    def get(cell):
+        if cell not in made:
+            recipe = CASES[cell]
+            made[cell] = recipe.make(tmp_path_factory.mktemp(recipe.id), _library(recipe.producer))
+        return made[cell]
+
+    return get
+
+
+def _numpy(value):
+    return {k: np.asarray(v) for k, v in value.items()} if isinstance(value, dict) else np.asarray(value)
+
+
+def test_the_matrix_has_no_silent_gap():
+    """Every cell is either a case or left out with a reason."""
+    assert set(CASES) | set(NOT_APPLICABLE) == set(product(FORMATS, PRODUCERS, FEATURES))
+    assert all(NOT_APPLICABLE.values())
+
+
+@pytest.mark.parametrize("cell", CASES, ids=lambda c: "-".join(c))
+def test_outputs_equal_the_producers(cell, model_store):
+    """load_callable computes what the producer computed before saving."""
+    if cell[1] == "tf_keras" and importlib.util.find_spec("tf_keras") is None:
+        pytest.skip("tf_keras, the producer of this cell, is not installed")
+    made = model_store(cell)
+    got = _numpy(load_callable(made.path, **made.options)(made.inputs))
+    if isinstance(made.expected, dict):
+        assert list(got) == list(made.expected)
+        for name, value in made.expected.items():
+            np.testing.assert_allclose(got[name], value, rtol=TOLERANCE, atol=TOLERANCE)
+    else:
+        np.testing.assert_allclose(got, made.expected, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("cell", CASES, ids=lambda c: "-".join(c))
+def test_report_names_the_format(cell, model_store):
+    """inspect_model tells the format of the cell, refuses nothing of ours and says the same twice."""
+    if cell[1] == "tf_keras" and importlib.util.find_spec("tf_keras") is None:
+        pytest.skip("tf_keras, the producer of this cell, is not installed")
+    made = model_store(cell)
+    report = inspect_model(made.path)
+    assert report.format.value == cell[0]
+    assert not report.is_refused
+    assert report == inspect_model(made.path)
