@@ -1,0 +1,183 @@
+"""The message classes equal TensorFlow's own, and broken bytes are errors with the reason."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.readers import protobuf
+from safeload.readers.protobuf import (
+    dtype_bytes,
+    dtype_name,
+    enum_names,
+    message_class,
+    parse_message,
+    parse_text,
+)
+
+ROOTS = {
+    "tensorflow.core.protobuf.saved_model_pb2": ("SavedModel",),
+    "tensorflow.core.protobuf.tensor_bundle_pb2": ("BundleHeaderProto", "BundleEntryProto"),
+    "tensorflow.core.protobuf.trackable_object_graph_pb2": ("TrackableObjectGraph",),
+    "tensorflow.core.protobuf.fingerprint_pb2": ("FingerprintDef",),
+}
+
+
+def facts(descriptor, seen=None):
+    """Describe every message and enum below *descriptor* as comparable data."""
+    seen = {} if seen is None else seen
+    if descriptor.full_name in seen:
+        return seen
+    if not hasattr(descriptor, "fields"):
+        seen[descriptor.full_name] = {value.number: value.name for value in descriptor.values}
+        return seen
+    seen[descriptor.full_name] = {
+        field.number: (
+            field.name,
+            field.type,
+            field.is_repeated,
+            field.containing_oneof and field.containing_oneof.name,
+            field.message_type and (field.message_type.full_name, field.message_type.GetOptions().map_entry),
+            field.enum_type and field.enum_type.full_name,
+        )
+        for field in descriptor.fields
+    }
+    for field in descriptor.fields:
+        below = field.message_type or field.enum_type
+        if below is not None:
+            facts(below, seen)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module, names in ROOTS.items() for name in names], ids=lambda v: v
+)
+def test_messages_equal_those_of_tensorflow(module, name):
+    """Every field, type, number, oneof and enum value below a root message is TensorFlow's."""
+    theirs = getattr(__import__(module, fromlist=[name]), name)
+    assert facts(message_class(name).DESCRIPTOR) == facts(theirs.DESCRIPTOR)
+
+
+def test_keras_metadata_reads_what_tf_keras_writes():
+    """The metadata of tf_keras SavedModels parses field for field."""
+    theirs = pytest.importorskip("tf_keras.protobuf.saved_metadata_pb2").SavedMetadata()
+    theirs.nodes.add(node_id=3, node_path="root.a", identifier="_tf_keras_model", metadata="{}")
+    ours = parse_message("KerasSavedMetadata", theirs.SerializeToString(), where="keras_metadata.pb")
+    assert str(ours) == str(theirs)
+
+
+def test_a_tensorflow_model_parses_to_the_same_message(tmp_path):
+    """A SavedModel that TensorFlow wrote has the same text and the same bytes through both classes."""
+    import tensorflow as tf
+    from google.protobuf import text_format
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    module = tf.Module()
+    module.table = tf.Variable([1.0, 2.0])
+    module.__call__ = tf.function(lambda x: x + module.table, input_signature=[tf.TensorSpec([None, 2])])
+    tf.saved_model.save(module, str(tmp_path))
+    data = (tmp_path / "saved_model.pb").read_bytes()
+    theirs, ours = SavedModel.FromString(data), parse_message("SavedModel", data, where="saved_model.pb")
+    assert ours.SerializeToString(deterministic=True) == theirs.SerializeToString(deterministic=True)
+    text = text_format.MessageToString(theirs)
+    assert text_format.MessageToString(ours) == text
+    assert parse_text("SavedModel", text.encode(), where="saved_model.pbtxt") == ours
+
+
+def test_unknown_fields_survive():
+    """A field of a later release is kept and written back."""
+    later = b"\x08\x01" + b"\xfa\x3f\x03new"
+    assert parse_message("SavedModel", later, where="x").SerializeToString() == later
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"\x12\x05abc", "cut short"),
+        (b"\xff\xff\xff", "cut short"),
+        (b"\x0a\x02\xff\xfe", "cut short"),
+    ],
+    ids=["truncated", "no-tag", "string-is-not-utf8"],
+)
+def test_broken_bytes_are_malformed(data, problem):
+    """Bytes that are no message are refused with the place."""
+    with pytest.raises(MalformedArtifactError, match=problem) as caught:
+        parse_message("NodeDef", data, where="saved_model.pb")
+    assert caught.value.where == "saved_model.pb"
+
+
+def test_deep_nesting_is_malformed():
+    """More than 100 nested messages are refused, as TensorFlow does."""
+    data = b""
+    for _ in range(200):
+        data = b"\x12" + _varint(len(data)) + data
+    with pytest.raises(MalformedArtifactError):
+        parse_message("FullTypeDef", data, where="x")
+
+
+def _varint(number):
+    out = b""
+    while number > 127:
+        out += bytes([number & 127 | 128])
+        number >>= 7
+    return out + bytes([number])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"meta_graphs {", "no SavedModel"),
+        (b"nothing_such: 3", "nothing_such"),
+        (b"\xff", "no SavedModel"),
+        (
+            b"meta_graphs{graph_def{node{experimental_type{" + b"args{" * 3000,
+            "SavedModel|nests",
+        ),
+    ],
+    ids=["truncated", "unknown-field", "not-utf8", "deep"],
+)
+def test_broken_text_is_malformed(text, problem):
+    """Text that is no message is refused with the reason."""
+    with pytest.raises(MalformedArtifactError, match=problem):
+        parse_text("SavedModel", text, where="saved_model.pbtxt")
+
+
+def test_long_text_is_refused(monkeypatch):
+    """Text format is read up to a bound, because its parser is slow."""
+    monkeypatch.setattr("safeload.readers.protobuf._parse.MAX_TEXT_BYTES", 4)
+    with pytest.raises(LimitExceededError, match="MAX_TEXT_BYTES"):
+        parse_text("SavedModel", b"meta_graphs {}", where="saved_model.pbtxt")
+
+
+def test_dtype_names_and_sizes_are_those_of_tensorflow():
+    """Names equal ``tf.DType.name``; sizes equal what a checkpoint stores."""
+    import tensorflow as tf
+
+    for number in enum_names("DataType"):
+        if number:
+            dtype = tf.dtypes.DType(number)
+            assert dtype_name(number) == dtype.name
+            if dtype.base_dtype not in (tf.string, tf.resource, tf.variant):
+                assert dtype_bytes(dtype.name) == dtype.size
+            else:
+                assert dtype_bytes(dtype.name) is None
+    assert dtype_name(0) is None
+    assert dtype_name(9999) is None
+
+
+def test_both_can_live_in_one_process_in_either_order():
+    """TensorFlow's classes and these do not collide, whichever is made first."""
+    code = (
+        "from safeload.readers.protobuf import message_class; a = message_class('NodeDef')(name='x');"
+        "from tensorflow.core.framework.node_def_pb2 import NodeDef;"
+        "assert NodeDef.FromString(a.SerializeToString()).name == 'x' and type(a) is not NodeDef"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_everything_named_is_there():
+    """The package exports what it lists."""
+    assert all(hasattr(protobuf, name) for name in protobuf.__all__)
