@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
+from cases import CASES, FEATURES, FORMATS, NOT_APPLICABLE, PRODUCERS
 
 from safeload import inspect_model, load_callable
 from safeload.cli._demo import _library
 
-sys.path.insert(0, str(Path(__file__).parent))
-from cases import CASES, FEATURES, FORMATS, NOT_APPLICABLE, PRODUCERS  # noqa: E402
+
 
 # Single precision, two graphs of one computation.
 TOLERANCE = 1e-5
