@@ -89,6 +89,21 @@ class WeightsFile(Protocol):
 
 
 @dataclass(frozen=True)
+class Anomaly:
+    """Something in the container that no writer of the format makes: a fact for the policy.
+
+    Attributes:
+        kind: Kebab-case name, such as ``"link-out-of-model"`` or ``"two-graphs"``.
+        where: The member or file, relative to the artifact.
+        evidence: The short literal seen.
+    """
+
+    kind: str
+    where: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True)
 class KerasArtifact:
     """A Keras model, or Keras weights alone, as read.
 
@@ -133,6 +148,7 @@ class SavedModelArtifact:
         keras_metadata: Bytes of ``keras_metadata.pb``, or None.
         size: Bytes of the whole artifact.
         digest: SHA-256 (hex) of graph, asset contents and variable index: the content digest.
+        anomalies: What no writer leaves in a SavedModel directory; such files are in neither *files* nor *assets*.
     """
 
     format: Format
@@ -146,6 +162,7 @@ class SavedModelArtifact:
     keras_metadata: bytes | None = None
     size: int = 0
     digest: str = ""
+    anomalies: tuple[Anomaly, ...] = ()
 
 
 Artifact = KerasArtifact | SavedModelArtifact
