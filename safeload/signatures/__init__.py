@@ -1,0 +1,26 @@
+"""Which signature answers a call, and how arguments bind to it. Layer: above inspection; pure, standard library alone.
+
+Nothing here touches a tensor: values pass through untouched, and what is checked
+about them (shape, dtype) is passed in as plain data.
+"""
+
+from __future__ import annotations
+
+from safeload.signatures._bind import bind, pack
+from safeload.signatures._check import Cast, check_dtype, check_shape
+from safeload.signatures._choose import Choice, candidates, choose, choose_meta_graph, is_training_switch, requested, traces_of
+
+__all__ = [
+    "Cast",
+    "Choice",
+    "bind",
+    "candidates",
+    "check_dtype",
+    "check_shape",
+    "choose",
+    "choose_meta_graph",
+    "is_training_switch",
+    "pack",
+    "requested",
+    "traces_of",
+]

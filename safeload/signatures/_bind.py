@@ -1,0 +1,232 @@
+"""From the arguments of a call to one value per input."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from safeload.errors import InputMismatchError
+from safeload.inspection._info import CallStructure, Slot
+
+if TYPE_CHECKING:
+    from safeload.inspection._info import SignatureInfo, TensorInfo
+
+
+def bind(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Bind the arguments of a call to the inputs of *signature*.
+
+    One input goes by position. Several go by name, as keywords or as one mapping, and by position only where the
+    saved Python order is known. Names are those of the signature, their aliases, and tensor names of the graph.
+
+    Args:
+        signature: What is called.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
+
+    Returns:
+        Input name → the value as given, in the order of the signature. Optional inputs that were left out are absent.
+
+    Raises:
+        InputMismatchError: ``input-mismatch``. Names or structure do not fit.
+    """
+    given = None
+    if signature.structure is not None:
+        given = _by_structure(signature, signature.structure, args, kwargs)
+    if given is None:
+        given = _by_name(signature, args, kwargs)
+    missing = [info.name for info in signature.inputs if info.name not in given and not info.optional]
+    if missing:
+        raise _mismatch(signature, f"missing {_names(missing)}")
+    return {info.name: given[info.name] for info in signature.inputs if info.name in given}
+
+
+def _by_name(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    inputs = signature.inputs
+    if signature.is_positional and len(args) == 1 < len(inputs) and isinstance(args[0], (list, tuple)):
+        args = args[0]
+    if len(args) == 1 and _is_named(signature, args[0]):
+        pairs = [*((str(name), args[0][name]) for name in args[0].keys()), *kwargs.items()]
+    elif len(args) > len(inputs):
+        raise _mismatch(signature, f"{len(args)} positional arguments for {_count(len(inputs))}")
+    elif args and len(inputs) > 1 and not signature.is_positional:
+        raise _mismatch(signature, f"{_count(len(inputs))} cannot be given by position: the file does not record their order")
+    else:
+        pairs = [*((info.name, value) for info, value in zip(inputs, args)), *kwargs.items()]
+    return _resolved(signature, pairs)
+
+
+def _is_named(signature: SignatureInfo, value: Any) -> bool:
+    """Tell whether *value* maps input names to values: a mapping, or a table whose columns are the inputs."""
+    if isinstance(value, Mapping):
+        return True
+    if not (hasattr(value, "keys") and hasattr(value, "__getitem__")):
+        return False
+    names = _lookup(signature)
+    return all(str(key) in names for key in value.keys())
+
+
+def _resolved(signature: SignatureInfo, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    names = _lookup(signature)
+    given: dict[str, Any] = {}
+    for key, value in pairs:
+        if key not in names:
+            raise _unknown_name(signature, key, [k for k, _ in pairs])
+        if names[key] in given:
+            raise _mismatch(signature, f"input {names[key]!r} is given twice")
+        given[names[key]] = value
+    return given
+
+
+def _lookup(signature: SignatureInfo) -> dict[str, str]:
+    """Return every accepted name → input name; the signature's own names win over aliases, ambiguous aliases are dropped."""
+    candidates: dict[str, set[str]] = {}
+    for info in signature.inputs:
+        for alias in (*info.aliases, *_tensor_names(info)):
+            candidates.setdefault(alias, set()).add(info.name)
+    aliases = {alias: next(iter(names)) for alias, names in candidates.items() if len(names) == 1}
+    return {**aliases, **{info.name: info.name for info in signature.inputs}}
+
+
+def _tensor_names(info: TensorInfo) -> Iterator[str]:
+    if info.tensor_name:
+        yield info.tensor_name
+        if info.tensor_name.endswith(":0"):
+            yield info.tensor_name[: -len(":0")]
+
+
+def _by_structure(
+    signature: SignatureInfo, structure: CallStructure, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Bind to the Python parameters; None if the arguments are rather a mapping of input names."""
+    if _means_names(signature, structure, args, kwargs):
+        return None
+    parameters = dict(structure.args)
+    if len(args) > len(parameters):
+        raise _mismatch(signature, f"{len(args)} positional arguments for {_names(list(parameters)) or 'no parameters'}")
+    given = dict(zip(parameters, args))
+    for name, value in kwargs.items():
+        if name in given:
+            raise _mismatch(signature, f"argument {name!r} is given twice")
+        given[name] = value
+    everything = {**parameters, **dict(structure.kwargs)}
+    unknown = [name for name in given if name not in everything]
+    if unknown:
+        raise _unknown_name(signature, unknown[0], list(given))
+    leaves: dict[str, Any] = {}
+    for name, value in given.items():
+        leaves.update(_flattened(signature, everything[name], value, name))
+    return leaves
+
+
+def _means_names(
+    signature: SignatureInfo, structure: CallStructure, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> bool:
+    names = _lookup(signature)
+    if not args:
+        parameters = {name for name, _ in (*structure.args, *structure.kwargs)}
+        return bool(kwargs) and not set(kwargs) <= parameters and set(kwargs) <= set(names)
+    if len(args) > 1 or not _is_named(signature, args[0]):
+        return False
+    tree = structure.args[0][1] if structure.args else None
+    takes_dict = isinstance(tree, dict) and set(tree) == set(args[0].keys())
+    return not takes_dict and all(key in names for key in args[0].keys())
+
+
+def _flattened(signature: SignatureInfo, tree: Any, value: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Yield (input name, value) for every tensor of *tree*."""
+    if isinstance(tree, Slot):
+        yield tree.name, value
+    elif isinstance(tree, dict):
+        if not isinstance(value, Mapping) or set(value) != set(tree):
+            raise _mismatch(signature, f"argument {where!r} is {_kind(value)}, expected a dict with {_names(list(tree))}")
+        for key in tree:
+            yield from _flattened(signature, tree[key], value[key], f"{where}.{key}")
+    elif isinstance(tree, (list, tuple)):
+        if not isinstance(value, (list, tuple)) or len(value) != len(tree):
+            raise _mismatch(signature, f"argument {where!r} is {_kind(value)}, expected a sequence of {len(tree)}")
+        for index, (branch, item) in enumerate(zip(tree, value)):
+            yield from _flattened(signature, branch, item, f"{where}[{index}]")
+    elif not _same_constant(tree, value):
+        raise _mismatch(signature, f"argument {where!r} was traced with the constant {tree!r} and cannot be another value")
+
+
+def _same_constant(tree: Any, value: Any) -> bool:
+    return type(tree) is type(value) and bool(tree == value)
+
+
+def pack(tree: Any, values: Mapping[str, Any]) -> Any:
+    """Return *tree* with the values in place of the slots; the inverse of what `bind` does to nested arguments.
+
+    A slot without a value becomes None.
+    """
+    if isinstance(tree, Slot):
+        return values.get(tree.name)
+    if isinstance(tree, dict):
+        return {key: pack(branch, values) for key, branch in tree.items()}
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(pack(branch, values) for branch in tree))
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(pack(branch, values) for branch in tree)
+    return tree
+
+
+def _unknown_name(signature: SignatureInfo, name: str, given: Sequence[str]) -> InputMismatchError:
+    names = _lookup(signature)
+    used = {names[key] for key in given if key in names}
+    free = [info.name for info in signature.inputs if info.name not in used]
+    near = difflib.get_close_matches(name, free or list(names), 1)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    return _mismatch(signature, f"there is no input {name!r}{meant}")
+
+
+def _mismatch(signature: SignatureInfo, problem: str) -> InputMismatchError:
+    return InputMismatchError(f"{signature.key}: {problem}", hint=f"call it as {_example_call(signature)}")
+
+
+def _example_call(signature: SignatureInfo) -> str:
+    """Render the call that would be right, with dtype and shape of each input in place of a value."""
+    structure = signature.structure
+    if structure is not None:
+        parts = [f"{name}={_example_tree(tree, signature)}" for name, tree in (*structure.args, *structure.kwargs) if _has_slot(tree)]
+        return f"f({', '.join(parts)})"
+    if len(signature.inputs) == 1:
+        return f"f({_placeholder(signature.inputs[0])})"
+    if all(info.name.isidentifier() for info in signature.inputs):
+        return f"f({', '.join(f'{info.name}={_placeholder(info)}' for info in signature.inputs)})"
+    return "f({" + ", ".join(f"{info.name!r}: {_placeholder(info)}" for info in signature.inputs) + "})"
+
+
+def _placeholder(info: TensorInfo) -> str:
+    return f"<{str(info).partition(': ')[2]}>"
+
+
+def _example_tree(tree: Any, signature: SignatureInfo) -> str:
+    if isinstance(tree, Slot):
+        return next((_placeholder(info) for info in signature.inputs if info.name == tree.name), "<…>")
+    if isinstance(tree, dict):
+        return "{" + ", ".join(f"{key!r}: {_example_tree(branch, signature)}" for key, branch in tree.items()) + "}"
+    if isinstance(tree, (list, tuple)):
+        return "[" + ", ".join(_example_tree(branch, signature) for branch in tree) + "]"
+    return repr(tree)
+
+
+def _has_slot(tree: Any) -> bool:
+    branches = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, (list, tuple)) else ()
+    return isinstance(tree, Slot) or any(map(_has_slot, branches))
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"a dict with {_names([str(key) for key in value])}"
+    if isinstance(value, (list, tuple)):
+        return f"a sequence of {len(value)}"
+    return f"a {type(value).__name__}"
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def _count(number: int) -> str:
+    return "1 input" if number == 1 else f"{number} inputs"

@@ -1,0 +1,109 @@
+"""Whether a value's shape and dtype fit an input. Pure: shapes are tuples, dtypes are TensorFlow dtype names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from safeload.errors import InputMismatchError
+
+if TYPE_CHECKING:
+    from safeload.inspection._info import TensorInfo
+
+
+class Cast(Enum):
+    """What must happen to a value before it fits."""
+
+    NOTHING = "nothing"
+    ALWAYS = "always"
+    IF_IN_RANGE = "if-in-range"
+    """An integer type narrower than the value's: only where every element fits."""
+
+
+_BITS = {
+    **{f"int{n}": ("int", n - 1) for n in (4, 8, 16, 32, 64)},
+    **{f"uint{n}": ("uint", n) for n in (4, 8, 16, 32, 64)},
+    **{name: ("float", n) for name, n in (("float16", 16), ("bfloat16", 16), ("float32", 32), ("float64", 64))},
+    "complex64": ("complex", 64),
+    "complex128": ("complex", 128),
+    "bool": ("bool", 1),
+    "string": ("string", 0),
+}
+"""Kind and magnitude bits of each dtype that is ever cast. Source: tensorflow/python/framework/dtypes.py (2.21)."""
+
+_WIDENING = {
+    ("bool", "int"), ("bool", "uint"), ("bool", "float"), ("int", "float"), ("uint", "float"), ("float", "float"),
+    ("float", "complex"), ("complex", "complex"),
+}  # fmt: skip
+"""Kinds between which Python and numpy values are cast, because nothing of the kind is lost."""
+
+_TENSOR_WIDENING = {("int", "float"), ("uint", "float"), ("float", "float")}
+"""The same for tensors: few, so that a call never makes a device synchronise or hides a mistake."""
+
+
+def check_dtype(info: TensorInfo, dtype: str, *, is_tensor: bool) -> Cast:
+    """Return how a value of *dtype* becomes what *info* wants.
+
+    Args:
+        info: The input; a dtype of None accepts everything.
+        dtype: TensorFlow dtype name of the value.
+        is_tensor: True for a tensor, which is cast only from float to float and from int to a wider int or to float.
+
+    Raises:
+        InputMismatchError: ``input-mismatch``. The cast would lose information of the kind.
+    """
+    if info.dtype is None or info.dtype == dtype:
+        return Cast.NOTHING
+    (kind, bits), (to_kind, to_bits) = _BITS.get(dtype, (dtype, 0)), _BITS.get(info.dtype, (info.dtype, 0))
+    if (kind, to_kind) in (_TENSOR_WIDENING if is_tensor else _WIDENING):
+        return Cast.ALWAYS
+    if {kind, to_kind} <= {"int", "uint"}:
+        if bits <= to_bits and not (kind == "int" and to_kind == "uint"):
+            return Cast.ALWAYS
+        if not is_tensor:
+            return Cast.IF_IN_RANGE
+    raise InputMismatchError(f"input {info.name!r} is {dtype}, expected {info.dtype}", hint=_dtype_hint(info, dtype, is_tensor))
+
+
+def _dtype_hint(info: TensorInfo, dtype: str, is_tensor: bool) -> str:
+    if "string" in (dtype, info.dtype):
+        return f"pass {info.dtype} values"
+    call = f"tf.cast(value, {info.dtype!r})" if is_tensor else f"value.astype({info.dtype!r})"
+    return f"if that loses nothing that matters, convert it: {call}"
+
+
+def check_shape(info: TensorInfo, shape: Sequence[int | None] | None) -> None:
+    """Check rank and every dimension that both sides know.
+
+    Args:
+        info: The input; a shape of None accepts everything.
+        shape: Shape of the value; None for unknown rank.
+
+    Raises:
+        InputMismatchError: ``input-mismatch``. They differ; the message names the axes.
+    """
+    if info.shape is None or shape is None:
+        return
+    shape = tuple(shape)
+    problem = f"input {info.name!r} has shape {_dims(shape)}, expected {_dims(info.shape)}"
+    if len(shape) != len(info.shape):
+        raise InputMismatchError(problem, hint=_rank_hint(info.shape, shape))
+    wrong = [axis for axis, (have, want) in enumerate(zip(shape, info.shape)) if not _fits(have, want)]
+    if wrong:
+        axes = ", ".join(f"axis {axis} is {shape[axis]}, not {info.shape[axis]}" for axis in wrong)
+        raise InputMismatchError(problem, hint=axes)
+
+
+def _fits(have: int | None, want: int | None) -> bool:
+    return have is None or want is None or have == want
+
+
+def _rank_hint(want: Sequence[int | None], have: Sequence[int | None]) -> str:
+    if len(have) == len(want) - 1 and want[0] in (None, 1) and all(map(_fits, have, want[1:])):
+        return "the batch dimension is missing: pass value[None, ...] for a batch of one"
+    return f"it has {len(have)} dimensions instead of {len(want)}"
+
+
+def _dims(shape: Sequence[int | None]) -> str:
+    return "[" + ", ".join("None" if d is None else str(d) for d in shape) + "]"
