@@ -133,6 +133,7 @@ class ObjectInfo:
         config: Its (normal form) config.
         is_builtin: True if it names an object of Keras or safeload that the tables know.
         is_training_only: True if only ``compile`` needs it.
+        is_module_recorded: False if the file names it without a module, so that a custom class may hide behind a built-in name.
     """
 
     where: str
@@ -143,6 +144,7 @@ class ObjectInfo:
     config: Any = field(repr=False, default=None)
     is_builtin: bool = False
     is_training_only: bool = False
+    is_module_recorded: bool = True
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,8 @@ class KerasInfo:
         root: The layer tree.
         objects: Every serialized object, in walking order.
         parameter_count: Elements of all model arrays in the weight index (optimizer state not counted); None for no weights.
+        raw: The config as the file has it, before it was normalised.
+        training: What only ``compile`` needs, as the file has it beside the config.
     """
 
     normal: Any
@@ -175,6 +179,8 @@ class KerasInfo:
     root: LayerInfo
     objects: tuple[ObjectInfo, ...]
     parameter_count: int | None = None
+    raw: Any = field(repr=False, default=None)
+    training: Any = field(repr=False, default=None)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,56 @@
+"""Facts about an artifact: what the file says, judged by nobody. Layer: above dialects, below policy."""
+
+from __future__ import annotations
+
+from safeload.inspection._info import (
+    CallStructure,
+    KerasInfo,
+    LayerInfo,
+    MetaGraphInfo,
+    ModelInfo,
+    ObjectInfo,
+    ProducerInfo,
+    SavedModelInfo,
+    SignatureInfo,
+    Slot,
+    TensorInfo,
+)
+from safeload.inspection.keras import describe_producer, inspect_keras
+from safeload.inspection.saved_model import inspect_saved_model
+from safeload.readers import Artifact, KerasArtifact
+
+__all__ = [
+    "CallStructure",
+    "KerasInfo",
+    "LayerInfo",
+    "MetaGraphInfo",
+    "ModelInfo",
+    "ObjectInfo",
+    "ProducerInfo",
+    "SavedModelInfo",
+    "SignatureInfo",
+    "Slot",
+    "TensorInfo",
+    "inspect_artifact",
+]
+
+
+def inspect_artifact(artifact: Artifact) -> ModelInfo:
+    """Describe *artifact*: who wrote it, what it holds, what it takes and gives.
+
+    Args:
+        artifact: What `readers.read_artifact` returned.
+
+    Returns:
+        The facts. Weights alone have neither Keras nor SavedModel facts.
+
+    Raises:
+        MalformedArtifactError: ``malformed-artifact``. The config or the graph contradicts its format.
+        IncompatibleVersionError: ``incompatible-version``. It holds what the tables do not know.
+    """
+    if not isinstance(artifact, KerasArtifact):
+        return inspect_saved_model(artifact)
+    keras, producer = None, describe_producer(artifact)
+    if artifact.config is not None:
+        keras, producer = inspect_keras(artifact)
+    return ModelInfo(artifact.format, artifact.where, artifact.digest, artifact.size, producer, keras=keras)

@@ -1,0 +1,92 @@
+"""Every serialized object of a Keras config: what it names and what its place asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from safeload.dialects import is_builtin
+from safeload.inspection._info import ObjectInfo
+from safeload.inspection._walk import Place, is_object, walk
+
+# What the configs of keras/src/layers (Keras 3.15.1, tf_keras 2.21) call their parts.
+_KINDS = {
+    "layer": "layer",
+    "layers": "layer",
+    "cell": "layer",
+    "cells": "layer",
+    "activation": "activation",
+    "recurrent_activation": "activation",
+    "dtype": "dtype policy",
+    "loss": "loss",
+    "metrics": "metric",
+    "weighted_metrics": "metric",
+    "optimizer": "optimizer",
+    "": "model",
+}
+_KIND_SUFFIXES = {
+    "_layer": "layer",
+    "_initializer": "initializer",
+    "_regularizer": "regularizer",
+    "_constraint": "constraint",
+    "_quantizer": "quantizer",
+}
+_LAYER_MODULES = frozenset({"keras.layers", "keras.models"})
+_MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
+
+
+def kind_of(place: Place) -> str:
+    """Say what *place* asks for: ``"layer"``, ``"initializer"``, ``"function"``, … or ``"object"``."""
+    if isinstance(place.value, dict) and place.value.get("class_name") == "function":
+        return "function"
+    if place.key in _KINDS:
+        return _KINDS[place.key]
+    return next((kind for suffix, kind in _KIND_SUFFIXES.items() if place.key.endswith(suffix)), "object")
+
+
+def is_layer(serialized: Any, kind: str) -> bool:
+    """Tell whether the object *serialized* is a layer or a model, by its place or by the module it names."""
+    return kind in {"layer", "model"} or (
+        kind != "function" and (serialized.get("module") in _LAYER_MODULES or serialized["class_name"] in _MODEL_CLASSES)
+    )
+
+
+def describe_objects(normal: Any, *, raw: Any, training: Any) -> Iterator[ObjectInfo]:
+    """Describe the objects of the normal form, then those that only training needs.
+
+    Args:
+        normal: The root of the normal form.
+        raw: The config as the file has it; its ``compile_config`` is only in there.
+        training: The training config of an HDF5 file, or None.
+    """
+    unlocated = _unlocated_names(raw)
+    for place in walk(normal):
+        if is_object(place.value):
+            yield _describe(place, unlocated)
+    for place in walk({"raw": raw, "training_config": training}):
+        if place.is_training_only and is_object(place.value):
+            yield _describe(place, unlocated)
+
+
+def _unlocated_names(raw: Any) -> frozenset[str]:
+    """Names that the file records without a module: there a custom class looks like a built-in one."""
+    return frozenset(p.value["class_name"] for p in walk(raw) if is_object(p.value) and not p.value.get("module"))
+
+
+def _describe(place: Place, unlocated: frozenset[str]) -> ObjectInfo:
+    value = place.value
+    is_function = value["class_name"] == "function"
+    name = str(value.get("config")) if is_function else value["class_name"]
+    registered = value.get("registered_name")
+    module = value.get("module")
+    return ObjectInfo(
+        where=place.where,
+        name=name,
+        kind=kind_of(place),
+        module=module,
+        registered_name=registered if registered not in {"function", name} else None,
+        config=None if is_function else value.get("config"),
+        is_builtin=is_builtin(module, name),
+        is_training_only=place.is_training_only,
+        is_module_recorded=value["class_name"] not in unlocated,
+    )

@@ -1,0 +1,152 @@
+"""Inputs and outputs of a Keras model, as far as its config records them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from safeload.inspection._info import CallStructure, SignatureInfo, Slot, TensorInfo
+from safeload.inspection._walk import walk
+
+_KEY = "model"
+_History = tuple[str, int, int]
+
+
+def describe_signature(model: Any) -> SignatureInfo:
+    """Describe the inputs and outputs that the normal form *model* records.
+
+    Returns:
+        Inputs in the model's order. Dtypes and shapes that only building would tell are None;
+        a model that records no inputs has none here.
+    """
+    config = model.get("config")
+    if isinstance(config, dict) and "input_layers" in config:
+        return _functional(config)
+    if isinstance(config, dict) and isinstance(config.get("layers"), list) and config["layers"]:
+        return _sequential(model, config["layers"])
+    return SignatureInfo(_KEY, "keras", inputs=_built_input(model))
+
+
+def _functional(config: Mapping[str, Any]) -> SignatureInfo:
+    layers = {_name(layer): layer for layer in config.get("layers", ()) if isinstance(layer, dict)}
+    tensors = _recorded_tensors(config)
+    ends = config.get("output_layers")
+    inputs = [_input(layers.get(history[0]), history[0], key) for key, history in _leaves(config["input_layers"])]
+    names = _distinct(key or history[0] for key, history in _leaves(ends))
+    outputs = [_tensor(name, tensors.get(history)) for name, (_, history) in zip(names, _leaves(ends), strict=True)]
+    return SignatureInfo(
+        _KEY,
+        "keras",
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        is_positional=True,
+        structure=_structure(config["input_layers"], [i.name for i in inputs], ends, names),
+    )
+
+
+def _sequential(model: Mapping[str, Any], layers: list[Any]) -> SignatureInfo:
+    first, last = layers[0], layers[-1]
+    inputs: tuple[TensorInfo, ...]
+    if first.get("class_name") == "InputLayer":
+        inputs = (_input(first, _name(first), None),)
+    elif isinstance(first.get("config"), dict) and "layers" in first["config"]:
+        inputs = describe_signature(first).inputs
+    else:
+        inputs = _built_input(model)
+    return SignatureInfo(_KEY, "keras", inputs=inputs, outputs=(TensorInfo(_name(last)),), is_positional=True)
+
+
+def _built_input(model: Mapping[str, Any]) -> tuple[TensorInfo, ...]:
+    build = model.get("build_config")
+    shape = _shape(build.get("input_shape")) if isinstance(build, dict) else None
+    return () if shape is None else (TensorInfo("inputs", shape=shape),)
+
+
+def _input(layer: Any, name: str, key: str | None) -> TensorInfo:
+    config = layer.get("config") if isinstance(layer, dict) else None
+    config = config if isinstance(config, dict) else {}
+    dtype = config.get("dtype")
+    kind = next((kind for kind in ("sparse", "ragged") if config.get(kind)), "tensor")
+    return TensorInfo(
+        name=name,
+        dtype=dtype if isinstance(dtype, str) else None,
+        shape=_shape(config.get("batch_shape")),
+        kind=kind,
+        aliases=(key,) if key not in {None, name} else (),
+        optional=bool(config.get("optional")),
+    )
+
+
+def _tensor(name: str, recorded: Mapping[str, Any] | None) -> TensorInfo:
+    recorded = recorded or {}
+    dtype = recorded.get("dtype")
+    return TensorInfo(name, dtype=dtype if isinstance(dtype, str) else None, shape=_shape(recorded.get("shape")))
+
+
+def _shape(value: Any) -> tuple[int | None, ...] | None:
+    is_shape = isinstance(value, list) and all(d is None or isinstance(d, int) for d in value)
+    return tuple(value) if is_shape else None
+
+
+def _name(layer: Any) -> str:
+    config = layer.get("config")
+    return str(layer.get("name") or (config.get("name") if isinstance(config, dict) else None) or layer.get("class_name"))
+
+
+def _recorded_tensors(config: Mapping[str, Any]) -> dict[_History, Mapping[str, Any]]:
+    """Collect shapes and dtypes that the nodes record of the tensors they take, by ``keras_history``."""
+    found: dict[_History, Mapping[str, Any]] = {}
+    for layer in config.get("layers", ()):
+        for place in walk(layer.get("inbound_nodes")):
+            value = place.value
+            if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+                found.setdefault(tuple(value["config"]["keras_history"]), value["config"])
+    return found
+
+
+def _is_history(value: Any) -> bool:
+    return isinstance(value, list) and len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int)
+
+
+def _leaves(tree: Any, key: str | None = None) -> Iterator[tuple[str | None, _History]]:
+    """Yield the ``[layer, node, tensor]`` leaves of ``input_layers`` or ``output_layers`` with the dict key over each."""
+    if _is_history(tree):
+        yield key, tuple(tree[:3])
+    elif isinstance(tree, dict):
+        for name, branch in tree.items():
+            yield from _leaves(branch, name)
+    elif isinstance(tree, list):
+        for branch in tree:
+            yield from _leaves(branch, key)
+
+
+def _distinct(names: Any) -> list[str]:
+    """Number repeated names as Keras numbers outputs of one layer: ``lstm``, ``lstm_1``."""
+    seen: Counter[str] = Counter()
+    result = []
+    for name in names:
+        result.append(f"{name}_{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return result
+
+
+def _structure(inputs: Any, input_names: list[str], outputs: Any, output_names: list[str]) -> CallStructure | None:
+    if _is_flat(inputs) and _is_flat(outputs):
+        return None
+    return CallStructure(
+        args=(("inputs", _slots(inputs, iter(input_names).__next__)),),
+        outputs=_slots(outputs, iter(output_names).__next__),
+    )
+
+
+def _is_flat(tree: Any) -> bool:
+    return tree is None or _is_history(tree) or (isinstance(tree, list) and all(map(_is_history, tree)))
+
+
+def _slots(tree: Any, next_name: Callable[[], str]) -> Any:
+    if _is_history(tree):
+        return Slot(next_name())
+    if isinstance(tree, dict):
+        return {key: _slots(branch, next_name) for key, branch in tree.items()}
+    return [_slots(branch, next_name) for branch in tree or ()]

@@ -1,0 +1,64 @@
+"""One walk over JSON trees, so that nothing in a config is looked at by one rule and missed by another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Place:
+    """A value of a JSON tree and where it stands.
+
+    Attributes:
+        where: Path such as ``$.config.layers[3].config``.
+        key: The nearest dict key on the way to it, ``""`` at the root.
+        value: What stands there.
+        is_training_only: True below the keys that only ``compile`` reads.
+    """
+
+    where: str
+    key: str
+    value: Any = field(repr=False)
+    is_training_only: bool = False
+
+
+# Beside "config" in a model's object: keras/src/saving/serialization_lib.py of Keras 3.15.1, ``compile_config``;
+# "training_config" is the HDF5 attribute, keras/src/legacy/saving/legacy_h5_format.py.
+_TRAINING_KEYS = frozenset({"compile_config", "training_config"})
+
+
+def walk(tree: Any, where: str = "$", *, is_training_only: bool = False) -> Iterator[Place]:
+    """Yield every value of *tree*, containers before their content, in reading order.
+
+    Args:
+        tree: What the json module made.
+        where: Path of *tree* itself.
+        is_training_only: What holds for *tree* itself; it holds for everything below too.
+    """
+    stack = [Place(where, "", tree, is_training_only)]
+    while stack:
+        place = stack.pop()
+        yield place
+        stack.extend(reversed(_children(place)))
+
+
+def _children(place: Place) -> list[Place]:
+    where, value, training = place.where, place.value, place.is_training_only
+    if isinstance(value, dict):
+        return [Place(f"{where}.{k}", str(k), v, training or k in _TRAINING_KEYS) for k, v in value.items()]
+    if isinstance(value, list):
+        return [Place(f"{where}[{i}]", place.key, v, training) for i, v in enumerate(value)]
+    return []
+
+
+def is_object(value: Any) -> bool:
+    """Tell whether *value* is a serialized object: a dict that names a class, markers of values left out."""
+    return isinstance(value, dict) and isinstance(value.get("class_name"), str) and not is_marker(value)
+
+
+def is_marker(value: Any) -> bool:
+    """Tell whether *value* encodes a value that JSON lacks, such as ``__keras_tensor__`` or ``__tuple__``."""
+    name = value.get("class_name") if isinstance(value, dict) else None
+    return isinstance(name, str) and name.startswith("__") and name.endswith("__")

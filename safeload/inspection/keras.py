@@ -1,0 +1,95 @@
+"""A Keras config in normal form → facts: the layer tree, every object at any depth, inputs and outputs. Layer: inspection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from safeload.dialects import normalise
+from safeload.inspection._info import KerasInfo, LayerInfo, ObjectInfo, ProducerInfo
+from safeload.inspection._keras_objects import describe_objects, is_layer, kind_of
+from safeload.inspection._keras_signature import describe_signature
+from safeload.inspection._walk import is_object, walk
+from safeload.readers import KerasArtifact, WeightIndex, WeightLayout
+
+
+def inspect_keras(artifact: KerasArtifact) -> tuple[KerasInfo, ProducerInfo]:
+    """Describe a Keras model.
+
+    Args:
+        artifact: A Keras artifact with a config.
+
+    Returns:
+        The facts about the model, and who wrote it.
+
+    Raises:
+        MalformedArtifactError: ``malformed-artifact``. The config is not that of a model.
+        IncompatibleVersionError: ``incompatible-version``. The config holds what the tables do not know.
+    """
+    normal = normalise(artifact.config, artifact.metadata, artifact.format)
+    info = KerasInfo(
+        normal=normal,
+        signature=describe_signature(normal.config),
+        root=describe_layer(normal.config, "$"),
+        objects=tuple(describe_objects(normal.config, raw=artifact.config, training=artifact.training_config)),
+        parameter_count=count_parameters(artifact.weights),
+        raw=artifact.config,
+        training=artifact.training_config,
+    )
+    return info, describe_producer(artifact, flavour=normal.writer.flavour.value)
+
+
+def describe_producer(artifact: KerasArtifact, *, flavour: str | None = None) -> ProducerInfo:
+    """Say who wrote *artifact*, as far as its metadata tells."""
+    recorded = artifact.metadata
+    return ProducerInfo(
+        keras_version=recorded.get("keras_version"),
+        keras_flavour=flavour,
+        backend=recorded.get("backend"),
+        date_saved=recorded.get("date_saved"),
+    )
+
+
+def describe_layer(serialized: Any, where: str) -> LayerInfo:
+    """Describe the layer *serialized* at *where* with the layers inside it."""
+    config = serialized.get("config")
+    name = config.get("name") if isinstance(config, dict) else None
+    return LayerInfo(
+        name=str(name or serialized.get("name") or serialized["class_name"]),
+        class_name=serialized["class_name"],
+        where=where,
+        module=serialized.get("module"),
+        registered_name=serialized.get("registered_name"),
+        config=config,
+        layers=tuple(_layers_below(config, f"{where}.config")),
+    )
+
+
+def _layers_below(config: Any, where: str) -> Iterator[LayerInfo]:
+    inner: str | None = None
+    for place in walk(config, where):
+        if inner is not None and _is_below(place.where, inner):
+            continue
+        if is_object(place.value) and is_layer(place.value, kind_of(place)):
+            inner = place.where
+            yield describe_layer(place.value, place.where)
+
+
+def _is_below(where: str, ancestor: str) -> bool:
+    return where.startswith(ancestor) and where[len(ancestor) : len(ancestor) + 1] in {".", "["}
+
+
+# Groups and keys that hold what only training needs: keras/src/saving/saving_lib.py of Keras 3.15.1 ("optimizer"),
+# tf_keras 2.21 ("optimizer", "_optimizer"), TensorFlow checkpoints (".OPTIMIZER_SLOT", "save_counter").
+_TRAINING_ARRAYS = ("optimizer/", "_optimizer/", "optimizer_weights/", "save_counter/")
+
+
+def count_parameters(weights: WeightIndex) -> int | None:
+    """Count the elements of the model's own arrays, or return None where there are no weights."""
+    if weights.layout is WeightLayout.NONE:
+        return None
+    if weights.layout is WeightLayout.LEGACY_HDF5:
+        return sum(math.prod(d.shape) for layer in weights.layers for d in layer.datasets)
+    own = (d for d in weights.datasets if not d.path.startswith(_TRAINING_ARRAYS) and ".OPTIMIZER_SLOT" not in d.path)
+    return sum(math.prod(d.shape) for d in own)
