@@ -1,7 +1,23 @@
 """What is it? Bytes in, a `Format` with its evidence out. Layer: above errors and limits; standard library alone."""
 
 from safeload.formats._detect import Detection, detect
+from safeload.formats._file import ByteFile, Window
 from safeload.formats._format import Format
 from safeload.formats._source import Source, open_source
+from safeload.formats._tree import open_member, resolve_member
+from safeload.formats._zip import FREE_EXPANSION_BYTES, ZipIndex, read_zip
 
-__all__ = ["Detection", "Format", "Source", "detect", "open_source"]
+__all__ = [
+    "FREE_EXPANSION_BYTES",
+    "ByteFile",
+    "Detection",
+    "Format",
+    "Source",
+    "Window",
+    "ZipIndex",
+    "detect",
+    "open_member",
+    "open_source",
+    "read_zip",
+    "resolve_member",
+]

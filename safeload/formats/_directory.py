@@ -1,0 +1,202 @@
+"""Which model a directory is, or holds. Layer: formats; standard library alone."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from safeload.errors import (
+    ArtifactNotFoundError,
+    MalformedArtifactError,
+    SafeloadError,
+    SignatureNotFoundError,
+    UnrecognizedFormatError,
+)
+from safeload.formats import _foreign
+from safeload.formats._archives import is_keras_archive
+from safeload.formats._detect import SAVED_MODEL_NAMES, Detection, detect_checkpoint, detect_file
+from safeload.formats._foreign import Kind
+from safeload.formats._format import Format
+from safeload.formats._source import Source, is_checkpoint_prefix
+from safeload.formats._tree import open_member, resolve_member
+
+_MAX_LISTED = 10_000
+_MAX_CANDIDATES = 64
+_MAX_WRAPPERS = 3
+
+_HINTS: tuple[tuple[str, Kind], ...] = (
+    ("pytorch_model.bin", _foreign.TRANSFORMERS),
+    ("tf_model.h5", _foreign.TRANSFORMERS),
+    ("model.safetensors", _foreign.TRANSFORMERS),
+    ("saved_model.cpb", _foreign.CHUNKED_SAVED_MODEL),
+    ("model.weights.json", _foreign.SHARDED_WEIGHTS),
+    ("variables", Kind("what is left of a SavedModel: saved_model.pb is missing", "copy the whole directory again")),
+)
+"""Files that tell what a directory is when it is no model."""
+
+
+def detect_directory(source: Source, *, version: int | None, depth: int = 0) -> Detection:
+    """Decide what the directory *source* is; see `detect`."""
+    root = source.path
+    assert root is not None  # noqa: S101 - a directory has a path
+    names = _listing(source, root)
+    found = _model_itself(source, root, names)
+    if found is not None:
+        if version is not None and depth == 0:
+            raise SignatureNotFoundError(str(version), available=(), what="version")
+        return found
+    found = _version(source, root, names, version) or _wrapped(source, root, names, version, depth)
+    if found is not None:
+        return found
+    if version is not None:
+        raise SignatureNotFoundError(str(version), available=(), what="version")
+    for name, kind in _HINTS:
+        if name in names:
+            return Detection(Format.FOREIGN, source, root, f"directory with {name}", kind.name, kind.remedy)
+    raise UnrecognizedFormatError(source.where, seen=_contents(names))
+
+
+def _listing(source: Source, root: Path) -> set[str]:
+    try:
+        with os.scandir(root) as entries:
+            return {entry.name for entry, _ in zip(entries, range(_MAX_LISTED), strict=False)}
+    except OSError as error:
+        raise ArtifactNotFoundError(source.where, problem=f"cannot be listed: {error.strerror or error}") from error
+
+
+def _contents(names: set[str]) -> str:
+    if not names:
+        return "the directory is empty"
+    shown = ", ".join(sorted(names)[:5])
+    return f"a directory with {shown}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
+
+
+def _model_itself(source: Source, root: Path, names: set[str]) -> Detection | None:
+    graph = next((n for n in SAVED_MODEL_NAMES if n in names), None)
+    if graph is not None:
+        return _saved_model(source, root, names, graph)
+    if is_keras_archive(names) and not names & {"tf_model.h5", "pytorch_model.bin", "model.safetensors"}:
+        return _keras_directory(source, root, names)
+    prefix = named_checkpoint(root) or _only_index(root, names)
+    if prefix is not None:
+        return detect_checkpoint(Source(where=source.where, path=prefix))
+    return None
+
+
+def _saved_model(source: Source, root: Path, names: set[str], graph: str) -> Detection:
+    if "saved_model.cpb" in names:
+        raise MalformedArtifactError(
+            source.where,
+            problem=f"holds two graphs, {graph} and saved_model.cpb, and which one counts depends on who reads it",
+            hint="remove the one that does not belong to the model",
+        )
+    with_file = open_member(root, graph, where=source.where)
+    try:
+        kind = _foreign.kind_of_text(with_file.file.read_at(0, 4096)) if with_file.file else None
+    finally:
+        with_file.close()
+    # A pbtxt is text by nature; the graph of a checkout without LFS is a pointer under either name.
+    if kind in (_foreign.LFS_POINTER, _foreign.HTML):
+        pointer = Source(where=f"{source.where}/{graph}", path=root)
+        return Detection(Format.FOREIGN, pointer, root, f"text in {graph}", kind.name, kind.remedy)
+    return Detection(Format.SAVED_MODEL, source, root, f"directory with {graph}")
+
+
+def _keras_directory(source: Source, root: Path, names: set[str]) -> Detection:
+    kind = None
+    if "model.weights.h5" not in names:
+        kind = _foreign.SHARDED_WEIGHTS if "model.weights.json" in names else None
+        kind = _foreign.NPZ_WEIGHTS if "model.weights.npz" in names else kind
+    name, remedy = (kind.name, kind.remedy) if kind else (None, None)
+    return Detection(Format.KERAS_DIRECTORY, source, root, "directory with config.json", name, remedy)
+
+
+def named_checkpoint(directory: Path) -> Path | None:
+    """Return the prefix that the file ``checkpoint`` of *directory* names, or None.
+
+    Only its last component is used: checkpoints are moved about, and it must not lead elsewhere.
+
+    Source:
+        CheckpointState in tensorflow/python/training/checkpoint_state.proto (2.21), in protobuf text.
+    """
+    try:
+        with (directory / "checkpoint").open("rb") as file:
+            found = re.search(rb'^model_checkpoint_path:\s*"([^"\n]+)"', file.read(1 << 16), re.MULTILINE)
+    except OSError:
+        return None
+    if found is None:
+        return None
+    prefix = directory / os.path.basename(found[1].decode("utf-8", "replace").replace("\\", "/"))  # noqa: PTH119
+    return prefix if is_checkpoint_prefix(prefix) else None
+
+
+def _only_index(root: Path, names: set[str]) -> Path | None:
+    prefixes = sorted(n.removesuffix(".index") for n in names if n.endswith(".index"))
+    complete = [p for p in prefixes if p and any(n.startswith(p + ".data-") for n in names)]
+    return root / complete[0] if len(complete) == 1 else None
+
+
+def _version(source: Source, root: Path, names: set[str], version: int | None) -> Detection | None:
+    """Resolve a parent of numbered versions, as TensorFlow Serving takes it: integers alone, the highest first.
+
+    Source:
+        https://www.tensorflow.org/tfx/serving/serving_config (2026-11): versions are subdirectories whose names are numbers.
+    """
+    numbered = {int(n): n for n in sorted(names) if n.isascii() and n.isdecimal() and (root / n).is_dir()}
+    models = {number: name for number, name in numbered.items() if _is_model_directory(root / name)}
+    if not models or (version is None and len(models) < len(numbered) and max(numbered) not in models and len(numbered) > 64):
+        return None
+    if version is not None and version not in models:
+        raise SignatureNotFoundError(str(version), available=[str(n) for n in sorted(models)], what="version")
+    chosen = models[max(models) if version is None else version]
+    return _inside(source, root, chosen, version=None, depth=1)
+
+
+def _is_model_directory(path: Path) -> bool:
+    try:
+        names = set(os.listdir(path))
+    except OSError:
+        return False
+    return bool(names & set(SAVED_MODEL_NAMES)) or "saved_model.cpb" in names or is_keras_archive(names)
+
+
+def _wrapped(source: Source, root: Path, names: set[str], version: int | None, depth: int) -> Detection | None:
+    """Resolve a directory around exactly one model."""
+    if depth >= _MAX_WRAPPERS:
+        return None
+    candidates: list[Detection] = []
+    for name in sorted(n for n in names if not n.startswith(("." , "__MACOSX")))[:_MAX_CANDIDATES]:
+        found = _candidate(source, root, name, version, depth)
+        if found is not None:
+            candidates.append(found)
+    if len(candidates) > 1:
+        listed = ", ".join(repr(c.path.name if c.path else c.where) for c in candidates[:5])
+        raise UnrecognizedFormatError(source.where, seen=f"a directory with {len(candidates)} models, pass one of them: {listed}")
+    return candidates[0] if candidates else None
+
+
+_MODEL_FORMATS = frozenset({Format.KERAS_HDF5, Format.KERAS_ARCHIVE, Format.KERAS_DIRECTORY, Format.SAVED_MODEL})
+
+
+def _candidate(source: Source, root: Path, name: str, version: int | None, depth: int) -> Detection | None:
+    is_directory = (root / name).is_dir()
+    try:
+        found = _inside(source, root, name, version=version, depth=depth + 1) if is_directory else _file_inside(source, root, name)
+    except SignatureNotFoundError:
+        raise
+    except SafeloadError:
+        return None  # whatever it is, it is not the model that this directory wraps
+    return found if found.format in _MODEL_FORMATS else None
+
+
+def _inside(source: Source, root: Path, name: str, *, version: int | None, depth: int) -> Detection:
+    real = resolve_member(root, name, where=source.where)
+    inner = Source(where=f"{source.where.rstrip('/')}/{name}", path=real)
+    return detect_directory(inner, version=version, depth=depth)
+
+
+def _file_inside(source: Source, root: Path, name: str) -> Detection:
+    opened = open_member(root, name, where=source.where.rstrip("/"))
+    assert opened.file is not None  # noqa: S101 - open_member refuses directories
+    return detect_file(opened, opened.file)

@@ -1,0 +1,160 @@
+"""Random access to the bytes of an artifact. Layer: formats; standard library alone.
+
+Everything is read at explicit offsets through one object that stays open from
+detection to the last weight, so what was judged is what is loaded, and several
+threads may read at once.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+class ByteFile(ABC):
+    """Bytes that can be read at any offset.
+
+    Attributes:
+        size: Number of bytes, as of opening.
+    """
+
+    size: int
+
+    @abstractmethod
+    def read_into(self, offset: int, buffer: Buffer) -> int:
+        """Fill *buffer* with the bytes at *offset* and return how many there were: fewer only at the end."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release what is held; reading afterwards raises."""
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return up to *size* bytes at *offset*, or at 0 if that is negative: fewer only at the end."""
+        offset = max(0, offset)
+        buffer = bytearray(max(0, min(size, self.size - offset)))
+        count = self.read_into(offset, buffer)
+        return bytes(buffer if count == len(buffer) else buffer[:count])
+
+
+class MemoryFile(ByteFile):
+    """Bytes in memory."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content: memoryview | None = memoryview(content)
+        self.size = len(content)
+
+    def read_into(self, offset: int, buffer: Buffer) -> int:
+        """Copy the bytes at *offset*."""
+        if self._content is None:
+            raise ValueError("I/O operation on closed file")
+        target = memoryview(buffer).cast("B")
+        found = self._content[offset : offset + len(target)]
+        target[: len(found)] = found
+        return len(found)
+
+    def close(self) -> None:
+        """Let go of the bytes."""
+        self._content = None
+
+
+class DescriptorFile(ByteFile):
+    """A regular file behind a descriptor that this object owns."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+        self.size = os.fstat(descriptor).st_size
+
+    def read_into(self, offset: int, buffer: Buffer) -> int:
+        """Read at *offset* without moving any file position."""
+        if self._descriptor is None:
+            raise ValueError("I/O operation on closed file")
+        target = memoryview(buffer).cast("B")
+        done = 0
+        # The kernel returns at most 2 GiB at a time.
+        while done < len(target):
+            count = self._read_once(self._descriptor, offset + done, target[done:])
+            if count == 0:
+                break
+            done += count
+        return done
+
+    def _read_once(self, descriptor: int, offset: int, target: memoryview) -> int:
+        return os.preadv(descriptor, [target], offset)
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class SeekingFile(DescriptorFile):
+    """The same where the platform cannot read at an offset (Windows): seeks under a lock."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor)
+        self._lock = threading.Lock()
+
+    def _read_once(self, descriptor: int, offset: int, target: memoryview) -> int:
+        with self._lock:
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            found = os.read(descriptor, min(len(target), 1 << 24))
+        target[: len(found)] = found
+        return len(found)
+
+
+def descriptor_file(descriptor: int) -> ByteFile:
+    """Wrap an open descriptor of a regular file; the result owns it."""
+    return DescriptorFile(descriptor) if hasattr(os, "preadv") else SeekingFile(descriptor)
+
+
+class Window(io.RawIOBase):
+    """A read-only file object over a range of a `ByteFile`, for libraries that want one.
+
+    Args:
+        file: What is read; not closed with the window.
+        offset: Where the range begins.
+        size: Its length; reads end there whatever follows in the file.
+    """
+
+    def __init__(self, file: ByteFile, *, offset: int = 0, size: int | None = None) -> None:
+        super().__init__()
+        self._file = file
+        self._offset = offset
+        self.size = file.size - offset if size is None else size
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position inside the range."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move inside the range."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def readinto(self, buffer: Buffer) -> int:
+        """Read from the position, never past the range."""
+        target = memoryview(buffer).cast("B")
+        wanted = max(0, min(len(target), self.size - self._position))
+        count = self._file.read_into(self._offset + self._position, target[:wanted])
+        self._position += count
+        return count

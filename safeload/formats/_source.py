@@ -1,0 +1,171 @@
+"""Opening what the caller gives: once, without ever blocking. Layer: formats; standard library alone."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Union
+
+from safeload.errors import ArtifactNotFoundError, UnsupportedFormatError
+from safeload.formats._file import ByteFile, MemoryFile, descriptor_file
+
+Loadable = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO]
+
+# O_NONBLOCK: opening a fifo must not wait for its writer. Windows has neither this nor fifos in the file system.
+_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+_SPECIAL_FILES = (
+    (stat.S_ISFIFO, "is a named pipe, not a file"),
+    (stat.S_ISCHR, "is a device, not a file"),
+    (stat.S_ISBLK, "is a device, not a file"),
+    (stat.S_ISSOCK, "is a socket, not a file"),
+)
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the caller gave, opened.
+
+    Attributes:
+        where: How messages name it: the path as given, or ``"<bytes>"``, ``"<file object>"``.
+        path: Absolute path with ``~`` expanded and links not resolved; None for bytes and file objects.
+            For a checkpoint given by its prefix, the prefix, which does not exist itself.
+        file: The open bytes of a regular file; None for a directory and for a checkpoint prefix.
+    """
+
+    where: str
+    path: Path | None = None
+    file: ByteFile | None = None
+
+    @property
+    def is_directory(self) -> bool:
+        """True for a directory."""
+        return self.file is None and self.path is not None and self.path.is_dir()
+
+    def close(self) -> None:
+        """Close the file, if there is one."""
+        if self.file is not None:
+            self.file.close()
+
+
+def open_source(source: Loadable) -> Source:
+    """Open a path, bytes or a binary file object.
+
+    A regular file is opened once and stays open; everything later is read through that descriptor. A file object
+    is read from its beginning, wherever its position is, and is left open and where it was.
+
+    Args:
+        source: A path (``~`` is expanded), the bytes of a model file, or a binary file object.
+
+    Returns:
+        The open source. The prefix of a checkpoint (``dir/model.ckpt`` beside ``dir/model.ckpt.index``) counts as existing.
+
+    Raises:
+        ArtifactNotFoundError: ``artifact-not-found``. Nothing is there, it may not be read, or it is a pipe, a
+            device or a socket.
+        UnsupportedFormatError: ``unsupported-format``. It is a URL.
+        TypeError: *source* is none of these.
+
+    Guarantees:
+        Returns without waiting for another process, and without reading more than file attributes.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return Source(where="<bytes>", file=MemoryFile(bytes(source)))
+    if isinstance(source, (str, os.PathLike)):
+        return _open_path(os.fspath(source))
+    if callable(getattr(source, "read", None)):
+        return _open_file_object(source)
+    raise TypeError(f"source must be a path, bytes or a binary file object, not {type(source).__name__}")
+
+
+def _open_path(where: str) -> Source:
+    if not isinstance(where, str):
+        where = os.fsdecode(where)
+    if _URL.match(where):
+        raise UnsupportedFormatError(where, kind="a URL", remedy="download it first and pass the local path")
+    if not where or "\0" in where:
+        raise ArtifactNotFoundError(where, problem="is not a path")
+    path = Path(os.path.abspath(os.path.expanduser(where)))  # noqa: PTH100, PTH111 - keeps links, never raises
+    try:
+        descriptor = os.open(path, _OPEN_FLAGS)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if is_checkpoint_prefix(path):
+            return Source(where=where, path=path)
+        raise ArtifactNotFoundError(where, problem=_absence(path), nearest=_nearest(where, path)) from error
+    except OSError as error:
+        if path.is_dir() and os.access(path, os.R_OK):  # Windows cannot open directories
+            return Source(where=where, path=path)
+        raise ArtifactNotFoundError(where, problem=f"cannot be opened: {error.strerror or error}") from error
+    return _opened(where, path, descriptor)
+
+
+def _opened(where: str, path: Path | None, descriptor: int) -> Source:
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return Source(where=where, path=path, file=descriptor_file(descriptor))
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        return Source(where=where, path=path)
+    problem = next((text for test, text in _SPECIAL_FILES if test(mode)), "is not a regular file")
+    raise ArtifactNotFoundError(where, problem=problem)
+
+
+def _open_file_object(source: Any) -> Source:
+    name = getattr(source, "name", None)
+    where = name if isinstance(name, str) and name else "<file object>"
+    try:
+        descriptor = os.dup(source.fileno())
+    except (OSError, AttributeError):  # io.UnsupportedOperation is an OSError: nothing of the system is behind it
+        return Source(where=where, file=MemoryFile(_content(source)))
+    return _opened(where, None, descriptor)
+
+
+def _content(source: Any) -> bytes:
+    position = source.tell() if source.seekable() else None
+    if position is not None:
+        source.seek(0)
+    content = source.read()
+    if position is not None:
+        source.seek(position)
+    if not isinstance(content, bytes):
+        raise TypeError("source is a text file object; open it with mode 'rb'")
+    return content
+
+
+def is_checkpoint_prefix(path: Path) -> bool:
+    """Return True if *path* is the prefix of a TensorFlow checkpoint: ``<path>.index`` exists.
+
+    Source:
+        tensorflow/core/util/tensor_bundle/naming.cc (TensorFlow 2.21): ``MetaFilename`` appends ``.index``.
+    """
+    return path.with_name(path.name + ".index").is_file() if path.name else False
+
+
+def _absence(path: Path) -> str:
+    if path.is_symlink():
+        return f"is a broken link to {os.readlink(path)!r}"
+    parent = next((p for p in path.parents if p.exists()), path)
+    if not parent.is_dir():
+        return f"does not exist: {str(parent)!r} is a file"
+    return "does not exist" if parent == path.parent else f"does not exist: there is no {_first_missing(parent, path)!r}"
+
+
+def _first_missing(parent: Path, path: Path) -> str:
+    return str(parent / path.relative_to(parent).parts[0])
+
+
+def _nearest(where: str, path: Path) -> str | None:
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return None
+    close = difflib.get_close_matches(path.name, names, 1, cutoff=0.7)
+    same_stem = sorted(n for n in names if Path(n).stem == path.stem)
+    name = next(iter(close or same_stem), None)
+    return None if name is None else os.path.join(os.path.dirname(where), name)  # noqa: PTH118, PTH120 - as written

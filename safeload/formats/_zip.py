@@ -1,0 +1,234 @@
+"""Zip archives, read strictly. Layer: formats; standard library alone.
+
+Every byte of an archive must belong to exactly one member or to the directory at the end, and both copies of a
+member's header must agree: then all zip readers see the same members, and no second format hides between them.
+Source: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (6.3.10), sections 4.3 and 4.4.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.formats._file import ByteFile, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from safeload._limits import Limits
+
+LOCAL_MAGIC = b"PK\x03\x04"
+CENTRAL_MAGIC = b"PK\x01\x02"
+END_MAGIC = b"PK\x05\x06"
+
+_LOCAL_HEADER = struct.Struct("<4s5H3L2H")
+_END_SIZE = 22
+_MAX_COMMENT = 0xFFFF
+_FLAG_ENCRYPTED = 0x1 | 0x40
+_FLAG_DESCRIPTOR = 0x8
+_MAX_DESCRIPTOR = 24
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+FREE_EXPANSION_BYTES = 16 << 20
+"""Below this many declared bytes no ratio is looked at: small files of zeros legitimately compress a thousandfold."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of an archive.
+
+    Attributes:
+        name: Its path.
+        offset: Where its (compressed) bytes begin in the whole file.
+        stored_size: How many bytes are stored.
+        size: How many bytes it is when read.
+        is_stored: True if it is not compressed.
+        crc: CRC-32 of its content.
+    """
+
+    name: str
+    offset: int
+    stored_size: int
+    size: int
+    is_stored: bool
+    crc: int
+
+
+@dataclass(frozen=True)
+class ZipIndex:
+    """The members of an archive that was read strictly."""
+
+    where: str
+    file: ByteFile
+    members: Mapping[str, Member]
+
+    def read(self, name: str, *, limit: str, allowed: int) -> bytes:
+        """Return the content of a member.
+
+        Args:
+            name: Its path.
+            limit: Name of the limit that holds for it.
+            allowed: Most bytes that it may have.
+
+        Raises:
+            LimitExceededError: ``limit-exceeded``. It declares more.
+            MalformedArtifactError: ``malformed-artifact``. The content does not match what the headers declare.
+        """
+        member = self.members[name]
+        where = f"{self.where}/{name}"
+        if member.size > allowed:
+            raise LimitExceededError(where, limit=limit, allowed=allowed, found=member.size)
+        content = self.file.read_at(member.offset, member.stored_size)
+        if not member.is_stored:
+            content = _inflate(content, member.size, where)
+        if len(content) != member.size or zlib.crc32(content) != member.crc:
+            raise MalformedArtifactError(where, problem="the content does not match its checksum and size")
+        return content
+
+
+def _inflate(content: bytes, size: int, where: str) -> bytes:
+    decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        found = decompressor.decompress(content, size + 1)
+    except zlib.error as error:
+        raise MalformedArtifactError(where, problem=f"cannot be decompressed: {error}") from error
+    return found if decompressor.eof and not decompressor.unused_data else b""
+
+
+def zip_names(file: ByteFile) -> list[str] | None:
+    """Return the names of the members of a zip archive as they stand, or None if it has no readable directory."""
+    infos = _infos(file)
+    return None if infos is None else [info.filename for info in infos[0]]
+
+
+def _infos(file: ByteFile) -> tuple[list[zipfile.ZipInfo], int, bytes] | None:
+    try:
+        with zipfile.ZipFile(io.BufferedReader(Window(file))) as archive:
+            return archive.infolist(), archive.start_dir, archive.comment
+    # zipfile raises these for broken directories: struct.error and UnicodeDecodeError for cut or odd entries,
+    # NotImplementedError for versions above 6.3, OverflowError and ValueError for offsets out of range.
+    except (zipfile.BadZipFile, struct.error, NotImplementedError, OverflowError, ValueError, EOFError, OSError):
+        return None
+
+
+def read_zip(file: ByteFile, *, where: str, limits: Limits) -> ZipIndex:
+    """Read the directory of an archive and check that it is the only reading of the file.
+
+    Raises:
+        MalformedArtifactError: ``malformed-artifact``. Truncated; two members of one name; a name that is absolute or has ``..``; an
+            encrypted member; a link; a method other than stored and deflated; headers that disagree; bytes of no member.
+        LimitExceededError: ``limit-exceeded``. ``max_entries``, ``max_weight_bytes`` or ``max_expansion_ratio``.
+
+    Guarantees:
+        Members do not overlap, follow one another from the first byte, and the directory ends the file. Contents are checked when read.
+    """
+    found = _infos(file)
+    if found is None:
+        raise MalformedArtifactError(where, problem="the zip directory at its end is missing or broken: the file is truncated")
+    infos, start_of_directory, comment = found
+    if len(infos) > limits.max_entries:
+        raise LimitExceededError(where, limit="max_entries", allowed=limits.max_entries, found=len(infos))
+    _refuse_names(infos, where)
+    members = [_member(file, info, where) for info in infos]
+    _refuse_gaps(infos, members, start_of_directory, where)
+    _refuse_tail(file, comment, where)
+    _refuse_sizes(members, file.size, limits, where)
+    return ZipIndex(where=where, file=file, members={m.name: m for m in members})
+
+
+def _refuse_names(infos: list[zipfile.ZipInfo], where: str) -> None:
+    seen: set[str] = set()
+    for info in infos:
+        problem = name_problem(info.filename)
+        if info.filename in seen:
+            problem = "occurs twice"
+        elif info.flag_bits & _FLAG_ENCRYPTED:
+            problem = "is encrypted"
+        elif stat.S_ISLNK(info.external_attr >> 16):
+            problem = "is a symbolic link"
+        elif info.compress_type not in _METHODS:
+            problem = f"has compression method {info.compress_type}, not stored or deflated"
+        if problem:
+            raise MalformedArtifactError(where, problem=f"the member {info.orig_filename!r} {problem}")
+        seen.add(info.filename)
+
+
+def name_problem(name: str) -> str | None:
+    r"""Return why *name* leads out of an archive, or None; ``\`` counts as a separator, as on Windows."""
+    parts = name.replace("\\", "/").split("/")
+    if parts[0] == "" or parts[0].endswith(":"):
+        return "has an absolute path"
+    return "leads out of the archive" if ".." in parts else None
+
+
+def _member(file: ByteFile, info: zipfile.ZipInfo, where: str) -> Member:
+    header = file.read_at(info.header_offset, _LOCAL_HEADER.size)
+    if len(header) < _LOCAL_HEADER.size or not header.startswith(LOCAL_MAGIC):
+        raise MalformedArtifactError(where, problem=f"there is no header of the member {info.filename!r} where the directory says")
+    _, _, flags, method, _, _, crc, stored, size, name_size, extra_size = _LOCAL_HEADER.unpack(header)
+    name_offset = info.header_offset + _LOCAL_HEADER.size
+    name = file.read_at(name_offset, name_size)
+    # With a data descriptor the local sizes may be left 0; ZIP64 leaves them at their maximum.
+    is_open = bool(flags & _FLAG_DESCRIPTOR)
+    agrees = (
+        name == info.orig_filename.encode("utf-8" if flags & 0x800 else "cp437", "replace")
+        and method == info.compress_type
+        and all(a == b or (is_open and a == 0) or a == 0xFFFFFFFF for a, b in ((stored, info.compress_size), (size, info.file_size)))
+        and (crc == info.CRC or (is_open and crc == 0))
+        and (info.compress_type != zipfile.ZIP_STORED or info.compress_size == info.file_size)
+    )
+    if not agrees:
+        raise MalformedArtifactError(where, problem=f"the two headers of the member {info.filename!r} contradict each other")
+    return Member(
+        name=info.filename,
+        offset=name_offset + name_size + extra_size,
+        stored_size=info.compress_size,
+        size=info.file_size,
+        is_stored=method == zipfile.ZIP_STORED,
+        crc=info.CRC,
+    )
+
+
+def _refuse_gaps(infos: list[zipfile.ZipInfo], members: list[Member], start_of_directory: int, where: str) -> None:
+    position = 0
+    slack = 0
+    for info, member in sorted(zip(infos, members, strict=True), key=lambda pair: pair[0].header_offset):
+        if not position <= info.header_offset <= position + slack:
+            raise MalformedArtifactError(where, problem=f"bytes before the member {info.filename!r} belong to no member or to two")
+        position = member.offset + member.stored_size
+        slack = _MAX_DESCRIPTOR if info.flag_bits & _FLAG_DESCRIPTOR else 0
+    if not position <= start_of_directory <= position + slack:
+        raise MalformedArtifactError(where, problem="bytes before the zip directory belong to no member or to two")
+
+
+def _refuse_tail(file: ByteFile, comment: bytes, where: str) -> None:
+    end = file.size - _END_SIZE - len(comment)
+    if file.read_at(end, 4) != END_MAGIC or END_MAGIC in comment:
+        raise MalformedArtifactError(where, problem="bytes follow the end of the zip archive")
+
+
+def _refuse_sizes(members: list[Member], file_size: int, limits: Limits, where: str) -> None:
+    total = sum(m.size for m in members)
+    if total > limits.max_weight_bytes:
+        raise LimitExceededError(where, limit="max_weight_bytes", allowed=limits.max_weight_bytes, found=total)
+    if total > FREE_EXPANSION_BYTES and total > limits.max_expansion_ratio * file_size:
+        found = total // max(1, file_size)
+        raise LimitExceededError(where, limit="max_expansion_ratio", allowed=limits.max_expansion_ratio, found=found)
+
+
+def ends_as_zip(file: ByteFile) -> bool:
+    """Return True if zip readers would find an archive at the end of the file, whatever it begins with."""
+    tail_size = min(file.size, _END_SIZE + _MAX_COMMENT)
+    tail = file.read_at(file.size - tail_size, tail_size)
+    position = tail.rfind(END_MAGIC)
+    if position < 0 or position + _END_SIZE > len(tail):
+        return False
+    count, directory_size = struct.unpack_from("<HL", tail, position + 10)
+    start = file.size - tail_size + position - directory_size
+    return count == 0 or (start >= 0 and file.read_at(start, 4) == CENTRAL_MAGIC)
