@@ -1,0 +1,98 @@
+"""The files of a model that is a directory: what is there, and what should not be. Layer: readers.
+
+Nothing is opened here, so that pipes and devices cannot block.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from safeload.errors import LimitExceededError
+from safeload.formats._tree import allowed_roots
+from safeload.readers._artifact import Anomaly
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from safeload._limits import Limits
+
+
+@dataclass
+class ModelTree:
+    """What lies below the directory of a model.
+
+    Attributes:
+        files: Bytes of every regular file by POSIX path below the directory.
+        anomalies: Links out of the model, circular links, special files.
+    """
+
+    files: dict[str, int] = field(default_factory=dict)
+    anomalies: list[Anomaly] = field(default_factory=list)
+
+
+def read_model_tree(directory: Path, *, where: str, limits: Limits) -> ModelTree:
+    """List the files below *directory*.
+
+    Links are followed inside the model's own tree, and to the blobs of a Hugging Face cache that it lies in.
+
+    Args:
+        directory: Directory of the model.
+        where: How messages name it.
+        limits: ``max_entries`` bounds files and directories, ``max_nesting_depth`` the levels.
+
+    Raises:
+        LimitExceededError: ``limit-exceeded``. There are too many files or levels.
+    """
+    return _Walk(directory, where=where, limits=limits).tree()
+
+
+class _Walk:
+    def __init__(self, directory: Path, *, where: str, limits: Limits) -> None:
+        self.directory = os.fspath(directory)
+        self.roots = tuple(map(os.fspath, allowed_roots(directory)))
+        self.where = where
+        self.limits = limits
+        self.found = ModelTree()
+        self.entries = 0
+
+    def tree(self) -> ModelTree:
+        self.scan(self.directory, "", ancestors=(os.path.realpath(self.directory),))
+        return self.found
+
+    def scan(self, path: str, prefix: str, *, ancestors: tuple[str, ...]) -> None:
+        self.bound("max_nesting_depth", len(ancestors))
+        with os.scandir(path) as entries:
+            for entry in sorted(entries, key=lambda e: e.name):
+                self.entries += 1
+                self.bound("max_entries", self.entries)
+                self.visit(entry, prefix + entry.name, ancestors)
+
+    def visit(self, entry: os.DirEntry[str], name: str, ancestors: tuple[str, ...]) -> None:
+        real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(ancestors[-1], entry.name)
+        if not self.is_inside(real):
+            self.odd("link-out-of-model", name, real)
+        elif not os.path.exists(real):
+            self.odd("broken-link", name, real)
+        elif entry.is_dir():
+            if real in ancestors:
+                self.odd("circular-link", name, real)
+            else:
+                self.scan(entry.path, name + "/", ancestors=(*ancestors, real))
+        elif stat.S_ISREG(entry.stat().st_mode):
+            self.found.files[name] = entry.stat().st_size
+        else:
+            self.odd("special-file", name, stat.filemode(entry.stat().st_mode))
+
+    def is_inside(self, real: str) -> bool:
+        return any(real == root or real.startswith(root.rstrip(os.sep) + os.sep) for root in self.roots)
+
+    def odd(self, kind: str, name: str, evidence: str) -> None:
+        self.found.anomalies.append(Anomaly(kind, name, evidence))
+
+    def bound(self, limit: str, found: int) -> None:
+        allowed = getattr(self.limits, limit)
+        if found > allowed:
+            raise LimitExceededError(self.where, limit=limit, allowed=allowed, found=found)
