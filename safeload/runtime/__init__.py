@@ -1,0 +1,53 @@
+"""Run: a `LoadPlan` → a `ModelCallable`. The only package that imports TensorFlow, Keras or tf_keras."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from safeload.runtime._callable import Backend, ModelCallable, Recipe
+from safeload.runtime._saved_model import SavedModelRuntime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from safeload.inspection import MetaGraphInfo
+    from safeload.planning import LoadPlan
+    from safeload.readers import SavedModelArtifact
+
+__all__ = ["ModelCallable", "Recipe", "load"]
+
+
+def load(plan: LoadPlan, *, recipe: Recipe | None = None, report: Any = None) -> ModelCallable:
+    """Load what *plan* says.
+
+    Args:
+        plan: What to build, from `planning.plan_load`.
+        recipe: How to load it again in another process.
+        report: What inspection found.
+
+    Returns:
+        The callable, with its weights loaded.
+
+    Raises:
+        OpNotRegisteredError: ``op-not-registered``. The graph needs ops that TensorFlow does not have here.
+        LoadFailedError: ``load-failed``. TensorFlow or Keras failed.
+    """
+    backend = _ROADS[plan.road](plan)
+    return ModelCallable(backend, plan.signature.key, report=report, recipe=recipe, digest=plan.judged.info.digest)
+
+
+def _saved_model(plan: LoadPlan) -> Backend:
+    runtime = SavedModelRuntime(cast("SavedModelArtifact", plan.judged.artifact), cast("MetaGraphInfo", plan.meta_graph))
+    runtime.prepare(plan.signature)
+    return runtime
+
+
+def _keras(plan: LoadPlan) -> Backend:
+    from safeload.runtime._callable_keras import KerasRuntime
+    from safeload.runtime._keras import load_keras
+
+    return KerasRuntime(load_keras(plan), where=plan.judged.info.where, static=plan.signature)
+
+
+_ROADS: dict[str, Callable[[LoadPlan], Backend]] = {"saved-model": _saved_model, "keras": _keras, "tf_keras": _keras}
+"""How each road of a plan becomes a backend."""

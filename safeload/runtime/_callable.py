@@ -1,0 +1,304 @@
+"""`ModelCallable`: the one face of every loaded model. Layer: runtime."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from safeload.errors import ArtifactChangedError, InputMismatchError, LoadFailedError
+from safeload.runtime._tensors import example, to_tensors
+from safeload.signatures import bind
+
+if TYPE_CHECKING:
+    from safeload.inspection import SignatureInfo, TensorInfo
+
+
+class Backend(Protocol):
+    """What a `ModelCallable` needs of a loaded model."""
+
+    where: str
+
+    @property
+    def signatures(self) -> tuple[SignatureInfo, ...]:
+        """Everything that can be asked for."""
+
+    @property
+    def model(self) -> Any:
+        """The loaded object itself."""
+
+    def traces(self, key: str) -> tuple[SignatureInfo, ...]:
+        """Return what answers *key*: one signature, or every trace of a function."""
+
+    def function(self, signature: SignatureInfo, given: frozenset[str]) -> Callable[[Mapping[str, Any]], Any]:
+        """Make the function for calls that pass the inputs *given*."""
+
+    def close(self) -> None:
+        """Release what was loaded."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to load the same model again in another process.
+
+    Attributes:
+        loader: A function importable by name that takes *source* and *options*.
+        source: The path, or the bytes themselves.
+        options: Keyword arguments of the load, all picklable.
+        digest: Content digest of what was judged.
+    """
+
+    loader: Callable[..., ModelCallable]
+    source: str | bytes
+    options: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
+
+    def load(self) -> ModelCallable:
+        """Load the model again.
+
+        Raises:
+            ArtifactChangedError: ``artifact-changed``. The content is not what it was.
+        """
+        loaded = self.loader(self.source, **self.options)
+        found = loaded.digest
+        if self.digest and found != self.digest:
+            where = self.source if isinstance(self.source, str) else "<bytes>"
+            raise ArtifactChangedError(where, expected=self.digest, found=found)
+        return loaded
+
+
+class ModelCallable:
+    """A loaded model as a function.
+
+    One input is passed by position, several by name; numpy arrays, tensors, lists and scalars are taken. One output is
+    returned as a tensor, several as a dict in declared order. A call is always inference. Calls work eagerly, inside
+    `tf.function`, under `tf.GradientTape` and from several threads.
+
+    Args:
+        backend: The loaded model.
+        key: Which of its signatures answers calls.
+        report: What inspection found, or None for objects that were loaded by others.
+        recipe: How to load it again, or None if it cannot be pickled.
+        digest: Content digest of what was judged, or ``""``.
+    """
+
+    def __init__(self, backend: Backend, key: str, *, report: Any = None, recipe: Recipe | None = None, digest: str = "") -> None:
+        self._backend: Backend | None = backend
+        self._key = key
+        self._report = report
+        self._recipe = recipe
+        self._digest = digest
+        self._where = backend.where
+        self._functions: dict[tuple[int, frozenset[str]], Callable[[Mapping[str, Any]], Any]] = {}
+        self._lock = threading.Lock()
+        self._traces = backend.traces(key)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the model.
+
+        Args:
+            *args: The input, or one mapping of input names to values.
+            **kwargs: Inputs by name.
+
+        Returns:
+            The output tensor; for several outputs a dict, or the nesting that a traced function returned.
+
+        Raises:
+            InputMismatchError: ``input-mismatch``. The arguments do not fit the signature.
+        """
+        backend = self._live()
+        if self._takes_anything:
+            return backend.model(*args, **kwargs)
+        index, tensors = self._bound(args, kwargs)
+        return _single(self._function(backend, index, frozenset(tensors))(tensors))
+
+    @property
+    def _takes_anything(self) -> bool:
+        """True for Keras models that record no inputs: only they know what they take."""
+        return self._traces[0].kind == "keras" and not self._traces[0].inputs
+
+    def _bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Choose the trace that takes the arguments with the fewest casts; the first one among equals."""
+        best: tuple[int, int, dict[str, Any]] | None = None
+        refusal: InputMismatchError | None = None
+        for index, trace in enumerate(self._traces):
+            try:
+                tensors, casts = to_tensors(trace.inputs, bind(trace, args, kwargs))
+            except InputMismatchError as error:
+                refusal = refusal or error
+                continue
+            if casts == 0:
+                return index, tensors
+            if best is None or casts < best[0]:
+                best = casts, index, tensors
+        if best is None:
+            raise refusal or InputMismatchError("nothing can be called", hint="load the model again")
+        return best[1], best[2]
+
+    def _function(self, backend: Backend, index: int, given: frozenset[str]) -> Callable[[Mapping[str, Any]], Any]:
+        found = self._functions.get((index, given))
+        if found is None:
+            with self._lock:
+                found = self._functions.setdefault((index, given), backend.function(self._traces[index], given))
+        return found
+
+    def _live(self) -> Backend:
+        if self._backend is None:
+            if self._recipe is None:
+                raise LoadFailedError(self._where, problem="this callable was closed", hint="load the model again with load_callable")
+            with self._lock:
+                self._backend = self._backend or self._recipe.load().backend
+        return self._backend
+
+    @property
+    def backend(self) -> Backend:
+        """The runtime that owns the variables; not meant for users."""
+        return self._live()
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """Inputs of the signature that answers calls."""
+        return self._traces[0].inputs
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """Outputs of the signature that answers calls, in declared order."""
+        return self._traces[0].outputs
+
+    @property
+    def signatures(self) -> tuple[SignatureInfo, ...]:
+        """Everything that `with_signature` takes."""
+        return self._live().signatures
+
+    @property
+    def model(self) -> Any:
+        """The Keras model, or the object that TensorFlow loads; made when first asked for."""
+        return self._live().model
+
+    @property
+    def report(self) -> Any:
+        """The `InspectionReport`; None for an object that somebody else loaded."""
+        return self._report
+
+    @property
+    def digest(self) -> str:
+        """Content digest of what was judged; empty for an object that somebody else loaded."""
+        return self._digest
+
+    def with_signature(self, key: str) -> ModelCallable:
+        """Return a callable for another signature, sharing the variables of this one.
+
+        Raises:
+            SignatureNotFoundError: ``signature-not-found``. There is none of that name.
+        """
+        recipe = self._recipe
+        if recipe is not None:
+            recipe = Recipe(recipe.loader, recipe.source, {**recipe.options, "signature": key}, recipe.digest)
+        return ModelCallable(self._live(), key, report=self._report, recipe=recipe, digest=self._digest)
+
+    def predict(self, x: Any, *, batch_size: int = 32) -> Any:
+        """Run the model over many rows, *batch_size* at a time, and join the results.
+
+        Args:
+            x: The input, or a mapping of input names to values; the first axis of each counts rows.
+            batch_size: Rows per call. A signature with a fixed batch decides it itself.
+
+        Returns:
+            Numpy arrays, nested as a call nests them.
+
+        Raises:
+            InputMismatchError: ``input-mismatch``. Lengths differ, or an output has no axis of rows.
+        """
+        columns = dict(x) if isinstance(x, Mapping) else {"": x}
+        columns = {name: value if tf.is_tensor(value) else np.asarray(value) for name, value in columns.items()}
+        rows = _row_count(columns)
+        size = self._fixed_batch() or batch_size
+        parts = [
+            self(columns[""][start : start + size] if "" in columns else {n: v[start : start + size] for n, v in columns.items()})
+            for start in range(0, max(rows, 1), size)
+        ]
+        return tf.nest.map_structure(lambda *leaves: _joined(leaves, rows), *parts)
+
+    def _fixed_batch(self) -> int | None:
+        sizes = {info.shape[0] for info in self.inputs if info.shape}
+        return next((size for size in sizes if size is not None), None)
+
+    def warmup(self) -> ModelCallable:
+        """Call once with zeros, so that the first real call does not pay for tracing. Returns itself."""
+        if not self._takes_anything:
+            tensors = {info.name: example(info) for info in self.inputs if not info.optional}
+            self._function(self._live(), 0, frozenset(tensors))(tensors)
+        return self
+
+    def close(self) -> None:
+        """Release the model; calls afterwards are errors."""
+        if self._backend is not None:
+            self._backend.close()
+        self._backend, self._recipe = None, None
+        self._functions.clear()
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.Signature(list(_parameters(self._traces[0])))
+
+    def __repr__(self) -> str:
+        return f"<ModelCallable {self._traces[0]} from {self._where!r}>"
+
+    def _repr_html_(self) -> str:
+        rows = [("input", info) for info in self.inputs] + [("output", info) for info in self.outputs]
+        cells = "".join(f"<tr><td>{kind}</td><td>{escape(str(info))}</td></tr>" for kind, info in rows)
+        return f"<p><b>{escape(self._key)}</b> of {escape(self._where)}</p><table>{cells}</table>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._recipe is None:
+            raise pickle.PicklingError(f"{self._where!r} was not loaded from a path by load_callable and cannot be loaded again elsewhere")
+        state = self.__dict__.copy()
+        state.update(_backend=None, _functions={}, _lock=None, _report=None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+
+def _single(outputs: Any) -> Any:
+    return next(iter(outputs.values())) if isinstance(outputs, dict) and len(outputs) == 1 else outputs
+
+
+def _row_count(columns: Mapping[str, Any]) -> int:
+    counts = {name: int(value.shape[0]) if len(value.shape) else -1 for name, value in columns.items()}
+    if len(set(counts.values())) != 1 or -1 in counts.values():
+        raise InputMismatchError(f"inputs differ in their number of rows: {counts}", hint="the first axis of every input counts rows")
+    return next(iter(counts.values()))
+
+
+def _joined(leaves: Sequence[Any], rows: int) -> Any:
+    if len(leaves) == 1:
+        return leaves[0].numpy() if isinstance(leaves[0], tf.Tensor) else leaves[0]
+    if any(leaf.shape.rank == 0 for leaf in leaves):
+        raise InputMismatchError("an output has no axis of rows, so batches cannot be joined", hint=f"call it with all {rows} rows at once")
+    joined = tf.concat(leaves, axis=0)
+    return joined.numpy() if isinstance(joined, tf.Tensor) else joined
+
+
+def _parameters(signature: SignatureInfo) -> Iterator[inspect.Parameter]:
+    names = [info.name for info in signature.inputs]
+    if signature.kind == "keras" and not names:
+        yield inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)
+        yield inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)
+        return
+    if not all(name.isidentifier() for name in names):
+        yield inspect.Parameter("inputs", inspect.Parameter.POSITIONAL_ONLY)
+        return
+    by_position = len(names) == 1 or signature.is_positional
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if by_position else inspect.Parameter.KEYWORD_ONLY
+    for info in sorted(signature.inputs, key=lambda info: info.optional):
+        default = None if info.optional else inspect.Parameter.empty
+        yield inspect.Parameter(info.name, kind, annotation=str(info).partition(": ")[2], default=default)

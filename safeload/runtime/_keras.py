@@ -1,0 +1,93 @@
+"""A judged Keras config and its weights → the built model. Layer: runtime."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import contextmanager
+from collections.abc import Iterator
+from typing import Any
+
+from safeload.dialects import NormalForm, lower
+from safeload.errors import CustomObjectConflictError, LoadFailedError, SafeloadError
+from safeload.planning import LoadPlan
+from safeload.readers import KerasArtifact
+from safeload.runtime._ambient import plain_policy, require_tensorflow_backend
+from safeload.runtime._keras_package import import_keras, installed_target
+from safeload.runtime._resolve import Resolver
+from safeload.runtime._weights import set_weights
+
+
+def load_keras(plan: LoadPlan) -> Any:
+    """Build the model of *plan* and give it its weights.
+
+    Args:
+        plan: A plan for the road ``"keras"`` or ``"tf_keras"``.
+
+    Returns:
+        The Keras model, not compiled.
+
+    Raises:
+        IncompatibleVersionError: ``incompatible-version``. The installed Keras cannot express the model.
+        CustomObjectConflictError: ``custom-object-conflict``. A given class does not take the recorded config.
+        LoadFailedError: ``load-failed``. Keras failed, or weights and model do not agree.
+    """
+    artifact = plan.judged.artifact
+    assert isinstance(artifact, KerasArtifact)
+    facts = plan.judged.info.keras
+    normal: NormalForm | None = facts.normal if facts is not None else None
+    with explained(artifact.where):
+        model = _from_caller(plan) if plan.architecture is not None else _build(plan, normal)
+        set_weights(model, artifact, normal)
+    return model
+
+
+def _from_caller(plan: LoadPlan) -> Any:
+    assert plan.architecture is not None
+    model = plan.architecture()
+    if not hasattr(model, "layers"):
+        raise CustomObjectConflictError(
+            "architecture",
+            problem=f"returned {type(model).__name__}, not a Keras model",
+            hint="return the built keras.Model",
+        )
+    return model
+
+
+def _build(plan: LoadPlan, normal: NormalForm | None) -> Any:
+    from safeload.runtime.compat import compat_objects
+
+    assert normal is not None
+    where = plan.judged.artifact.where
+    keras = import_keras(plan.road)
+    require_tensorflow_backend(keras, where)
+    compat = compat_objects(plan.road)
+    lowered = lower(normal, installed_target(keras, compat))
+    resolver = Resolver(keras=keras, custom=plan.custom_objects, compat=compat, where=where)
+    config = resolver.rewrite(copy.deepcopy(lowered))
+    scope = {**plan.custom_objects, **resolver.scope}
+    with plain_policy(keras), keras.saving.custom_object_scope(scope):
+        return keras.saving.deserialize_keras_object(config, custom_objects=scope, safe_mode=True)
+
+
+@contextmanager
+def explained(where: str) -> Iterator[None]:
+    """Turn what Keras raises into errors of safeload.
+
+    Raises:
+        LoadFailedError: ``load-failed``. With the innermost cause, without the config that Keras appends.
+    """
+    try:
+        yield
+    except SafeloadError:
+        raise
+    except Exception as error:
+        raise LoadFailedError(where, problem=_innermost(error)) from error
+
+
+def _innermost(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    _, found, inner = text.rpartition("Exception encountered: ")
+    text = inner if found else text
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    short = next((line for line in lines if not line.startswith("config=")), type(error).__name__)
+    return short.partition("Full object config")[0][:300]

@@ -1,0 +1,122 @@
+"""The one place that touches what Keras 3 and tf_keras do not document.
+
+Owns reading symbols, layers and variables of either package. Layer: runtime.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from safeload.dialects import KerasTarget
+from safeload.errors import MissingDependencyError
+
+_SPECIAL = {"Functional": "Functional"}
+"""Classes that the normal form places in ``keras`` or ``keras.models`` and that Keras does not export there."""
+
+
+def import_keras(package: str) -> ModuleType:
+    """Import ``keras`` or ``tf_keras``.
+
+    Raises:
+        MissingDependencyError: ``missing-dependency``. tf_keras is not installed.
+    """
+    if package == "keras":
+        import keras
+
+        return keras
+    try:
+        import tf_keras
+    except ImportError as error:
+        raise MissingDependencyError(
+            "this model", package="tf_keras (Keras 2)", install="safeload[keras2]"
+        ) from error
+    return tf_keras  # type: ignore[no-any-return]
+
+
+def package_of(model: Any) -> ModuleType:
+    """Return the Keras package whose Model class *model* extends."""
+    names = {base.__module__.partition(".")[0] for base in type(model).__mro__}
+    return import_keras("tf_keras" if "tf_keras" in names else "keras")
+
+
+def symbol(keras: ModuleType, module: str, name: str) -> Any:
+    """Return the attribute *name* of the public *module* of Keras, or None.
+
+    Guarantees:
+        Imports nothing: only attributes of the package, which its own import has loaded, are followed.
+    """
+    if name in _SPECIAL and module in ("keras", "keras.models"):
+        return _functional_class(keras)
+    owner: Any = keras
+    for part in module.split(".")[1:]:
+        owner = getattr(owner, part, None)
+    return getattr(owner, name, None)
+
+
+def _functional_class(keras: ModuleType) -> Any:
+    found = sys.modules.get(f"{keras.__name__}.src.models.functional") or sys.modules[
+        f"{keras.__name__}.src.engine.functional"
+    ]
+    return found.Functional
+
+
+def installed_target(keras: ModuleType, compat: dict[str, Any]) -> KerasTarget:
+    """Describe the installed *keras* for `dialects.lower`; *compat* are safeload's own objects by name."""
+
+    def accepts(module: str, class_name: str) -> frozenset[str] | None:
+        found = compat.get(class_name) if module == "safeload.compat" else symbol(keras, module, class_name)
+        if found is None:
+            raise KeyError((module, class_name))
+        return keywords_of(found)
+
+    numbers = tuple(int(part) for part in keras.__version__.split(".")[:3] if part.isdigit())
+    return KerasTarget(package=keras.__name__, version=numbers, accepts=accepts)
+
+
+def keywords_of(cls: Any) -> frozenset[str] | None:
+    """Return the keywords that the constructor of *cls* takes, or None if it takes any.
+
+    ``**kwargs`` is followed up to Keras's ``Layer``, which refuses what it does not know.
+    """
+    names: set[str] = set()
+    for base in inspect.getmro(cls) if inspect.isclass(cls) else ():
+        if "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
+        names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)} - {"self"}
+        if base.__name__ == "Layer" or not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return frozenset(names)
+    return None
+
+
+def own_variables(layer: Any) -> list[Any]:
+    """Return the variables that *layer* itself holds, trainable ones first, without its sublayers."""
+    trainable = getattr(layer, "_trainable_variables", None)
+    if trainable is not None and not callable(trainable):
+        return [*trainable, *layer._non_trainable_variables]
+    return [*getattr(layer, "_trainable_weights", ()), *getattr(layer, "_non_trainable_weights", ())]
+
+
+def flat_layers(layer: Any) -> Iterator[Any]:
+    """Yield *layer* and every layer inside it."""
+    return iter(layer._flatten_layers())
+
+
+def is_container(layer: Any) -> bool:
+    """Tell whether *layer* is a model that lists its layers: Sequential or Functional."""
+    names = {base.__name__ for base in type(layer).__mro__}
+    return bool(names & {"Sequential", "Functional"})
+
+
+def is_trackable(thing: Any) -> bool:
+    """Tell whether Keras saves the state of *thing*: a layer, a metric, a seed generator."""
+    return hasattr(thing, "load_own_variables") and not inspect.isclass(thing)
+
+
+def is_own_class(layer: Any) -> bool:
+    """Tell whether the class of *layer* belongs to Keras or safeload, not to the caller."""
+    return type(layer).__module__.partition(".")[0] in ("keras", "tf_keras", "safeload")

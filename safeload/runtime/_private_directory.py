@@ -1,0 +1,51 @@
+"""A directory that holds exactly what was judged, for loaders that want a path. Layer: runtime."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from safeload.readers import SavedModelArtifact
+
+VARIABLES = "variables"
+"""Folder of the checkpoint. Source: VARIABLES_DIRECTORY in tensorflow/python/saved_model/constants.py (2.21)."""
+
+
+class PrivateDirectory:
+    """A SavedModel directory made of the judged graph, the judged assets, and links to the variables.
+
+    Guarantees:
+        Graph and assets come from memory. Nothing else of the original directory is reachable through it, save
+        the files of the checkpoint, which are links: whoever can write to the original can still change weights.
+
+    Args:
+        artifact: What was judged.
+        graph_bytes: The serialized SavedModel to load: the judged one, or a part of it.
+    """
+
+    def __init__(self, artifact: SavedModelArtifact, graph_bytes: bytes) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="safeload-", ignore_cleanup_errors=True)
+        self.path = self._temporary.name
+        root = Path(self.path)
+        (root / "saved_model.pb").write_bytes(graph_bytes)
+        for name, content in artifact.assets.items():
+            _place(root, name).write_bytes(content)
+        for name in artifact.files:
+            if PurePosixPath(name).parts[0] == VARIABLES:
+                os.symlink((artifact.directory / name).resolve(), _place(root, name))
+
+    def remove(self) -> None:
+        """Delete the directory; the linked files stay."""
+        self._temporary.cleanup()
+
+
+def _place(root: Path, name: str) -> Path:
+    relative = PurePosixPath(name)
+    if relative.is_absolute() or ".." in relative.parts:
+        raise ValueError(f"{name!r} leaves the model")
+    target = root / relative
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target

@@ -1,0 +1,205 @@
+"""Python, numpy and TensorFlow values → the tensors that an input wants. Layer: runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from safeload.errors import InputMismatchError
+from safeload.signatures import Cast, check_dtype, check_shape, is_training_switch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from safeload.inspection import TensorInfo
+
+Converted = tuple[Any, bool]
+"""A tensor, and whether the value had to be cast for it."""
+
+
+def to_tensors(inputs: Sequence[TensorInfo], values: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    """Convert bound values to tensors of the dtypes that the inputs want.
+
+    Args:
+        inputs: The inputs of a signature.
+        values: Input name → value, from `signatures.bind`.
+
+    Returns:
+        Input name → tensor, and how many values were cast. Switches for training that were left out are False.
+
+    Raises:
+        InputMismatchError: ``input-mismatch``. A shape or a dtype does not fit.
+    """
+    tensors, casts = {}, 0
+    for info in inputs:
+        if info.name in values:
+            tensors[info.name], is_cast = to_tensor(info, values[info.name])
+            casts += is_cast
+        elif is_training_switch(info):
+            tensors[info.name] = tf.zeros([1 if d is None else d for d in info.shape or ()], tf.bool)
+    return tensors, casts
+
+
+def to_tensor(info: TensorInfo, value: Any) -> Converted:
+    """Convert one value; see `to_tensors`."""
+    return _CONVERTERS.get(info.kind, _other_composite)(info, value)
+
+
+def _dense(info: TensorInfo, value: Any) -> Converted:
+    value = _unwrapped(value)
+    if isinstance(value, (tf.RaggedTensor, tf.SparseTensor, tf.IndexedSlices)):
+        raise _wrong_kind(info, value, "pass a dense tensor: value.to_tensor() of a ragged one, tf.sparse.to_dense of a sparse one")
+    tensor = value if tf.is_tensor(value) else _stacked(info, value)
+    if tensor is None:
+        return _from_array(info, _array(info, value))
+    check_shape(info, _static_shape(tensor))
+    return _cast(info, tensor)
+
+
+def _unwrapped(value: Any) -> Any:
+    """Return the TensorFlow variable inside a Keras 3 variable; anything else as it is."""
+    inner = getattr(value, "value", None)
+    return inner if tf.is_tensor(inner) and not tf.is_tensor(value) else value
+
+
+def _cast(info: TensorInfo, tensor: Any) -> Converted:
+    if check_dtype(info, tensor.dtype.name, is_tensor=True) is Cast.NOTHING:
+        return tensor, False
+    return tf.cast(tensor, info.dtype), True
+
+
+def _static_shape(tensor: Any) -> tuple[int | None, ...] | None:
+    return None if tensor.shape.rank is None else tuple(tensor.shape.as_list())
+
+
+def _stacked(info: TensorInfo, value: Any) -> Any:
+    """Stack a list that holds tensors, so that gradients flow and graphs can be built; None for any other value."""
+    if not (isinstance(value, (list, tuple)) and any(tf.is_tensor(leaf) for leaf in tf.nest.flatten(value))):
+        return None
+    try:
+        return tf.stack(value)
+    except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+        raise InputMismatchError(
+            f"input {info.name!r} is a list whose items differ in shape or dtype", hint="make them equal, or stack them with tf.stack"
+        ) from error
+
+
+def _from_array(info: TensorInfo, array: np.ndarray[Any, Any]) -> Converted:
+    check_shape(info, array.shape)
+    name = _dtype_name(array)
+    cast = check_dtype(info, name, is_tensor=False)
+    if cast is Cast.NOTHING:
+        return tf.constant(_native(array)), False
+    target = tf.as_dtype(info.dtype)
+    if cast is Cast.IF_IN_RANGE:
+        _check_range(info, array, target)
+    with np.errstate(over="raise"):
+        try:
+            return tf.constant(array.astype(target.as_numpy_dtype)), True
+        except FloatingPointError as error:
+            raise InputMismatchError(
+                f"input {info.name!r} holds a {name} that is too large for {info.dtype}", hint="scale the values"
+            ) from error
+
+
+def _array(info: TensorInfo, value: Any) -> np.ndarray[Any, Any]:
+    try:
+        # As objects, because numpy's own bytes type drops trailing zeros.
+        array = np.asarray(value, dtype=object) if _holds_bytes(info, value) else np.asarray(value)
+        if array.dtype == object and info.dtype != "string":
+            array = np.asarray(array.tolist())
+    except (ValueError, TypeError) as error:
+        raise InputMismatchError(
+            f"input {info.name!r} is a {type(value).__name__} that is not rectangular", hint="rows must have equal lengths"
+        ) from error
+    return array
+
+
+def _holds_bytes(info: TensorInfo, value: Any) -> bool:
+    return info.dtype in (None, "string") and isinstance(value, (bytes, list, tuple)) and _first_leaf(value) is bytes
+
+
+def _first_leaf(value: Any) -> type:
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    return type(value)
+
+
+def _dtype_name(array: np.ndarray[Any, Any]) -> str:
+    if array.dtype.kind in "US":
+        return "string"
+    if array.dtype == object:
+        return "string" if all(isinstance(item, (str, bytes)) for item in array.flat) else "object"
+    if array.size == 0 and array.dtype == np.float64:
+        return "float32"  # numpy's dtype for an empty list says nothing about what it lacks
+    return str(array.dtype.name)
+
+
+def _native(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _check_range(info: TensorInfo, array: np.ndarray[Any, Any], target: tf.DType) -> None:
+    if array.size and (array.min() < target.min or array.max() > target.max):
+        raise InputMismatchError(
+            f"input {info.name!r} holds {array.min()} … {array.max()}, which does not fit {info.dtype}",
+            hint=f"values must lie between {target.min} and {target.max}",
+        )
+
+
+def _ragged(info: TensorInfo, value: Any) -> Converted:
+    if isinstance(value, tf.RaggedTensor):
+        check_shape(info, _static_shape(value))
+        return _cast(info, value)
+    if isinstance(value, (list, tuple)) and not any(tf.is_tensor(row) for row in value):
+        return _ragged_constant(info, value), True
+    dense, is_cast = _dense(info, value)
+    return tf.RaggedTensor.from_tensor(dense, ragged_rank=info.ragged_rank or 1), is_cast
+
+
+def _ragged_constant(info: TensorInfo, rows: Any) -> Any:
+    leaves = np.asarray(tf.nest.flatten(rows))
+    if leaves.size:
+        cast = check_dtype(info, _dtype_name(leaves), is_tensor=False)
+        if cast is Cast.IF_IN_RANGE:
+            _check_range(info, leaves, tf.as_dtype(info.dtype))
+    try:
+        ragged = tf.ragged.constant(rows, dtype=info.dtype, ragged_rank=info.ragged_rank)
+    except (ValueError, TypeError) as error:
+        raise _wrong_kind(info, rows, f"pass nested lists with ragged_rank {info.ragged_rank or 1}, or a tf.RaggedTensor") from error
+    check_shape(info, _static_shape(ragged))
+    return ragged
+
+
+def _sparse(info: TensorInfo, value: Any) -> Converted:
+    if hasattr(value, "tocoo"):  # scipy
+        value = value.tocoo()
+        indices = np.stack([value.row, value.col], axis=1).astype(np.int64)
+        value = tf.sparse.reorder(tf.SparseTensor(indices, value.data, value.shape))
+    if isinstance(value, tf.SparseTensor):
+        check_shape(info, _static_shape(value))
+        return _cast(info, value)
+    dense, is_cast = _dense(info, value)
+    return tf.sparse.from_dense(dense), is_cast
+
+
+def _other_composite(info: TensorInfo, value: Any) -> Converted:
+    if type(value).__name__ not in (info.kind, info.kind.removesuffix("Spec")):
+        raise _wrong_kind(info, value, f"pass a tf.{info.kind.removesuffix('Spec')}")
+    return value, False
+
+
+_CONVERTERS: dict[str, Callable[[Any, Any], Converted]] = {"tensor": _dense, "ragged": _ragged, "sparse": _sparse}
+
+
+def _wrong_kind(info: TensorInfo, value: Any, hint: str) -> InputMismatchError:
+    return InputMismatchError(f"input {info.name!r} is a {type(value).__name__}, expected {info.kind} {info.dtype}", hint=hint)
+
+
+def example(info: TensorInfo) -> Any:
+    """Return a tensor of zeros (or empty strings) that fits *info*, with 1 for each unknown dimension."""
+    dense = tf.zeros([1 if d is None else d for d in info.shape or ()], info.dtype or "float32")
+    return to_tensor(info, dense)[0]
