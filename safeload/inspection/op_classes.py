@@ -1,0 +1,73 @@
+"""What each op can do to the host, as facts: the table ``op_classes.txt``. Layer: inspection."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_BLOCK = re.compile(r"^\[(?P<header>[^\]]+)\][^\n]*\n(?P<ops>[^\[#]*)", re.M)
+
+
+@dataclass(frozen=True)
+class PackageOps:
+    """Ops that another package registers.
+
+    Attributes:
+        package: Its name on PyPI.
+        is_pure: True if all of its ops compute their outputs from their inputs.
+    """
+
+    package: str
+    is_pure: bool
+
+
+@dataclass(frozen=True)
+class OpTable:
+    """The parsed ``op_classes.txt``.
+
+    Attributes:
+        classes: Class of every op of stock TensorFlow, by op name.
+        callers: Ops that call the functions that their attributes name.
+        packages: Package of an op, by its name or by a prefix that ends in ``*``.
+    """
+
+    classes: Mapping[str, str]
+    callers: frozenset[str]
+    packages: Mapping[str, PackageOps]
+
+
+@lru_cache(maxsize=None)
+def op_table() -> OpTable:
+    """Return the table of ops, read once."""
+    classes: dict[str, str] = {}
+    packages: dict[str, PackageOps] = {}
+    callers: frozenset[str] = frozenset()
+    for block in _BLOCK.finditer(Path(__file__).with_name("op_classes.txt").read_text(encoding="utf-8")):
+        kind, *words = block["header"].split()
+        ops = block["ops"].split()
+        if kind == "functions":
+            callers = frozenset(ops)
+        elif kind == "package":
+            packages.update(dict.fromkeys(ops, PackageOps(words[0], is_pure="pure" in words)))
+        else:
+            classes.update(dict.fromkeys(ops, kind))
+    return OpTable(classes, callers, packages)
+
+
+def op_class(op: str) -> str | None:
+    """Return the class of the stock op *op*, such as ``"file-read"``, or None if stock TensorFlow 2.21 has no such op."""
+    return op_table().classes.get(op)
+
+
+def op_package(op: str) -> PackageOps | None:
+    """Return which package registers *op*, or None if the table does not know."""
+    packages = op_table().packages
+    return packages.get(op) or next(
+        (ops for name, ops in packages.items() if name.endswith("*") and op.startswith(name[:-1])), None
+    )
