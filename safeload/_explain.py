@@ -1,0 +1,225 @@
+"""What the errors of other loaders mean. Layer: beside `_load`; standard library alone.
+
+Knows texts, not models: it opens no file and imports no loader.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FailureMode:
+    """An error that people meet when they load models with TensorFlow or Keras.
+
+    Attributes:
+        slug: Name of its page in ``docs/how-to``.
+        pattern: Regular expression that its text matches.
+        cause: Why it happens, in one sentence.
+        remedy: What to do, in one sentence; the call of safeload where there is one.
+    """
+
+    slug: str
+    pattern: str
+    cause: str
+    remedy: str
+
+
+_LOAD = "predict = safeload.load_callable(path)"
+
+# Texts as raised by TensorFlow 1.15 to 2.21, Keras 2.2 to 3.15.1 and tf_keras 2.16 to 2.21. The first match counts.
+FAILURE_MODES: tuple[FailureMode, ...] = (
+    FailureMode(
+        "autotrackable-object-is-not-callable",
+        r"'AutoTrackable' object is not callable",
+        "the file is a SavedModel of TensorFlow 1: it has signatures and no object to call.",
+        f"{_LOAD} takes the signature; signature= chooses among several.",
+    ),
+    FailureMode(
+        "userobject-object-is-not-callable",
+        r"'_UserObject' object is not callable",
+        "the SavedModel records functions and signatures and no __call__, as after Keras 3's model.export().",
+        f"{_LOAD} takes the declared signature; safeload.as_callable(loaded) does it for an object in hand.",
+    ),
+    FailureMode(
+        "userobject-has-no-attribute-predict",
+        r"'(_UserObject|AutoTrackable)' object has no attribute '\w+'",
+        "a SavedModel loads as functions for inference; it is no Keras model.",
+        f"{_LOAD}; predict(x), and predict.predict(x, batch_size=32) for much data.",
+    ),
+    FailureMode(
+        "file-format-not-supported",
+        r"File format not supported|only supports V3 `?\.keras|Keras Core only supports",
+        "Keras 3 decides by the suffix and reads .keras and .h5 alone; a SavedModel, another suffix or another kind of file gives this text.",
+        f"{_LOAD} decides from the bytes; `safeload show PATH` says what the file is.",
+    ),
+    FailureMode(
+        "file-signature-not-found",
+        r"file signature not found",
+        "the loader expects HDF5 and the file is something else: a .keras archive, a git-LFS pointer, a web page, an empty file.",
+        f"{_LOAD} reads it if it is a model; `safeload show PATH` says what it is if it is not.",
+    ),
+    FailureMode(
+        "please-ensure-the-file-is-an-accessible-keras-zip-file",
+        r"Please ensure the file is an accessible",
+        "the path does not exist, or the file named .keras is HDF5 or a truncated archive.",
+        f"{_LOAD} reads HDF5 under any name and says when a file is incomplete.",
+    ),
+    FailureMode(
+        "module-object-is-not-callable",
+        r"'module' object is not callable",
+        "a value of custom_objects is a module where a class or function is needed.",
+        f"{_LOAD[:-1]}, custom_objects={{'MyLayer': my_module}}) looks inside the module; or modules=[my_module].",
+    ),
+    FailureMode(
+        "object-is-not-a-mapping",
+        r"'(module|list|type|tuple|function)' object is not a mapping",
+        "custom_objects is a module, a list or a class, and Keras takes a dict alone.",
+        f"{_LOAD[:-1]}, custom_objects=my_module) takes a dict, a module, or a list of classes and functions.",
+    ),
+    FailureMode(
+        "unknown-layer",
+        r"Unknown (layer|loss function|metric function|activation function|initializer|object)",
+        "the config names a class or function that the installed Keras does not have: yours, or one of an older release.",
+        f"{_LOAD[:-1]}, modules=[my_module]) finds yours by name; layers of older releases load as they were.",
+    ),
+    FailureMode(
+        "could-not-locate-class",
+        r"Could not locate (class|function)|cannot be imported|not a KerasSaveable subclass",
+        "the .keras file names a class or function that Keras cannot import: yours, one that moved, or one that only compile() needs.",
+        f"{_LOAD[:-1]}, modules=[my_module]) finds it by name wherever it lives now; what only training needs is not asked for.",
+    ),
+    FailureMode(
+        "unrecognized-keyword-arguments",
+        r"Unrecognized keyword arguments|got an unexpected keyword argument|Keyword argument not understood",
+        "the config was written by another release, with keys that this class does not know.",
+        f"{_LOAD} knows the configs of every release since 2017 and drops keys only where they hold the neutral value.",
+    ),
+    FailureMode(
+        "bad-marshal-data",
+        r"bad marshal data",
+        "the file holds a Lambda layer as Python bytecode of another Python version.",
+        "no loader can run it: build the architecture in code and pass architecture=build to load the weights.",
+    ),
+    FailureMode(
+        "deserialization-of-a-lambda",
+        r"Requested the deserialization of a `?(Lambda|TFSMLayer)|Lambda layer whose `function` is a Python lambda",
+        "the model holds a Lambda layer: arbitrary code that would run on this machine.",
+        f"{_LOAD} refuses it too and names it; trusted=[…] permits exactly that code, if you trust its author.",
+    ),
+    FailureMode(
+        "no-model-config-found",
+        r"No model (config )?found in (the|config) file|No model config found",
+        "the file holds weights alone.",
+        f"{_LOAD[:-1]}, architecture='model.json') or architecture=build_model.",
+    ),
+    FailureMode(
+        "could-not-find-matching-concrete-function",
+        r"Could not find matching (concrete )?function to call",
+        "the call differs from every trace that was saved: in dtype, in shape, in structure or in the number of arguments.",
+        f"{_LOAD} casts what can be cast without loss and shows the difference otherwise.",
+    ),
+    FailureMode(
+        "binding-inputs-to-tf-function-failed",
+        r"Binding inputs to tf\.function failed|to be a Tensor; got|takes 1 positional arguments? but|"
+        r"signature_wrapper\(.*\) (takes|missing)",
+        "signatures take tensors by name only.",
+        f"{_LOAD}; predict(x), or predict(name=x, other=y), with arrays, lists or tensors.",
+    ),
+    FailureMode(
+        "expected-to-be-a-float-tensor",
+        r"was expected to be an? \w+ tensor but is an? \w+ tensor",
+        "a tensor of another dtype than the signature's was passed.",
+        f"{_LOAD} casts arrays and says which dtype a tensor must have.",
+    ),
+    FailureMode(
+        "serving-default-not-found",
+        r"^'?serving_default'?$|[Uu]nknown signature|[Ss]ignature.{0,40}not found in signature",
+        "the SavedModel has signatures under other keys.",
+        f"{_LOAD} takes the only one; signature= chooses, and the error lists all with inputs and outputs.",
+    ),
+    FailureMode(
+        "requires-a-tags-argument",
+        r"requires a `?tags=?`? ?argument|MetaGraphDef associated with tags|meta graph def matching supplied tags",
+        "the SavedModel holds other tag sets than the loader assumes, or is an empty file.",
+        f"{_LOAD} takes the MetaGraph for serving; tags= chooses.",
+    ),
+    FailureMode(
+        "savedmodel-file-does-not-exist",
+        r"SavedModel file does not exist at|contains neither 'saved_model\.pb' nor",
+        "the path is not the directory that holds saved_model.pb: it is the .pb itself, a parent, or another format.",
+        f"{_LOAD} takes the directory, the .pb, a parent with versions, and every other format.",
+    ),
+    FailureMode(
+        "wire-format-was-corrupt",
+        r"Wire format was corrupt|Error parsing message",
+        "saved_model.pb is no protobuf: a git-LFS pointer, a web page, or cut off.",
+        "`safeload show PATH` says which; download the file itself (git lfs pull).",
+    ),
+    FailureMode(
+        "unsuccessful-tensorslicereader-constructor",
+        r"Unsuccessful TensorSliceReader|Read less bytes than requested",
+        "files below variables/ are missing or cut off.",
+        f"{_LOAD} says which file, with its size and the size it must have; copy the whole directory.",
+    ),
+    FailureMode(
+        "truncated-file",
+        r"truncated file: eof",
+        "the HDF5 file is cut off: the download or copy is incomplete.",
+        "fetch it again; `safeload show PATH` gives the size it has.",
+    ),
+    FailureMode(
+        "op-type-not-registered",
+        r"Op type not registered '(\w+)'",
+        "the graph uses an op of another package, or of a newer TensorFlow.",
+        f"import the package that registers it first; {_LOAD} names the package.",
+    ),
+    FailureMode(
+        "expected-variables-but-received-0",
+        r"expected \d+ variables, but received|objects could not be loaded",
+        "the paths of the weights and of the layers differ: another release wrote the file, or a layer builds its weights later.",
+        f"{_LOAD} maps the weights of every release and lists what does not fit.",
+    ),
+    FailureMode(
+        "optimizer-arguments-not-recognized",
+        r"Argument\(s\) not recognized: \{'(lr|decay)|decay is deprecated in the new Keras optimizer|has no attribute 'add_slot'",
+        "the optimizer that the file records is of another release; only training needs it.",
+        f"{_LOAD} never compiles, so the optimizer does not matter.",
+    ),
+    FailureMode(
+        "cannot-pickle-a-model",
+        r"can't pickle repeated message|Can't pickle local object 'Loader\.|cannot pickle 'FuncGraph'|_recreate_base_user_object",
+        "a loaded SavedModel cannot be pickled.",
+        f"{_LOAD} pickles by path and digest and loads again in the other process.",
+    ),
+)
+
+
+def explain(error: BaseException) -> str:
+    """Say what an exception of another loader means, and what to do.
+
+    Args:
+        error: An exception that TensorFlow, Keras or tf_keras raised on loading or calling a model. Its causes count too.
+
+    Returns:
+        Three lines: the error, why, what to do. For an error that is not known, two lines that say so.
+    """
+    text = " ".join(_texts(error))
+    for mode in FAILURE_MODES:
+        if re.search(mode.pattern, text):
+            return f"{_headline(error)}\n  why: {mode.cause}\n  do: {mode.remedy}"
+    return f"{_headline(error)}\n  why: this error is not known to safeload; try safeload.load_callable on the same path"
+
+
+def _texts(error: BaseException | None) -> list[str]:
+    texts = []
+    while error is not None and len(texts) < 20:
+        texts.append(str(error))
+        error = error.__cause__ or error.__context__
+    return texts
+
+
+def _headline(error: BaseException) -> str:
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first}"[:160]

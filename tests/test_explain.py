@@ -1,0 +1,73 @@
+"""Explanations of other loaders' errors, by their texts."""
+
+from __future__ import annotations
+
+import pytest
+
+from safeload._explain import FAILURE_MODES, explain
+
+# Texts as TensorFlow 2.21, Keras 3.15.1 and tf_keras 2.21 raise them, shortened behind the first sentence.
+TEXTS = {
+    "autotrackable-object-is-not-callable": "'AutoTrackable' object is not callable",
+    "userobject-object-is-not-callable": "'_UserObject' object is not callable",
+    "userobject-has-no-attribute-predict": "'_UserObject' object has no attribute 'predict'",
+    "file-format-not-supported": "File format not supported: filepath=m. Keras 3 only supports V3 `.keras` files, …",
+    "file-signature-not-found": "Unable to synchronously open file (file signature not found)",
+    "please-ensure-the-file-is-an-accessible-keras-zip-file": "File not found: filepath=m.keras. Please ensure the file is an accessible `.keras` zip file.",
+    "module-object-is-not-callable": "'module' object is not callable",
+    "object-is-not-a-mapping": "'list' object is not a mapping",
+    "unknown-layer": "Unknown layer: 'Scale'. Please ensure you are using a `keras.utils.custom_object_scope`",
+    "could-not-locate-class": "Could not locate class 'Scale'. Make sure custom classes and functions are decorated with …",
+    "unrecognized-keyword-arguments": "Unrecognized keyword arguments passed to DepthwiseConv2D: {'groups': 1}",
+    "bad-marshal-data": "bad marshal data (unknown type code)",
+    "deserialization-of-a-lambda": "Requested the deserialization of a `Lambda` layer whose `function` is a Python lambda.",
+    "no-model-config-found": "No model config found in the file at m.h5",
+    "could-not-find-matching-concrete-function": "Could not find matching concrete function to call loaded from the SavedModel. Got:",
+    "binding-inputs-to-tf-function-failed": "Binding inputs to tf.function failed due to `too many positional arguments`",
+    "expected-to-be-a-float-tensor": "input #0(zero-based) was expected to be a float tensor but is a int32 tensor",
+    "serving-default-not-found": "'serving_default'",
+    "requires-a-tags-argument": "Importing a SavedModel with `tf.saved_model.load` requires a `tags=` argument if there is more than one MetaGraph.",
+    "savedmodel-file-does-not-exist": "SavedModel file does not exist at: m/{saved_model.pbtxt|saved_model.pb}",
+    "wire-format-was-corrupt": "Cannot parse file b'm/saved_model.pb': Error parsing message with type 'tensorflow.SavedModel': Wire format was corrupt.",
+    "unsuccessful-tensorslicereader-constructor": "Unsuccessful TensorSliceReader constructor: Failed to find any matching files for m/variables/variables",
+    "truncated-file": "Unable to synchronously open file (truncated file: eof = 8980, sblock->base_addr = 0, stored_eof = 17960)",
+    "op-type-not-registered": "Op type not registered 'CaseFoldUTF8' in binary running on host.",
+    "expected-variables-but-received-0": "Layer 'dense' expected 2 variables, but received 0 variables during loading.",
+    "optimizer-arguments-not-recognized": "Argument(s) not recognized: {'lr': 0.001}",
+    "cannot-pickle-a-model": "cannot pickle 'FuncGraph' object",
+}
+
+
+def test_every_failure_mode_has_a_text():
+    """The table and the texts of this test name the same modes, once each."""
+    slugs = [mode.slug for mode in FAILURE_MODES]
+    assert sorted(slugs) == sorted(TEXTS)
+
+
+@pytest.mark.parametrize("mode", FAILURE_MODES, ids=lambda m: m.slug)
+def test_text_is_explained_by_its_own_mode(mode):
+    """The first mode that matches a text is the one meant for it; what to do stands in the third line."""
+    lines = explain(RuntimeError(TEXTS[mode.slug])).splitlines()
+    assert lines[0].startswith("RuntimeError: ")
+    assert lines[1:] == [f"  why: {mode.cause}", f"  do: {mode.remedy}"]
+
+
+def test_cause_of_an_error_is_looked_at_too():
+    """A wrapper around Keras's error changes nothing."""
+    try:
+        try:
+            raise TypeError("'module' object is not callable")
+        except TypeError as inner:
+            raise RuntimeError("loading failed") from inner
+    except RuntimeError as error:
+        assert "custom_objects is a module" in explain(error)
+
+
+def test_unknown_error_is_said_to_be_unknown():
+    """No explanation is invented."""
+    assert "not known to safeload" in explain(ValueError("the moon is full"))
+
+
+def test_error_without_text_is_shown_by_its_type():
+    """An empty text is no reason to fail."""
+    assert explain(ValueError()).startswith("ValueError: ")
