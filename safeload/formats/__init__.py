@@ -1,17 +1,21 @@
 """What is it? Bytes in, a `Format` with its evidence out. Layer: above errors and limits; standard library alone."""
 
 from safeload.formats._detect import Detection, detect
-from safeload.formats._file import ByteFile, Window
+from safeload.formats._file import ByteFile, MemoryFile, Window
+from safeload.formats._foreign import HDF5_MARKS, OTHER_HDF5
 from safeload.formats._format import Format
 from safeload.formats._source import Source, open_source
 from safeload.formats._tree import open_member, resolve_member
 from safeload.formats._zip import FREE_EXPANSION_BYTES, ZipIndex, read_zip
 
 __all__ = [
+    "HDF5_MARKS",
+    "OTHER_HDF5",
     "FREE_EXPANSION_BYTES",
     "ByteFile",
     "Detection",
     "Format",
+    "MemoryFile",
     "Source",
     "Window",
     "ZipIndex",

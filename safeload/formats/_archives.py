@@ -69,6 +69,17 @@ def is_keras_archive(names: Iterable[str]) -> bool:
     return "config.json" in found and any(n == "metadata.json" or n.startswith("model.weights.") for n in found)
 
 
+def keras_weights_problem(names: Iterable[str]) -> Kind | None:
+    """Return what the weights of a Keras archive are where they are not ``model.weights.h5``, or None."""
+    found = set(names)
+    if "model.weights.h5" in found:
+        return None
+    for name, kind in (("model.weights.npz", _foreign.NPZ_WEIGHTS), ("model.weights.json", _foreign.SHARDED_WEIGHTS)):
+        if name in found:
+            return kind
+    return None
+
+
 def model_inside(names: Iterable[str]) -> str | None:
     """Return which model the members of an archive or directory are, with its path, or None."""
     usable = sorted((n for n in names if not n.startswith("__MACOSX/")), key=lambda n: (n.count("/"), n))

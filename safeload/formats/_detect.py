@@ -175,9 +175,7 @@ def _zip(source: Source, file: ByteFile, head: bytes) -> Detection | None:
     if names is None:
         raise MalformedArtifactError(source.where, problem="a zip archive without its directory: the file is truncated")
     if _archives.is_keras_archive(names):
-        if "model.weights.npz" in names and "model.weights.h5" not in names:
-            return _found(source, Format.FOREIGN, "zip with model.weights.npz", _foreign.NPZ_WEIGHTS)
-        return _found(source, Format.KERAS_ARCHIVE, "zip with config.json")
+        return _found(source, Format.KERAS_ARCHIVE, "zip with config.json", _archives.keras_weights_problem(names))
     kind = _archives.kind_of_zip(names)
     form = Format.ARCHIVE if _archives.model_inside(names) else Format.FOREIGN
     return _found(source, form, "zip without config.json and weights at its top", kind)

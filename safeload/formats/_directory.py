@@ -14,7 +14,7 @@ from safeload.errors import (
     UnrecognizedFormatError,
 )
 from safeload.formats import _foreign
-from safeload.formats._archives import is_keras_archive
+from safeload.formats._archives import is_keras_archive, keras_weights_problem
 from safeload.formats._detect import SAVED_MODEL_NAMES, Detection, detect_checkpoint, detect_file
 from safeload.formats._foreign import Kind
 from safeload.formats._format import Format
@@ -104,10 +104,7 @@ def _saved_model(source: Source, root: Path, names: set[str], graph: str) -> Det
 
 
 def _keras_directory(source: Source, root: Path, names: set[str]) -> Detection:
-    kind = None
-    if "model.weights.h5" not in names:
-        kind = _foreign.SHARDED_WEIGHTS if "model.weights.json" in names else None
-        kind = _foreign.NPZ_WEIGHTS if "model.weights.npz" in names else kind
+    kind = keras_weights_problem(names)
     name, remedy = (kind.name, kind.remedy) if kind else (None, None)
     return Detection(Format.KERAS_DIRECTORY, source, root, "directory with config.json", name, remedy)
 

@@ -1,0 +1,84 @@
+"""Keras architectures as JSON: what ``model.to_json()`` writes. Layer: readers.
+
+Source: keras/engine/network.py (Keras 2.3), keras/src/models/model.py (Keras 3.15.1): ``to_json``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from safeload.errors import MalformedArtifactError, UnsupportedFormatError
+from safeload.formats import Format, detect, open_source
+from safeload.readers._artifact import KerasArtifact
+from safeload.readers._digest import keras_digest
+from safeload.readers._json import parse_json
+
+if TYPE_CHECKING:
+    import os
+
+    from safeload._limits import Limits
+    from safeload.formats import Detection
+
+_METADATA = ("keras_version", "backend")
+
+
+def read_keras_json(detection: Detection, limits: Limits) -> KerasArtifact:
+    """Read an architecture without weights.
+
+    Raises:
+        MalformedArtifactError: ``malformed-artifact``. It is no strict JSON, or no serialized Keras object.
+        LimitExceededError: ``limit-exceeded``. One of the limits.
+    """
+    file = detection.source.file
+    assert file is not None  # noqa: S101 - only files are detected as JSON
+    content = file.read_at(0, min(file.size, limits.max_config_bytes + 1))
+    size = file.size
+    file.close()
+    config = parse_json(content, where=detection.where, limits=limits)
+    if isinstance(config, str):  # json.dump(model.to_json(), file): JSON twice over, which users write often
+        config = parse_json(config, where=detection.where, limits=limits)
+    if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
+        raise MalformedArtifactError(detection.where, problem="no Keras architecture: the keys class_name and config are missing")
+    artifact = KerasArtifact(
+        format=Format.KERAS_JSON,
+        where=detection.where,
+        config=config,
+        training_config=config.get("compile_config"),
+        metadata={key: config[key] for key in _METADATA if isinstance(config.get(key), str)},
+        size=size,
+    )
+    return replace(artifact, digest=keras_digest(artifact))
+
+
+def with_architecture(artifact: KerasArtifact, path: str | os.PathLike[str], limits: Limits) -> KerasArtifact:
+    """Give weights the architecture that a JSON file holds.
+
+    Args:
+        artifact: Weights alone.
+        path: Of the JSON file; never YAML.
+        limits: See `Limits`.
+
+    Returns:
+        The same artifact with the config, and with the metadata of the JSON file where it has any: what a config means
+        depends on who wrote the config. Its digest covers both.
+
+    Raises:
+        UnsupportedFormatError: ``unsupported-format``. The file is something other than JSON, YAML among them.
+        ArtifactNotFoundError: ``artifact-not-found``. There is no such file.
+        MalformedArtifactError: ``malformed-artifact``. See `read_keras_json`.
+    """
+    detection = detect(open_source(path))
+    if detection.format is not Format.KERAS_JSON:
+        detection.source.close()
+        kind = detection.kind or f"of the format {detection.format.value}, not a Keras architecture in JSON"
+        remedy = detection.remedy or "pass the JSON that model.to_json() returns, or a function that builds the model"
+        raise UnsupportedFormatError(detection.where, kind=kind, remedy=remedy)
+    architecture = read_keras_json(detection, limits)
+    changes: dict[str, Any] = {
+        "config": architecture.config,
+        "training_config": architecture.training_config,
+        "metadata": {**artifact.metadata, **architecture.metadata},
+    }
+    combined = replace(artifact, **changes)
+    return replace(combined, digest=keras_digest(combined))
