@@ -30,7 +30,7 @@ import difflib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class SafeloadError(Exception):
@@ -177,18 +177,19 @@ class CustomObjectNotFoundError(SafeloadError, LookupError):
     """The model needs classes or functions that nobody registered.
 
     Attributes:
-        missing: Facts about each missing object, in the order of the config.
+        missing: Facts about each missing object (`name`, `kind`, `module`, `where`), in the order of the config.
     """
 
     code = "custom-object-not-found"
 
-    def __init__(self, where: str, *, missing: Sequence[Any]) -> None:
+    def __init__(self, where: str, *, missing: Sequence[Any], near: Mapping[str, str] | None = None) -> None:
         names = ", ".join(_described(m) for m in missing)
         first = missing[0]
         module = first.module if first.module and not first.module.startswith("__") else "your_module"
+        meant = "".join(f"{name!r} may be the registered {known!r}; " for name, known in (near or {}).items())
         super().__init__(
             f"{where} needs your code: {names}",
-            hint=f"import it and pass it: `import {module}` … load_callable(path, modules=[{module}])"
+            hint=f"{meant}import it and pass it: `import {module}` … load_callable(path, modules=[{module}])"
             f" or custom_objects={{{', '.join(f'{m.name!r}: {m.name}' for m in missing[:3])}}}",
         )
         self.where = where

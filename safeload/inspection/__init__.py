@@ -15,6 +15,7 @@ from safeload.inspection._info import (
     Slot,
     TensorInfo,
 )
+from safeload.inspection._walk import Place, is_marker, is_object, walk
 from safeload.inspection.keras import describe_producer, inspect_keras
 from safeload.inspection.saved_model import inspect_saved_model
 from safeload.readers import Artifact, KerasArtifact
@@ -26,12 +27,16 @@ __all__ = [
     "MetaGraphInfo",
     "ModelInfo",
     "ObjectInfo",
+    "Place",
     "ProducerInfo",
     "SavedModelInfo",
     "SignatureInfo",
     "Slot",
     "TensorInfo",
     "inspect_artifact",
+    "is_marker",
+    "is_object",
+    "walk",
 ]
 
 

@@ -15,12 +15,14 @@ class Place:
         where: Path such as ``$.config.layers[3].config``.
         key: The nearest dict key on the way to it, ``""`` at the root.
         value: What stands there.
+        owner: The nearest serialized object (layer, initializer, …) around it, or None.
         is_training_only: True below the keys that only ``compile`` reads.
     """
 
     where: str
     key: str
     value: Any = field(repr=False)
+    owner: Any = field(repr=False, default=None)
     is_training_only: bool = False
 
 
@@ -37,7 +39,7 @@ def walk(tree: Any, where: str = "$", *, is_training_only: bool = False) -> Iter
         where: Path of *tree* itself.
         is_training_only: What holds for *tree* itself; it holds for everything below too.
     """
-    stack = [Place(where, "", tree, is_training_only)]
+    stack = [Place(where, "", tree, None, is_training_only)]
     while stack:
         place = stack.pop()
         yield place
@@ -45,12 +47,13 @@ def walk(tree: Any, where: str = "$", *, is_training_only: bool = False) -> Iter
 
 
 def _children(place: Place) -> list[Place]:
-    where, value, training = place.where, place.value, place.is_training_only
-    if isinstance(value, dict):
-        return [Place(f"{where}.{k}", str(k), v, training or k in _TRAINING_KEYS) for k, v in value.items()]
+    value, where, training = place.value, place.where, place.is_training_only
     if isinstance(value, list):
-        return [Place(f"{where}[{i}]", place.key, v, training) for i, v in enumerate(value)]
-    return []
+        return [Place(f"{where}[{i}]", place.key, v, place.owner, training) for i, v in enumerate(value)]
+    if not isinstance(value, dict):
+        return []
+    owner = value if is_object(value) and value["class_name"] != "function" else place.owner
+    return [Place(f"{where}.{k}", str(k), v, owner, training or k in _TRAINING_KEYS) for k, v in value.items()]
 
 
 def is_object(value: Any) -> bool:

@@ -1,0 +1,257 @@
+"""What a Keras config may not hold: an allow-list over every value of it, nested and training parts included.
+
+The file's own config and its normal form are both judged: what the normaliser
+drops was still meant by somebody. Layer: policy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from safeload.dialects import COMPAT_MODULE, is_pure_symbol
+from safeload.inspection import Place, is_marker, is_object, walk
+from safeload.policy._finding import Finding, Severity
+from safeload.policy.keras_bytecode import digest_of, read_bytecode
+from safeload.policy.keras_names import (
+    ARRAY_DTYPES,
+    KNOWN_MARKERS,
+    TYPE_SPECS,
+    VOCABULARY_KEYS,
+    is_keras,
+    judge_class,
+    judge_function,
+)
+from safeload.policy.keras_sizes import oversized_layers
+
+if TYPE_CHECKING:
+    from safeload.inspection import ModelInfo
+
+_AUTHOR = "ask the author for a file without it"
+_NAME = "name"
+# Parent components, absolute paths of POSIX and Windows, schemes. A "/" inside is how Keras 2 scopes names.
+_PATH = re.compile(r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]|://|\x00")
+
+
+def examine_keras(info: ModelInfo) -> Iterator[Finding]:
+    """Yield what is wrong with the Keras config of *info*, each matter once.
+
+    Guarantees:
+        Every dict, list and string of the config, of the training config and of the normal form has
+        been passed to every rule. Nothing that they name was looked up or imported.
+    """
+    if info.keras is None:
+        return
+    seen: set[tuple[str, str]] = set()
+    for finding in (*_examine_raw(info), *examine_config(info.keras.normal.config), *oversized_layers(info.keras)):
+        if (finding.rule, finding.evidence) not in seen:
+            yield finding
+            seen.add((finding.rule, finding.evidence))
+
+
+def _examine_raw(info: ModelInfo) -> Iterator[Finding]:
+    keras = info.keras
+    trees = (walk(keras.raw), walk(keras.training, "$.training_config", is_training_only=True))  # type: ignore[union-attr]
+    for place in (p for tree in trees for p in tree):
+        for rule in PLACE_RULES:
+            yield from rule(place)
+
+
+def examine_config(config: Any) -> Iterator[Finding]:
+    """Yield what is wrong with *config*, a normal form or what was lowered from one."""
+    for place in walk(config):
+        if not _is_compat(place.value):
+            for rule in (*PLACE_RULES, constant_nodes):
+                yield from rule(place)
+
+
+def _is_compat(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("module") == COMPAT_MODULE
+
+
+def bytecode(place: Place) -> Iterator[Finding]:
+    """Find Python bytecode, wherever it stands and however it is wrapped."""
+    if not isinstance(place.value, str):
+        return
+    code = read_bytecode(place.value)
+    if code is not None:
+        yield _bytecode_finding(place, str(code))
+
+
+def lambda_functions(place: Place) -> Iterator[Finding]:
+    """Find Lambda layers and ``__lambda__`` values whose function is neither named nor readable."""
+    value = place.value
+    if is_marker(value) and value["class_name"] == "__lambda__":
+        if not any(True for p in walk(value) for _ in bytecode(p)):
+            yield _bytecode_finding(place, "unreadable bytecode")
+    elif is_object(value) and value["class_name"] == "Lambda" and not _names_function(value):
+        yield Finding(
+            "lambda-function",
+            Severity.UNEXAMINED,
+            place.where,
+            _short(_config(value).get("function")),
+            f"the Lambda layer {_name_of(value)!r} holds no named function",
+            _AUTHOR,
+        )
+
+
+def _names_function(layer: Any) -> bool:
+    function = _config(layer).get("function")
+    if isinstance(function, str):
+        return True
+    is_reference = isinstance(function, dict) and function.get("class_name") == "function"
+    return is_reference or any(True for p in walk(function) for _ in (*bytecode(p), *lambda_functions(p)))
+
+
+def _bytecode_finding(place: Place, summary: str) -> Finding:
+    # The arguments, shapes and weights of the layer feed its function: the hash covers the whole object around it.
+    owner = place.owner if place.owner is not None else place.value
+    digest, name = digest_of(owner), _name_of(owner)
+    return Finding(
+        "lambda-bytecode",
+        Severity.DANGEROUS,
+        place.where,
+        f"{summary} (sha256 {digest})",
+        f"Python bytecode in {name!r} would run ({summary})",
+        "ask the author for a registered class or function in place of the lambda",
+        f"lambda:{name}@sha256:{digest}",
+    )
+
+
+def references(place: Place) -> Iterator[Finding]:
+    """Find classes and functions that no config may name."""
+    value = place.value
+    if not is_object(value):
+        return
+    module, name = value.get("module"), value["class_name"]
+    if module is not None and not isinstance(module, str):
+        yield _unexamined("reference", place, f"the module of {name!r} is no text", _short(module))
+        return
+    verdict = judge_class(module, name)
+    if name == "function":
+        name = value.get("config")
+        if not isinstance(name, str):
+            yield _unexamined("reference", place, "a function without a name", _short(name))
+            return
+        verdict = judge_function(module, name)
+    if verdict is not None:
+        evidence = f"{module}.{name}" if module else name
+        yield Finding(verdict.rule, Severity.DANGEROUS, place.where, evidence, verdict.message, _AUTHOR)
+
+
+def second_names(place: Place) -> Iterator[Finding]:
+    """Find built-in objects that are registered under another name: which of the two is meant differs between loaders."""
+    value = place.value
+    if not is_object(value) or not is_keras(value.get("module")) or value["class_name"] == "function":
+        return
+    registered = value.get("registered_name")
+    if registered not in {None, value["class_name"]}:
+        message = f"{value['class_name']} of Keras is also called {registered!r}"
+        yield _unexamined("second-name", place, message, str(registered))
+
+
+def markers(place: Place) -> Iterator[Finding]:
+    """Find encoded values of unknown kinds, of strange dtypes, and type specs of other packages."""
+    value = place.value
+    if isinstance(value, dict) and "class_name" in value and not isinstance(value["class_name"], str):
+        yield _unexamined("marker", place, "a class name that is no text", _short(value["class_name"]))
+    if not is_marker(value) or value["class_name"] == "__lambda__":
+        return
+    marker, config = value["class_name"], _config(value)
+    if marker not in KNOWN_MARKERS:
+        yield _unexamined("marker", place, f"the encoded value {marker} is unknown", marker)
+    elif marker == "__typespec__" and config.get("spec_name", value.get("spec_name")) not in TYPE_SPECS:
+        yield _unexamined("type-spec", place, "a type spec of another package", _short(config or value))
+    elif marker in {"__numpy__", "__tensor__"} and config.get("dtype") not in ARRAY_DTYPES:
+        yield _unexamined("array-dtype", place, "an array of a dtype that no model has", _short(config.get("dtype")))
+
+
+def path_names(place: Place) -> Iterator[Finding]:
+    """Find layer names that are paths: Keras makes directories of them."""
+    if place.key == _NAME and isinstance(place.value, str) and _PATH.search(place.value):
+        message = f"the name {place.value[:60]!r} is a path out of the model"
+        yield Finding("path-name", Severity.DANGEROUS, place.where, place.value[:80], message, _AUTHOR)
+
+
+def vocabulary_paths(place: Place) -> Iterator[Finding]:
+    """Find vocabularies given as a path, which Keras reads from the host or the network."""
+    if place.key in VOCABULARY_KEYS and isinstance(place.value, str) and _is_direct(place):
+        message = f"{place.key} is the path {place.value[:60]!r}, which would be read on this machine"
+        hint = "ask the author to save the model with the vocabulary itself in it"
+        yield Finding("vocabulary-path", Severity.DANGEROUS, place.where, place.value[:80], message, hint)
+
+
+def _is_direct(place: Place) -> bool:
+    # A list of words below the key has the key as well; only the value itself can be a path.
+    return place.where.endswith(f".{place.key}")
+
+
+def tensorflow_symbols(place: Place) -> Iterator[Finding]:
+    """Find layers that call functions of TensorFlow other than the pure ones."""
+    value = place.value
+    if not is_object(value) or value["class_name"] not in _SYMBOL_KEYS:
+        return
+    key = _SYMBOL_KEYS[value["class_name"]]
+    symbol = _config(value).get(key)
+    symbol = symbol.get("op") if isinstance(symbol, dict) else symbol
+    if not isinstance(symbol, str) or not is_pure_symbol(value["class_name"], symbol):
+        message = f"{value['class_name']} calls tf.{_short(symbol)}, which is not among the pure functions"
+        yield Finding("tensorflow-symbol", Severity.DANGEROUS, place.where, _short(symbol), message, _AUTHOR)
+
+
+# Classes that call TensorFlow by name, and the key that holds the name: tf_keras/src/layers/core/tf_op_layer.py
+# (2.21.0); tensorflow/python/keras/engine/base_layer.py (2.3.0) for TensorFlowOpLayer.
+_SYMBOL_KEYS = {
+    "TFOpLambda": "function",
+    "SlicingOpLambda": "function",
+    "InstanceMethod": "method_name",
+    "InstanceProperty": "attr_name",
+    "TensorFlowOpLayer": "node_def",
+}
+
+
+def constant_nodes(place: Place) -> Iterator[Finding]:
+    """Find nodes that no tensor enters: Keras records none, and would run them while it builds the model."""
+    value = place.value
+    if not is_object(value) or value["class_name"] == "InputLayer" or not isinstance(value.get("inbound_nodes"), list):
+        return
+    for node in value["inbound_nodes"]:
+        if not any(is_marker(p.value) and p.value["class_name"] == "__keras_tensor__" for p in walk(node)):
+            message = f"{_name_of(value)!r} is called on constants, while the model is built"
+            yield _unexamined("constant-node", place, message, _short(node))
+
+
+PLACE_RULES: tuple[Callable[[Place], Iterator[Finding]], ...] = (
+    bytecode,
+    lambda_functions,
+    references,
+    second_names,
+    markers,
+    path_names,
+    vocabulary_paths,
+    tensorflow_symbols,
+)
+"""Rules that look at one value each, in reading order."""
+
+KERAS_RULES: tuple[Callable[[ModelInfo], Iterator[Finding]], ...] = (examine_keras,)
+"""What `policy.RULES` takes from here."""
+
+
+def _unexamined(rule: str, place: Place, message: str, evidence: str) -> Finding:
+    return Finding(rule, Severity.UNEXAMINED, place.where, evidence, message, _AUTHOR)
+
+
+def _config(value: Any) -> dict[str, Any]:
+    config = value.get("config")
+    return config if isinstance(config, dict) else {}
+
+
+def _name_of(value: Any) -> str:
+    name = (_config(value).get("name") or value.get("name") or value.get("class_name")) if isinstance(value, dict) else None
+    return str(name or "config")
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 80 else text[:79] + "…"

@@ -1,0 +1,108 @@
+"""Python bytecode inside configs: recognised and summarised, never unmarshalled.
+
+Format: ``Python/marshal.c`` of CPython 2.7 to 3.14; ``func_dump`` in keras/src/utils/python_utils.py (Keras 3.15.1) and
+keras/utils/generic_utils.py (Keras 1.2.2, raw text instead of base64).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+# A marshalled code object: type "c" (with or without the reference flag 0x80), then argcount as a little-endian int
+# whose upper bytes are zero for any function that a person writes.
+_CODE = re.compile(rb"[\x63\xe3].\x00\x00\x00", re.DOTALL)
+_SHORTEST_CODE_BYTES = 30
+
+# Strings in the stream: short ASCII (z, Z), ASCII (a, A), interned (t), unicode (u), each with or without the flag.
+_SHORT_TEXT = re.compile(rb"[\x7a\x5a\xfa\xda]([\x01-\x7f])([\x20-\x7e]+)")
+_LONG_TEXT = re.compile(rb"[\x61\x41\xe1\xc1\x74\xf4\x75\xf5]([\x01-\x7f])\x00\x00\x00([\x20-\x7e]+)")
+_MAX_SHOWN = 8
+
+# Ints between the type byte and the bytecode string: 4 in Python 2, 5 in 3.0 to 3.7 (keyword-only arguments), 6 in 3.8
+# to 3.10 (positional-only arguments), 5 again from 3.11 (no nlocals), whose code starts with RESUME or a prefix of it.
+_PYTHON_BY_INTS = {4: "Python 2", 5: "Python 3.0 to 3.7", 6: "Python 3.8 to 3.10"}
+_BYTES_TAGS = (0x73, 0xF3)
+# RESUME (3.11, 3.12: 151; 3.13: 149; 3.14: 128), COPY_FREE_VARS, MAKE_CELL, RETURN_GENERATOR: Include/opcode_ids.h.
+_NEW_FIRST_OPCODES = frozenset({62, 75, 80, 94, 95, 128, 135, 149, 151})
+
+
+@dataclass(frozen=True)
+class Bytecode:
+    """What a look at a marshalled function tells.
+
+    Attributes:
+        size: Bytes of the code object.
+        python: Which Python wrote it, or None when the layout is of none known.
+        words: Printable strings in it, names and constants, the first few.
+    """
+
+    size: int
+    python: str | None
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        writer = f" of {self.python}" if self.python else ""
+        words = f" naming {', '.join(self.words)}" if self.words else ""
+        return f"{self.size} bytes of bytecode{writer}{words}"
+
+
+def read_bytecode(text: str) -> Bytecode | None:
+    """Describe *text* if it holds a marshalled code object, as base64 or as raw characters; else return None.
+
+    Guarantees:
+        Nothing is unmarshalled or executed; the strings are found by pattern.
+    """
+    data = _code_bytes(text)
+    if data is None:
+        return None
+    return Bytecode(len(data), _python(data), tuple(dict.fromkeys(_words(data)))[:_MAX_SHOWN])
+
+
+def _code_bytes(text: str) -> bytes | None:
+    if len(text) < _SHORTEST_CODE_BYTES:
+        return None
+    for data in (_raw(text), _decoded(text)):
+        if data is not None and len(data) >= _SHORTEST_CODE_BYTES and _CODE.match(data):
+            return data
+    return None
+
+
+def _raw(text: str) -> bytes | None:
+    # Keras 1 wrote the stream as raw_unicode_escape characters.
+    return text.encode("latin-1", "replace") if text[0] in "c\xe3" else None
+
+
+def _decoded(text: str) -> bytes | None:
+    if text.lstrip()[:1] not in {"4", "Y"}:
+        return None
+    try:
+        return base64.b64decode(text, validate=False)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _python(data: bytes) -> str | None:
+    for ints, python in _PYTHON_BY_INTS.items():
+        at = 1 + 4 * ints
+        if data[at] in _BYTES_TAGS and int.from_bytes(data[at + 1 : at + 5], "little") <= len(data):
+            is_new = ints == 5 and data[at + 5] in _NEW_FIRST_OPCODES
+            return "Python 3.11 or later" if is_new else python
+    return None
+
+
+def _words(data: bytes) -> list[str]:
+    found = [(m.start(), m[2][: m[1][0]]) for pattern in (_SHORT_TEXT, _LONG_TEXT) for m in pattern.finditer(data)]
+    words = (text.decode("ascii") for start, text in sorted(found) if len(text) >= 2)
+    return [w for w in words if not w.startswith("<")]
+
+
+def digest_of(value: Any) -> str:
+    """Return the 12 hexadecimal digits that stand for *value*, a JSON tree, in identifiers."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]

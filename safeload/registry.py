@@ -1,0 +1,324 @@
+"""Where custom layers and functions are found: declared modules and objects, by name. Layer: beside policy, below planning.
+
+This is the one module that imports by name, and only names that the caller gave.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar, Union, overload
+
+from safeload.errors import CustomObjectConflictError, CustomObjectNotFoundError
+
+if TYPE_CHECKING:
+    from safeload.inspection import ModelInfo, ObjectInfo
+
+T = TypeVar("T")
+
+CustomObjects = Union[Mapping[str, object], ModuleType, Iterable[object], None]
+"""What ``custom_objects=`` takes: a mapping, a module, or classes and functions."""
+
+# Packages whose objects a custom module holds because it imported them, not because it defines them.
+_LIBRARIES = frozenset({"keras", "tf_keras", "tensorflow"})
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """An object that the caller or a decorator registered under a name."""
+
+    value: object
+    name: str
+    package: str | None
+
+
+@dataclass
+class _Registered:
+    """What `register` and `register_module` have declared in this process."""
+
+    objects: list[_Declared] = field(default_factory=list)
+    modules: list[ModuleType | str] = field(default_factory=list)
+
+
+_REGISTERED = _Registered()
+
+
+def register_module(module: ModuleType | str) -> None:
+    """Declare that *module* defines custom objects, for every later load.
+
+    Args:
+        module: A module, or its import name; a name is imported when a model needs custom objects.
+    """
+    if not isinstance(module, (ModuleType, str)):
+        raise CustomObjectConflictError(
+            repr(module), problem="is neither a module nor a module's name", hint="use register() for classes and functions"
+        )
+    if module not in _REGISTERED.modules:
+        _REGISTERED.modules.append(module)
+
+
+@overload
+def register(obj: T, *, name: str | None = None, package: str | None = None) -> T: ...
+@overload
+def register(obj: None = None, *, name: str | None = None, package: str | None = None) -> Callable[[T], T]: ...
+def register(obj: Any = None, *, name: str | None = None, package: str | None = None) -> Any:
+    """Declare a custom class or function, for every later load; also a decorator.
+
+    Args:
+        obj: The class or function. Left out when used as a decorator with options.
+        name: Name in the model files; that of *obj* by default. Give the old name of what was renamed.
+        package: Package under which the files have it registered, as in ``package>name``.
+
+    Returns:
+        *obj* itself, or a decorator when it was left out.
+    """
+    if obj is None:
+        return lambda decorated: register(decorated, name=name, package=package)
+    if not callable(obj) or isinstance(obj, ModuleType):
+        raise CustomObjectConflictError(
+            name or repr(obj), problem="is neither a class nor a function", hint="use register_module() for modules"
+        )
+    declared = _Declared(obj, name or _name_of(obj), package)
+    if declared not in _REGISTERED.objects:
+        _REGISTERED.objects.append(declared)
+    return obj
+
+
+class Registry:
+    """Sources of custom objects: those of one call before those that were registered.
+
+    Args:
+        named: Objects by name.
+        modules: Modules, or names of modules, that define objects.
+    """
+
+    def __init__(self, *, named: Mapping[str, object], modules: Iterable[ModuleType | str] = ()) -> None:
+        self._named = dict(named)
+        self._modules = tuple(modules)
+
+    @classmethod
+    def of_call(cls, custom_objects: CustomObjects = None, modules: Iterable[ModuleType | str] = ()) -> Registry:
+        """Make the registry of one call.
+
+        Args:
+            custom_objects: A mapping of names to classes and functions (a module as a value stands for its attribute
+                of that name), a module, or an iterable of classes and functions.
+            modules: Modules, or names of modules, that define custom objects.
+
+        Returns:
+            A registry that looks in *custom_objects*, then in *modules*, then at what was registered
+            with `register` and `register_module`, then in Keras's own registries.
+        """
+        listed = [modules] if isinstance(modules, (str, ModuleType)) else list(modules)
+        if isinstance(custom_objects, Mapping):
+            return cls(named=custom_objects, modules=listed)
+        values = _listed(custom_objects)
+        own = [value for value in values if isinstance(value, ModuleType)]
+        named = {_name_of(value): value for value in values if not isinstance(value, ModuleType)}
+        return cls(named=named, modules=[*own, *listed])
+
+    def resolve_all(self, info: ModelInfo) -> dict[str, object]:
+        """Find every custom object that calling the model needs.
+
+        Returns:
+            The objects by the name under which the config looks them up: the registered name where one
+            is recorded, else the class or function name. Objects that only training needs are left out.
+
+        Raises:
+            CustomObjectNotFoundError: ``custom-object-not-found``. Names all that are missing.
+            CustomObjectConflictError: ``custom-object-conflict``. Two objects answer to a name, or
+                what was given cannot stand for it.
+        """
+        found: dict[str, object] = {}
+        missing: dict[str, ObjectInfo] = {}
+        for needed in info.keras.objects if info.keras else ():
+            if needed.is_training_only:
+                continue
+            value = self.resolve(needed)
+            if value is not None:
+                _put(found, needed, value)
+            elif not needed.is_builtin:
+                missing.setdefault(key_of(needed), needed)
+        if missing:
+            raise CustomObjectNotFoundError(info.where, missing=tuple(missing.values()), near=self._near(missing))
+        return found
+
+    def resolve(self, needed: ObjectInfo) -> object | None:
+        """Find the object that *needed* names.
+
+        Returns:
+            The object, or None if there is none or the built-in is meant.
+
+        Raises:
+            CustomObjectConflictError: ``custom-object-conflict``. Two candidates, or one of the wrong kind.
+        """
+        if needed.is_builtin and needed.is_module_recorded:
+            return None
+        own = self._from_mapping(needed) or self._from_modules(needed)
+        if own:
+            return _fitting(needed, _chosen(needed, own))
+        registered = _from_registered(needed) or _from_keras(needed)
+        if registered and needed.is_builtin:
+            raise _shadowing(needed, registered[0])
+        return _fitting(needed, _chosen(needed, registered)) if registered else None
+
+    def _from_mapping(self, needed: ObjectInfo) -> list[object]:
+        for name in _names(needed):
+            if name in self._named:
+                value = self._named[name]
+                return [getattr(value, _bare(name), value) if isinstance(value, ModuleType) else value]
+        return []
+
+    def _from_modules(self, needed: ObjectInfo) -> list[object]:
+        return list(_attributes(map(_imported, self._modules), needed))
+
+    def _near(self, missing: Iterable[str]) -> dict[str, str]:
+        """Return the most similar known name for each of *missing* that has one."""
+        known = {*self._named, *(declared.name for declared in _REGISTERED.objects)}
+        for module in map(_imported, (*self._modules, *_REGISTERED.modules)):
+            known.update(name for name, value in vars(module).items() if _is_own(value, module))
+        matches = {name: difflib.get_close_matches(_bare(name), known, 1, 0.75) for name in missing}
+        return {name: match[0] for name, match in matches.items() if match}
+
+
+def key_of(needed: ObjectInfo) -> str:
+    """Return the name under which a config looks up *needed*: the registered name, else the bare one."""
+    return needed.registered_name or needed.name
+
+
+def _listed(values: Any) -> list[object]:
+    if values is None:
+        return []
+    if isinstance(values, ModuleType) or callable(values):
+        return [values]
+    return list(values)
+
+
+def _name_of(value: object) -> str:
+    return str(getattr(value, "__name__", None) or type(value).__name__)
+
+
+def _bare(name: str) -> str:
+    return name.rpartition(">")[2]
+
+
+def _names(needed: ObjectInfo) -> list[str]:
+    """Return the names to look under, the most exact first."""
+    names = [needed.registered_name, needed.name, _bare(needed.registered_name or ""), _bare(needed.name)]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _imported(module: ModuleType | str) -> ModuleType:
+    if isinstance(module, ModuleType):
+        return module
+    try:
+        return importlib.import_module(module)  # noqa: TID251 - the caller named it, never the file
+    except ImportError as error:
+        raise CustomObjectConflictError(
+            module, problem=f"this module cannot be imported: {error}", hint="give the module itself, or fix its import name"
+        ) from error
+
+
+def _attributes(modules: Iterable[ModuleType], needed: ObjectInfo) -> Iterator[object]:
+    for module in modules:
+        value = next((v for n in _names(needed) if (v := getattr(module, n, None)) is not None), None)
+        if value is not None and _is_own(value, module):
+            yield value
+
+
+def _is_own(value: object, module: ModuleType) -> bool:
+    """Tell whether *value* is a class or function of *module*'s project.
+
+    What a module merely imports is not offered: the file, not the caller, would choose ``os.system`` from
+    ``from os import system``, or the built-in ``Dense`` from ``from keras.layers import Dense``.
+    """
+    home = str(getattr(value, "__module__", ""))
+    if not callable(value) or inspect.ismodule(value) or inspect.isbuiltin(value) or _root(home) in _LIBRARIES:
+        return False
+    return _root(home) == _root(module.__name__) or (inspect.isclass(value) and _is_of_keras(value))
+
+
+def _root(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _is_of_keras(value: type) -> bool:
+    return any(_root(base.__module__) in _LIBRARIES for base in value.__mro__)
+
+
+def _from_registered(needed: ObjectInfo) -> list[object]:
+    names = _names(needed)
+    declared = [d for d in _REGISTERED.objects if d.name in names or f"{d.package}>{d.name}" in names]
+    exact = [d for d in declared if d.package and f"{d.package}>{d.name}" == needed.registered_name]
+    return [d.value for d in exact or declared] or list(_attributes(map(_imported, _REGISTERED.modules), needed))
+
+
+def _from_keras(needed: ObjectInfo) -> list[object]:
+    """Look into the registries of the Keras packages that the caller's code has already imported."""
+    found = []
+    for package in ("keras", "tf_keras"):
+        saving = getattr(sys.modules.get(package), "saving", None)
+        for name in _names(needed) if saving is not None else ():
+            value = saving.get_registered_object(name)
+            if value is not None:
+                found.append(value)
+                break
+    return found
+
+
+def _chosen(needed: ObjectInfo, candidates: list[object]) -> object:
+    distinct = [c for i, c in enumerate(candidates) if not any(c is other for other in candidates[:i])]
+    recorded = [c for c in distinct if getattr(c, "__module__", None) == needed.module]
+    for choice in (distinct, recorded):
+        if len(choice) == 1:
+            return choice[0]
+    raise CustomObjectConflictError(
+        needed.name,
+        problem=f"several objects have this name: {'; '.join(map(_described, distinct))}",
+        hint=f"say which one: custom_objects={{{key_of(needed)!r}: …}}",
+    )
+
+
+def _fitting(needed: ObjectInfo, value: object) -> object:
+    """Return *value* if it can stand for *needed*."""
+    is_class = isinstance(value, type)
+    if needed.kind == "function" and callable(value) and not isinstance(value, ModuleType):
+        return value
+    if is_class or (callable(value) and not isinstance(value, ModuleType) and not hasattr(type(value), "get_config")):
+        return value
+    what = f"the module {value.__name__!r}" if isinstance(value, ModuleType) else f"an object of type {type(value).__name__!r}"
+    raise CustomObjectConflictError(
+        needed.name,
+        problem=f"{what} was given where a {'function' if needed.kind == 'function' else 'class'} is needed",
+        hint=f"pass the {'function' if needed.kind == 'function' else 'class'} itself: custom_objects={{{key_of(needed)!r}: …}}",
+    )
+
+
+def _shadowing(needed: ObjectInfo, value: object) -> CustomObjectConflictError:
+    return CustomObjectConflictError(
+        needed.name,
+        problem=f"the file does not say whether it means Keras's own {needed.kind} or {_described(value)}",
+        hint=f"say which one: custom_objects={{{needed.name!r}: …}}",
+    )
+
+
+def _described(value: object) -> str:
+    name = f"{getattr(value, '__module__', '?')}.{getattr(value, '__qualname__', _name_of(value))}"
+    try:
+        return f"{name} ({inspect.getsourcefile(value)}:{inspect.getsourcelines(value)[1]})"  # type: ignore[arg-type]  # anything callable; TypeError below
+    except (OSError, TypeError):
+        return name
+
+
+def _put(found: dict[str, object], needed: ObjectInfo, value: object) -> None:
+    if found.setdefault(key_of(needed), value) is not value:
+        raise CustomObjectConflictError(
+            needed.name,
+            problem=f"the file means {_described(found[key_of(needed)])} in one place and {_described(value)} in another",
+            hint="rename one of the two classes, and give both under the names in the file",
+        )
