@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from safeload.runtime._callable import Backend, ModelCallable, Recipe
 from safeload.runtime._saved_model import SavedModelRuntime
+from safeload.runtime._wrap import as_callable, wrap_loader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from safeload.planning import LoadPlan
     from safeload.readers import SavedModelArtifact
 
-__all__ = ["ModelCallable", "Recipe", "load"]
+__all__ = ["ModelCallable", "Recipe", "as_callable", "load", "wrap_loader"]
 
 
 def load(plan: LoadPlan, *, recipe: Recipe | None = None, report: Any = None) -> ModelCallable:

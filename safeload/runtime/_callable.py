@@ -163,6 +163,11 @@ class ModelCallable:
         return self._live()
 
     @property
+    def key(self) -> str:
+        """Key of the signature that answers calls."""
+        return self._key
+
+    @property
     def inputs(self) -> tuple[TensorInfo, ...]:
         """Inputs of the signature that answers calls."""
         return self._traces[0].inputs

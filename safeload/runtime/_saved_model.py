@@ -24,7 +24,7 @@ from safeload.runtime._private_directory import PrivateDirectory
 from safeload.signatures import candidates, pack, requested, traces_of
 
 if TYPE_CHECKING:
-    from safeload.inspection import MetaGraphInfo, SignatureInfo
+    from safeload.inspection import CallStructure, MetaGraphInfo, SignatureInfo
     from safeload.readers import SavedModelArtifact
 
 Function = Callable[[Mapping[str, Any]], Any]
@@ -114,14 +114,7 @@ class SavedModelRuntime:
         structure = signature.structure
         saved = _attribute(self._object_root(), signature.key)
         concrete_function = getattr(saved, "concrete_functions", [saved])[structure.trace if structure else 0]
-        if structure is None:
-            return lambda tensors: concrete_function(**tensors)
-
-        def call(tensors: Mapping[str, Any]) -> Any:
-            args = [pack(tree, tensors) for _, tree in structure.args]
-            return concrete_function(*args, **{name: pack(tree, tensors) for name, tree in structure.kwargs})
-
-        return call
+        return structured_call(concrete_function, structure)
 
     def _graph_signature(self, signature: SignatureInfo, given: frozenset[str]) -> Function:
         root = self._graph_root()
@@ -187,8 +180,24 @@ class SavedModelRuntime:
         if unknown:
             package = dict(self._meta_graph.missing_ops).get(unknown[1])
             return OpNotRegisteredError(self.where, ops=[unknown[1]], package=package)
-        summary = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        return LoadFailedError(self.where, problem=f"TensorFlow cannot load it: {summary[:300]}")
+        return LoadFailedError(self.where, problem=f"TensorFlow cannot load it: {first_line(error)}")
+
+
+def structured_call(concrete_function: Callable[..., Any], structure: CallStructure | None) -> Function:
+    """Make a function of tensors by name that nests them as *concrete_function* wants."""
+    if structure is None:
+        return lambda tensors: concrete_function(**tensors)
+
+    def call(tensors: Mapping[str, Any]) -> Any:
+        args = [pack(tree, tensors) for _, tree in structure.args]
+        return concrete_function(*args, **{name: pack(tree, tensors) for name, tree in structure.kwargs})
+
+    return call
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's text that says something, or its type."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
 
 
 def _without_slots(definition: meta_graph_pb2.MetaGraphDef) -> None:

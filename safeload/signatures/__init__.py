@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from safeload.signatures._bind import bind, pack
 from safeload.signatures._check import Cast, check_dtype, check_shape
-from safeload.signatures._choose import Choice, candidates, choose, choose_meta_graph, is_training_switch, requested, traces_of
+from safeload.signatures._choose import Choice, candidates, choose, choose_in, choose_meta_graph, is_training_switch, requested, traces_of
 
 __all__ = [
     "Cast",
@@ -18,6 +18,7 @@ __all__ = [
     "check_dtype",
     "check_shape",
     "choose",
+    "choose_in",
     "choose_meta_graph",
     "is_training_switch",
     "pack",

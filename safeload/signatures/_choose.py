@@ -71,12 +71,16 @@ def choose(info: ModelInfo, *, signature: str | None = None, tags: str | Iterabl
     """
     if info.saved_model is None:
         return _choose_keras(info, signature, tags)
-    meta_graph = choose_meta_graph(info.saved_model, info.where, tags)
+    return choose_in(choose_meta_graph(info.saved_model, info.where, tags), info.where, signature)
+
+
+def choose_in(meta_graph: MetaGraphInfo, where: str, signature: str | None) -> Choice:
+    """Choose the callable of one MetaGraph; see `choose`."""
     if signature is not None:
         return requested(meta_graph, signature)
     choice = _declared(meta_graph) or _own_function(meta_graph)
     if choice is None:
-        raise _undecided(meta_graph, info.where)
+        raise _undecided(meta_graph, where)
     return choice
 
 

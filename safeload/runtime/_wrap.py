@@ -1,0 +1,81 @@
+"""The uniform callable around what somebody else loaded. Layer: runtime.
+
+Nothing here was judged before it was loaded, unless `wrap_loader` is given the judging to do.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+from safeload.errors import LoadFailedError, SafeloadError
+from safeload.runtime._callable import ModelCallable
+from safeload.runtime._callable_keras import KerasRuntime
+from safeload.runtime._callable_object import ObjectRuntime
+from safeload.runtime._saved_model import first_line
+
+
+def as_callable(obj: Any, *, signature: str | None = None) -> ModelCallable:
+    """Make the uniform callable of something that is already loaded.
+
+    Args:
+        obj: What `tf.saved_model.load` returned, a Keras or tf_keras model, a ConcreteFunction, or a `tf.Module`.
+        signature: Key of a signature or name of a traced function; None to follow the same ladder as `load_callable`.
+
+    Returns:
+        The callable. Nothing was inspected or judged: the object was loaded by somebody else.
+
+    Raises:
+        SignatureNotFoundError: ``signature-not-found``. There is none of that name.
+        AmbiguousSignatureError: ``ambiguous-signature``. Several functions, none of them the default.
+        NoCallableError: ``no-callable``. The object has no traced function.
+    """
+    if isinstance(obj, ModelCallable):
+        return obj if signature is None else obj.with_signature(signature)
+    where = f"<{type(obj).__name__}>"
+    if _is_keras_model(obj):
+        return ModelCallable(KerasRuntime(obj, where=where), signature or "model")
+    runtime = ObjectRuntime(obj, where)
+    return ModelCallable(runtime, runtime.choose(signature).key)
+
+
+def wrap_loader(loader: Callable[..., Any], *, judge: Callable[[str], tuple[Any, str]]) -> Callable[..., ModelCallable]:
+    """Make *loader* look before it loads, explain what goes wrong, and return a `ModelCallable`.
+
+    Guarantees:
+        The path is inspected and judged first. The loader then reads it again: somebody who can replace the file in
+        between decides what is loaded. `load_callable` has no such gap.
+
+    Args:
+        loader: A function whose first argument is a path, such as `tf.keras.models.load_model`.
+        judge: Inspects and judges a path; returns its report and content digest, or raises.
+
+    Returns:
+        A function with the arguments of *loader*. The ``model`` of what it returns is the loader's own object.
+
+    Raises:
+        LoadFailedError: ``load-failed``. By the returned function, if the loader fails; its error is the cause.
+    """
+
+    @functools.wraps(loader)
+    def load(path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> ModelCallable:
+        report, digest = judge(os.fspath(path))
+        try:
+            loaded = loader(path, *args, **kwargs)
+        except SafeloadError:
+            raise
+        except Exception as error:
+            name = getattr(loader, "__name__", "the loader")
+            raise LoadFailedError(os.fspath(path), problem=f"{name} failed: {first_line(error)}") from error
+        found = as_callable(loaded)
+        return ModelCallable(found.backend, found.key, report=report, digest=digest)
+
+    return load
+
+
+def _is_keras_model(obj: Any) -> bool:
+    """Tell a Keras or tf_keras model by its classes' modules, without importing either package."""
+    return any(cls.__name__ == "Layer" and re.match(r"(tf_)?keras\b", cls.__module__) for cls in type(obj).__mro__)
