@@ -242,21 +242,27 @@ SAVED_MODEL_NAMES = ("saved_model.pb", "saved_model.pbtxt")
 
 def _checkpoint_file(source: Source, file: ByteFile, head: bytes) -> Detection | None:
     """Find the checkpoint to which an index, a data file, or the text file ``checkpoint`` belongs."""
-    is_index = file.read_at(file.size - 8, 8) == _TABLE_MAGIC
-    if source.path is None:
-        return _found(source, Format.FOREIGN, "table magic", _foreign.BUNDLE_DATA) if is_index else None
+    is_table = file.read_at(file.size - len(_TABLE_MAGIC), len(_TABLE_MAGIC)) == _TABLE_MAGIC
+    prefix = None if source.path is None else _prefix_of(source.path, head)
+    if prefix is not None and is_checkpoint_prefix(prefix):
+        source.close()
+        return detect_checkpoint(Source(where=source.where, path=prefix))
+    if is_table and (source.path is None or source.path.suffix == ".index"):
+        return _found(source, Format.FOREIGN, "table of a checkpoint", _foreign.BUNDLE_DATA)
+    if is_table:
+        return _found(source, Format.FOREIGN, "table of a checkpoint", _foreign.V1_CHECKPOINT)
+    if prefix is not None:
+        return _found(source, Format.FOREIGN, "a file of a checkpoint", _foreign.BUNDLE_DATA)
+    return None
+
+
+def _prefix_of(path: Path, head: bytes) -> Path | None:
     if head.startswith((b"model_checkpoint_path:", b"all_model_checkpoint_paths:")):
         from safeload.formats._directory import named_checkpoint
 
-        prefix = named_checkpoint(source.path.parent)
-    else:
-        prefix = source.path.with_name(re.sub(r"\.(index|data-\d{5}-of-\d{5})$", "", source.path.name))
-        if prefix == source.path:
-            return None
-    if prefix is None or not is_checkpoint_prefix(prefix):
-        return _found(source, Format.FOREIGN, "a file of a checkpoint", _foreign.BUNDLE_DATA)
-    source.close()
-    return detect_checkpoint(Source(where=source.where, path=prefix))
+        return named_checkpoint(path.parent)
+    name = re.sub(r"\.(index|data-\d{5}-of-\d{5})$", "", path.name)
+    return None if name in ("", path.name) else path.with_name(name)
 
 
 def detect_checkpoint(source: Source) -> Detection:

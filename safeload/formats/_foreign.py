@@ -62,6 +62,10 @@ BUNDLE_DATA = Kind(
     "the data of a TensorFlow checkpoint without its index",
     "pass the prefix of the checkpoint, without .data-00000-of-00001, with the .index file beside it",
 )
+V1_CHECKPOINT = Kind(
+    "a TensorFlow checkpoint of the format before 0.12 (V1), or another table file",
+    "restore it in TensorFlow with tf.compat.v1.train.Saver and save it again; its default format has been V2 since",
+)
 KERAS_YAML = Kind(
     "a Keras architecture in YAML",
     "YAML is never parsed, for it can run code; write JSON with the Keras that made it: model.to_json()",

@@ -42,7 +42,9 @@ class DatasetInfo:
         shape: Its declared shape.
         dtype: TensorFlow dtype name, such as ``"float32"``.
         nbytes: Declared size in bytes.
-        offset: Where its bytes lie contiguously inside the weights file, or None (chunked, compressed).
+        offset: Where its bytes lie in one piece and in this machine's byte order: counted from the beginning of the whole file
+            on disk (of the zip, for an archive; of the data file, for a checkpoint), or None (chunked, compressed, in a
+            compressed member, other byte order).
     """
 
     path: str
@@ -82,7 +84,10 @@ class WeightsFile(Protocol):
     """The open weights of an artifact, readable by dataset path."""
 
     def read(self, path: str) -> np.ndarray[Any, Any]:
-        """Return the array at *path*, an entry of the index."""
+        """Return the array at *path*, an entry of the index; bfloat16 as ``ml_dtypes.bfloat16``."""
+
+    def read_into(self, path: str, buffer: Any) -> None:
+        """Fill *buffer* with the bytes of a dataset whose ``offset`` is known: one read, no copy, no library between."""
 
     def close(self) -> None:
         """Close what is open; reading afterwards raises."""
