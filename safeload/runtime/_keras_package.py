@@ -14,8 +14,8 @@ from typing import Any
 from safeload.dialects import KerasTarget
 from safeload.errors import MissingDependencyError
 
-_SPECIAL = {"Functional": "Functional"}
-"""Classes that the normal form places in ``keras`` or ``keras.models`` and that Keras does not export there."""
+_OPERATIONS = "keras.src.ops."
+"""Where Keras 3 keeps the operation classes of Functional models (``keras.src.ops.numpy.Einsum``), which it does not export."""
 
 
 def import_keras(package: str) -> ModuleType:
@@ -49,9 +49,11 @@ def symbol(keras: ModuleType, module: str, name: str) -> Any:
     Guarantees:
         Imports nothing: only attributes of the package, which its own import has loaded, are followed.
     """
-    if name in _SPECIAL and module in ("keras", "keras.models"):
+    if name == "Functional":
         return _functional_class(keras)
     owner: Any = keras
+    if module.startswith(_OPERATIONS):
+        return getattr(sys.modules.get(module), name, None)
     for part in module.split(".")[1:]:
         owner = getattr(owner, part, None)
     return getattr(owner, name, None)

@@ -1,0 +1,38 @@
+"""Arrays of a weights file → the variables of a built model, exactly.
+
+Every array is used or known to be no weight, every weight is set, and shapes and
+names agree; otherwise nothing is returned. Layer: runtime.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from safeload.dialects import NormalForm
+from safeload.readers import KerasArtifact, WeightLayout
+from safeload.runtime._weights._assets import load_assets
+from safeload.runtime._weights._ledger import Ledger
+from safeload.runtime._weights._legacy import set_legacy
+from safeload.runtime._weights._paths import set_by_paths
+
+__all__ = ["set_weights"]
+
+_SETTERS = {WeightLayout.LEGACY_HDF5: set_legacy, WeightLayout.OBJECT_PATHS: set_by_paths}
+
+
+def set_weights(model: Any, artifact: KerasArtifact, normal: NormalForm | None) -> None:
+    """Give *model* the weights and assets of *artifact*.
+
+    Args:
+        model: A built Keras or tf_keras model.
+        artifact: Holds the weight index and the open file.
+        normal: The config that the model was built from; None where the caller built it.
+
+    Raises:
+        LoadFailedError: ``load-failed``. The arrays and the variables do not agree; the message lists them.
+    """
+    ledger = Ledger(model, artifact)
+    load_assets(model, artifact, normal)
+    if artifact.weights.layout is not WeightLayout.NONE:
+        _SETTERS[artifact.weights.layout](model, artifact, normal, ledger)
+    ledger.close()

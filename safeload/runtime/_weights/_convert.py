@@ -1,0 +1,103 @@
+"""Arrays that a layer of an old release held in another arrangement.
+
+Owns the axes of Keras 1 kernels, Theano's flipped ones, and the fused weights of cuDNN layers. Layer: runtime.
+
+Source: tf_keras 2.21 ``saving/legacy/hdf5_format.py`` and keras 2.2.4 ``engine/saving.py``, read for the facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from safeload.runtime._weights._match import Slot
+from safeload.runtime._weights._saved import Saved
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+_KERAS_1_AXES = {
+    ("Conv2D", "channels_first"): (2, 3, 1, 0),
+    ("Conv3D", "channels_first"): (2, 3, 4, 1, 0),
+    ("Conv2DTranspose", "channels_last"): (0, 1, 3, 2),
+    ("Conv2DTranspose", "channels_first"): (2, 3, 0, 1),
+    ("Deconvolution2D", "channels_last"): (0, 1, 3, 2),
+    ("Deconvolution2D", "channels_first"): (2, 3, 0, 1),
+}
+"""(class, data_format) → axes of a Keras 1 kernel in today's order."""
+
+_FLIPPED = frozenset({"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Deconvolution2D", "ConvLSTM2D", "ConvLSTM2DCell"})
+"""Layers whose kernels Theano, which convolves where TensorFlow correlates, held mirrored."""
+
+_GATES = {"LSTMCell": 4, "GRUCell": 3}
+
+
+def converted(pairs: Sequence[tuple[Saved, Slot]], *, backend: str | None) -> list[tuple[Saved, Slot]]:
+    """Return *pairs* with every array in today's arrangement, still unread."""
+    cudnn = {id(slot.layer) for item, slot in pairs if _is_cudnn_bias(item, slot)}
+    return [(_convert(item, slot, id(slot.layer) in cudnn, backend), slot) for item, slot in pairs]
+
+
+def _convert(item: Saved, slot: Slot, is_cudnn: bool, backend: str | None) -> Saved:
+    kind = type(slot.layer).__name__
+    if is_cudnn:
+        return _from_cudnn(item, slot, _GATES[kind])
+    if item.era_1 and slot.path[-1] == "kernel":
+        item = _from_keras_1(item, kind, getattr(slot.layer, "data_format", "channels_last"))
+    if backend == "theano" and kind in _FLIPPED and len(item.shape) > 2:
+        item = _with(item, item.shape, _mirror)
+    return item
+
+
+def _from_keras_1(item: Saved, kind: str, data_format: str) -> Saved:
+    if kind == "Conv1D" and len(item.shape) == 4 and item.shape[1] == 1:
+        return _with(item, (item.shape[0], *item.shape[2:]), lambda a: a[:, 0])
+    axes = _KERAS_1_AXES.get((kind, data_format))
+    if axes is None or len(axes) != len(item.shape):
+        return item
+    return _with(item, tuple(item.shape[axis] for axis in axes), lambda a: a.transpose(axes))
+
+
+def _is_cudnn_bias(item: Saved, slot: Slot) -> bool:
+    gates = _GATES.get(type(slot.layer).__name__)
+    if gates is None or slot.path[-1] != "bias" or item.shape == slot.shape:
+        return False
+    return item.shape == (2 * gates * slot.layer.units,)
+
+
+def _from_cudnn(item: Saved, slot: Slot, gates: int) -> Saved:
+    change = {"kernel": _input_kernel, "recurrent_kernel": _recurrent_kernel, "bias": _bias}[slot.path[-1]]
+    shape = slot.shape if slot.path[-1] == "bias" else item.shape
+    return _with(item, shape, lambda a: change(a, gates))
+
+
+def _input_kernel(array: Array, gates: int) -> Array:
+    import numpy as np
+
+    parts = np.split(array, gates, axis=1)
+    return np.concatenate([part.T.reshape(part.shape, order="F") for part in parts], axis=1)
+
+
+def _recurrent_kernel(array: Array, gates: int) -> Array:
+    import numpy as np
+
+    return np.concatenate([part.T for part in np.split(array, gates, axis=1)], axis=1)
+
+
+def _bias(array: Array, gates: int) -> Array:
+    halves: Array = array.reshape(2, -1)
+    return halves.sum(axis=0) if gates == _GATES["LSTMCell"] else halves
+
+
+def _mirror(array: Array) -> Array:
+    spatial = tuple(range(array.ndim - 2))
+    import numpy as np
+
+    return np.flip(array, spatial)
+
+
+def _with(item: Saved, shape: tuple[int, ...], change: Any) -> Saved:
+    read = item.read
+    return Saved(item.owner, item.leaf, shape, lambda: change(read()), item.source, item.era_1)

@@ -1,0 +1,90 @@
+"""The layers and variables of a built model in the orders that files record.
+
+Layer: runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from safeload.dialects import NormalForm
+from safeload.runtime._keras_package import flat_layers, is_container, is_own_class, own_variables
+from safeload.runtime._weights._ledger import name_of
+from safeload.runtime._weights._match import Slot
+
+
+class LayerOrder:
+    """Lists the layers of models in the order of the config that they were built from.
+
+    Keras 3 orders the layers of a Functional model anew when it builds it; files follow the config.
+    """
+
+    def __init__(self, normal: NormalForm | None) -> None:
+        self.positions: dict[frozenset[str], Mapping[str, int]] = {}
+        if normal is not None:
+            self._note(normal.config)
+
+    def _note(self, config: Any) -> None:
+        if isinstance(config, list | tuple):
+            for item in config:
+                self._note(item)
+        elif isinstance(config, dict):
+            layers = config.get("layers")
+            if isinstance(layers, list):
+                names = [_name_in(layer) for layer in layers if isinstance(layer, dict)]
+                self.positions[frozenset(names)] = {name: i for i, name in enumerate(names)}
+            for value in config.values():
+                self._note(value)
+
+    def layers(self, model: Any) -> list[Any]:
+        """Return ``model.layers``, ordered as the config lists them."""
+        found = list(model.layers)
+        names = frozenset(layer.name for layer in found)
+        positions = next((p for key, p in self.positions.items() if names <= key), None)
+        if positions is None or len(names) != len(found):
+            return found
+        return sorted(found, key=lambda layer: positions[layer.name])
+
+
+def _name_in(layer: dict[str, Any]) -> str:
+    config = layer.get("config")
+    inner = config.get("name") if isinstance(config, dict) else None
+    return str(layer.get("name") or inner or "")
+
+
+def slot_orders(layer: Any, order: LayerOrder) -> list[list[Slot]]:
+    """Return the weights of *layer* in each order that a release may have saved them in."""
+    owners = {id(v): inner for inner in flat_layers(layer) for v in own_variables(inner)}
+    weights = _tree_order(layer, order)
+    known = {id(v) for v in layer.weights}
+    weights = [v for v in weights if id(v) in known]
+    weights += [v for v in layer.weights if id(v) not in {id(w) for w in weights}]
+    orders = [_legacy(layer, weights), _trainable_first(weights), weights]
+    unique = {tuple(map(id, variables)): variables for variables in orders}
+    return [[_slot(v, owners.get(id(v), layer)) for v in variables] for variables in unique.values()]
+
+
+def _tree_order(layer: Any, order: LayerOrder) -> list[Any]:
+    children = order.layers(layer) if is_container(layer) else list(layer._flatten_layers(recursive=False, include_self=False))
+    variables = {id(v): v for v in own_variables(layer)}
+    for child in children:
+        variables.update({id(v): v for v in _tree_order(child, order)})
+    return list(variables.values())
+
+
+def _legacy(layer: Any, weights: list[Any]) -> list[Any]:
+    """Order as ``_legacy_weights`` of Keras does: by what is trainable as configured."""
+    trainable = {id(v) for v in layer.trainable_weights}
+    return [v for v in weights if id(v) in trainable] + [v for v in weights if id(v) not in trainable]
+
+
+def _trainable_first(weights: list[Any]) -> list[Any]:
+    statistics = {id(v) for v in weights if name_of(v).rpartition("/")[2].startswith("moving_")}
+    return [v for v in weights if id(v) not in statistics] + [v for v in weights if id(v) in statistics]
+
+
+def _slot(variable: Any, layer: Any) -> Slot:
+    path = tuple(name_of(variable).split("/"))
+    named = path if len(path) > 1 else (layer.name, *path)
+    return Slot(named, tuple(variable.shape), is_own_class(layer), variable, layer)

@@ -1,0 +1,111 @@
+"""Weights in groups per layer: HDF5 files of Keras 1 and 2, and ``.h5`` of Keras 3.
+
+Layer: runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from safeload.dialects import NormalForm
+from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights
+from safeload.runtime._keras_package import flat_layers, is_container, own_variables
+from safeload.runtime._weights._convert import converted
+from safeload.runtime._weights._layers import LayerOrder, slot_orders
+from safeload.runtime._weights._ledger import Ledger
+from safeload.runtime._weights._match import Slot, pair
+from safeload.runtime._weights._saved import Saved, saved_arrays
+
+_TOP = "top_level_model_weights"
+
+
+def set_legacy(model: Any, artifact: KerasArtifact, normal: NormalForm | None, ledger: Ledger) -> None:
+    """Set the weights of *model* from groups per layer.
+
+    Groups are matched with layers by name where the names agree, else by the recorded order.
+
+    Raises:
+        LoadFailedError: ``load-failed``. Layers, arrays or shapes do not agree.
+    """
+    order = LayerOrder(normal)
+    groups = [g for g in artifact.weights.layers if g.datasets and g.layer_name != _TOP]
+    renamed = {old: new for new, old in normal.renamed.items()} if normal is not None else {}
+    for group, layer in _matched(groups, model, order, renamed, ledger):
+        _set_group(group, slot_orders(layer, order), artifact, ledger)
+    _set_top(model, artifact, ledger)
+    for layer in flat_layers(model):
+        if hasattr(layer, "finalize_state") and own_variables(layer):
+            layer.finalize_state()
+
+
+def _matched(
+    groups: Sequence[LayerWeights], model: Any, order: LayerOrder, renamed: dict[str, str], ledger: Ledger
+) -> list[tuple[LayerWeights, Any]]:
+    choices = [[layer for layer in listed if layer.weights] for listed in (order.layers(model), _leaves(model, order))]
+    for layers in choices:
+        named = {layer.name: layer for layer in layers}
+        wanted = [renamed.get(group.layer_name, group.layer_name) for group in groups]
+        if len(named) == len(layers) and set(wanted) == set(named):
+            return [(group, named[name]) for group, name in zip(groups, wanted, strict=True)]
+    for layers in choices:
+        if len(layers) == len(groups):
+            return list(zip(groups, layers, strict=True))
+    found, expected = [g.layer_name for g in groups], [layer.name for layer in choices[0]]
+    raise ledger.mismatch([
+        f"the file has weights for {len(found)} layers ({_names(found)}), the model for {len(expected)} ({_names(expected)})"
+    ])
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+def _leaves(model: Any, order: LayerOrder) -> list[Any]:
+    """Return the layers of nested models in place of the models: Keras 1 saved nested Sequentials so."""
+    return [
+        leaf for layer in order.layers(model) for leaf in (_leaves(layer, order) if is_container(layer) else [layer])
+    ]
+
+
+def _set_group(group: LayerWeights, orders: list[list[Slot]], artifact: KerasArtifact, ledger: Ledger) -> None:
+    arrays = _arrays(zip(group.weight_names, group.datasets, strict=True), ledger)
+    backend = artifact.metadata.get("backend")
+    pairs = pair(arrays, orders, lambda found: _fits(found, backend))
+    if pairs is None:
+        raise ledger.mismatch([f"layer {group.layer_name!r} {_table(arrays, orders[0])}"])
+    for item, slot in converted(pairs, backend=backend):
+        ledger.assign(slot.variable, item.read(), source=item.source)
+
+
+def _arrays(named: Any, ledger: Ledger) -> list[Saved]:
+    used = [(name, dataset) for name, dataset in named if dataset.path in ledger.unread]
+    return saved_arrays((name, dataset.shape, partial(ledger.read, dataset.path)) for name, dataset in used)
+
+
+def _fits(pairs: Sequence[tuple[Saved, Slot]], backend: str | None) -> bool:
+    return all(item.shape == slot.shape for item, slot in converted(pairs, backend=backend))
+
+
+def _table(arrays: Sequence[Saved], slots: Sequence[Slot]) -> str:
+    theirs = ", ".join(f"{item.leaf} {item.shape}" for item in arrays[:6])
+    ours = ", ".join(f"{slot.path[-1]} {slot.shape}" for slot in slots[:6])
+    return f"has {theirs} in the file ({len(arrays)}) and {ours} in the model ({len(slots)})"
+
+
+def _set_top(model: Any, artifact: KerasArtifact, ledger: Ledger) -> None:
+    prefix = f"{artifact.weights.root}/{_TOP}/".lstrip("/")
+    datasets: list[DatasetInfo] = [d for path, d in sorted(ledger.unread.items()) if path.startswith(prefix)]
+    variables = [v for v in own_variables(model) if id(v) in ledger.wanted]
+    if not datasets or not variables:
+        return
+    recorded = next((g for g in artifact.weights.layers if g.layer_name == _TOP), None)
+    names = zip(recorded.weight_names, recorded.datasets, strict=True) if recorded else ((d.path, d) for d in datasets)
+    slots = [Slot(tuple(v.name.split("/")), tuple(v.shape), False, v, model) for v in variables]
+    arrays = _arrays(names, ledger)
+    pairs = pair(arrays, [slots], lambda found: _fits(found, None))
+    if pairs is None:
+        raise ledger.mismatch([f"the model itself {_table(arrays, slots)}"])
+    for item, slot in pairs:
+        ledger.assign(slot.variable, item.read(), source=item.source)

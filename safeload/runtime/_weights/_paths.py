@@ -1,0 +1,128 @@
+"""Weights by object path: ``layers/dense/vars/0`` of Keras 3 and tf_keras, and its forerunner of Keras 2.12.
+
+A path is followed from the model down, one name at a time. Layer: runtime.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from safeload.dialects import NormalForm
+from safeload.readers import KerasArtifact
+from safeload.runtime._keras_package import flat_layers, is_container, is_trackable, own_variables
+from safeload.runtime._weights._layers import LayerOrder
+from safeload.runtime._weights._ledger import Ledger
+
+_DEPENDENCIES = "_layer_checkpoint_dependencies"
+"""Attribute of Keras 2.12 and 2.13 that lists a layer with weights twice, so that names count ``dense, dense_2``.
+
+Source: keras 2.12.0 ``engine/functional.py``.
+"""
+
+
+def set_by_paths(model: Any, artifact: KerasArtifact, normal: NormalForm | None, ledger: Ledger) -> None:
+    """Set the weights of *model* from arrays named by object path.
+
+    Raises:
+        LoadFailedError: ``load-failed``. A path leads to no object, or shapes do not agree.
+    """
+    finder = PathFinder(model, LayerOrder(normal))
+    groups: dict[str, dict[str, str]] = {}
+    for path in ledger.unread:
+        owner, found, key = _partition_vars(path)
+        if found:
+            groups.setdefault(owner, {})[key] = path
+    for owner, entries in groups.items():
+        thing = finder.find(owner)
+        if thing is not None:
+            _set_object(thing, owner, entries, ledger)
+
+
+def _partition_vars(path: str) -> tuple[str, bool, str]:
+    parts = path.replace("\\", "/").split("/")
+    if "vars" not in parts:
+        return path, False, ""
+    at = len(parts) - 1 - parts[::-1].index("vars")
+    return "/".join(parts[:at]), True, "/".join(parts[at + 1 :])
+
+
+def _set_object(thing: Any, owner: str, entries: Mapping[str, str], ledger: Ledger) -> None:
+    variables = [v for layer in _holders(thing) for v in own_variables(layer)]
+    if entries.keys() == {str(i) for i in range(len(variables))}:
+        for key, variable in enumerate(variables):
+            shape = ledger.unread[entries[str(key)]].shape
+            if tuple(variable.shape) != shape:
+                raise ledger.mismatch([f"{owner}/vars/{key} {shape} does not fit {variable.name} {tuple(variable.shape)}"])
+    store = {key: ledger.read(path) for key, path in entries.items()}
+    thing.load_own_variables(store)
+    for variable in variables:
+        ledger.note(variable)
+
+
+def _holders(thing: Any) -> list[Any]:
+    return [thing]
+
+
+class PathFinder:
+    """Follows object paths of a weights file through a built model."""
+
+    def __init__(self, model: Any, order: LayerOrder) -> None:
+        self.model = model
+        self.order = order
+
+    def find(self, path: str) -> Any:
+        """Return the layer, metric or generator at *path*, or None."""
+        thing: Any = self.model
+        for part in path.split("/") if path else ():
+            thing = self._child(thing, part)
+            if thing is None:
+                return None
+        return thing if is_trackable(thing) else None
+
+    def _child(self, thing: Any, part: str) -> Any:
+        if isinstance(thing, list | tuple | dict):
+            return dict(named_members(thing)).get(part)
+        if part.startswith("__"):
+            return None
+        if part in ("layers", _DEPENDENCIES) and hasattr(thing, "layers"):
+            return self._listed(thing, doubled=part == _DEPENDENCIES)
+        found = next((f for f in (getattr(thing, n, None) for n in (part, f"_{part}", part.lstrip("_"))) if f is not None), None)
+        return found if is_trackable(found) or isinstance(found, list | tuple | dict) else None
+
+    def _listed(self, model: Any, *, doubled: bool) -> list[Any]:
+        layers = self.order.layers(model) if is_container(model) else list(model.layers)
+        if not doubled:
+            return layers
+        return [entry for layer in layers for entry in ([layer, layer] if layer.weights else [layer])]
+
+
+def named_members(container: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the members of *container* with the names that Keras gives them: ``dense``, ``dense_1``.
+
+    Source: ``_save_container_state`` of keras 3.15.1 ``src/saving/saving_lib.py``.
+    """
+    used: dict[str, int] = {}
+    for member in list(container.values()) if isinstance(container, dict) else list(container):
+        if is_trackable(member):
+            name = snake_case(type(member).__name__)
+        elif isinstance(member, list | tuple | dict):
+            name = "container"
+        else:
+            continue
+        count = used.get(name)
+        used[name] = 0 if count is None else count + 1
+        yield (name if count is None else f"{name}_{used[name]}"), member
+
+
+def snake_case(name: str) -> str:
+    """Return ``multi_head_attention`` for ``MultiHeadAttention``, as Keras does."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def every_layer(model: Any) -> Iterator[Any]:
+    """Yield every layer of *model*."""
+    return flat_layers(model)
