@@ -1,0 +1,68 @@
+"""Who wrote a SavedModel, as far as it says. Layer: inspection.
+
+Keras 2 leaves its version in the metadata of the root object, inside the graph
+before TensorFlow 2.5 and in ``keras_metadata.pb`` since. Keras 3 leaves the
+attributes of its ``ExportArchive``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from safeload.errors import MalformedArtifactError
+from safeload.inspection._info import ProducerInfo
+from safeload.readers.protobuf import parse_message
+
+if TYPE_CHECKING:
+    from safeload.readers import SavedModelArtifact
+
+_KERAS_METADATA = "keras_metadata.pb"
+_MAX_METADATA_CHARS = 1 << 24
+
+
+def describe_saved_model_producer(artifact: SavedModelArtifact) -> ProducerInfo:
+    """Say who wrote *artifact*. Broken Keras metadata is ignored: nothing else reads it."""
+    first = artifact.saved_model.meta_graphs[0]
+    version = first.meta_info_def.tensorflow_version or None
+    nodes = first.object_graph_def.nodes
+    metadata = _metadata(artifact, nodes[0] if nodes else None)
+    keras_version, backend = _text(metadata.get("keras_version")), _text(metadata.get("backend"))
+    flavour = _flavour_of_version(keras_version) or _flavour_of_export(nodes[0] if nodes else None, version)
+    return ProducerInfo(keras_version, flavour, version, backend)
+
+
+def _metadata(artifact: SavedModelArtifact, root: Any) -> dict[str, Any]:
+    """Return the JSON that Keras 2 wrote about the root object, or an empty dict."""
+    text = root.user_object.metadata if root is not None else ""
+    try:
+        if artifact.keras_metadata is not None:
+            saved = parse_message("KerasSavedMetadata", artifact.keras_metadata, where=_KERAS_METADATA)
+            text = next((node.metadata for node in saved.nodes if node.node_path == "root"), text)
+        found = json.loads(text) if 0 < len(text) <= _MAX_METADATA_CHARS else None
+    except (MalformedArtifactError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _flavour_of_version(version: str | None) -> str | None:
+    """TensorFlow 2.16 made Keras 3 its default; Keras 2 has been the package tf_keras since."""
+    if version is None:
+        return None
+    numbers = [int(part) if part.isascii() and part.isdecimal() and len(part) < 9 else 0 for part in version.split(".")[:2]]
+    return "tf_keras" if numbers >= [2, 16] else "tf.keras"
+
+
+def _flavour_of_export(root: Any, tensorflow_version: str | None) -> str | None:
+    """Tell the ``ExportArchive`` classes apart by their attributes.
+
+    Source: keras/src/export/saved_model.py (3.0 to 3.15) and tf_keras/src/export/export_lib.py (2.13 to 2.21).
+    """
+    names = {reference.local_name for reference in root.children} if root is not None else set()
+    if "_misc_assets" not in names:
+        return None
+    return _flavour_of_version(tensorflow_version) if "_endpoint_names" in names else "keras3"

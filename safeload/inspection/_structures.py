@@ -1,0 +1,166 @@
+"""Decode the argument trees of traced functions. Layer: inspection.
+
+A SavedModel stores what a function takes and returns as a `StructuredValue`: nested
+Python containers whose leaves are type specs or plain constants.
+
+Source: tensorflow/core/protobuf/struct.proto and
+tensorflow/python/saved_model/nested_structure_coder.py (TensorFlow 2.21).
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Union
+
+from safeload.inspection._info import Slot, TensorInfo
+from safeload.readers.protobuf import dtype_name, enum_names
+
+_COMPOSITE_KINDS = {
+    "SPARSE_TENSOR_SPEC": "sparse",
+    "RAGGED_TENSOR_SPEC": "ragged",
+    "INDEXED_SLICES_SPEC": "indexed-slices",
+    "TENSOR_ARRAY_SPEC": "tensor-array",
+    "DATA_DATASET_SPEC": "dataset",
+    "DATA_ITERATOR_SPEC": "iterator",
+    "OPTIONAL_SPEC": "optional",
+    "PER_REPLICA_SPEC": "per-replica",
+    "VARIABLE_SPEC": "variable",
+    "ROW_PARTITION_SPEC": "row-partition",
+}
+"""`TensorInfo.kind` by `TypeSpecProto.TypeSpecClass`; other classes go by their recorded name."""
+
+Path = tuple[Union[str, int], ...]
+"""Keys and positions from the parameter to a leaf."""
+
+
+class UnreadableError(Exception):
+    """The tree holds a constant that has no plain Python form, such as a dtype or an array."""
+
+
+class TreeReader:
+    """Decodes trees and collects the tensors in them.
+
+    Args:
+        name_leaf: Makes the name of a tensor from its path and the name in its spec.
+
+    Attributes:
+        tensors: Every tensor found so far, in flattened order.
+    """
+
+    def __init__(self, name_leaf: Callable[[Path, str], str]) -> None:
+        self._name_leaf = name_leaf
+        self._names: set[str] = set()
+        self.tensors: list[TensorInfo] = []
+
+    def read(self, value: Any, path: Path) -> Any:
+        """Return the tree that *value* encodes, with a `Slot` in place of each tensor.
+
+        Args:
+            value: A `StructuredValue`.
+            path: Where it stands.
+
+        Raises:
+            UnreadableError: A leaf is neither a tensor nor a plain constant.
+        """
+        kind = value.WhichOneof("kind")
+        if kind in _CONSTANTS:
+            return _CONSTANTS[kind](value)
+        if kind in _CONTAINERS:
+            return _CONTAINERS[kind](self, getattr(value, kind), path)
+        if kind in ("tensor_spec_value", "bounded_tensor_spec_value"):
+            spec = getattr(value, kind)
+            return self._slot(path, spec.name, dtype=dtype_name(spec.dtype), shape=read_shape(spec.shape))
+        if kind == "type_spec_value":
+            return self._slot(path, "", **type_spec_facts(value.type_spec_value))
+        raise UnreadableError(kind)
+
+    def _slot(self, path: Path, spec_name: str, **facts: Any) -> Slot:
+        name = self._unique(self._name_leaf(path, spec_name))
+        key = path[-1] if path and isinstance(path[-1], str) else ""
+        aliases = tuple(alias for alias in dict.fromkeys((spec_name, key)) if alias not in ("", name))
+        self.tensors.append(TensorInfo(name, aliases=aliases, **facts))
+        return Slot(name)
+
+    def _unique(self, name: str) -> str:
+        """Return *name*, with a number behind it if it is taken."""
+        found, number = name, 0
+        while found in self._names:
+            number += 1
+            found = f"{name}_{number}"
+        self._names.add(found)
+        return found
+
+    def read_list(self, value: Any, path: Path) -> list[Any]:
+        return [self.read(item, (*path, index)) for index, item in enumerate(value.values)]
+
+    def read_tuple(self, value: Any, path: Path) -> tuple[Any, ...]:
+        return tuple(self.read_list(value, path))
+
+    def read_dict(self, value: Any, path: Path) -> dict[str, Any]:
+        """Decode a dict; keys are sorted, as TensorFlow flattens them."""
+        return {key: self.read(value.fields[key], (*path, key)) for key in sorted(value.fields)}
+
+    def read_named_tuple(self, value: Any, path: Path) -> Any:
+        fields = tuple(pair.key for pair in value.values)
+        items = [self.read(pair.value, (*path, pair.key)) for pair in value.values]
+        try:
+            return _named_tuple(value.name, fields)(*items)
+        except ValueError as error:
+            raise UnreadableError(f"named tuple {value.name!r}") from error
+
+
+_CONSTANTS: dict[str, Callable[[Any], Any]] = {
+    "none_value": lambda value: None,
+    "bool_value": lambda value: value.bool_value,
+    "int64_value": lambda value: value.int64_value,
+    "float64_value": lambda value: value.float64_value,
+    "string_value": lambda value: value.string_value,
+}
+
+_CONTAINERS: dict[str, Callable[[TreeReader, Any, Path], Any]] = {
+    "list_value": TreeReader.read_list,
+    "tuple_value": TreeReader.read_tuple,
+    "dict_value": TreeReader.read_dict,
+    "named_tuple_value": TreeReader.read_named_tuple,
+}
+
+
+@lru_cache(maxsize=256)
+def _named_tuple(name: str, fields: tuple[str, ...]) -> Any:
+    """Make the type: TensorFlow compares named tuples by the names of type and fields. ValueError for other names."""
+    return collections.namedtuple(name, fields)  # noqa: PYI024 - the fields are data
+
+
+def read_shape(shape: Any) -> tuple[int | None, ...] | None:
+    """Return the dimensions of a `TensorShapeProto`: None for an unknown one, None for unknown rank."""
+    if shape.unknown_rank:
+        return None
+    return tuple(None if dim.size < 0 else dim.size for dim in shape.dim)
+
+
+def type_spec_facts(spec: Any) -> dict[str, Any]:
+    """Return the fields of a `TensorInfo` that a `TypeSpecProto` tells: kind, dtype, shape, ragged_rank."""
+    constant = enum_names("TypeSpecProto.TypeSpecClass").get(spec.type_spec_class, "UNKNOWN")
+    facts: dict[str, Any] = {"kind": _COMPOSITE_KINDS.get(constant, spec.type_spec_class_name or "composite")}
+    if facts["kind"] in ("sparse", "ragged", "variable", "indexed-slices"):
+        facts.update(_state_facts(spec.type_state))
+    return facts
+
+
+def _state_facts(state: Any) -> dict[str, Any]:
+    """Read what the state of these specs begins with: shape, dtype, and for ragged tensors the ragged rank.
+
+    Source: ``_serialize`` of RaggedTensorSpec, SparseTensorSpec, VariableSpec, IndexedSlicesSpec (TensorFlow 2.21).
+    """
+    facts: dict[str, Any] = {}
+    for value in state.tuple_value.values:
+        kind = value.WhichOneof("kind")
+        if kind == "tensor_shape_value":
+            facts.setdefault("shape", read_shape(value.tensor_shape_value))
+        elif kind == "tensor_dtype_value":
+            facts.setdefault("dtype", dtype_name(value.tensor_dtype_value))
+        elif kind == "int64_value":
+            facts.setdefault("ragged_rank", value.int64_value)
+    return facts

@@ -1,0 +1,155 @@
+"""Facts about a SavedModel: MetaGraphs, signatures, traced functions, who wrote it. Layer: inspection.
+
+Source: tensorflow/core/protobuf/meta_graph.proto, tensorflow/python/saved_model/{constants,signature_constants}.py
+(TensorFlow 2.21).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from safeload.inspection._functions import FunctionReader
+from safeload.inspection._info import MetaGraphInfo, ModelInfo, SavedModelInfo, SignatureInfo, TensorInfo
+from safeload.inspection._saved_model_producer import describe_saved_model_producer
+from safeload.inspection._structures import read_shape, type_spec_facts
+from safeload.inspection.op_classes import op_class, op_package
+from safeload.readers.protobuf import dtype_name
+
+if TYPE_CHECKING:
+    from safeload.readers import SavedModelArtifact
+
+_INITIALIZER_KEY = "__saved_model_init_op"
+BOOKKEEPING_KEYS = frozenset({_INITIALIZER_KEY, "__saved_model_train_op"})
+"""SignatureDefs that name an op to run and cannot be called. Source: constants.py, INIT_OP_SIGNATURE_KEY, TRAIN_OP_SIGNATURE_KEY."""
+
+_INITIALIZER_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+"""Collections that name the op that a loader runs. Source: constants.py, MAIN_OP_KEY, LEGACY_INIT_OP_KEY."""
+
+_NUMBERS = re.compile(r"([0-9]+)")
+
+
+def inspect_saved_model(artifact: SavedModelArtifact) -> ModelInfo:
+    """Describe a SavedModel.
+
+    Args:
+        artifact: What `readers.read_artifact` returned.
+
+    Returns:
+        The facts, one `MetaGraphInfo` per MetaGraph in the order of the file.
+
+    Raises:
+        MalformedArtifactError: ``malformed-artifact``. The object graph refers to what is not there.
+    """
+    graphs = tuple(
+        _meta_graph(index, meta_graph, where=artifact.where)
+        for index, meta_graph in enumerate(artifact.saved_model.meta_graphs)
+    )
+    return ModelInfo(
+        artifact.format,
+        artifact.where,
+        artifact.digest,
+        artifact.size,
+        describe_saved_model_producer(artifact),
+        saved_model=SavedModelInfo(graphs, has_keras_metadata=artifact.keras_metadata is not None),
+    )
+
+
+def _meta_graph(index: int, meta_graph: Any, *, where: str) -> MetaGraphInfo:
+    functions = FunctionReader(meta_graph.object_graph_def, where=where)
+    return MetaGraphInfo(
+        index=index,
+        tags=frozenset(meta_graph.meta_info_def.tags),
+        signatures=_signatures(meta_graph, functions.signature_functions()),
+        functions=functions.functions(),
+        has_object_graph=bool(meta_graph.object_graph_def.nodes),
+        initializer=_initializer(meta_graph),
+        missing_ops=_missing_ops(meta_graph.graph_def),
+        tensorflow_version=meta_graph.meta_info_def.tensorflow_version or None,
+    )
+
+
+def _signatures(meta_graph: Any, function_names: Mapping[str, str]) -> tuple[SignatureInfo, ...]:
+    defaults = _placeholders_with_default(meta_graph.graph_def)
+    return tuple(
+        _signature(key, meta_graph.signature_def[key], function_names.get(key), defaults)
+        for key in sorted(meta_graph.signature_def)
+        if key not in BOOKKEEPING_KEYS
+    )
+
+
+def _signature(key: str, definition: Any, function_name: str | None, defaults: frozenset[str]) -> SignatureInfo:
+    inputs = (
+        _tensor(name, definition.inputs[name], is_optional=name in definition.defaults, defaults=defaults)
+        for name in sorted(definition.inputs)
+    )
+    outputs = (_tensor(name, definition.outputs[name]) for name in sorted(definition.outputs, key=natural_key))
+    return SignatureInfo(
+        key=key,
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        method_name=definition.method_name,
+        function_name=function_name,
+    )
+
+
+def _tensor(
+    name: str, info: Any, *, is_optional: bool = False, defaults: frozenset[str] = frozenset()
+) -> TensorInfo:
+    facts: dict[str, Any] = {"dtype": dtype_name(info.dtype), "shape": read_shape(info.tensor_shape)}
+    encoding = info.WhichOneof("encoding")
+    if encoding == "coo_sparse":
+        facts["kind"] = "sparse"
+    elif encoding == "composite_tensor":
+        facts.update(type_spec_facts(info.composite_tensor.type_spec))
+    else:
+        facts["tensor_name"] = info.name or None
+        facts["aliases"] = _aliases(name, info.name)
+    return TensorInfo(name, optional=is_optional or info.name.partition(":")[0] in defaults, **facts)
+
+
+def _aliases(name: str, tensor_name: str) -> tuple[str, ...]:
+    """Return the Keras name in a tensor such as ``serving_default_input_1:0``, where it is not *name*."""
+    alias = tensor_name.partition(":")[0].rpartition("serving_default_")[2]
+    return (alias,) if alias not in ("", name, tensor_name.partition(":")[0]) else ()
+
+
+def _placeholders_with_default(graph_def: Any) -> frozenset[str]:
+    return frozenset(node.name for node in graph_def.node if node.op == "PlaceholderWithDefault")
+
+
+def _initializer(meta_graph: Any) -> str | None:
+    """Return the op that a loader of TF1 runs after restoring."""
+    if _INITIALIZER_KEY in meta_graph.signature_def:
+        outputs = meta_graph.signature_def[_INITIALIZER_KEY].outputs
+        names = [outputs[name].name for name in sorted(outputs)]
+    else:
+        collections = meta_graph.collection_def
+        names = [name for key in _INITIALIZER_COLLECTIONS if key in collections for name in collections[key].node_list.value]
+    return next(iter(names), None)
+
+
+def _missing_ops(graph_def: Any) -> tuple[tuple[str, str | None], ...]:
+    """Return the ops that stock TensorFlow does not register and the file does not define, with their package."""
+    used = set(_ops(graph_def)) - {function.signature.name for function in graph_def.library.function}
+    missing = sorted(op for op in used if op_class(op) is None)
+    packages = {op: op_package(op) for op in missing}
+    return tuple((op, package.package if package else None) for op, package in packages.items())
+
+
+def _ops(graph_def: Any) -> Iterator[str]:
+    for node in graph_def.node:
+        yield node.op
+    for function in graph_def.library.function:
+        for node in function.node_def:
+            yield node.op
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Return a sort key that puts ``output_2`` before ``output_10``: numbers in *name* compare by value."""
+    parts: list[tuple[int, str]] = []
+    for position, part in enumerate(_NUMBERS.split(name)):
+        digits = part.lstrip("0") if position % 2 else part
+        parts.append((len(digits) if position % 2 else 0, digits))
+    return parts
