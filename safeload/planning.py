@@ -5,13 +5,28 @@ A `LoadPlan` holds everything that `runtime` needs, so that runtime decides noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from safeload._report import CustomObject, InspectionReport, Outcome
+from safeload.errors import (
+    ArchitectureMissingError,
+    CustomObjectConflictError,
+    IncompatibleVersionError,
+    SafeloadError,
+)
+from safeload.readers import WeightLayout
+from safeload.signatures import choose
+
 if TYPE_CHECKING:
-    from safeload.inspection import MetaGraphInfo, SignatureInfo
-    from safeload.policy import Judged
+    from safeload.inspection import MetaGraphInfo, ModelInfo, ObjectInfo, SignatureInfo
+    from safeload.policy import Finding, Judged
+    from safeload.readers import Artifact
+    from safeload.registry import Registry
+
+__all__ = ["InspectionReport", "LoadPlan", "compose_report", "plan_load"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +39,8 @@ class LoadPlan:
         signature: What answers a call.
         reason: Which rule chose it, in words.
         meta_graph: The MetaGraph of a SavedModel, else None.
-        custom_objects: Objects for the names that the config needs: name as the config looks it up → object.
+        custom_objects: Objects for the names that the config needs: name as the config looks it up → object. What stands
+            for a class that the normal form takes for Keras's own is under ``"keras.layers.Name"``.
         architecture: For weights alone: a function that builds the model, or None when the judged config does.
     """
 
@@ -35,3 +51,184 @@ class LoadPlan:
     meta_graph: MetaGraphInfo | None = None
     custom_objects: Mapping[str, object] = field(default_factory=dict)
     architecture: Callable[[], Any] | None = None
+
+
+def plan_load(
+    judged: Judged,
+    registry: Registry,
+    *,
+    signature: str | None = None,
+    tags: str | Iterable[str] | None = None,
+    architecture: Callable[[], Any] | None = None,
+) -> LoadPlan:
+    """Decide how a judged artifact is loaded.
+
+    Args:
+        judged: What `policy.judge` let through.
+        registry: Where custom objects are found.
+        signature: Key of the signature to call, or None for what the saver declared.
+        tags: Tags of the MetaGraph, or None for ``serve``.
+        architecture: For weights alone, a function that builds the model.
+
+    Returns:
+        The plan. Everything that can be found wrong without TensorFlow has been raised.
+
+    Raises:
+        ArchitectureMissingError: ``architecture-missing``. Weights alone, and no *architecture*.
+        CustomObjectNotFoundError: ``custom-object-not-found``. Names every missing class and function.
+        CustomObjectConflictError: ``custom-object-conflict``. A name has several candidates, or the wrong kind.
+        IncompatibleVersionError: ``incompatible-version``. The config names a class of a Keras that the tables do not know.
+        SignatureNotFoundError: ``signature-not-found``. No such signature or tag set.
+        AmbiguousSignatureError: ``ambiguous-signature``. Several candidates and no default.
+        NoCallableError: ``no-callable``. Nothing in the model can be called.
+    """
+    decided = _decide(judged.artifact, judged.info, registry, signature=signature, tags=tags, architecture=architecture)
+    return LoadPlan(judged=judged, architecture=architecture, **vars(decided))
+
+
+@dataclass(frozen=True)
+class _Decided:
+    road: str
+    signature: SignatureInfo
+    reason: str
+    meta_graph: MetaGraphInfo | None
+    custom_objects: Mapping[str, object]
+
+
+def _decide(
+    artifact: Artifact,
+    info: ModelInfo,
+    registry: Registry,
+    *,
+    signature: str | None,
+    tags: str | Iterable[str] | None,
+    architecture: Callable[[], Any] | None = None,
+) -> _Decided:
+    if info.keras is None and info.saved_model is None and architecture is None:
+        raise ArchitectureMissingError(info.where, holds=_contents(artifact))
+    _require_known_classes(info)
+    custom_objects = registry.resolve_all(info)
+    choice = choose(info, signature=signature, tags=tags)
+    road = _road(info, custom_objects)
+    return _Decided(road, choice.signature_info, choice.reason, choice.meta_graph, custom_objects)
+
+
+def compose_report(
+    artifact: Artifact,
+    info: ModelInfo,
+    findings: Sequence[Finding],
+    registry: Registry,
+    *,
+    evidence: str = "",
+    signature: str | None = None,
+    tags: str | Iterable[str] | None = None,
+) -> InspectionReport:
+    """Put the facts, the findings and what loading would come to into one report.
+
+    Args:
+        artifact: What was read.
+        info: The facts about it.
+        findings: What the policy thinks of them.
+        registry: Where custom objects are found; what they need is part of the answer.
+        evidence: How the format was recognised.
+        signature: As for `plan_load`.
+        tags: As for `plan_load`.
+
+    Returns:
+        The report. The error that loading would raise is in it, not raised.
+    """
+    return InspectionReport(
+        info=info,
+        evidence=evidence,
+        findings=tuple(findings),
+        custom_objects=_custom_objects(info, registry),
+        outcome=_outcome(artifact, info, registry, signature=signature, tags=tags),
+    )
+
+
+def _outcome(
+    artifact: Artifact, info: ModelInfo, registry: Registry, *, signature: str | None, tags: str | Iterable[str] | None
+) -> Outcome:
+    try:
+        decided = _decide(artifact, info, registry, signature=signature, tags=tags)
+    except SafeloadError as error:
+        return Outcome(code=error.code, error=str(error))
+    return Outcome(road=decided.road, signature=decided.signature, reason=decided.reason)
+
+
+def _custom_objects(info: ModelInfo, registry: Registry) -> tuple[CustomObject, ...]:
+    needed: dict[tuple[str, bool], ObjectInfo] = {}
+    for found in info.keras.objects if info.keras else ():
+        if not found.is_builtin:
+            needed.setdefault((found.registered_name or found.name, found.is_training_only), found)
+    return tuple(
+        CustomObject(
+            name=found.registered_name or found.name,
+            kind=found.kind,
+            module=found.module,
+            where=found.where,
+            is_training_only=found.is_training_only,
+            is_available=_is_available(found, registry),
+        )
+        for found in needed.values()
+    )
+
+
+def _is_available(found: ObjectInfo, registry: Registry) -> bool:
+    try:
+        return registry.resolve(found) is not None
+    except CustomObjectConflictError:
+        return False
+
+
+def _require_known_classes(info: ModelInfo) -> None:
+    for found in info.keras.objects if info.keras else ():
+        is_unknown = not found.is_builtin and (found.module or "").partition(".")[0] == "keras"
+        if is_unknown and not found.is_training_only and not found.registered_name:
+            raise IncompatibleVersionError(
+                info.where,
+                problem=f"{found.module}.{found.name} at {found.where} is in no Keras that safeload knows",
+                hint="upgrade safeload, or ask for a file of an older Keras",
+            )
+
+
+def _road(info: ModelInfo, custom_objects: Mapping[str, object]) -> str:
+    """Return which package builds the model: that of the custom classes, Keras 3 where they do not say."""
+    if info.saved_model is not None:
+        return "saved-model"
+    old, new = (_of_package(package, custom_objects) for package in ("tf_keras", "keras"))
+    if old and new:
+        raise CustomObjectConflictError(
+            old[0],
+            problem=f"is a class for tf_keras, while {new[0]!r} is one for Keras 3; one model cannot have both",
+            hint="derive the custom classes of a model from one package",
+        )
+    return "tf_keras" if old else "keras"
+
+
+def _of_package(package: str, custom_objects: Mapping[str, object]) -> list[str]:
+    classes = {name: value for name, value in custom_objects.items() if isinstance(value, type)}
+    return [n for n, c in classes.items() if any(b.__module__.partition(".")[0] == package for b in c.__mro__)]
+
+
+_SHOWN_NAMES = 5
+
+
+def _contents(artifact: Artifact) -> str:
+    """Say what weights these are, by the layers or variables that they name."""
+    weights = artifact.weights if hasattr(artifact, "weights") else None
+    if weights is None:
+        return "nothing"
+    if weights.layers:
+        names = [layer.layer_name for layer in weights.layers]
+        return _listed("the weights of {} layers", names)
+    arrays = [dataset.path for dataset in weights.datasets]
+    if weights.layout is WeightLayout.CHECKPOINT:
+        return _listed("a checkpoint of {} variables", arrays)
+    groups = Counter(path.partition("/vars/")[0].removeprefix("layers/") for path in arrays)
+    return _listed("the weights of {} layers", list(groups))
+
+
+def _listed(text: str, names: Sequence[str]) -> str:
+    more = ", …" if len(names) > _SHOWN_NAMES else ""
+    return f"{text.format(len(names))} ({', '.join(names[:_SHOWN_NAMES])}{more})"

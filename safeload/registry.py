@@ -187,8 +187,11 @@ class Registry:
 
 
 def key_of(needed: ObjectInfo) -> str:
-    """Return the name under which a config looks up *needed*: the registered name, else the bare one."""
-    return needed.registered_name or needed.name
+    """Return the name under which a config looks up *needed*: the registered name, else the bare one.
+
+    What takes the place of a built-in class is looked up with its module: ``"keras.layers.LayerNormalization"``.
+    """
+    return f"{needed.module}.{needed.name}" if needed.is_builtin else needed.registered_name or needed.name
 
 
 def _listed(values: Any) -> list[object]:
