@@ -9,9 +9,9 @@ from safeload.formats._tree import open_member, resolve_member
 from safeload.formats._zip import FREE_EXPANSION_BYTES, ZipIndex, read_zip
 
 __all__ = [
+    "FREE_EXPANSION_BYTES",
     "HDF5_MARKS",
     "OTHER_HDF5",
-    "FREE_EXPANSION_BYTES",
     "ByteFile",
     "Detection",
     "Format",

@@ -1,10 +1,10 @@
-"""What lies inside an archive, by the names of its members alone; nothing is unpacked. Layer: formats; standard library alone."""
+"""What lies inside an archive, by its members' names; nothing is unpacked. Layer: formats; standard library alone."""
 
 from __future__ import annotations
 
 import tarfile
 from pathlib import PurePosixPath
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from safeload.errors import MalformedArtifactError
 from safeload.formats import _foreign
@@ -115,7 +115,7 @@ def kind_of_tar(file: ByteFile, *, where: str, compression: str | None) -> Kind:
     Raises:
         MalformedArtifactError: ``malformed-artifact``. A member or a link leads out of the archive.
     """
-    names = _tar_names(Window(file), where=where, compression=compression)
+    names = _tar_names(cast("IO[bytes]", Window(file)), where=where, compression=compression)
     if names is None:
         return Kind(f"a file compressed with {compression}", "decompress it and pass the result")
     inside = model_inside(names)
@@ -142,7 +142,12 @@ def _tar_members(stream: IO[bytes], compression: str | None) -> list[tarfile.Tar
                 infos.append(info)
                 if info.offset + info.size > _MAX_LISTED_BYTES or len(infos) >= _MAX_LISTED_MEMBERS:
                     break
-    except (tarfile.TarError, EOFError, OSError, ValueError):  # what tarfile and the decompressors raise for broken streams
+    except (
+        tarfile.TarError,
+        EOFError,
+        OSError,
+        ValueError,
+    ):  # what tarfile and the decompressors raise for broken streams
         return infos
     return infos
 

@@ -50,7 +50,8 @@ class Detection:
     """What an artifact is.
 
     Attributes:
-        format: Its format. KERAS_HDF5 stands for every HDF5 file: whether it holds a model or weights alone its attributes
+        format: Its format. KERAS_HDF5 stands for every HDF5 file: whether it holds a model or weights alone its
+            attributes
             tell, which `readers` reads.
         source: The open artifact itself: after a path to a parent or wrapper directory, what was found in it.
         path: Where it lies: the file, the directory of a SavedModel or Keras archive, the prefix of a checkpoint;
@@ -87,16 +88,19 @@ def detect(source: Source, *, version: int | None = None) -> Detection:
         version: Version to take from a directory of versions (``model/1``, ``model/2``); default the highest.
 
     Returns:
-        The format, with the resolved artifact: the SavedModel directory for a path to its ``saved_model.pb``, the version
+        The format, with the resolved artifact: the SavedModel directory for a path to its ``saved_model.pb``, the
+        version
         in a versioned parent, the one model in a wrapper directory.
 
     Raises:
         UnrecognizedFormatError: ``unrecognized-format``. The bytes are of no known kind, or there are none.
-        MalformedArtifactError: ``malformed-artifact``. The file is two formats at once, or an archive with members that lead out of it.
+        MalformedArtifactError: ``malformed-artifact``. The file is two formats at once, or an archive with members
+            that lead out of it.
         SignatureNotFoundError: ``signature-not-found``. There is no such version.
 
     Guarantees:
-        Reads a few kilobytes (of archives the list of members), runs nothing and follows no link out of a model's own directory.
+        Reads a few kilobytes (of archives the list of members), runs nothing and follows no link out of a model's own
+        directory.
     """
     if source.file is not None:
         found = detect_file(source, source.file)
@@ -149,7 +153,7 @@ def hdf5_offset(file: ByteFile) -> int | None:
 
 def _hdf5(source: Source, file: ByteFile, head: bytes) -> Detection | None:
     offset = hdf5_offset(file)
-    # Weights stored in a zip may begin at such an offset by chance: then the strict reading of the zip accounts for them.
+    # Weights stored in a zip may begin at such an offset by chance: the strict reading of the zip accounts for them.
     if offset is None or (offset > 0 and _is_archive(head, file)):
         return None
     if ends_as_zip(file) or head.startswith(LOCAL_MAGIC):
@@ -237,7 +241,7 @@ def _protobuf(source: Source, file: ByteFile, head: bytes) -> Detection | None:
 
 
 SAVED_MODEL_NAMES = ("saved_model.pb", "saved_model.pbtxt")
-"""tensorflow/python/saved_model/constants.py (2.21): the names under which TensorFlow's loader looks for the graph, in its order."""
+"""tensorflow/python/saved_model/constants.py (2.21): where TensorFlow's loader looks for the graph, in its order."""
 
 
 def _checkpoint_file(source: Source, file: ByteFile, head: bytes) -> Detection | None:
@@ -274,7 +278,11 @@ def detect_checkpoint(source: Source) -> Detection:
 
 
 _JSON_KINDS: tuple[tuple[re.Pattern[bytes], Format, Kind | None], ...] = (
-    (re.compile(rb'"modelTopology"|"weightsManifest"|"format"\s*:\s*"(?:layers|graph)-model"'), Format.FOREIGN, _foreign.TFJS),
+    (
+        re.compile(rb'"modelTopology"|"weightsManifest"|"format"\s*:\s*"(?:layers|graph)-model"'),
+        Format.FOREIGN,
+        _foreign.TFJS,
+    ),
     (re.compile(rb'"weight_map"'), Format.FOREIGN, _foreign.SHARDED_WEIGHTS),
     (re.compile(rb'"class_name"'), Format.KERAS_JSON, None),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safeload.errors import (
     ArtifactNotFoundError,
@@ -20,6 +20,9 @@ from safeload.formats._foreign import Kind
 from safeload.formats._format import Format
 from safeload.formats._source import Source, is_checkpoint_prefix
 from safeload.formats._tree import open_member, resolve_member
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _MAX_LISTED = 10_000
 _MAX_CANDIDATES = 64
@@ -138,11 +141,14 @@ def _version(source: Source, root: Path, names: set[str], version: int | None) -
     """Resolve a parent of numbered versions, as TensorFlow Serving takes it: integers alone, the highest first.
 
     Source:
-        https://www.tensorflow.org/tfx/serving/serving_config (2026-11): versions are subdirectories whose names are numbers.
+        https://www.tensorflow.org/tfx/serving/serving_config (2026-11): versions are subdirectories whose names are
+        numbers.
     """
     numbered = {int(n): n for n in sorted(names) if n.isascii() and n.isdecimal() and (root / n).is_dir()}
     models = {number: name for number, name in numbered.items() if _is_model_directory(root / name)}
-    if not models or (version is None and len(models) < len(numbered) and max(numbered) not in models and len(numbered) > 64):
+    if not models or (
+        version is None and len(models) < len(numbered) and max(numbered) not in models and len(numbered) > 64
+    ):
         return None
     if version is not None and version not in models:
         raise SignatureNotFoundError(str(version), available=[str(n) for n in sorted(models)], what="version")
@@ -152,7 +158,7 @@ def _version(source: Source, root: Path, names: set[str], version: int | None) -
 
 def _is_model_directory(path: Path) -> bool:
     try:
-        names = set(os.listdir(path))
+        names = {entry.name for entry in path.iterdir()}
     except OSError:
         return False
     return bool(names & set(SAVED_MODEL_NAMES)) or "saved_model.cpb" in names or is_keras_archive(names)
@@ -163,13 +169,15 @@ def _wrapped(source: Source, root: Path, names: set[str], version: int | None, d
     if depth >= _MAX_WRAPPERS:
         return None
     candidates: list[Detection] = []
-    for name in sorted(n for n in names if not n.startswith(("." , "__MACOSX")))[:_MAX_CANDIDATES]:
+    for name in sorted(n for n in names if not n.startswith((".", "__MACOSX")))[:_MAX_CANDIDATES]:
         found = _candidate(source, root, name, version, depth)
         if found is not None:
             candidates.append(found)
     if len(candidates) > 1:
         listed = ", ".join(repr(c.path.name if c.path else c.where) for c in candidates[:5])
-        raise UnrecognizedFormatError(source.where, seen=f"a directory with {len(candidates)} models, pass one of them: {listed}")
+        raise UnrecognizedFormatError(
+            source.where, seen=f"a directory with {len(candidates)} models, pass one of them: {listed}"
+        )
     return candidates[0] if candidates else None
 
 
@@ -179,7 +187,11 @@ _MODEL_FORMATS = frozenset({Format.KERAS_HDF5, Format.KERAS_ARCHIVE, Format.KERA
 def _candidate(source: Source, root: Path, name: str, version: int | None, depth: int) -> Detection | None:
     is_directory = (root / name).is_dir()
     try:
-        found = _inside(source, root, name, version=version, depth=depth + 1) if is_directory else _file_inside(source, root, name)
+        found = (
+            _inside(source, root, name, version=version, depth=depth + 1)
+            if is_directory
+            else _file_inside(source, root, name)
+        )
     except SignatureNotFoundError:
         raise
     except SafeloadError:

@@ -1,4 +1,4 @@
-"""Kinds of files that are no model safeload can call, and what to do with each. Tables. Layer: formats; standard library alone."""
+"""Files that are no callable here, and what to do with each: tables. Layer: formats; standard library alone."""
 
 from __future__ import annotations
 
@@ -32,12 +32,15 @@ NPZ = Kind(
     "a NumPy .npz archive of arrays",
     "numpy.load(path) reads it; a model needs model.save('model.keras')",
 )
-PLAIN_ZIP = Kind("a zip archive without a model in it", "check what was packed: a model is a .keras or .h5 file or a SavedModel directory")
+PLAIN_ZIP = Kind(
+    "a zip archive without a model in it",
+    "check what was packed: a model is a .keras or .h5 file or a SavedModel directory",
+)
 OFFICE = Kind("an office document (zip)", _NOT_A_MODEL)
 PACKAGE = Kind("a Python, Java or Android package (zip)", _NOT_A_MODEL)
 TFLITE = Kind(
     "a TensorFlow Lite model",
-    "run it with tf.lite.Interpreter(model_path=…) or ai_edge_litert; for a callable, save the original model in the .keras format",
+    "run it with tf.lite.Interpreter(model_path=…); for a callable, save the original model in the .keras format",
 )
 FROZEN_GRAPH = Kind(
     "a frozen TensorFlow 1 graph (GraphDef)",
@@ -72,7 +75,7 @@ KERAS_YAML = Kind(
 )
 TFJS = Kind(
     "a TensorFlow.js model (model.json)",
-    "convert it back: tensorflowjs_converter --input_format=tfjs_layers_model --output_format=keras model.json model.h5",
+    "convert it: tensorflowjs_converter --input_format=tfjs_layers_model --output_format=keras model.json model.h5",
 )
 SHARDED_WEIGHTS = Kind(
     "a set of sharded Keras weights (model.weights.json)",
@@ -93,7 +96,10 @@ LFS_POINTER = Kind(
     "a git-LFS pointer, not the file itself",
     "fetch the content: `git lfs install && git lfs pull`, or download it by the site's download link",
 )
-HTML = Kind("an HTML or XML page, not a model", "the download link returned a web page; open it in a browser and download the raw file")
+HTML = Kind(
+    "an HTML or XML page, not a model",
+    "the download link returned a web page; open it in a browser and download the raw file",
+)
 TEXT = Kind("a text file", _NOT_A_MODEL)
 SOURCE_CODE = Kind("a script, not a model", _NOT_A_MODEL)
 
@@ -102,7 +108,11 @@ MAGIC: tuple[tuple[int, bytes, Kind], ...] = (
     # https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
     (0, b"GGUF", Kind("a GGUF model", "load it with llama.cpp or ollama; it holds no TensorFlow graph")),
     # numpy/lib/format.py, "Format Version 1.0"
-    (0, b"\x93NUMPY", Kind("a NumPy array (.npy)", "numpy.load(path) reads it; a model needs model.save('model.keras')")),
+    (
+        0,
+        b"\x93NUMPY",
+        Kind("a NumPy array (.npy)", "numpy.load(path) reads it; a model needs model.save('model.keras')"),
+    ),
     # joblib/numpy_pickle_utils.py: _ZFILE_PREFIX
     (0, b"ZF", JOBLIB),
     # torch/serialization.py: MAGIC_NUMBER 0x1950a86a20f9469cfc6c as the first pickle
@@ -126,7 +136,11 @@ MAGIC: tuple[tuple[int, bytes, Kind], ...] = (
     (0, b"\x04\x22\x4d\x18", Kind("an LZ4-compressed file", "decompress it (unlz4) and pass the result")),
     (0, b"#!", SOURCE_CODE),
     # apple/coremltools, libmodelpackage: a directory; tensorrt and paddle name themselves
-    (0, b"ftrt", Kind("a TensorRT engine", "engines run with TensorRT alone; keep the SavedModel that it was made from")),
+    (
+        0,
+        b"ftrt",
+        Kind("a TensorRT engine", "engines run with TensorRT alone; keep the SavedModel that it was made from"),
+    ),
     (4, b"ETDT", Kind("an ExecuTorch program", _TORCH)),
     (4, b"ET12", Kind("an ExecuTorch program", _TORCH)),
     # ncnn/src/net.cpp, text param files begin with this number
@@ -135,14 +149,17 @@ MAGIC: tuple[tuple[int, bytes, Kind], ...] = (
 
 HDF5_MARKS: tuple[tuple[str, Kind], ...] = (
     ("_NCProperties", Kind("a NetCDF-4 file (HDF5)", _NOT_A_MODEL)),
-    ("PYTABLES_FORMAT_VERSION", Kind("a PyTables or pandas file (HDF5)", "pandas.read_hdf(path) reads it; it is not a Keras model")),
+    (
+        "PYTABLES_FORMAT_VERSION",
+        Kind("a PyTables or pandas file (HDF5)", "pandas.read_hdf(path) reads it; it is not a Keras model"),
+    ),
     ("encoding-type", Kind("an AnnData file (HDF5)", "anndata.read_h5ad(path) reads it; it is not a Keras model")),
 )
 """Root attributes of HDF5 files of other programs: netCDF-4 (NC_NCPROPS), PyTables (file.py), anndata."""
 
 OTHER_HDF5 = Kind(
     "an HDF5 file without a Keras model or weights",
-    "a model has the attribute model_config, weights have layer_names or vars groups; save with model.save('model.keras')",
+    "models have the attribute model_config, weights layer_names or vars groups; save with model.save('model.keras')",
 )
 
 _TEXT_KINDS: tuple[tuple[re.Pattern[bytes], Kind], ...] = (
@@ -169,7 +186,7 @@ def kind_by_magic(head: bytes) -> Kind | None:
     if _is_safetensors(head):
         return Kind(
             "a safetensors file of arrays",
-            "it holds weights and no graph; load it with the library that defines the model (transformers, diffusers …)",
+            "it holds weights and no graph; load it with the library that defines the model, such as transformers",
         )
     if _PICKLE_START.match(head):
         return JOBLIB if b"joblib" in head or b"sklearn" in head or b"lightgbm" in head else PICKLE

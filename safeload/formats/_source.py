@@ -64,7 +64,8 @@ def open_source(source: Loadable) -> Source:
         source: A path (``~`` is expanded), the bytes of a model file, or a binary file object.
 
     Returns:
-        The open source. The prefix of a checkpoint (``dir/model.ckpt`` beside ``dir/model.ckpt.index``) counts as existing.
+        The open source. The prefix of a checkpoint (``dir/model.ckpt`` beside ``dir/model.ckpt.index``) counts as
+        existing.
 
     Raises:
         ArtifactNotFoundError: ``artifact-not-found``. Nothing is there, it may not be read, or it is a pipe, a
@@ -78,15 +79,13 @@ def open_source(source: Loadable) -> Source:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return Source(where="<bytes>", file=MemoryFile(bytes(source)))
     if isinstance(source, (str, os.PathLike)):
-        return _open_path(os.fspath(source))
+        return _open_path(os.fsdecode(source))
     if callable(getattr(source, "read", None)):
         return _open_file_object(source)
     raise TypeError(f"source must be a path, bytes or a binary file object, not {type(source).__name__}")
 
 
 def _open_path(where: str) -> Source:
-    if not isinstance(where, str):
-        where = os.fsdecode(where)
     if _URL.match(where):
         raise UnsupportedFormatError(where, kind="a URL", remedy="download it first and pass the local path")
     if not where or "\0" in where:
@@ -149,11 +148,13 @@ def is_checkpoint_prefix(path: Path) -> bool:
 
 def _absence(path: Path) -> str:
     if path.is_symlink():
-        return f"is a broken link to {os.readlink(path)!r}"
+        return f"is a broken link to {str(path.readlink())!r}"
     parent = next((p for p in path.parents if p.exists()), path)
     if not parent.is_dir():
         return f"does not exist: {str(parent)!r} is a file"
-    return "does not exist" if parent == path.parent else f"does not exist: there is no {_first_missing(parent, path)!r}"
+    return (
+        "does not exist" if parent == path.parent else f"does not exist: there is no {_first_missing(parent, path)!r}"
+    )
 
 
 def _first_missing(parent: Path, path: Path) -> str:
@@ -162,7 +163,7 @@ def _first_missing(parent: Path, path: Path) -> str:
 
 def _nearest(where: str, path: Path) -> str | None:
     try:
-        names = os.listdir(path.parent)
+        names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
         return None
     close = difflib.get_close_matches(path.name, names, 1, cutoff=0.7)

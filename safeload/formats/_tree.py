@@ -54,7 +54,8 @@ def open_member(root: Path, name: str, *, where: str) -> Source:
     """Open the file *name* of the model at *root*; see `resolve_member` for the links that are followed.
 
     Raises:
-        MalformedArtifactError: ``malformed-artifact``. It is missing, unreadable, no regular file, or a link out of the model.
+        MalformedArtifactError: ``malformed-artifact``. It is missing, unreadable, no regular file, or a link out of
+            the model.
     """
     real = resolve_member(root, name, where=where)
     try:

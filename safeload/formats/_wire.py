@@ -21,7 +21,18 @@ _MESSAGES: tuple[tuple[str, Shape, Shape], ...] = (
     (
         "onnx",
         {1: _VARINT, 7: _BYTES},
-        {2: _BYTES, 3: _BYTES, 4: _BYTES, 5: _VARINT, 6: _BYTES, 8: _BYTES, 14: _BYTES, 20: _BYTES, 25: _BYTES, 26: _BYTES},
+        {
+            2: _BYTES,
+            3: _BYTES,
+            4: _BYTES,
+            5: _VARINT,
+            6: _BYTES,
+            8: _BYTES,
+            14: _BYTES,
+            20: _BYTES,
+            25: _BYTES,
+            26: _BYTES,
+        },
     ),
     # tensorflow/core/framework/graph.proto: node, versions, library, the deprecated version, debug_info
     ("graph-def", {1: _BYTES}, {2: _BYTES, 3: _VARINT, 4: _BYTES, 5: _BYTES}),
@@ -53,7 +64,8 @@ def _fits(shape: Shape, required: Shape, allowed: Shape) -> bool:
 def _first_field_kind(file: ByteFile, candidates: list[str]) -> str | None:
     """Decide what a file of length-delimited fields is by the message in its first field.
 
-    A NodeDef begins with the node's name and has an op (fields 1 and 2, both text). A MetaInfoDef has tags and the TensorFlow version
+    A NodeDef begins with the node's name and has an op (fields 1 and 2, both text). A MetaInfoDef has tags and the
+    TensorFlow version
     (fields 4 to 7). A SavedObject of keras_metadata.pb has an identifier ``_tf_keras_…`` (field 4).
     """
     first = _first_message(file)
@@ -62,7 +74,9 @@ def _first_field_kind(file: ByteFile, candidates: list[str]) -> str | None:
     fields = _fields_of(first)
     if fields is None or not fields:
         return None
-    is_node = fields.get(1) == _BYTES and fields.get(2) == _BYTES and set(fields) <= {1, 2, 3, 4, 5, 6, 7} and _is_op(first)
+    is_node = (
+        fields.get(1) == _BYTES and fields.get(2) == _BYTES and set(fields) <= {1, 2, 3, 4, 5, 6, 7} and _is_op(first)
+    )
     if is_node and "graph-def" in candidates:
         return "graph-def"
     if "meta-graph" in candidates and set(fields) <= set(range(1, 9)):
@@ -71,7 +85,7 @@ def _first_field_kind(file: ByteFile, candidates: list[str]) -> str | None:
 
 
 def _is_op(node: bytes) -> bool:
-    # NodeDef.op is a CamelCase identifier, in OpDef's words "[A-Z][a-zA-Z0-9>_]*"; MetaInfoDef.stripped_op_list begins with 0x0a.
+    # NodeDef.op is an identifier, in OpDef's words "[A-Z][a-zA-Z0-9>_]*"; MetaInfoDef.stripped_op_list begins with 0x0a.
     length, start = _varint(node, 1)
     op = start + length
     return node[op : op + 1] == b"\x12" and node[op + 2 : op + 3].isalpha()

@@ -121,16 +121,21 @@ def read_zip(file: ByteFile, *, where: str, limits: Limits) -> ZipIndex:
     """Read the directory of an archive and check that it is the only reading of the file.
 
     Raises:
-        MalformedArtifactError: ``malformed-artifact``. Truncated; two members of one name; a name that is absolute or has ``..``; an
-            encrypted member; a link; a method other than stored and deflated; headers that disagree; bytes of no member.
+        MalformedArtifactError: ``malformed-artifact``. Truncated; two members of one name; a name that is absolute or
+            has ``..``; an
+            encrypted member; a link; a method other than stored and deflated; headers that disagree; bytes of no
+            member.
         LimitExceededError: ``limit-exceeded``. ``max_entries``, ``max_weight_bytes`` or ``max_expansion_ratio``.
 
     Guarantees:
-        Members do not overlap, follow one another from the first byte, and the directory ends the file. Contents are checked when read.
+        Members do not overlap, follow one another from the first byte, and the directory ends the file. Contents are
+        checked when read.
     """
     found = _infos(file)
     if found is None:
-        raise MalformedArtifactError(where, problem="the zip directory at its end is missing or broken: the file is truncated")
+        raise MalformedArtifactError(
+            where, problem="the zip directory at its end is missing or broken: the file is truncated"
+        )
     infos, start_of_directory, comment = found
     if len(infos) > limits.max_entries:
         raise LimitExceededError(where, limit="max_entries", allowed=limits.max_entries, found=len(infos))
@@ -170,7 +175,9 @@ def name_problem(name: str) -> str | None:
 def _member(file: ByteFile, info: zipfile.ZipInfo, where: str) -> Member:
     header = file.read_at(info.header_offset, _LOCAL_HEADER.size)
     if len(header) < _LOCAL_HEADER.size or not header.startswith(LOCAL_MAGIC):
-        raise MalformedArtifactError(where, problem=f"there is no header of the member {info.filename!r} where the directory says")
+        raise MalformedArtifactError(
+            where, problem=f"there is no header of the member {info.filename!r} where the directory says"
+        )
     _, _, flags, method, _, _, crc, stored, size, name_size, extra_size = _LOCAL_HEADER.unpack(header)
     name_offset = info.header_offset + _LOCAL_HEADER.size
     name = file.read_at(name_offset, name_size)
@@ -179,12 +186,17 @@ def _member(file: ByteFile, info: zipfile.ZipInfo, where: str) -> Member:
     agrees = (
         name == info.orig_filename.encode("utf-8" if flags & 0x800 else "cp437", "replace")
         and method == info.compress_type
-        and all(a == b or (is_open and a == 0) or a == 0xFFFFFFFF for a, b in ((stored, info.compress_size), (size, info.file_size)))
+        and all(
+            a == b or (is_open and a == 0) or a == 0xFFFFFFFF
+            for a, b in ((stored, info.compress_size), (size, info.file_size))
+        )
         and (crc == info.CRC or (is_open and crc == 0))
         and (info.compress_type != zipfile.ZIP_STORED or info.compress_size == info.file_size)
     )
     if not agrees:
-        raise MalformedArtifactError(where, problem=f"the two headers of the member {info.filename!r} contradict each other")
+        raise MalformedArtifactError(
+            where, problem=f"the two headers of the member {info.filename!r} contradict each other"
+        )
     return Member(
         name=info.filename,
         offset=name_offset + name_size + extra_size,
@@ -200,7 +212,9 @@ def _refuse_gaps(infos: list[zipfile.ZipInfo], members: list[Member], start_of_d
     slack = 0
     for info, member in sorted(zip(infos, members, strict=True), key=lambda pair: pair[0].header_offset):
         if not position <= info.header_offset <= position + slack:
-            raise MalformedArtifactError(where, problem=f"bytes before the member {info.filename!r} belong to no member or to two")
+            raise MalformedArtifactError(
+                where, problem=f"bytes before the member {info.filename!r} belong to no member or to two"
+            )
         position = member.offset + member.stored_size
         slack = _MAX_DESCRIPTOR if info.flag_bits & _FLAG_DESCRIPTOR else 0
     if not position <= start_of_directory <= position + slack:

@@ -94,7 +94,7 @@ def _keras_json(detection: Detection, limits: Limits) -> Artifact:
 def _saved_model(detection: Detection, limits: Limits) -> Artifact:
     from safeload.readers.saved_model import read_saved_model
 
-    return read_saved_model(detection, limits)
+    return read_saved_model(detection, limits=limits)
 
 
 def _checkpoint(detection: Detection, limits: Limits) -> Artifact:

@@ -43,7 +43,9 @@ def parse_json(content: str | bytes, *, where: str, limits: Limits) -> Any:
         raise MalformedArtifactError(where, problem=f"not UTF-8 text: {error.reason} at byte {error.start}") from error
     except RecursionError as error:
         found = limits.max_nesting_depth + 1
-        raise LimitExceededError(where, limit="max_nesting_depth", allowed=limits.max_nesting_depth, found=found) from error
+        raise LimitExceededError(
+            where, limit="max_nesting_depth", allowed=limits.max_nesting_depth, found=found
+        ) from error
     except _DuplicateKeyError as error:
         raise MalformedArtifactError(where, problem=f"the key {error.args[0]!r} stands twice in one object") from error
     except ValueError as error:
@@ -85,7 +87,9 @@ def _refuse_surrogates(text: str, tree: Any, where: str) -> None:
     try:
         json.dumps(tree, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:
-        raise MalformedArtifactError(where, problem="a string holds half a surrogate pair, which is not Unicode text") from error
+        raise MalformedArtifactError(
+            where, problem="a string holds half a surrogate pair, which is not Unicode text"
+        ) from error
 
 
 def canonical_json(tree: Any) -> bytes:

@@ -102,10 +102,14 @@ class _Unzipped:
 
 
 def _files_below(root: Path, where: str, limits: Limits) -> list[str]:
-    """Return the files that an archive has, below the top only those of ``assets/``; links to directories are not entered."""
+    """Return the files that an archive has: at its top, and in ``assets/`` without entering links to directories."""
     found = [name for name in (CONFIG, METADATA, WEIGHTS) if (root / name).is_file()]
     for directory, _, names in os.walk(root / "assets"):
-        found += [(Path(directory) / name).relative_to(root).as_posix() for name in names if (Path(directory) / name).is_file()]
+        found += [
+            (Path(directory) / name).relative_to(root).as_posix()
+            for name in names
+            if (Path(directory) / name).is_file()
+        ]
         if len(found) > limits.max_entries:
             raise LimitExceededError(where, limit="max_entries", allowed=limits.max_entries, found=len(found))
     return found
@@ -170,7 +174,9 @@ def _read_assets(container: _Container, where: str, limits: Limits) -> dict[str,
     names = sorted(name for name in container.names() if name.startswith(ASSETS))
     total = sum(container.size_of(name) for name in names)
     if total > limits.max_asset_bytes:
-        raise LimitExceededError(f"{where}/{ASSETS}", limit="max_asset_bytes", allowed=limits.max_asset_bytes, found=total)
+        raise LimitExceededError(
+            f"{where}/{ASSETS}", limit="max_asset_bytes", allowed=limits.max_asset_bytes, found=total
+        )
     return {
         name.removeprefix(ASSETS): container.read(name, limit="max_asset_bytes", allowed=limits.max_asset_bytes)
         for name in names

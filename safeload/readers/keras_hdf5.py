@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from safeload._limits import Limits
     from safeload.formats import Detection
     from safeload.readers._artifact import DatasetInfo
-    from safeload.readers.hdf5 import Hdf5Structure
+    from safeload.readers.hdf5_structure import Hdf5Structure
 
 TOP_LEVEL_WEIGHTS = "top_level_model_weights"
 """Group of the weights that a subclassed model holds itself, beside those of its layers (Keras 2.6 and later)."""
@@ -38,7 +38,8 @@ def read_keras_hdf5(detection: Detection, limits: Limits) -> KerasArtifact:
 
     Raises:
         UnsupportedFormatError: ``unsupported-format``. It holds neither.
-        MalformedArtifactError: ``malformed-artifact``. Broken, or built as no Keras builds it; see `Hdf5File.structure`.
+        MalformedArtifactError: ``malformed-artifact``. Broken, or built as no Keras builds it; see
+            `Hdf5File.structure`.
         LimitExceededError: ``limit-exceeded``. One of the limits.
 
     Guarantees:
@@ -94,10 +95,11 @@ def _metadata(hdf5: Hdf5File, structure: Hdf5Structure, limits: Limits) -> dict[
 
 
 def weight_index(hdf5: Hdf5File, structure: Hdf5Structure, limits: Limits) -> WeightIndex:
-    """Return the arrays of a file, told apart by content: ``layer_names`` is the legacy layout, ``vars`` groups the other.
+    """Return the arrays of a file, its layout told by content: ``layer_names`` or ``vars`` groups.
 
     Raises:
-        MalformedArtifactError: ``malformed-artifact``. A listed array is missing, or an array is of a type that no weight has.
+        MalformedArtifactError: ``malformed-artifact``. A listed array is missing, or an array is of a type that no
+            weight has.
     """
     for root in (_MODEL_WEIGHTS, ""):
         names = hdf5.names(root, "layer_names", max_bytes=limits.max_config_bytes) if root in structure.groups else None

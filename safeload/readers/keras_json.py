@@ -39,7 +39,9 @@ def read_keras_json(detection: Detection, limits: Limits) -> KerasArtifact:
     if isinstance(config, str):  # json.dump(model.to_json(), file): JSON twice over, which users write often
         config = parse_json(config, where=detection.where, limits=limits)
     if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
-        raise MalformedArtifactError(detection.where, problem="no Keras architecture: the keys class_name and config are missing")
+        raise MalformedArtifactError(
+            detection.where, problem="no Keras architecture: the keys class_name and config are missing"
+        )
     artifact = KerasArtifact(
         format=Format.KERAS_JSON,
         where=detection.where,

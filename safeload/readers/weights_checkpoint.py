@@ -46,7 +46,7 @@ class CheckpointFile:
         entry = self._entries[path]
         dtype = self._numpy_dtype(entry)
         array = np.empty(entry.shape, dtype)
-        self.read_into(path, array.reshape(-1).view(np.uint8))
+        self.read_into(path, array.reshape(-1).view(np.uint8).data)
         return array
 
     def read_into(self, path: str, buffer: Buffer) -> None:
@@ -56,7 +56,9 @@ class CheckpointFile:
         entry = self._entries[path]
         target = memoryview(buffer).cast("B")[: entry.size] if entry.size else memoryview(bytearray())
         if self._shards[entry.shard].read_into(entry.offset, target) < entry.size:
-            raise MalformedArtifactError(f"{self.where}/{path}", problem="the data file ends inside it: it is truncated")
+            raise MalformedArtifactError(
+                f"{self.where}/{path}", problem="the data file ends inside it: it is truncated"
+            )
 
     def _numpy_dtype(self, entry: CheckpointEntry) -> Any:
         import ml_dtypes
@@ -81,7 +83,8 @@ def read_weights_checkpoint(detection: Detection, limits: Limits) -> KerasArtifa
     """Read a checkpoint as weights alone.
 
     Raises:
-        MalformedArtifactError: ``malformed-artifact``. The index is broken, a data file is missing or short, or a link out of the directory.
+        MalformedArtifactError: ``malformed-artifact``. The index is broken, a data file is missing or short, or a
+            link out of the directory.
         LimitExceededError: ``limit-exceeded``. One of the limits.
 
     Guarantees:
