@@ -69,7 +69,8 @@ class Resolver:
         if module == "safeload.compat":
             return self.compat[name]
         if module and module.partition(".")[0] == "keras" and not registered_name:
-            found = symbol(self.keras, module, name)
+            # planning puts a custom class that takes a built-in's place under the full name of the built-in.
+            found = self.custom.get(f"{module}.{name}") or symbol(self.keras, module, name)
         else:
             found = next((self.custom[n] for n in (registered_name, name) if n in self.custom), None)
         if found is None:
