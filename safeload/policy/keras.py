@@ -43,11 +43,14 @@ def examine_keras(info: ModelInfo) -> Iterator[Finding]:
     """
     if info.keras is None:
         return
-    seen: set[tuple[str, str]] = set()
-    for finding in (*_examine_raw(info), *examine_config(info.keras.normal.config), *oversized_layers(info.keras)):
-        if (finding.rule, finding.evidence) not in seen:
+    raw = {(f.rule, f.evidence, f.identifier): f for f in _examine_raw(info)}
+    yield from raw.values()
+    # Normalising moves things: what was found in the file's own config is not reported a second time.
+    told = {(rule, evidence) for rule, evidence, _ in raw}
+    for finding in (*examine_config(info.keras.normal.config), *oversized_layers(info.keras)):
+        if (finding.rule, finding.evidence) not in told:
             yield finding
-            seen.add((finding.rule, finding.evidence))
+            told.add((finding.rule, finding.evidence))
 
 
 def _examine_raw(info: ModelInfo) -> Iterator[Finding]:
@@ -112,7 +115,7 @@ def _bytecode_finding(place: Place, summary: str) -> Finding:
         "lambda-bytecode",
         Severity.DANGEROUS,
         place.where,
-        f"{summary} (sha256 {digest})",
+        f"{summary} (sha256 {digest_of(place.value)})",
         f"Python bytecode in {name!r} would run ({summary})",
         "ask the author for a registered class or function in place of the lambda",
         f"lambda:{name}@sha256:{digest}",
