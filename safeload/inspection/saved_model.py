@@ -97,7 +97,9 @@ def _signature(key: str, definition: Any, function_name: str | None, defaults: f
 def _tensor(
     name: str, info: Any, *, is_optional: bool = False, defaults: frozenset[str] = frozenset()
 ) -> TensorInfo:
-    facts: dict[str, Any] = {"dtype": dtype_name(info.dtype), "shape": read_shape(info.tensor_shape)}
+    # An absent shape is unknown; read as a message it would be that of a scalar.
+    shape = read_shape(info.tensor_shape) if info.HasField("tensor_shape") else None
+    facts: dict[str, Any] = {"dtype": dtype_name(info.dtype), "shape": shape}
     encoding = info.WhichOneof("encoding")
     if encoding == "coo_sparse":
         facts["kind"] = "sparse"

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
-from tensorflow.python.eager import wrap_function
 from tensorflow.python.framework import op_def_registry
 
 from safeload.errors import LoadFailedError, OpNotRegisteredError, SafeloadError
 from safeload.runtime._private_directory import PrivateDirectory
+from safeload.runtime._saved_model_graph import GraphRoute
 from safeload.signatures import candidates, pack, requested, traces_of
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 Function = Callable[[Mapping[str, Any]], Any]
 """Takes tensors by input name; returns a tensor, a dict of tensors, or what a traced function returned."""
 
-_LOG = logging.getLogger("safeload")
+_NOISE = ("Graph execution error:", "Detected at node", "File ", "Node:")
+"""How lines begin that say where and not what, in the errors of executed graphs."""
 
-INITIALIZER_KEY = "__saved_model_init_op"
-"""SignatureDef that names the initializer. Source: tensorflow/python/saved_model/constants.py, INIT_OP_SIGNATURE_KEY (2.21)."""
+_LOG = logging.getLogger("safeload")
 
 
 class SavedModelRuntime:
@@ -49,7 +49,8 @@ class SavedModelRuntime:
         self._artifact = artifact
         self._meta_graph = meta_graph
         self._lock = threading.RLock()
-        self._roots: dict[str, Any] = {}
+        self._root: Any = None
+        self._route: GraphRoute | None = None
         self._directories: list[PrivateDirectory] = []
         self._object_error: SafeloadError | None = None
         self._prepare_ops()
@@ -62,7 +63,7 @@ class SavedModelRuntime:
     @property
     def model(self) -> Any:
         """What `tf.saved_model.load` returns for the judged graph."""
-        return self._object_root() if self._meta_graph.has_object_graph else self._graph_root()
+        return self._object_root()
 
     def traces(self, key: str) -> tuple[SignatureInfo, ...]:
         """Return what answers *key*: one SignatureDef, or every trace of a function, those for inference first."""
@@ -92,7 +93,7 @@ class SavedModelRuntime:
 
     def close(self) -> None:
         """Forget the loaded objects; TensorFlow frees variables that nobody else holds."""
-        self._roots.clear()
+        self._root, self._route = None, None
         for directory in self._directories:
             directory.remove()
 
@@ -103,7 +104,6 @@ class SavedModelRuntime:
             return signature.key in self._object_root().signatures
         except LoadFailedError as error:
             _LOG.info("%s: the object graph cannot be loaded, using the MetaGraph alone: %s", self.where, error.problem)
-            self._object_error = error
             return False
 
     def _object_signature(self, signature: SignatureInfo) -> Function:
@@ -117,40 +117,32 @@ class SavedModelRuntime:
         return structured_call(concrete_function, structure)
 
     def _graph_signature(self, signature: SignatureInfo, given: frozenset[str]) -> Function:
-        root = self._graph_root()
-        definition = self._definition().signature_def[signature.key]
-        names = [info.name for info in signature.inputs if info.name in given]
+        names = tuple(info.name for info in signature.inputs if info.name in given)
         try:
-            feeds = [_element(definition.inputs[name], root.graph) for name in names]
-            outputs = {name: info for name, info in definition.outputs.items() if _yields_tensor(info, root.graph)}
-            pruned = root.prune(feeds, outputs)
+            function = self._graph_route().function(signature.key, names)
         except Exception as error:
             raise self._failure(error) from error
-        return lambda tensors: _ordered(signature, pruned(*(tensors[name] for name in names)))
+        return lambda tensors: _ordered(signature, function(tensors))
 
     def _object_root(self) -> Any:
-        return self._loaded("object", _without_slots)
-
-    def _graph_root(self) -> Any:
-        return self._loaded("graph", _without_objects)
-
-    def _loaded(self, route: str, edit: Callable[[meta_graph_pb2.MetaGraphDef], None]) -> Any:
+        """Load the judged graph with its objects, once; what failed once is not tried again."""
         with self._lock, tf.init_scope():
-            if route == "object" and self._object_error is not None:
+            if self._object_error is not None:
                 raise self._object_error
-            if route not in self._roots:
-                self._roots[route] = self._load(edit)
-            return self._roots[route]
+            if self._root is None:
+                self._root = self._load()
+            return self._root
 
-    def _load(self, edit: Callable[[meta_graph_pb2.MetaGraphDef], None]) -> Any:
+    def _load(self) -> Any:
         definition = self._definition()
-        edit(definition)
+        _drop_slots(definition)
         container = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[definition])
         directory = PrivateDirectory(self._artifact, container.SerializeToString())
         try:
             root = tf.saved_model.load(directory.path)
         except Exception as error:
-            raise self._failure(error) from error
+            self._object_error = self._failure(error)
+            raise self._object_error from error
         finally:
             self._discard(directory)
         return root
@@ -161,6 +153,13 @@ class SavedModelRuntime:
             self._directories.append(directory)
         else:
             directory.remove()
+
+    def _graph_route(self) -> GraphRoute:
+        if self._route is None:
+            directory = PrivateDirectory(self._artifact, b"")
+            self._directories.append(directory)
+            self._route = GraphRoute(self._definition(), directory.path)
+        return self._route
 
     def _definition(self) -> meta_graph_pb2.MetaGraphDef:
         """Parse the judged MetaGraph anew; what is edited afterwards is a copy."""
@@ -197,28 +196,14 @@ def structured_call(concrete_function: Callable[..., Any], structure: CallStruct
 
 def first_line(error: Exception) -> str:
     """Return the first line of an error's text that says something, or its type."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line and not line.startswith(_NOISE)), type(error).__name__)[:300]
 
 
-def _without_slots(definition: meta_graph_pb2.MetaGraphDef) -> None:
+def _drop_slots(definition: meta_graph_pb2.MetaGraphDef) -> None:
     """Drop the links from optimizers to their slots: rebuilding them needs the optimizer's class, calling needs neither."""
     for node in definition.object_graph_def.nodes:
         del node.slot_variables[:]
-
-
-def _without_objects(definition: meta_graph_pb2.MetaGraphDef) -> None:
-    """Keep the graph and its initializer alone; signatures are pruned from it one by one."""
-    definition.ClearField("object_graph_def")
-    for key in [key for key in definition.signature_def if key != INITIALIZER_KEY]:
-        del definition.signature_def[key]
-
-
-def _element(info: meta_graph_pb2.TensorInfo, graph: Any) -> Any:
-    return wrap_function._get_element_from_tensor_info(info, graph)
-
-
-def _yields_tensor(info: meta_graph_pb2.TensorInfo, graph: Any) -> bool:
-    return not isinstance(_element(info, graph), tf.Operation)
 
 
 def _attribute(root: Any, key: str) -> Any:

@@ -187,8 +187,9 @@ def _sparse(info: TensorInfo, value: Any) -> Converted:
 
 
 def _other_composite(info: TensorInfo, value: Any) -> Converted:
-    if type(value).__name__ not in (info.kind, info.kind.removesuffix("Spec")):
-        raise _wrong_kind(info, value, f"pass a tf.{info.kind.removesuffix('Spec')}")
+    """Take any composite tensor as it is: TensorFlow compares its type with the one that was traced."""
+    if not hasattr(value, "_type_spec"):
+        raise _wrong_kind(info, value, "pass the composite tensor that the function was traced with")
     return value, False
 
 
