@@ -9,12 +9,12 @@ tensorflow/python/saved_model/function_deserialization.py (TensorFlow 2.21).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from safeload.errors import MalformedArtifactError
-from safeload.inspection._info import CallStructure, SignatureInfo
+from safeload.inspection._info import CallStructure, SignatureInfo, Slot
 from safeload.inspection._structures import Path, TreeReader, UnreadableError
 
 Arguments = tuple[tuple[str, Any], ...]
@@ -76,7 +76,7 @@ class FunctionReader:
         return node_id
 
     def _traces(self, key: str, function: Any) -> Iterator[SignatureInfo]:
-        parameters = _parameters(function.function_spec)
+        parameters = read_parameters(function.function_spec)
         for position, name in enumerate(function.concrete_functions):
             trace = self._trace(key, name, parameters, position)
             if trace is not None:
@@ -84,16 +84,14 @@ class FunctionReader:
 
     def _bare(self, key: str, function: Any) -> Iterator[SignatureInfo]:
         """Read a single ConcreteFunction: without a spec it is called by the names of its flat arguments."""
-        keywords = tuple(function.argument_keywords)
-        parameters = _parameters(function.function_spec) if function.HasField("function_spec") else None
-        trace = self._trace(key, function.concrete_function_name, parameters or (keywords, None), 0)
+        has_spec = function.HasField("function_spec")
+        keywords = Parameters(tuple(function.argument_keywords))
+        parameters = read_parameters(function.function_spec) if has_spec else keywords
+        trace = self._trace(key, function.concrete_function_name, parameters, 0)
         if trace is not None:
-            allowed = None if parameters else function.allowed_positional_arguments
-            yield trace if allowed is None else _with_positional(trace, allowed)
+            yield _as_bare(trace, allowed=None if has_spec else function.allowed_positional_arguments)
 
-    def _trace(
-        self, key: str, name: str, parameters: tuple[tuple[str, ...], str | None], position: int
-    ) -> SignatureInfo | None:
+    def _trace(self, key: str, name: str, parameters: Parameters, position: int) -> SignatureInfo | None:
         """Read one trace; None where a constant in it has no plain form, so that it cannot be called from outside."""
         if name not in self._graph.concrete_functions:
             raise self._malformed(f"the object graph has no ConcreteFunction {name!r}")
@@ -111,7 +109,7 @@ class FunctionReader:
             inputs=tuple(inputs.tensors),
             outputs=tuple(outputs.tensors),
             is_positional=True,
-            structure=CallStructure(args, kwargs, result, position),
+            structure=CallStructure(args, kwargs, result, position, parameters.defaults),
             function_name=name,
         )
 
@@ -124,40 +122,86 @@ class FunctionReader:
         return MalformedArtifactError(self._where, problem=problem)
 
 
-def _with_positional(trace: SignatureInfo, allowed: int) -> SignatureInfo:
-    """Let only the first *allowed* arguments take positions."""
+def _as_bare(trace: SignatureInfo, *, allowed: int | None) -> SignatureInfo:
+    """Describe a ConcreteFunction: its constants are fixed, so that a call may leave them out.
+
+    Args:
+        trace: The trace.
+        allowed: How many arguments may take positions; None for all.
+    """
     assert trace.structure is not None, "traces have a structure"
-    args = trace.structure.args
-    structure = replace(trace.structure, args=args[:allowed], kwargs=(*args[allowed:], *trace.structure.kwargs))
+    args, kwargs = trace.structure.args, trace.structure.kwargs
+    structure = replace(
+        trace.structure,
+        args=args[:allowed],
+        kwargs=kwargs if allowed is None else (*args[allowed:], *kwargs),
+        defaults=tuple((name, tree) for name, tree in (*args, *kwargs) if not isinstance(tree, Slot)),
+    )
     return replace(trace, structure=structure)
 
 
-def _arguments(
-    signature: Any, parameters: tuple[tuple[str, ...], str | None], reader: TreeReader
-) -> tuple[Arguments, Arguments]:
+def _arguments(signature: Any, parameters: Parameters, reader: TreeReader) -> tuple[Arguments, Arguments]:
     """Decode a canonical signature, a pair of the positional arguments and the keyword arguments."""
     pair = signature.tuple_value.values
     if len(pair) != 2:
         raise UnreadableError("signature")
-    names, varargs = parameters
+    names = parameters.names
     args = []
     for index, value in enumerate(pair[0].tuple_value.values):
-        name = names[index] if index < len(names) else f"{varargs or 'args'}_{index - len(names)}"
+        name = names[index] if index < len(names) else f"{parameters.varargs}_{index - len(names)}"
         args.append((name, reader.read(value, (name,))))
     fields = pair[1].dict_value.fields
     kwargs = tuple((name, reader.read(fields[name], (name,))) for name in sorted(fields))
     return tuple(args), kwargs
 
 
-def _parameters(spec: Any) -> tuple[tuple[str, ...], str | None]:
-    """Return the names of the positional parameters without ``self``, and the name of ``*args`` if there is one."""
+@dataclass(frozen=True)
+class Parameters:
+    """The Python parameters of a function.
+
+    Attributes:
+        names: Those that take positions, without ``self``.
+        varargs: Name of ``*args``.
+        defaults: Constants for those that may be left out, by name; defaults that are no plain constants are missing.
+    """
+
+    names: tuple[str, ...]
+    varargs: str = "args"
+    defaults: Arguments = ()
+
+
+def read_parameters(spec: Any) -> Parameters:
+    """Decode a `FunctionSpec`, whose ``fullargspec`` is a named tuple as ``inspect.getfullargspec`` returns it."""
     pairs = {pair.key: pair.value for pair in spec.fullargspec.named_tuple_value.values}
     if "args" not in pairs:
-        return (), None
+        return Parameters(())
     names = tuple(value.string_value for value in pairs["args"].list_value.values)
+    defaults = _by_name(names, pairs.get("defaults")) + _keyword_defaults(pairs.get("kwonlydefaults"))
     if names and (spec.is_method or names[0] == "self"):
         names = names[1:]
-    return names, pairs["varargs"].string_value or None if "varargs" in pairs else None
+    varargs = pairs["varargs"].string_value if "varargs" in pairs else ""
+    return Parameters(names, varargs or "args", defaults)
+
+
+def _by_name(names: tuple[str, ...], defaults: Any) -> Arguments:
+    """Pair the defaults, which belong to the last parameters, with their names."""
+    values = defaults.tuple_value.values if defaults is not None else ()
+    return _plain(zip(names[len(names) - len(values) :], values)) if len(values) <= len(names) else ()
+
+
+def _keyword_defaults(defaults: Any) -> Arguments:
+    fields = defaults.dict_value.fields if defaults is not None else {}
+    return _plain((name, fields[name]) for name in sorted(fields))
+
+
+def _plain(values: Iterable[tuple[str, Any]]) -> Arguments:
+    found = []
+    for name, value in values:
+        try:
+            found.append((name, TreeReader(_input_name).read(value, (name,))))
+        except UnreadableError:
+            continue
+    return tuple(found)
 
 
 def _input_name(path: Path, spec_name: str) -> str:

@@ -63,12 +63,14 @@ class CallStructure:
         kwargs: Parameters that take keywords alone: (name, tree).
         outputs: Tree of what is returned.
         trace: Position of this trace among the saved traces of the function.
+        defaults: Parameters that a call may leave out, and the constant that Python then passes: (name, tree).
     """
 
     args: tuple[tuple[str, Any], ...] = ()
     kwargs: tuple[tuple[str, Any], ...] = ()
     outputs: Any = None
     trace: int = 0
+    defaults: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from safeload.inspection._functions import FunctionReader
 from safeload.inspection._info import MetaGraphInfo, ModelInfo, SavedModelInfo, SignatureInfo, TensorInfo
 from safeload.inspection._saved_model_producer import describe_saved_model_producer
 from safeload.inspection._structures import read_shape, type_spec_facts
+from safeload.inspection.graph import inspect_graph
 from safeload.inspection.op_classes import op_class, op_package
 from safeload.readers.protobuf import dtype_name
 
@@ -65,6 +66,7 @@ def _meta_graph(index: int, meta_graph: Any, *, where: str) -> MetaGraphInfo:
         functions=functions.functions(),
         has_object_graph=bool(meta_graph.object_graph_def.nodes),
         initializer=_initializer(meta_graph),
+        graph=inspect_graph(meta_graph),
         missing_ops=_missing_ops(meta_graph.graph_def),
         tensorflow_version=meta_graph.meta_info_def.tensorflow_version or None,
     )
