@@ -1,0 +1,25 @@
+"""A Keras config of any era ↔ one normal form; era knowledge lives here and nowhere else. Layer: above readers."""
+
+from safeload.dialects._catalogue import find_class, functions_of, is_builtin, kind_of, newest_release
+from safeload.dialects._compat_names import COMPAT_MODULE, COMPAT_OBJECTS
+from safeload.dialects._lower import lower
+from safeload.dialects._normal import Flavour, KerasTarget, NormalForm, Writer
+from safeload.dialects._normalise import normalise
+from safeload.dialects._writer import writer_of
+
+__all__ = [
+    "COMPAT_MODULE",
+    "COMPAT_OBJECTS",
+    "Flavour",
+    "KerasTarget",
+    "NormalForm",
+    "Writer",
+    "find_class",
+    "functions_of",
+    "is_builtin",
+    "kind_of",
+    "lower",
+    "newest_release",
+    "normalise",
+    "writer_of",
+]

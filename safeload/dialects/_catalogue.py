@@ -1,0 +1,166 @@
+"""The objects of Keras, release by release, as data. Layer: dialects.
+
+Owns reading ``catalogue.json``; says what exists and which keys it has, and nothing about what they mean.
+
+Source:
+    ``tests/producers/make_catalogue.py`` over the sources of the releases that the file lists (Keras 1.2.2 to 3.15.1,
+    TensorFlow 1.4 to 2.15, tf_keras 2.16 and 2.21).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from safeload.dialects._compat_names import COMPAT_MODULE, COMPAT_OBJECTS
+from safeload.dialects._normal import Flavour, Writer
+
+# Kinds whose classes and functions a config may name without a module, in the order in which a name is looked up.
+_SEARCHED_KINDS = ("layer", "initializer", "regularizer", "constraint", "dtype policy", "quantizer", "model")
+
+FUNCTIONAL_MODULE = "keras.src.models.functional"
+"""Where Keras 3 says that ``Functional`` is: the one model class without a public module."""
+
+
+@dataclass(frozen=True)
+class KerasClass:
+    """A public class of Keras 3.
+
+    Attributes:
+        module: Its public module.
+        name: Its public name.
+        kind: ``"layer"``, ``"initializer"`` …
+        first_release: The first of the releases read that has it.
+        keys: Constructor keywords: name → first release that has it, and its default where that is a literal.
+    """
+
+    module: str
+    name: str
+    kind: str
+    first_release: str
+    keys: Mapping[str, tuple[str, tuple[Any, ...]]]
+
+    def is_neutral(self, key: str, value: Any) -> bool:
+        """Tell whether leaving *key* out means the same as *value*."""
+        return key in self.keys and value in [d for d in self.keys[key][1] if type(d) is type(value)]
+
+
+@cache
+def _data() -> Any:
+    return json.loads(Path(__file__).with_name("catalogue.json").read_text(encoding="utf-8"))
+
+
+@cache
+def _modules() -> dict[str, list[tuple[str, Any]]]:
+    found: dict[str, list[tuple[str, Any]]] = {}
+    for kind, modules in _data()["objects"].items():
+        for module, entry in modules.items():
+            names = frozenset(entry["functions"].split())
+            found.setdefault(module, []).append((kind, {**entry, "functions": names}))
+    return found
+
+
+def _release(index: int) -> str:
+    return str(_data()["releases"][Flavour.KERAS_3.value][index])
+
+
+def newest_release() -> tuple[int, ...]:
+    """Return the newest Keras 3 that the tables know."""
+    return tuple(map(int, _release(-1).split(".")))
+
+
+@cache
+def find_class(module: str, name: str) -> KerasClass | None:
+    """Return the class *name* of the public module *module*, or None."""
+    for kind, entry in _modules().get(module, ()):
+        if name in entry["classes"]:
+            first, _, _, keys = entry["classes"][name]
+            described = {k: (_release(v[0]), tuple(v[1:])) for k, v in keys.items()}
+            return KerasClass(module, name, kind, _release(first), described)
+    return None
+
+
+@cache
+def module_of(name: str, kind: str | None = None) -> str | None:
+    """Return the public module of the class *name* in Keras 3, looked for among those of *kind* first."""
+    kinds = (kind, *_SEARCHED_KINDS) if kind else _SEARCHED_KINDS
+    for searched in kinds:
+        for module, entry in _data()["objects"].get(searched, {}).items():
+            if name in entry["classes"]:
+                return str(module)
+    return None
+
+
+@cache
+def operation_module(name: str) -> str | None:
+    """Return the module of the class behind a symbol of ``keras.ops``, such as ``keras.src.ops.nn`` for ``Relu``."""
+    for module, entry in _data()["objects"]["operation"].items():
+        if name in entry["functions"].split():
+            return str(module)
+    return None
+
+
+@cache
+def functions_of(kind: str) -> frozenset[str]:
+    """Return the names of the built-in functions of *kind*: ``"activation"``, ``"loss"``, ``"metric"``, ``"op"`` …"""
+    modules = _data()["objects"].get(kind, {})
+    return frozenset(name for entry in modules.values() for name in entry["functions"].split())
+
+
+@cache
+def kind_of(module: str | None, name: str) -> str | None:
+    """Return the kind of the built-in *name* of *module*, as the normal form spells them, or None."""
+    if module == COMPAT_MODULE:
+        return ("activation" if name[0].islower() else "layer") if name in COMPAT_OBJECTS else None
+    for kind, entry in _modules().get(module or "", ()):
+        if name in entry["functions"] or name in entry["classes"]:
+            return str(kind)
+    return "layer" if module == "keras.layers" and name in _data()["layers"] else None
+
+
+def is_builtin(module: str | None, name: str) -> bool:
+    """Tell whether Keras or safeload itself defines *name* in *module*, as the normal form spells them.
+
+    Layers of earlier releases count: what Keras 3 does not have is refused when the model is built.
+    """
+    return kind_of(module, name) is not None
+
+
+@dataclass(frozen=True)
+class EraLayer:
+    """A layer as one Keras had it.
+
+    Attributes:
+        recorded: Keys that its configs have in every release of the flavour.
+        possible: Keys that they may have.
+    """
+
+    recorded: frozenset[str]
+    possible: frozenset[str]
+
+
+@cache
+def era_layer(name: str, writer: Writer) -> EraLayer | None:
+    """Return the layer *name* as *writer* had it, or None if it had none of this name."""
+    flavour = writer.flavour.value
+    first, last, recorded, possible = _data()["layers"].get(name, {}).get(flavour, (1, 0, "", ""))
+    if not first <= _index(flavour, writer.version) <= last:
+        return None
+    names = frozenset(recorded.split())
+    return EraLayer(names, names | frozenset(possible.split()))
+
+
+def _index(flavour: str, version: tuple[int, ...]) -> int:
+    """Return the index of the first release read that is not older than *version*, or of the newest."""
+    releases = [tuple(map(int, v.split("."))) for v in _data()["releases"][flavour]]
+    return next((i for i, v in enumerate(releases) if version and v >= version), len(releases) - 1)
+
+
+def is_known_release(writer: Writer) -> bool:
+    """Tell whether the tables know *writer*'s release: its version is recorded and not newer than the newest read."""
+    releases = [tuple(map(int, v.split("."))) for v in _data()["releases"][writer.flavour.value]]
+    return bool(writer.version) and writer.version <= releases[-1]

@@ -1,0 +1,119 @@
+"""The normal form → the config that an installed Keras understands. Layer: dialects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from safeload.dialects._catalogue import KerasClass, find_class, is_builtin, kind_of, newest_release
+from safeload.dialects._compat_names import COMPAT_MODULE
+from safeload.dialects._normal import KerasTarget, NormalForm
+from safeload.errors import IncompatibleVersionError
+
+# Names that releases of Keras 3 gave one class: keras/src/initializers/__init__.py, "For compatibility".
+_OTHER_NAMES = {
+    "Orthogonal": "OrthogonalInitializer",
+    "OrthogonalInitializer": "Orthogonal",
+    "Identity": "IdentityInitializer",
+    "IdentityInitializer": "Identity",
+    "STFT": "STFTInitializer",
+    "STFTInitializer": "STFT",
+    "GroupQueryAttention": "GroupedQueryAttention",
+    "DTypePolicy": "FloatDTypePolicy",
+    "FloatDTypePolicy": "DTypePolicy",
+}
+_OLDEST_READ = (3, 0, 5)
+
+# Kinds whose configs are the arguments of the constructor, so that its keywords say what it takes.
+_CHECKED_KINDS = frozenset({"layer", "initializer", "regularizer", "constraint"})
+
+
+def lower(normal: NormalForm, target: KerasTarget) -> Any:
+    """Return the config of *normal* for *target*.
+
+    Args:
+        normal: What `normalise` made.
+        target: The installed Keras.
+
+    Returns:
+        A new config. It differs from the normal form only by keys that hold their recorded default, and by names.
+
+    Raises:
+        IncompatibleVersionError: ``incompatible-version``. The target lacks a class, or a key that holds something else.
+    """
+    return _value(normal.config, target, "$")
+
+
+def _value(value: Any, target: KerasTarget, where: str) -> Any:
+    if isinstance(value, list):
+        return [_value(item, target, f"{where}[{i}]") for i, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    lowered = {key: _value(item, target, f"{where}.{key}") for key, item in value.items()}
+    if "class_name" in value and isinstance(value.get("module"), str) and is_builtin(value["module"], str(value["class_name"])):
+        return _object(lowered, target, where)
+    return lowered
+
+
+def _object(value: dict[str, Any], target: KerasTarget, where: str) -> dict[str, Any]:
+    module, name = value["module"], value["class_name"]
+    if module == COMPAT_MODULE or kind_of(module, name) not in _CHECKED_KINDS:
+        return value
+    name, accepted = _find(module, name, target, where)
+    config = value["config"]
+    if accepted is None or not isinstance(config, dict):
+        return {**value, "class_name": name}
+    known = find_class(module, value["class_name"])
+    taken = accepted | _taken_from_kwargs(known, target)
+    kept = {key: item for key, item in config.items() if key in taken or not _may_go(known, key, item)}
+    unknown = sorted(kept.keys() - taken)
+    if unknown:
+        raise _unknown_key(where, name, unknown[0], config[unknown[0]], known, target)
+    return {**value, "class_name": name, "config": kept}
+
+
+def _taken_from_kwargs(known: KerasClass | None, target: KerasTarget) -> frozenset[str]:
+    """Return keys that a release not newer than *target* takes: some constructors read them from ``**kwargs``."""
+    if known is None or target.package != "keras":
+        return frozenset()
+    return frozenset(k for k, (first, _) in known.keys.items() if _numbers(first) <= max(target.version, _OLDEST_READ))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+def _may_go(known: KerasClass | None, key: str, value: Any) -> bool:
+    return known is not None and known.is_neutral(key, value)
+
+
+def _find(module: str, name: str, target: KerasTarget, where: str) -> tuple[str, frozenset[str] | None]:
+    """Return the name under which *target* has the class, and the keywords that it takes."""
+    for candidate in (name, _OTHER_NAMES.get(name)):
+        if candidate is not None:
+            try:
+                return candidate, target.accepts(module, candidate)
+            except KeyError:
+                continue
+    known = find_class(module, name)
+    since = f"it came with Keras {known.first_release}" if known else "no Keras 3 has it"
+    raise IncompatibleVersionError(
+        where,
+        problem=f"{target.package} {_dotted(target.version)} has no {module}.{name}",
+        hint=f"{since}; install a release that has it",
+    )
+
+
+def _unknown_key(
+    where: str, name: str, key: str, value: Any, known: KerasClass | None, target: KerasTarget
+) -> IncompatibleVersionError:
+    first = known.keys[key][0] if known and key in known.keys else None
+    newer = f"a release newer than {_dotted(newest_release())}"
+    return IncompatibleVersionError(
+        where,
+        problem=f"{name} has {key}={str(value)[:60]!s}, which {target.package} {_dotted(target.version)} does not take",
+        hint=f"Keras {first} and later know it" if first else f"it comes from {newer} or from a release that is gone; save the model again",
+    )
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

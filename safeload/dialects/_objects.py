@@ -1,0 +1,225 @@
+"""One serialized object of any era → the same object as Keras 3.15 writes it, at every depth. Layer: dialects.
+
+Owns what an object is: built in or custom, and its module. Models, nodes and operations are `_functional`'s and `_ops`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from safeload.dialects import _keras1, _keras2, _values
+from safeload.dialects._catalogue import (
+    era_layer,
+    find_class,
+    is_builtin,
+    is_known_release,
+    module_of,
+    operation_module,
+)
+from safeload.dialects._compat_names import COMPAT_MODULE
+from safeload.dialects._normal import Flavour, Writer
+
+# Module prefixes under which Keras's own classes were recorded: keras 2.12 keras.engine, 2.13 keras.src, the packages
+# tf_keras and keras_core, tensorflow/python/keras up to TensorFlow 2.5.
+_KERAS_PACKAGES = frozenset({"keras", "tf_keras"})
+_TENSORFLOW_KERAS = ("tensorflow.python.keras", "tensorflow.keras", "tensorflow_core.python.keras")
+# Keys of a serialized object beside its config that survive; the rest is bookkeeping of one release.
+_ENVELOPE = ("build_config", "shared_object_id", "name", "inbound_nodes")
+_SHARED_KINDS = frozenset({"layer", "model"})
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Rewrites the objects that one Keras wrote.
+
+    Attributes:
+        writer: Who wrote the config.
+        convert_model: Rewrites a serialized model (`_functional.normalise_model` bound to this load); None for other objects.
+    """
+
+    writer: Writer
+    convert_model: Callable[[dict[str, Any]], dict[str, Any] | None]
+
+    def value(self, value: Any, kind: str | None = None) -> Any:
+        """Return *value* in normal form; *kind* is what its place asks for, where the place tells."""
+        if isinstance(value, list):
+            return [self.value(item, kind) for item in value]
+        if isinstance(value, str):
+            return self._string(value, kind)
+        if not isinstance(value, dict):
+            return _values.PLAIN_DTYPE if value is None and kind == "dtype policy" and self._is_old else value
+        return self._dict(value, kind)
+
+    @property
+    def _is_old(self) -> bool:
+        return self.writer.flavour is not Flavour.KERAS_3
+
+    def _string(self, value: str, kind: str | None) -> Any:
+        if kind == "activation":
+            return _values.activation(value, self.writer)
+        return _values.dtype_policy(value) if kind == "dtype policy" and self._is_old else value
+
+    def _dict(self, value: dict[str, Any], kind: str | None) -> Any:
+        is_scalar, plain = _values.scalar(value) if self._is_old else (False, None)
+        if is_scalar:
+            return plain
+        if self._is_old and _values.is_policy(value):
+            return _values.dtype_policy(value)
+        name = value.get("class_name")
+        if not isinstance(name, str):
+            return {key: self.value(item, _values.kind_at(key) or kind) for key, item in value.items()}
+        if name.startswith("__"):
+            return self._marker(value, kind)
+        if name == "function":
+            return self._function(value, kind)
+        return self.object(value, kind)
+
+    def _marker(self, value: dict[str, Any], kind: str | None) -> Any:
+        if "items" in value:  # tuples of HDF5 configs: tensorflow/python/keras/saving/saved_model/json_utils.py
+            return self.value(value["items"], kind)
+        return {key: self.value(item) if key != "class_name" else item for key, item in value.items()}
+
+    def _function(self, value: dict[str, Any], kind: str | None) -> Any:
+        name = value.get("config")
+        module = value.get("module")
+        if not isinstance(name, str):
+            return value
+        if module == COMPAT_MODULE:
+            return value
+        if kind == "activation" and module in {None, "builtins"} and _values.is_activation(name):
+            return _values.activation(name, self.writer)
+        registered = value.get("registered_name")
+        return {
+            **_values.function_object(name, module=None if module == "builtins" else module),
+            "registered_name": name if registered in {None, "function"} else registered,
+        }
+
+    def object(self, value: dict[str, Any], kind: str | None = None) -> dict[str, Any]:
+        """Return the serialized class instance *value* in normal form."""
+        model = self.convert_model(value)
+        if model is not None:
+            return model
+        if value.get("module") == COMPAT_MODULE:
+            return {**value, "config": self.config(value["config"])}
+        module = self._builtin_module(value, kind)
+        if module is None:
+            return self._custom(value, kind)
+        return self._builtin(value, module)
+
+    def config(self, config: Any) -> Any:
+        """Return the constructor arguments *config* with every value in normal form."""
+        if not isinstance(config, dict):
+            return self.value(config)
+        return {key: self.value(item, _values.kind_at(key)) for key, item in config.items()}
+
+    def _builtin_module(self, value: dict[str, Any], kind: str | None) -> str | None:
+        """Return the public module of a built-in object, or None for a custom one."""
+        name, module, registered = value["class_name"], value.get("module"), value.get("registered_name")
+        if isinstance(registered, str) and ">" in registered and not registered.lower().startswith("keras>"):
+            return None
+        if not isinstance(module, str):
+            return None if ">" in name else self._module_by_shape(name, value.get("config"), kind)
+        if not _is_keras_module(module):
+            return None
+        if is_builtin(module, name):
+            return module
+        return self._module_by_name(name, kind) or module
+
+    def _module_by_name(self, name: str, kind: str | None) -> str | None:
+        if kind == "initializer":
+            return module_of(_values.initializer_class(name), kind)
+        if kind in {None, "layer"} and self._era_name(name):
+            return _keras2.LAYERS
+        return module_of(name, kind) or operation_module(name)
+
+    def _era_name(self, name: str) -> bool:
+        return era_layer(name.removesuffix("V1").removesuffix("V2"), self.writer) is not None
+
+    def _module_by_shape(self, name: str, config: Any, kind: str | None) -> str | None:
+        """Return the module of an object recorded by its name alone, or None if it cannot be the built-in.
+
+        A class of the user's may have the name of a built-in layer of its time or of a later one.
+        Then the keys of its config tell: every release records all keys of its own layers.
+        """
+        plain = name.removesuffix("V1").removesuffix("V2")
+        layer = era_layer(plain, self.writer) if kind in {None, "layer"} else None
+        if layer is not None and isinstance(config, dict):
+            if layer.recorded <= config.keys() and (config.keys() <= layer.possible | _ANY_LAYER or self._may_be_newer):
+                return _keras2.LAYERS
+        operation = operation_module(name) if not self._is_old else None
+        if operation is not None or layer is not None or kind == "layer":
+            return operation
+        found = self._module_by_name(name, kind)
+        return found if found != _keras2.LAYERS else None
+
+    @property
+    def _may_be_newer(self) -> bool:
+        return not is_known_release(self.writer)
+
+    def _custom(self, value: dict[str, Any], kind: str | None) -> dict[str, Any]:
+        package, separator, name = value["class_name"].rpartition(">")
+        registered = value.get("registered_name") or (value["class_name"] if separator else None)
+        return {
+            "module": value.get("module"),
+            "class_name": name,
+            "config": self.config(value.get("config")),
+            "registered_name": registered,
+            **self._envelope(value, is_builtin_object=False, kind=kind),
+        }
+
+    def _builtin(self, value: dict[str, Any], module: str) -> dict[str, Any]:
+        name = value["class_name"]
+        config = value["config"] if isinstance(value.get("config"), dict) else {}
+        if module == _keras2.LAYERS and self._is_old:
+            module, name, config = self._old_layer(name, config)
+        elif module == "keras.initializers" and self._is_old:
+            name = _values.initializer_class(name)
+            config = _values.initializer_config(name, config)
+        config = self.config(config)
+        if module == _keras2.LAYERS and name != "InputLayer" and self._is_old:
+            config["dtype"] = _layer_dtype(config)
+        known = find_class(module, name)
+        return {
+            "module": module,
+            "class_name": name,
+            "config": config,
+            "registered_name": None,
+            **self._envelope(value, is_builtin_object=True, kind=known.kind if known else None),
+        }
+
+    def _old_layer(self, name: str, config: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
+        own_module = None
+        if self.writer.flavour is Flavour.KERAS_1:
+            own_module, name, config = _keras1.modernise(name, config)
+        if own_module is not None:
+            return own_module, name, dict(config)
+        return _keras2.modernise(name.removesuffix("V1").removesuffix("V2"), config, self.writer)
+
+    def _envelope(self, value: dict[str, Any], *, is_builtin_object: bool, kind: str | None) -> dict[str, Any]:
+        kept = {key: value[key] for key in _ENVELOPE if key in value}
+        if is_builtin_object and self._is_old:
+            # Keras 3 builds its own layers from their inputs; a shape of Keras 2 may have another nesting.
+            kept.pop("build_config", None)
+        if is_builtin_object and self._is_old and kind not in _SHARED_KINDS:
+            kept.pop("shared_object_id", None)
+        return kept
+
+
+# Keys that the machinery of any Keras may add to a layer's config.
+_ANY_LAYER = frozenset(
+    "name trainable dtype batch_input_shape batch_shape input_dtype input_dim input_length input_shape autocast activity_regularizer "
+    "dynamic experimental_autocast implementation".split()
+)
+
+
+def _is_keras_module(module: str) -> bool:
+    return module.partition(".")[0] in _KERAS_PACKAGES or module.startswith(_TENSORFLOW_KERAS)
+
+
+def _layer_dtype(config: Mapping[str, Any]) -> Any:
+    """Return the dtype of a layer of Keras 2; an integer one was that of its input: keras/layers/embeddings.py (2.2.4)."""
+    dtype = config.get("dtype", _values.PLAIN_DTYPE)
+    is_integer = isinstance(dtype, str) and dtype.startswith(("int", "uint", "bool"))
+    return _values.PLAIN_DTYPE if is_integer and "embeddings_initializer" in config else dtype

@@ -1,0 +1,118 @@
+"""Values inside configs that the eras write differently: functions, initializers, dtypes, numbers. Layer: dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from safeload.dialects._catalogue import functions_of, module_of
+from safeload.dialects._compat_names import COMPAT_MODULE
+from safeload.dialects._normal import Flavour, Writer
+
+# What the configs of keras/src/layers (Keras 3.15.1, tf_keras 2.21) call their parts.
+_KINDS = {
+    "layer": "layer",
+    "layers": "layer",
+    "forward_layer": "layer",
+    "backward_layer": "layer",
+    "cell": "layer",
+    "cells": "layer",
+    "activation": "activation",
+    "recurrent_activation": "activation",
+    "inner_activation": "activation",
+    "dtype": "dtype policy",
+}
+_KIND_SUFFIXES = {
+    "_layer": "layer",
+    "_initializer": "initializer",
+    "_regularizer": "regularizer",
+    "_constraint": "constraint",
+    "_activation": "activation",
+    "_quantizer": "quantizer",
+}
+
+# Names under which Keras 2 wrote functions of TensorFlow: keras/src/activations.py (2.15.0), _TF_ACTIVATIONS_V2.
+_ACTIVATION_ALIASES = {"softmax_v2": "softmax", "swish_v2": "swish", "gelu_v2": "gelu", "relu_v2": "relu"}
+_EXTRA_ACTIVATIONS = frozenset({"swish", "hard_swish", "sparse_plus"})
+# Classes of tensorflow/python/ops/init_ops.py (1.15) and keras 2.x, by the name that Keras 3 has.
+_INITIALIZER_ALIASES = {
+    "Normal": "RandomNormal",
+    "Uniform": "RandomUniform",
+    "UniformUnitScaling": "VarianceScaling",
+    "ConvolutionOrthogonal": "Orthogonal",
+}
+_POLICIES = frozenset({"Policy", "PolicyV1"})
+_INFERRED_POLICIES = frozenset({"_infer", "infer", "infer_with_float32_vars"})
+PLAIN_DTYPE = "float32"
+
+
+def kind_at(key: str) -> str | None:
+    """Return the kind of object that stands at *key* of a config, or None where the key does not tell."""
+    if key in _KINDS:
+        return _KINDS[key]
+    return next((kind for suffix, kind in _KIND_SUFFIXES.items() if key.endswith(suffix)), None)
+
+
+def function_object(name: str, *, module: str | None = None) -> dict[str, Any]:
+    """Return the serialized form of a function that is not built in."""
+    return {"module": module, "class_name": "function", "config": name, "registered_name": name}
+
+
+def activation(name: str, writer: Writer) -> Any:
+    """Return what *writer* meant by the activation *name*."""
+    if writer.flavour is Flavour.KERAS_3:
+        return name if is_activation(name) else function_object(name)
+    if name == "hard_sigmoid":
+        return function_object(name, module=COMPAT_MODULE)
+    modern = _ACTIVATION_ALIASES.get(name, name)
+    if is_activation(modern):
+        return modern
+    if name[:1].isupper() and module_of(name, "layer") == "keras.layers":
+        return {"module": "keras.layers", "class_name": name, "config": {}, "registered_name": None}
+    return function_object(name)
+
+
+def is_activation(name: str) -> bool:
+    """Tell whether Keras 3 has a built-in activation *name*."""
+    return name in functions_of("activation") or name in _EXTRA_ACTIVATIONS
+
+
+def initializer_class(name: str) -> str:
+    """Return the name that Keras 3 has for an initializer class of Keras 2 or TensorFlow 1."""
+    name = name.removesuffix("V1").removesuffix("V2")
+    return _INITIALIZER_ALIASES.get(name, name)
+
+
+def initializer_config(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config of a built-in initializer without what Keras 3 does not have; it decides no output."""
+    kept = {key: value for key, value in config.items() if key not in {"dtype", "partition_info", "verify_shape"}}
+    if name == "VarianceScaling" and kept.get("distribution") == "normal":
+        kept["distribution"] = "truncated_normal"
+    if name == "RandomUniform" and kept.get("maxval", 0) is None:
+        # tensorflow/python/ops/init_ops.py: None means 1 for floats.
+        kept["maxval"] = 1.0
+    return kept
+
+
+def is_policy(value: Any) -> bool:
+    """Tell whether *value* is a dtype policy of Keras 2."""
+    return isinstance(value, dict) and value.get("class_name") in _POLICIES and isinstance(value.get("config"), dict)
+
+
+def dtype_policy(value: Any) -> Any:
+    """Return a dtype or policy of Keras 2 as Keras 3 writes it."""
+    name = value["config"].get("name") if is_policy(value) else value
+    if name is None or name in _INFERRED_POLICIES:
+        return PLAIN_DTYPE
+    if is_policy(value):
+        return {"module": "keras", "class_name": "DTypePolicy", "config": {"name": name}, "registered_name": None}
+    return value
+
+
+def scalar(value: dict[str, Any]) -> tuple[bool, Any]:
+    """Return whether *value* is a number or array that JSON has no type for, and the number or nested list."""
+    if value.get("type") == "ndarray" and "value" in value:
+        return True, value["value"]
+    if value.get("class_name") == "__numpy__" and isinstance(value.get("config"), dict):
+        return True, value["config"].get("value")
+    return False, None

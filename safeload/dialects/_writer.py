@@ -1,0 +1,92 @@
+"""Which Keras wrote a config. Layer: dialects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from safeload.dialects._normal import Flavour, Writer
+from safeload.formats import Format
+
+# Keys that only Keras 1 writes: keras/layers/core.py, convolutional.py, recurrent.py, pooling.py of Keras 1.2.2.
+# ("output_dim" and "input_dim" are left out: Embedding has both in every release.)
+_KERAS_1_KEYS = frozenset(
+    "W_regularizer b_regularizer U_regularizer border_mode dim_ordering nb_filter nb_row inner_init input_dtype pool_length "
+    "consume_less subsample dropout_W concat_axis".split()
+)
+# "build_config" and "batch_shape": keras/src/saving/serialization_lib.py, keras/src/layers/core/input_layer.py of Keras 3.
+_KERAS_3_KEYS = frozenset({"batch_shape", "zero_output_for_mask", "lora_rank", "quantization_config"})
+# Keys that tf.keras writes and standalone Keras 2 does not: tensorflow/python/keras/layers/recurrent.py, engine/input_layer.py.
+_TF_KERAS_KEYS = frozenset({"ragged", "time_major", "groups", "synchronized", "build_input_shape", "shared_object_id"})
+_NUMBERS = re.compile(r"\d+")
+
+
+def writer_of(config: Any, metadata: Mapping[str, str], format: Format) -> Writer:  # noqa: A002
+    """Say which Keras wrote *config*.
+
+    The recorded version decides. Public files often lack it: then the spelling of modules and keys does.
+
+    Args:
+        config: The config as the file has it.
+        metadata: ``keras_version`` as far as recorded beside the config.
+        format: The container.
+
+    Returns:
+        The writer; its version is empty where the file does not record it.
+
+    Source:
+        ``keras_version``: keras/src/legacy/saving/legacy_h5_format.py, ``metadata.json``: keras/src/saving/saving_lib.py
+        (Keras 3.15.1); tensorflow/python/keras/__init__.py for the suffix ``-tf``. TensorFlow 2.3 is the first whose
+        ``tf.keras`` records 2.4.0 without suffix; standalone Keras ends with 2.3.1, and its 2.4.3 calls ``tf.keras``.
+    """
+    recorded = metadata.get("keras_version")
+    if not recorded and isinstance(config, dict):
+        recorded = config.get("keras_version")
+    text = recorded if isinstance(recorded, str) else ""
+    version = tuple(int(n) for n in _NUMBERS.findall(text.partition("-")[0])[:3])
+    if version:
+        return Writer(_flavour_of(version, is_tensorflow="-tf" in text), version)
+    return Writer(_inferred(config, format))
+
+
+def _flavour_of(version: tuple[int, ...], *, is_tensorflow: bool) -> Flavour:
+    if version >= (3,):
+        return Flavour.KERAS_3
+    if version < (2,):
+        return Flavour.KERAS_1
+    if version >= (2, 16):
+        return Flavour.TF_KERAS
+    return Flavour.TF_KERAS_1X if is_tensorflow or version >= (2, 4) else Flavour.KERAS_2
+
+
+def _inferred(config: Any, format: Format) -> Flavour:  # noqa: A002
+    modules, keys = set(), set()
+    for entry in _dicts(config):
+        keys.update(entry)
+        if isinstance(entry.get("module"), str):
+            modules.add(entry["module"])
+    if any(m.startswith("tf_keras") for m in modules):
+        return Flavour.TF_KERAS
+    if any(m.startswith(("keras.src.engine", "keras.engine")) for m in modules) or "is_legacy_optimizer" in keys:
+        return Flavour.TF_KERAS_1X
+    if keys & _KERAS_3_KEYS and "batch_input_shape" not in keys:
+        return Flavour.KERAS_3
+    if modules and "batch_input_shape" in keys:
+        return Flavour.TF_KERAS_1X
+    if "registered_name" in keys or format in {Format.KERAS_ARCHIVE, Format.KERAS_DIRECTORY}:
+        return Flavour.KERAS_3
+    if keys & _KERAS_1_KEYS:
+        return Flavour.KERAS_1
+    return Flavour.TF_KERAS_1X if keys & _TF_KERAS_KEYS else Flavour.KERAS_2
+
+
+def _dicts(tree: Any) -> Iterator[dict[str, Any]]:
+    stack = [tree]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            yield value
+            stack.extend(value.values())
+        elif isinstance(value, list):
+            stack.extend(value)
