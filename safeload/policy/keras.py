@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from safeload.dialects import COMPAT_MODULE, is_pure_symbol
+from safeload.dialects import COMPAT_MODULE
 from safeload.inspection import Place, is_marker, is_object, walk
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.keras_bytecode import digest_of, read_bytecode
@@ -24,6 +24,7 @@ from safeload.policy.keras_names import (
     judge_function,
 )
 from safeload.policy.keras_sizes import oversized_layers
+from safeload.policy.keras_symbols import is_pure_symbol
 
 if TYPE_CHECKING:
     from safeload.inspection import ModelInfo
