@@ -1,14 +1,10 @@
-"""Opinions about facts: a `Finding` is what a rule thinks, `Judged` what may be loaded."""
+"""Opinions about facts: a `Finding` is what a rule thinks of one place. Layer: policy."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from safeload.inspection import ModelInfo
-    from safeload.readers import Artifact
 
 
 class Severity(IntEnum):
@@ -44,18 +40,13 @@ class Finding:
     identifier: str | None = None
 
 
-@dataclass(frozen=True)
-class Judged:
-    """An artifact that the policy lets through. Only `policy.judge` makes one.
+def identify(kind: str, subject: str, *content: str) -> str:
+    """Return the identifier that permits a finding: ``kind:subject@sha256:…`` over *content*.
 
-    Attributes:
-        artifact: What was read; it owns the bytes that will be loaded.
-        info: The facts that were judged.
-        findings: Every finding, worst first, permitted ones included.
-        trusted: The identifiers of *findings* that the caller permitted.
+    Args:
+        kind: What was found, such as ``"op"``.
+        subject: Which one, and where.
+        content: What the permission is tied to: if any of it changes, so does the identifier.
     """
-
-    artifact: Artifact
-    info: ModelInfo
-    findings: tuple[Finding, ...]
-    trusted: frozenset[str]
+    parts = "\0".join((kind, subject, *content))
+    return f"{kind}:{subject}@sha256:{hashlib.sha256(parts.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"

@@ -1,0 +1,220 @@
+"""From where the execution of a graph can start: signatures, objects, initialisers, savers. Layer: inspection."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+from safeload.readers.protobuf import message_class
+
+Captures = Mapping[tuple[str, str], "Capture"]
+
+_CREATE = "_create_resource"
+_INITIALIZERS = frozenset({_CREATE, "_initialize", "_destroy_resource"})
+"""Source: tensorflow/python/trackable/resource.py, tensorflow/python/saved_model/load.py (TF 2.21)."""
+_INIT_OP = "__saved_model_init_op"
+_INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+"""Source: tensorflow/python/saved_model/constants.py and loader_impl.py (TF 2.21)."""
+_ASSET_COLLECTION = "saved_model_assets"
+_MANY = 64
+"""Sets of signature inputs that are told apart; more are treated as feeding nothing, which reaches more nodes."""
+
+
+class EntryKind(Enum):
+    """Who starts an execution."""
+
+    SIGNATURE = "signature"
+    FUNCTION = "function"
+    INITIALIZER = "initializer"
+    RESTORE = "restore"
+    SAVE = "save"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A place from where execution can start.
+
+    Attributes:
+        kind: Who starts it.
+        functions: Functions of the library that are called.
+        fetches: Tensors and nodes of the main graph that are fetched.
+        feeds: Tensors of the main graph whose values come from outside, so that what computes them does not run.
+    """
+
+    kind: EntryKind
+    functions: tuple[str, ...] = ()
+    fetches: tuple[str, ...] = ()
+    feeds: frozenset[str] = frozenset()
+
+
+class Capture(NamedTuple):
+    """What an argument of a function is bound to: an asset's file name, or a node of the main graph."""
+
+    asset: str | None = None
+    node: str | None = None
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What `find_entries` found; the attributes are those of `GraphInfo`."""
+
+    entries: tuple[Entry, ...]
+    assets: Mapping[str, str]
+    asset_files: tuple[str, ...]
+    creators: frozenset[str]
+
+
+def reference_producer(reference: str) -> str:
+    """Return the node or argument that the input *reference* (``x``, ``x:1``, ``x:output:0``, ``^x``) names."""
+    return reference.removeprefix("^").partition(":")[0]
+
+
+def find_entries(meta_graph: Any, functions: frozenset[str]) -> Entries:
+    """Find every entry of *meta_graph*, a MetaGraphDef whose library has *functions*."""
+    by_kind = _object_functions(meta_graph.object_graph_def)
+    objects = [
+        Entry(kind, functions=tuple(n for n in names if n in functions)) for kind, names in by_kind.items()
+    ]
+    gradients = tuple(g.gradient_func for g in meta_graph.graph_def.library.registered_gradients)
+    assets = list(_asset_definitions(meta_graph))
+    return Entries(
+        entries=(
+            *_signature_entries(meta_graph),
+            *_initializer_entries(meta_graph),
+            *_saver_entries(meta_graph.saver_def),
+            *objects,
+            Entry(EntryKind.FUNCTION, functions=tuple(n for n in gradients if n in functions)),
+        ),
+        assets={reference_producer(asset.tensor_info.name): asset.filename for asset in assets},
+        asset_files=tuple(asset.filename for asset in assets),
+        creators=frozenset(_creators(meta_graph.object_graph_def)),
+    )
+
+
+def _signature_entries(meta_graph: Any) -> Iterator[Entry]:
+    by_feeds: dict[frozenset[str], list[str]] = defaultdict(list)
+    for key, signature in meta_graph.signature_def.items():
+        if key == _INIT_OP:
+            continue
+        feeds = frozenset(n for info in signature.inputs.values() for n in _tensor_names(info))
+        feeds = feeds if feeds in by_feeds or len(by_feeds) < _MANY else frozenset()
+        by_feeds[feeds] += [n for info in signature.outputs.values() for n in _tensor_names(info)]
+    for feeds, fetches in by_feeds.items():
+        yield Entry(EntryKind.SIGNATURE, fetches=tuple(fetches), feeds=feeds)
+
+
+def _tensor_names(info: Any) -> Iterator[str]:
+    """Yield the tensors of a TensorInfo, those of composite tensors included."""
+    kind = info.WhichOneof("encoding")
+    if kind == "name":
+        yield info.name
+    elif kind == "coo_sparse":
+        sparse = info.coo_sparse
+        yield from (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
+    elif kind == "composite_tensor":
+        for component in info.composite_tensor.components:
+            yield from _tensor_names(component)
+
+
+def _initializer_entries(meta_graph: Any) -> Iterator[Entry]:
+    fetches = [name for key in _INIT_COLLECTIONS for name in _collection(meta_graph, key).node_list.value]
+    if _INIT_OP in meta_graph.signature_def:
+        outputs = meta_graph.signature_def[_INIT_OP].outputs.values()
+        fetches += [name for info in outputs for name in _tensor_names(info)]
+    yield Entry(EntryKind.INITIALIZER, fetches=tuple(fetches), feeds=_asset_feeds(meta_graph))
+
+
+def _saver_entries(saver_def: Any) -> Iterator[Entry]:
+    feeds = frozenset({saver_def.filename_tensor_name})
+    yield Entry(EntryKind.SAVE, fetches=(saver_def.save_tensor_name,), feeds=feeds)
+    yield Entry(EntryKind.RESTORE, fetches=(saver_def.restore_op_name,), feeds=feeds)
+
+
+def _asset_feeds(meta_graph: Any) -> frozenset[str]:
+    return frozenset(asset.tensor_info.name for asset in _asset_definitions(meta_graph))
+
+
+def _asset_definitions(meta_graph: Any) -> Iterator[Any]:
+    """Yield the AssetFileDefs; TensorFlow 1 and 2.0 kept them in a collection (tensorflow/python/saved_model/builder_impl.py)."""
+    yield from meta_graph.asset_file_def
+    known = {asset.tensor_info.name for asset in meta_graph.asset_file_def}
+    for packed in _collection(meta_graph, _ASSET_COLLECTION).any_list.value:
+        asset = message_class("AssetFileDef")()
+        # What cannot be parsed is not an asset; a table that is filled from it then has no known file, which is refused.
+        if packed.Is(asset.DESCRIPTOR) and packed.Unpack(asset) and asset.tensor_info.name not in known:
+            yield asset
+
+
+def _collection(meta_graph: Any, key: str) -> Any:
+    return meta_graph.collection_def.get(key) or message_class("CollectionDef")()
+
+
+def _object_functions(object_graph: Any) -> dict[EntryKind, dict[str, None]]:
+    """Return the functions of the object graph by who starts them."""
+    found: dict[EntryKind, dict[str, None]] = {kind: {} for kind in EntryKind}
+    savers: set[str] = set()
+    for node in object_graph.nodes:
+        for saveable in node.saveable_objects.values():
+            for kind, index in (
+                (EntryKind.SAVE, saveable.save_function),
+                (EntryKind.RESTORE, saveable.restore_function),
+            ):
+                found[kind].update(dict.fromkeys(_functions_at(object_graph, index)))
+                savers.update(_functions_at(object_graph, index))
+        for child in node.children:
+            kind = EntryKind.INITIALIZER if child.local_name in _INITIALIZERS else EntryKind.FUNCTION
+            names = _functions_at(object_graph, child.node_id)
+            # The trace of a saver's function is a child of that function and no other entry.
+            if node.WhichOneof("kind") != "function":
+                found[kind].update(dict.fromkeys(names))
+    rest = (n for n in object_graph.concrete_functions if n not in savers and n not in found[EntryKind.INITIALIZER])
+    found[EntryKind.FUNCTION].update(dict.fromkeys(rest))
+    return found
+
+
+def _functions_at(object_graph: Any, index: int) -> tuple[str, ...]:
+    """Return the ConcreteFunctions of the object *index*; none if it is no function."""
+    if not 0 <= index < len(object_graph.nodes):
+        return ()
+    node = object_graph.nodes[index]
+    names = (*node.function.concrete_functions, node.bare_concrete_function.concrete_function_name)
+    return tuple(name for name in names if name)
+
+
+def _creators(object_graph: Any) -> Iterator[str]:
+    for node in object_graph.nodes:
+        for child in node.children:
+            if child.local_name == _CREATE:
+                yield from _functions_at(object_graph, child.node_id)
+
+
+def capture_functions(meta_graph: Any) -> dict[tuple[str, str], Capture]:
+    """Return what the captured arguments of functions are bound to, by function and argument.
+
+    Source: SavedConcreteFunction.bound_inputs in saved_object_graph.proto: the last arguments, in order.
+    """
+    concrete = meta_graph.object_graph_def.concrete_functions
+    captures: dict[tuple[str, str], Capture] = {}
+    for function in meta_graph.graph_def.library.function:
+        name = function.signature.name
+        bound = concrete[name].bound_inputs if name in concrete else ()
+        arguments = [argument.name for argument in function.signature.input_arg]
+        for argument, index in zip(arguments[max(0, len(arguments) - len(bound)) :], bound):
+            captures[name, argument] = _capture(meta_graph, index)
+    return captures
+
+
+def _capture(meta_graph: Any, index: int) -> Capture:
+    nodes = meta_graph.object_graph_def.nodes
+    if not 0 <= index < len(nodes):
+        return Capture()
+    kind = nodes[index].WhichOneof("kind")
+    if kind == "constant":
+        return Capture(node=nodes[index].constant.operation)
+    position = nodes[index].asset.asset_file_def_index
+    if kind == "asset" and 0 <= position < len(meta_graph.asset_file_def):
+        return Capture(asset=meta_graph.asset_file_def[position].filename)
+    return Capture()

@@ -1,0 +1,65 @@
+"""Facts to findings to a verdict. Layer: above inspection; opens no file, imports nothing that a file names.
+
+`RULES` and `CONTAINER_RULES` are all there is: each is a function that yields findings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from safeload.policy._finding import Finding, Severity
+from safeload.policy._judged import Judged, judge
+from safeload.policy._op_verdicts import OpVerdict, op_verdict
+from safeload.policy.containers import container_anomalies
+from safeload.policy.graph import asset_names, refused_ops, remote_devices, repeated_names
+from safeload.policy.graph_costs import declared_sizes, endless_loops, provable_allocations, recursion
+from safeload.policy.keras import KERAS_RULES
+
+if TYPE_CHECKING:
+    from safeload.inspection import ModelInfo
+    from safeload.readers import Artifact
+
+__all__ = [
+    "CONTAINER_RULES",
+    "RULES",
+    "Finding",
+    "Judged",
+    "OpVerdict",
+    "Severity",
+    "examine",
+    "judge",
+    "op_verdict",
+]
+
+RULES: tuple[Callable[[ModelInfo], Iterator[Finding]], ...] = (
+    *KERAS_RULES,
+    refused_ops,
+    asset_names,
+    remote_devices,
+    repeated_names,
+    declared_sizes,
+    provable_allocations,
+    endless_loops,
+    recursion,
+)
+"""Rules about what a model says, in reading order."""
+
+CONTAINER_RULES: tuple[Callable[[Artifact], Iterator[Finding]], ...] = (container_anomalies,)
+"""Rules about how it is packed."""
+
+
+def examine(artifact: Artifact, info: ModelInfo) -> tuple[Finding, ...]:
+    """Return every finding about *artifact*, worst first, then by place.
+
+    Args:
+        artifact: What was read.
+        info: Its facts, from `inspection.inspect_artifact`.
+
+    Guarantees:
+        Every node of every function of every MetaGraph has been judged by an allow-list. Nothing was executed.
+        What a graph does with its input, how long a loop runs and how much it allocates for it, is not judged.
+    """
+    found = [finding for rule in CONTAINER_RULES for finding in rule(artifact)]
+    found += [finding for rule in RULES for finding in rule(info)]
+    return tuple(sorted(dict.fromkeys(found), key=lambda f: (-f.severity, f.where, f.rule)))

@@ -1,0 +1,180 @@
+"""Where the value of a tensor comes from, traced across calls. Layer: policy."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from enum import Enum
+from functools import cached_property
+from typing import NamedTuple
+
+from safeload.inspection.graph import MAIN, Body, Capture, EntryKind, GraphInfo, Node, reference_producer
+
+_PASSES = frozenset({"Identity", "StopGradient", "Snapshot", "EnsureShape", "Reshape", "ExpandDims", "Squeeze"})
+"""Ops whose first output holds the values of their first input."""
+_PACKS = frozenset({"Pack", "ConcatV2"})
+_DIRECT_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+_BRANCH_CALLS = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
+"""Calls whose first input chooses the function; the rest are its arguments."""
+_VARIABLE_OPS = frozenset({"AssignVariableOp", "ReadVariableOp", "VarIsInitializedOp"})
+_MANY = 10_000
+"""Tensors that one trace visits at most."""
+
+
+class Source(Enum):
+    """What kind of place a value comes from."""
+
+    CONSTANT = "constant"
+    ASSET = "asset"
+    SAVER_FILENAME = "saver filename"
+    UNKNOWN = "unknown"
+
+
+class Origin(NamedTuple):
+    """A place that a value comes from, with the value or the name of the place."""
+
+    source: Source
+    value: str = ""
+
+
+class _Tensor(NamedTuple):
+    body: str
+    reference: str
+
+
+class OriginTracer:
+    """Traces tensors of one graph to where their values come from."""
+
+    def __init__(self, graph: GraphInfo) -> None:
+        self._graph = graph
+        self._filenames = frozenset(
+            reference_producer(n) for e in graph.entries if e.kind is EntryKind.RESTORE for n in e.feeds if n
+        )
+        self._entry_functions = frozenset(name for entry in graph.entries for name in entry.functions)
+
+    def origins(self, node: Node, index: int) -> frozenset[Origin]:
+        """Return every place from which input *index* of *node* may come.
+
+        Guarantees: a value that comes from anywhere else has an origin of `Source.UNKNOWN` beside those that are known.
+        """
+        if index >= len(node.inputs):
+            return frozenset({Origin(Source.UNKNOWN, "no such input")})
+        # A node of the main graph that stands for an asset is fed while TensorFlow initialises, and at no other time.
+        is_fed = self._graph.reached(node) <= {EntryKind.INITIALIZER}
+        return self._trace(_Tensor(node.body, node.inputs[index]), is_fed=is_fed)
+
+    def _trace(self, start: _Tensor, *, is_fed: bool) -> frozenset[Origin]:
+        found: set[Origin] = set()
+        seen: set[_Tensor] = set()
+        pending = [start]
+        while pending:
+            tensor = pending.pop()
+            if tensor in seen:
+                continue
+            seen.add(tensor)
+            if len(seen) > _MANY:
+                return frozenset({Origin(Source.UNKNOWN, "too many places")})
+            for step in self._step(tensor, is_fed=is_fed):
+                if isinstance(step, Origin):
+                    found.add(step)
+                else:
+                    pending.append(step)
+        return frozenset(found)
+
+    def _step(self, tensor: _Tensor, *, is_fed: bool) -> Iterator[Origin | _Tensor]:
+        body = self._graph.bodies[tensor.body]
+        name = reference_producer(tensor.reference)
+        if body.name == MAIN and name in self._filenames:
+            yield Origin(Source.SAVER_FILENAME, name)
+        elif body.name == MAIN and name in self._graph.assets and is_fed:
+            yield Origin(Source.ASSET, self._graph.assets[name])
+        elif name in body.arguments:
+            yield from self._argument(body, name)
+        elif name in body.by_name:
+            yield from self._node(body.by_name[name], tensor)
+        else:
+            yield Origin(Source.UNKNOWN, name)
+
+    def _argument(self, body: Body, name: str) -> Iterator[Origin | _Tensor]:
+        capture = self._graph.captures.get((body.name, name))
+        if capture is not None:
+            yield _captured(capture)
+        elif body.name in self._entry_functions:
+            yield Origin(Source.UNKNOWN, f"argument {name} of {body.name}")
+        callers = self._graph.callers.get(body.name, ())
+        for caller in callers:
+            yield _passed(caller, body, name)
+        if capture is None and not callers:
+            yield Origin(Source.UNKNOWN, f"argument {name} of {body.name}")
+
+    def _node(self, node: Node, tensor: _Tensor) -> Iterator[Origin | _Tensor]:
+        data = [reference for reference in node.inputs if not reference.startswith("^")]
+        if node.op == "Const":
+            yield from _constant(node)
+        elif node.op in _PASSES and data:
+            yield _Tensor(node.body, data[0])
+        elif node.op in _PACKS:
+            yield from (_Tensor(node.body, reference) for reference in data)
+        elif node.op == "ReadVariableOp" and node.body == MAIN and data:
+            yield from self._variable(data[0])
+        elif node.calls and (node.op in _DIRECT_CALLS | _BRANCH_CALLS or node.op in self._graph.bodies):
+            yield from (self._result(name, tensor) for name in node.calls)
+        else:
+            yield Origin(Source.UNKNOWN, f"{node.op} {node.name}")
+
+    def _result(self, function: str, tensor: _Tensor) -> Origin | _Tensor:
+        """Return what *function* returns as the output of a call that *tensor* refers to."""
+        returns = self._graph.bodies[function].returns
+        index = tensor.reference.rpartition(":")[2]
+        position = int(index) if index.isdigit() else 0
+        if position < len(returns):
+            return _Tensor(function, returns[position])
+        return Origin(Source.UNKNOWN, tensor.reference)
+
+    def _variable(self, handle: str) -> Iterator[Origin | _Tensor]:
+        """Yield what is assigned to a variable of the main graph that nothing but the main graph touches."""
+        name = reference_producer(handle)
+        users = self._main_users[name]
+        assigned = [n for n in users if n.op == "AssignVariableOp"]
+        is_private = all(n.op in _VARIABLE_OPS and reference_producer(n.inputs[0]) == name for n in users)
+        if not assigned or not is_private or not self._is_variable(name):
+            yield Origin(Source.UNKNOWN, f"variable {name}")
+            return
+        yield from (_Tensor(MAIN, node.inputs[1]) for node in assigned if len(node.inputs) > 1)
+
+    def _is_variable(self, name: str) -> bool:
+        node = self._graph.bodies[MAIN].by_name.get(name)
+        return node is not None and node.op == "VarHandleOp"
+
+    @cached_property
+    def _main_users(self) -> dict[str, list[Node]]:
+        users: dict[str, list[Node]] = defaultdict(list)
+        for node in self._graph.bodies[MAIN].nodes:
+            for name in {reference_producer(r) for r in node.inputs if not r.startswith("^")}:
+                users[name].append(node)
+        return users
+
+
+def _captured(capture: Capture) -> Origin | _Tensor:
+    if capture.asset is not None:
+        return Origin(Source.ASSET, capture.asset)
+    if capture.node:
+        return _Tensor(MAIN, capture.node)
+    return Origin(Source.UNKNOWN, "captured value")
+
+
+def _passed(caller: Node, body: Body, name: str) -> Origin | _Tensor:
+    """Return what *caller* passes as the argument *name* of *body*."""
+    offset = 0 if caller.op in _DIRECT_CALLS or caller.op == body.name else 1 if caller.op in _BRANCH_CALLS else None
+    if offset is not None and offset + body.arguments.index(name) < len(caller.inputs):
+        return _Tensor(caller.body, caller.inputs[offset + body.arguments.index(name)])
+    return Origin(Source.UNKNOWN, f"argument {name} of {body.name}")
+
+
+def _constant(node: Node) -> Iterator[Origin]:
+    value = node.proto.attr.get("value")
+    strings = value.tensor.string_val if value is not None else ()
+    yield from (Origin(Source.CONSTANT, text.decode("utf-8", "replace")) for text in strings)
+    if not strings:
+        # An empty list of values means zeros, for strings "".
+        yield Origin(Source.CONSTANT)

@@ -1,0 +1,66 @@
+"""One graph as the rules see it: its facts, its name in messages, what traces its tensors. Layer: policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from safeload.inspection.graph import MAIN, GraphInfo, Node
+from safeload.policy._finding import Finding, Severity, identify
+from safeload.policy._origins import OriginTracer
+from safeload.policy._values import ConstantEvaluator
+
+if TYPE_CHECKING:
+    from safeload.inspection import ModelInfo
+
+_HINT = "ask the author for a model without it"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A graph that is examined.
+
+    Attributes:
+        graph: Its facts.
+        prefix: Put before places in it: empty for the only MetaGraph of a file.
+        digest: Content digest of the file, which ties identifiers to it.
+    """
+
+    graph: GraphInfo
+    prefix: str = ""
+    digest: str = ""
+
+    @cached_property
+    def tracer(self) -> OriginTracer:
+        """Traces where tensors come from."""
+        return OriginTracer(self.graph)
+
+    @cached_property
+    def values(self) -> ConstantEvaluator:
+        """Evaluates tensors that depend on constants alone."""
+        return ConstantEvaluator(self.graph)
+
+    def where(self, node: Node) -> str:
+        """Return how messages name *node*."""
+        body = "graph" if node.body == MAIN else f"function_library/{node.body}"
+        return f"{self.prefix}{body}/{node.name}"
+
+    def finding(self, node: Node, *, rule: str, severity: Severity, message: str, evidence: str = "") -> Finding:
+        """Return a finding about *node* that can be permitted by name."""
+        where = self.where(node)
+        identifier = identify("op", f"{node.op}:{where}", self.digest, evidence)
+        return Finding(rule, severity, where, evidence or node.op, f"{node.op} {message}", _HINT, identifier)
+
+    def about(self, place: str, *, rule: str, severity: Severity, message: str, evidence: str) -> Finding:
+        """Return a finding about the graph as a whole, which cannot be permitted."""
+        return Finding(rule, severity, f"{self.prefix}{place}", evidence, message, _HINT)
+
+
+def subjects(info: ModelInfo) -> Iterator[Subject]:
+    """Yield every graph of every MetaGraph of *info*."""
+    meta_graphs = info.saved_model.meta_graphs if info.saved_model is not None else ()
+    for meta_graph in meta_graphs:
+        prefix = f"meta_graphs[{meta_graph.index}]/" if len(meta_graphs) > 1 else ""
+        yield Subject(meta_graph.graph, prefix, info.digest)

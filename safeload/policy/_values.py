@@ -1,0 +1,136 @@
+"""Integers that a graph computes from its constants alone. Layer: policy.
+
+Understands what shapes are assembled with; everything else has no known value.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from safeload.inspection.graph import GraphInfo, Node, reference_producer
+from safeload.readers.protobuf import dtype_name
+
+Ints = tuple[int, ...]
+
+_MAX_VALUES = 1024
+_MAX_DEPTH = 64
+_MAX_BITS = 512
+_FORMATS = {"int32": "i", "int64": "q", "int16": "h", "int8": "b", "uint8": "B", "uint32": "I", "uint64": "Q"}
+
+
+class ConstantEvaluator:
+    """Evaluates tensors of one graph that depend on constants alone."""
+
+    def __init__(self, graph: GraphInfo) -> None:
+        self._graph = graph
+        self._known: dict[tuple[str, str], Ints | None] = {}
+
+    def input(self, node: Node, index: int) -> Ints | None:
+        """Return the integers of input *index* of *node*, flattened, or None if they are not known."""
+        if index >= len(node.inputs):
+            return None
+        return self._value(node.body, node.inputs[index], _MAX_DEPTH)
+
+    def _value(self, body: str, reference: str, depth: int) -> Ints | None:
+        key = (body, reference_producer(reference))
+        if key not in self._known and depth:
+            self._known[key] = None
+            self._known[key] = self._compute(*key, depth)
+        return self._known.get(key)
+
+    def _compute(self, body: str, name: str, depth: int) -> Ints | None:
+        owner = self._graph.bodies[body]
+        if name in owner.arguments:
+            return self._argument(body, owner.arguments.index(name), depth)
+        node = owner.by_name.get(name)
+        if node is None:
+            return None
+        if node.op == "Const":
+            return constant_ints(node)
+        if node.op not in _FOLDS:
+            return None
+        values = [self._value(body, r, depth - 1) for r in node.inputs if not r.startswith("^")]
+        known = [v for v in values if v is not None]
+        return _FOLDS[node.op](known) if known and len(known) == len(values) else None
+
+    def _argument(self, function: str, index: int, depth: int) -> Ints | None:
+        """Return what the only call of *function* passes."""
+        callers = self._graph.callers.get(function, ())
+        if len(callers) != 1 or callers[0].op not in _CALLS or index >= len(callers[0].inputs):
+            return None
+        return self._value(callers[0].body, callers[0].inputs[index], depth - 1)
+
+
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+
+
+def constant_ints(node: Node) -> Ints | None:
+    """Return the integers of *node*, a Const, flattened; None if it is no small integer tensor."""
+    value = node.proto.attr.get("value")
+    tensor = value.tensor if value is not None else None
+    code = _FORMATS.get(dtype_name(tensor.dtype) or "") if tensor is not None else None
+    if code is None or declared_elements(tensor.tensor_shape) > _MAX_VALUES:
+        return None
+    count = declared_elements(tensor.tensor_shape)
+    if tensor.tensor_content:
+        if len(tensor.tensor_content) != count * struct.calcsize(f"<{code}"):
+            return None
+        return struct.unpack(f"<{count}{code}", tensor.tensor_content)
+    stored = [*tensor.int_val, *tensor.int64_val, *tensor.uint32_val, *tensor.uint64_val]
+    # The last stored value fills the rest of the tensor; none at all means zeros.
+    return tuple((stored + (stored[-1:] or [0]) * count)[:count])
+
+
+def declared_elements(shape: Any) -> int:
+    """Return how many elements a TensorShapeProto declares; unknown dimensions count as one."""
+    return math.prod(max(dim.size, 0) if dim.size != -1 else 1 for dim in shape.dim)
+
+
+def _joined(values: list[Ints]) -> Ints | None:
+    joined = tuple(number for value in values for number in value)
+    return joined if len(joined) <= _MAX_VALUES else None
+
+
+def _elementwise(function: Callable[[int, int], int]) -> Callable[[list[Ints]], Ints | None]:
+    def fold(values: list[Ints]) -> Ints | None:
+        if len(values) != 2:
+            return None
+        size = max(len(values[0]), len(values[1]))
+        if {len(values[0]), len(values[1])} - {1, size}:
+            return None
+        left, right = (v * size if len(v) == 1 else v for v in values)
+        result = tuple(function(a, b) for a, b in zip(left, right))
+        return result if all(n.bit_length() <= _MAX_BITS for n in result) else None
+
+    return fold
+
+
+def _power(base: int, exponent: int) -> int:
+    return int(base**exponent) if 0 <= exponent <= _MAX_BITS and base.bit_length() <= _MAX_BITS else 0
+
+
+def _shift(value: int, by: int) -> int:
+    return value << by if 0 <= by <= _MAX_BITS else 0
+
+
+_FOLDS: dict[str, Callable[[list[Ints]], Ints | None]] = {
+    **dict.fromkeys(("Identity", "Cast", "StopGradient"), lambda values: values[0]),
+    **dict.fromkeys(("Reshape", "ExpandDims", "Squeeze"), lambda values: values[0]),
+    "Pack": _joined,
+    "ConcatV2": lambda values: _joined(values[:-1]),
+    "Mul": _elementwise(operator.mul),
+    "AddV2": _elementwise(operator.add),
+    "Add": _elementwise(operator.add),
+    "Sub": _elementwise(operator.sub),
+    "Maximum": _elementwise(max),
+    "Minimum": _elementwise(min),
+    "Pow": _elementwise(_power),
+    "LeftShift": _elementwise(_shift),
+    "Prod": lambda values: (math.prod(values[0]),),
+    "Neg": lambda values: tuple(-n for n in values[0]),
+}
+"""How each op combines the flattened values of its inputs, where that does not depend on more than their order."""

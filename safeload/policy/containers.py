@@ -1,0 +1,35 @@
+"""Rules about the container: what no writer of the format leaves in it. Layer: policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from safeload.policy._finding import Finding, Severity
+
+if TYPE_CHECKING:
+    from safeload.readers import Artifact
+
+_MEANINGS = {
+    "link-out-of-model": (Severity.DANGEROUS, "is a link to a file outside of the model"),
+    "asset-outside-assets": (Severity.DANGEROUS, "is declared as an asset and lies outside of the model"),
+    "special-file": (Severity.UNEXAMINED, "is neither a file nor a directory"),
+    "two-graphs": (Severity.UNEXAMINED, "is a second graph, and readers differ in which one they load"),
+    "broken-link": (Severity.WARNING, "is a link to nothing"),
+    "circular-link": (Severity.WARNING, "is a link to a directory above it"),
+}
+_UNKNOWN = (Severity.UNEXAMINED, "is in the container, and no writer of the format makes that")
+
+
+def container_anomalies(artifact: Artifact) -> Iterator[Finding]:
+    """Find what a reader noticed as odd."""
+    for anomaly in artifact.anomalies:
+        severity, meaning = _MEANINGS.get(anomaly.kind, _UNKNOWN)
+        yield Finding(
+            rule=anomaly.kind,
+            severity=severity,
+            where=anomaly.where,
+            evidence=anomaly.evidence,
+            message=f"{anomaly.where!r} {meaning}" + (f" ({anomaly.evidence})" if anomaly.evidence else ""),
+            hint="copy the model again from its source, without what does not belong to it",
+        )

@@ -1,0 +1,190 @@
+"""Rules about what the ops of a graph can reach outside of the model. Layer: policy.
+
+The op table decides; `_EXCEPTIONS` lists the circumstances in which an op of a refused class is harmless.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from safeload.inspection.graph import MAIN, EntryKind, Node
+from safeload.inspection.op_classes import op_class
+from safeload.policy._finding import Finding, Severity
+from safeload.policy._op_verdicts import op_verdict
+from safeload.policy._origins import Origin, Source
+from safeload.policy._stablehlo import calls_nothing
+from safeload.policy._subject import Subject, subjects
+
+if TYPE_CHECKING:
+    from safeload.inspection import ModelInfo
+
+_READS = frozenset({"file-read", "file-by-attribute", "table-from-file", "checkpoint-read", "process-handle"})
+"""Classes that do harm only when they are executed: training pipelines leave them behind, where nothing reaches them."""
+_FILE_OPERANDS = {
+    "InitializeTableFromTextFile": 1,
+    "InitializeTableFromTextFileV2": 1,
+    "ReadFile": 0,
+    "TextLineDataset": 0,
+    "TFRecordDataset": 0,
+    "TFRecordDatasetV2": 0,
+    "FixedLengthRecordDataset": 0,
+    "FixedLengthRecordDatasetV2": 0,
+}
+"""Which input of an op names the only files that it reads. Source: op definitions of TensorFlow 2.21."""
+_STREAMS = frozenset({"", "stderr", "stdout", "log(info)", "log(warning)", "log(error)"})
+"""Values of PrintV2's ``output_stream`` that name no file. Source: tensorflow/core/kernels/logging_ops.cc (2.21)."""
+_SHARED_VARIABLES = frozenset({"VarHandleOp", "_VarHandlesOp", "Variable", "VariableV2"})
+_SAVERS = frozenset({EntryKind.SAVE, EntryKind.RESTORE})
+_LOCAL_JOB = "localhost"
+
+
+def refused_ops(info: ModelInfo) -> Iterator[Finding]:
+    """Find ops outside the allow-list, in every function of every MetaGraph."""
+    for subject in subjects(info):
+        for node in subject.graph.nodes():
+            if node.op not in subject.graph.bodies:
+                yield from _judge_op(subject, node)
+
+
+def _judge_op(subject: Subject, node: Node) -> Iterator[Finding]:
+    verdict = op_verdict(node.op)
+    kind = op_class(node.op)
+    if verdict is None or (kind in _EXCEPTIONS and _EXCEPTIONS[kind](subject, node)):
+        return
+    severity, message = verdict.severity, verdict.message
+    if kind in _READS and not subject.graph.reached(node):
+        severity, message = Severity.WARNING, f"{message}, but nothing that can be called reaches it"
+    yield subject.finding(node, rule=verdict.rule, severity=severity, message=message, evidence=_evidence(subject, node))
+
+
+def _evidence(subject: Subject, node: Node) -> str:
+    """Return the file that *node* names, as far as the graph tells."""
+    operand = _FILE_OPERANDS.get(node.op)
+    if operand is None:
+        return node.op
+    found = sorted(f"{origin.source.value} {origin.value!r}" for origin in subject.tracer.origins(node, operand))
+    return f"{node.op}({', '.join(found)[:120]})"
+
+
+def _prints_to_stream(_: Subject, node: Node) -> bool:
+    return _text(node, "output_stream") in _STREAMS
+
+
+def _is_own_resource(subject: Subject, node: Node) -> bool:
+    """Return whether *node* makes a resource where a saver puts it: in the main graph, or a table in its creator."""
+    is_made_here = node.body in subject.graph.creators and node.op not in _SHARED_VARIABLES
+    return node.body == MAIN or is_made_here
+
+
+def _is_restoring(subject: Subject, node: Node) -> bool:
+    kinds = subject.graph.reached(node)
+    if not kinds <= _SAVERS:
+        return False
+    return EntryKind.RESTORE not in kinds or _sources(subject.tracer.origins(node, 0)) == {Source.SAVER_FILENAME}
+
+
+def _is_saving(subject: Subject, node: Node) -> bool:
+    return subject.graph.reached(node) <= {EntryKind.SAVE}
+
+
+def _reads_asset(subject: Subject, node: Node) -> bool:
+    operand = _FILE_OPERANDS.get(node.op)
+    return operand is not None and _sources(subject.tracer.origins(node, operand)) == {Source.ASSET}
+
+
+def _caches_in_memory(subject: Subject, node: Node) -> bool:
+    return subject.tracer.origins(node, 1) == {Origin(Source.CONSTANT)}
+
+
+def _names_no_file(_: Subject, node: Node) -> bool:
+    source = _text(node, "descriptor_source")
+    return not _text(node, "vocab_file") and (source in {"", "local://"} or source.startswith("bytes://"))
+
+
+def _dumps_nowhere(_: Subject, node: Node) -> bool:
+    return not any(_texts(node, key) for key in ("debug_urls", "debug_ops_spec"))
+
+
+def _is_plain_module(_: Subject, node: Node) -> bool:
+    value = node.proto.attr.get("module")
+    return value is not None and calls_nothing(value.s)
+
+
+_EXCEPTIONS: dict[str | None, Callable[[Subject, Node], bool]] = {
+    "print": _prints_to_stream,
+    "named-resource": _is_own_resource,
+    "checkpoint-read": _is_restoring,
+    "checkpoint-write": _is_saving,
+    "table-from-file": _reads_asset,
+    "file-read": _reads_asset,
+    "dataset-cache": _caches_in_memory,
+    "file-by-attribute": _names_no_file,
+    "debug": _dumps_nowhere,
+    "stablehlo": _is_plain_module,
+}
+"""When an op of a refused class is harmless where it stands."""
+
+
+def asset_names(info: ModelInfo) -> Iterator[Finding]:
+    """Find assets whose name leads out of the model's directory."""
+    for subject in subjects(info):
+        for name in subject.graph.asset_files:
+            if _leaves_directory(name):
+                message = f"the asset {name!r} lies outside of the model"
+                yield subject.about(
+                    "asset_file_def", rule="asset-path", severity=Severity.DANGEROUS, message=message, evidence=name
+                )
+
+
+def _leaves_directory(name: str) -> bool:
+    parts = name.replace("\\", "/").split("/")
+    return not name or ".." in parts or posixpath.isabs(name) or ":" in parts[0] or "\0" in name
+
+
+def remote_devices(info: ModelInfo) -> Iterator[Finding]:
+    """Find nodes that are to run on another machine."""
+    for subject in subjects(info):
+        for node in subject.graph.nodes():
+            job = _job(node.proto.device)
+            if job not in {"", _LOCAL_JOB}:
+                yield subject.finding(
+                    node,
+                    rule="remote-device",
+                    severity=Severity.UNEXAMINED,
+                    message=f"is to run on another machine, the job {job!r}",
+                    evidence=node.proto.device,
+                )
+
+
+def _job(device: str) -> str:
+    jobs = [part.removeprefix("job:") for part in device.split("/") if part.startswith("job:")]
+    return jobs[0] if jobs else ""
+
+
+def repeated_names(info: ModelInfo) -> Iterator[Finding]:
+    """Find functions and nodes that share a name, so that readers may disagree about which one is meant."""
+    for subject in subjects(info):
+        for name in subject.graph.duplicates:
+            yield subject.about(
+                "graph_def",
+                rule="repeated-name",
+                severity=Severity.UNEXAMINED,
+                message=f"several functions or nodes have one name ({name})",
+                evidence=name,
+            )
+
+
+def _sources(origins: frozenset[Origin]) -> set[Source]:
+    return {origin.source for origin in origins}
+
+
+def _text(node: Node, key: str) -> str:
+    value = node.proto.attr.get(key)
+    return value.s.decode("utf-8", "replace") if value is not None else ""
+
+
+def _texts(node: Node, key: str) -> list[bytes]:
+    value = node.proto.attr.get(key)
+    return list(value.list.s) if value is not None else []

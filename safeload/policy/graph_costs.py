@@ -1,0 +1,226 @@
+"""Rules about what a graph provably costs: memory, loops without end, recursion. Layer: policy.
+
+Only what follows from constants of the graph is found. What depends on data needs a process with limits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from safeload.inspection.graph import MAIN, Body, GraphInfo, Node, reference_producer
+from safeload.inspection.op_classes import op_class
+from safeload.policy._finding import Finding, Severity
+from safeload.policy._subject import Subject, subjects
+from safeload.policy._values import declared_elements
+from safeload.readers.protobuf import dtype_bytes, dtype_name
+
+if TYPE_CHECKING:
+    from safeload.inspection import ModelInfo
+
+_BUDGET = 2 << 30
+"""Bytes that one tensor, or all constants of a graph together, may provably need beyond what the file stores.
+
+A ``saved_model.pb`` has at most 2 GiB itself, and the largest constant shape in any public model seen has 16 MB.
+"""
+_SHAPE_OPERANDS = {
+    "BroadcastTo": 1,
+    "Empty": 0,
+    "Fill": 0,
+    "ParameterizedTruncatedNormal": 0,
+    "RandomStandardNormal": 0,
+    "RandomUniform": 0,
+    "RandomUniformInt": 0,
+    "ResizeArea": 1,
+    "ResizeBicubic": 1,
+    "ResizeBilinear": 1,
+    "ResizeNearestNeighbor": 1,
+    "ScatterNd": 2,
+    "SparseToDense": 1,
+    "StatefulStandardNormalV2": 2,
+    "StatefulUniform": 2,
+    "StatefulUniformInt": 2,
+    "StatelessRandomNormal": 0,
+    "StatelessRandomNormalV2": 0,
+    "StatelessRandomUniform": 0,
+    "StatelessRandomUniformInt": 0,
+    "StatelessRandomUniformIntV2": 0,
+    "StatelessRandomUniformV2": 0,
+    "StatelessTruncatedNormal": 0,
+    "StatelessTruncatedNormalV2": 0,
+    "Tile": 1,
+    "TruncatedNormal": 0,
+}
+"""Inputs whose product is at least how many elements the output has, if the other inputs have one.
+
+Source: op definitions of TensorFlow 2.21.
+"""
+_COUNT_OPERANDS = {"LinSpace": 2, "OneHot": 1, "Bincount": 1, "DenseBincount": 1, "TensorListReserve": 1}
+"""Inputs that are a number of elements, or of tensors, that the op makes at least."""
+_LOOPS = frozenset({"While", "StatelessWhile"})
+_FOLLOWED = frozenset({"pure", "control-flow"})
+
+
+def declared_sizes(info: ModelInfo) -> Iterator[Finding]:
+    """Find constants that declare much more than the file stores."""
+    for subject in subjects(info):
+        total = 0
+        for node in subject.graph.nodes():
+            if node.op != "Const":
+                continue
+            excess = _excess(node)
+            total += excess
+            if excess and total > _BUDGET:
+                yield _too_large(subject, node, total)
+                break
+
+
+def _excess(node: Node) -> int:
+    """Return how many bytes more *node* declares than it stores."""
+    value = node.proto.attr.get("value")
+    if value is None:
+        return 0
+    return max(0, declared_elements(value.tensor.tensor_shape) * _element_bytes(value.tensor.dtype) - value.ByteSize())
+
+
+def _element_bytes(dtype: int) -> int:
+    # A string tensor has a 24-byte object for each element.
+    return dtype_bytes(dtype_name(dtype) or "") or 24
+
+
+def provable_allocations(info: ModelInfo) -> Iterator[Finding]:
+    """Find ops whose constant operands make them allocate more than any host should give."""
+    for subject in subjects(info):
+        for node in subject.graph.nodes():
+            size = _least_bytes(subject, node)
+            if size > _BUDGET:
+                yield _too_large(subject, node, size)
+
+
+def _least_bytes(subject: Subject, node: Node) -> int:
+    if node.op == "Range":
+        return _range_length(subject, node) * 4
+    operand = _SHAPE_OPERANDS.get(node.op, _COUNT_OPERANDS.get(node.op))
+    dims = subject.values.input(node, operand) if operand is not None else None
+    if dims is None:
+        return 0
+    return math.prod(max(0, dim) for dim in dims) * _output_bytes(node)
+
+
+def _range_length(subject: Subject, node: Node) -> int:
+    start, limit, delta = (subject.values.input(node, index) for index in range(3))
+    if not start or not limit or not delta or delta[0] == 0:
+        return 0
+    return max(0, (limit[0] - start[0]) // delta[0])
+
+
+def _output_bytes(node: Node) -> int:
+    keys = ("dtype", "T", "Tparams", "element_dtype")
+    types = [node.proto.attr[key].type for key in keys if key in node.proto.attr]
+    return _element_bytes(types[0]) if types else 1
+
+
+def _too_large(subject: Subject, node: Node, size: int) -> Finding:
+    return subject.finding(
+        node,
+        rule="allocation",
+        severity=Severity.DANGEROUS,
+        message=f"needs {size:,} bytes of memory whatever its input",
+        evidence=f"{size:,} bytes",
+    )
+
+
+def endless_loops(info: ModelInfo) -> Iterator[Finding]:
+    """Find loops whose condition no iteration can change."""
+    for subject in subjects(info):
+        for node in subject.graph.nodes():
+            if _is_endless(subject.graph, node):
+                yield subject.finding(
+                    node,
+                    rule="endless-loop",
+                    severity=Severity.DANGEROUS,
+                    message="is a loop whose condition never changes",
+                )
+
+
+def _is_endless(graph: GraphInfo, node: Node) -> bool:
+    if node.op == "LoopCond":
+        return not _changes(graph.bodies[node.body], node.inputs[:1], frozenset())
+    if node.op not in _LOOPS:
+        return False
+    condition, body = (_function(graph, node, key) for key in ("cond", "body"))
+    if condition is None or body is None:
+        return False
+    invariant = frozenset(
+        argument
+        for argument, inner, returned in zip(condition.arguments, body.arguments, body.returns)
+        if _is_passed_on(body, returned, inner)
+    )
+    return not _changes(condition, condition.returns[:1], invariant)
+
+
+def _function(graph: GraphInfo, node: Node, key: str) -> Body | None:
+    value = node.proto.attr.get(key)
+    return graph.bodies.get(value.func.name) if value is not None and value.func.name != MAIN else None
+
+
+def _is_passed_on(body: Body, returned: str, argument: str) -> bool:
+    """Return whether *returned* is *argument* as it came in."""
+    for _ in body.nodes:
+        name = reference_producer(returned)
+        if name not in body.by_name or body.by_name[name].op != "Identity" or not body.by_name[name].inputs:
+            break
+        returned = body.by_name[name].inputs[0]
+    return reference_producer(returned) == argument
+
+
+def _changes(body: Body, start: tuple[str, ...], invariant: frozenset[str]) -> bool:
+    """Return whether anything that *start* is computed from may differ between two iterations."""
+    seen: set[str] = set()
+    pending = list(start)
+    while pending:
+        name = reference_producer(pending.pop())
+        if name in seen or name in invariant:
+            continue
+        seen.add(name)
+        node = body.by_name.get(name)
+        # The Merge of a loop takes another value in each iteration; arguments that are not invariant do, too.
+        if node is None or node.op in {"Merge", "RefMerge"} or node.calls or op_class(node.op) not in _FOLLOWED:
+            return True
+        pending.extend(reference for reference in node.inputs if not reference.startswith("^"))
+    return not start
+
+
+def recursion(info: ModelInfo) -> Iterator[Finding]:
+    """Find functions that call themselves, directly or through others: TensorFlow's executor deadlocks or overflows."""
+    for subject in subjects(info):
+        for node in _calls_in_cycles(subject.graph):
+            yield subject.finding(
+                node, rule="recursion", severity=Severity.DANGEROUS, message="calls the function that it is part of"
+            )
+
+
+def _calls_in_cycles(graph: GraphInfo) -> Iterator[Node]:
+    """Yield one call of each cycle of the call graph, by depth-first search without recursion."""
+    done: set[str] = set()
+    for root in graph.bodies:
+        active: dict[str, None] = {}
+        stack = [(root, iter(_calls(graph, root)))] if root not in done else []
+        active[root] = None
+        while stack:
+            name, calls = stack[-1]
+            node, called = next(calls, (None, ""))
+            if node is None:
+                done.add(name)
+                active.pop(name, None)
+                stack.pop()
+            elif called in active:
+                yield node
+            elif called not in done:
+                active[called] = None
+                stack.append((called, iter(_calls(graph, called))))
+
+
+def _calls(graph: GraphInfo, function: str) -> Iterator[tuple[Node, str]]:
+    return ((node, called) for node in graph.bodies[function].nodes for called in node.calls)
