@@ -184,8 +184,8 @@ def read_parameters(spec: Any) -> Parameters:
 
 
 def _by_name(names: tuple[str, ...], defaults: Any) -> Arguments:
-    """Pair the defaults, which belong to the last parameters, with their names."""
-    values = defaults.tuple_value.values if defaults is not None else ()
+    """Pair the defaults, which belong to the last parameters, with their names. Keras writes a list, TensorFlow a tuple."""
+    values = (*defaults.tuple_value.values, *defaults.list_value.values) if defaults is not None else ()
     return _plain(zip(names[len(names) - len(values) :], values)) if len(values) <= len(names) else ()
 
 
