@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from safeload.errors import InputMismatchError
 from safeload.inspection._info import CallStructure, Slot
+from safeload.signatures._choose import TRAINING_NAMES
 
 if TYPE_CHECKING:
     from safeload.inspection._info import SignatureInfo, TensorInfo
@@ -113,10 +114,23 @@ def _by_structure(
     unknown = [name for name in given if name not in everything]
     if unknown:
         raise _unknown_name(signature, unknown[0], list(given))
+    _require_constants(signature, {name: tree for name, tree in everything.items() if name not in given})
     leaves: dict[str, Any] = {}
     for name, value in given.items():
         leaves.update(_flattened(signature, everything[name], value, name))
     return leaves
+
+
+def _require_constants(signature: SignatureInfo, left_out: Mapping[str, Any]) -> None:
+    """Refuse a trace for other constants than those that Python passes for the parameters that were left out."""
+    defaults = dict(signature.structure.defaults) if signature.structure is not None else {}
+    for name, tree in left_out.items():
+        if _has_slot(tree) or name in TRAINING_NAMES:
+            continue
+        if name not in defaults:
+            raise _mismatch(signature, f"missing argument {name!r}, traced with the constant {tree!r}")
+        if not _same_constant(tree, defaults[name]):
+            raise _mismatch(signature, f"argument {name!r} is {defaults[name]!r} by default, traced with {tree!r}")
 
 
 def _means_names(
