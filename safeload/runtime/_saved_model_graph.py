@@ -106,6 +106,17 @@ class GraphRoute:
             assets = {part.feeds[name]: tf.constant(path) for name, path in self._assets().items()}
             self._run(wrapped, assets, [name for name in self._initializers() if name in present])
             self._is_initialized = True
+        self._require_values(part)
+
+    def _require_values(self, part: Cut) -> None:
+        """Refuse variables without a value: reading one computes from nothing, and not always with an error.
+
+        `tf.saved_model.save` of a Keras 3 model writes graphs that restore copies of the variables they use.
+        """
+        handles = {node.name: self._variables[node.name].handle for node in part.handles if node.name in part.computing}
+        empty = [name for name, handle in handles.items() if not resource_variable_ops.var_is_initialized_op(handle)]
+        if empty:
+            raise ValueError(f"its graph restores no value for the variables {', '.join(empty[:3])}")
 
     def _run(self, wrapped: Any, feeds: Mapping[str, Any], targets: list[str]) -> None:
         if targets:

@@ -37,6 +37,7 @@ class Cut:
         outputs: Fetched tensor → name of its identity.
         handles: Resource variables of the part.
         variables: Every variable of the part, references included.
+        computing: Those that the fetches and targets use; the rest is there to be restored.
     """
 
     graph_def: graph_pb2.GraphDef
@@ -44,6 +45,7 @@ class Cut:
     outputs: dict[str, str] = field(default_factory=dict)
     handles: tuple[node_def_pb2.NodeDef, ...] = ()
     variables: frozenset[str] = frozenset()
+    computing: frozenset[str] = frozenset()
 
 
 def cut(
@@ -69,9 +71,9 @@ def cut(
     nodes = {node.name: node for node in definition.graph_def.node}
     placeholders = {canonical(name): f"safeload_feed_{index}" for index, name in enumerate(feeds)}
     needed = _ancestors(nodes, [*map(node_of, fetches), *targets], placeholders)
-    variables = frozenset(name for name in needed if nodes[name].op in VARIABLE_OPS)
+    computing = _variables(nodes, needed)
     restore = definition.saver_def.restore_op_name
-    wanted = variables - restored
+    wanted = computing - restored
     if restore and wanted:
         needed |= _ancestors(nodes, [node_of(restore)], placeholders, skip=lambda node: _assigns_other(node, wanted))
     part = Cut(graph_pb2.GraphDef(versions=definition.graph_def.versions, library=definition.graph_def.library), feeds=placeholders)
@@ -84,8 +86,12 @@ def cut(
         part.graph_def.node.append(_identity(part.outputs[name], source, dtype))
     part.graph_def.node.append(_anchor())
     part.handles = tuple(nodes[name] for name in sorted(needed) if nodes[name].op == HANDLE_OP)
-    part.variables = frozenset(name for name in needed if nodes[name].op in VARIABLE_OPS)
+    part.variables, part.computing = _variables(nodes, needed), computing
     return part
+
+
+def _variables(nodes: Nodes, names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name for name in names if nodes[name].op in VARIABLE_OPS)
 
 
 def canonical(name: str) -> str:
