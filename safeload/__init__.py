@@ -17,12 +17,12 @@ if TYPE_CHECKING:
         explain,
         inspect_model,
         load_callable,
-        save_callable,
+
         wrap_loader,
     )
     from safeload.errors import SafeloadError
     from safeload.formats import Format
-    from safeload.planning import InspectionReport
+    from safeload._report import InspectionReport
     from safeload.policy import Finding
     from safeload.registry import register, register_module
     from safeload.runtime import ModelCallable
@@ -36,10 +36,9 @@ _HOMES = {
     "register_module": "safeload.registry",
     "register": "safeload.registry",
     "custom_objects_for": "safeload._load",
-    "save_callable": "safeload._load",
     "explain": "safeload._load",
     "ModelCallable": "safeload.runtime",
-    "InspectionReport": "safeload.planning",
+    "InspectionReport": "safeload._report",
     "Finding": "safeload.policy",
     "Limits": "safeload._limits",
     "Format": "safeload.formats",
@@ -61,7 +60,6 @@ __all__ = [
     "load_callable",
     "register",
     "register_module",
-    "save_callable",
     "wrap_loader",
 ]
 

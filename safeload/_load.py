@@ -1,45 +1,191 @@
-"""The public functions: open, detect, read, inspect, judge, plan, load."""
+"""The public functions: open, detect, read, inspect, judge, plan, load. Layer: top of the library."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, BinaryIO, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Union
 
+from safeload._explain import explain
 from safeload._limits import Limits
 from safeload.formats import detect, open_source
 from safeload.inspection import inspect_artifact
-from safeload.planning import plan_load
+from safeload.planning import compose_report, plan_load
 from safeload.policy import examine, judge
-from safeload.readers import read_artifact
+from safeload.readers import KerasArtifact, read_artifact, with_architecture
 from safeload.registry import Registry
 
 if TYPE_CHECKING:
+    from safeload._report import InspectionReport
+    from safeload.formats import Detection
+    from safeload.inspection import ModelInfo
+    from safeload.policy import Finding
+    from safeload.readers import Artifact
+    from safeload.registry import CustomObjects
     from safeload.runtime import ModelCallable
 
-Loadable = Union[str, "os.PathLike[str]", bytes, BinaryIO]
+__all__ = ["as_callable", "custom_objects_for", "explain", "inspect_model", "load_callable", "wrap_loader"]
+
+Source = Union[str, "os.PathLike[str]", bytes, BinaryIO]
+"""A path, the bytes of a file, or a binary file object."""
+
+Architecture = Union[str, "os.PathLike[str]", Callable[[], Any], None]
+"""Path of a Keras JSON file, or a function that builds the model."""
 
 
 def load_callable(
-    source: Loadable,
+    source: Source,
     *,
     signature: str | None = None,
     tags: str | Iterable[str] | None = None,
     version: int | None = None,
-    custom_objects: Mapping[str, object] | ModuleType | Iterable[object] | None = None,
+    custom_objects: CustomObjects = None,
     modules: Iterable[ModuleType | str] = (),
     trusted: Iterable[str] = (),
-    architecture: str | os.PathLike[str] | Callable[[], Any] | None = None,
+    architecture: Architecture = None,
     limits: Limits | None = None,
 ) -> ModelCallable:
-    limits = limits or Limits()
+    """Load a model file as a function.
+
+    Args:
+        source: A Keras file (``.h5``, ``.keras``, whatever its name), a SavedModel directory, its ``saved_model.pb``, a parent
+            with versions, a checkpoint prefix, the bytes of a file, or a binary file object.
+        signature: Key of the signature to call. By default what the saver declared: ``serving_default``, else ``default``, else the
+            only one; without signatures the object's ``__call__``, ``serve``, or the only traced function.
+        tags: Tags of the MetaGraph of a SavedModel. By default ``serve``.
+        version: Version below a parent such as ``model/1``, ``model/2``. By default the highest.
+        custom_objects: Classes and functions that the model needs: a dict by name, a module, or a list.
+        modules: Modules, or their names, in which to look for them.
+        trusted: Identifiers of findings to permit, as a refusal lists them. Each permits exactly what was found.
+        architecture: For weights alone: the path of the model's JSON file, or a function that builds the model.
+        limits: Bounds on what is read; see `Limits`.
+
+    Returns:
+        A function of the model's inputs: arrays, tensors or lists in, a tensor out, or a dict of tensors for several outputs.
+
+    Raises:
+        SafeloadError: Every failure, with a ``code``; see the errors reference.
+
+    Guarantees:
+        Everything the file wants is read and judged before any of it is built. Nothing that it names is imported. What only a
+        process boundary can stop, such as an endless loop inside a graph, is not promised.
+    """
+    options = {
+        "signature": signature, "tags": tags, "version": version, "custom_objects": custom_objects,
+        "modules": modules, "trusted": trusted, "architecture": architecture, "limits": limits,
+    }  # fmt: skip
     registry = Registry.of_call(custom_objects, modules)
-    artifact = read_artifact(detect(open_source(source), version=version), limits)
-    info = inspect_artifact(artifact)
-    judged = judge(artifact, info, examine(info), trusted)
-    plan = plan_load(judged, registry, signature=signature, tags=tags, architecture=architecture)
+    seen = _look(source, version=version, architecture=architecture, limits=limits)
+    judged = judge(seen.artifact, seen.info, seen.findings, trusted)
+    build = architecture if callable(architecture) else None
+    plan = plan_load(judged, registry, signature=signature, tags=tags, architecture=build)
 
     from safeload import runtime  # the first line that imports TensorFlow
 
-    return runtime.load(plan)
+    report = _report(seen, registry, signature=signature, tags=tags)
+    return runtime.load(plan, recipe=_recipe(source, options, seen.info.digest), report=report)
+
+
+def inspect_model(source: Source, *, limits: Limits | None = None) -> InspectionReport:
+    """Report what a model file holds and how it would load, without running anything.
+
+    Args:
+        source: As for `load_callable`.
+        limits: Bounds on what is read.
+
+    Returns:
+        Format, producer, signatures, layers, custom objects needed, findings, verdict. A finding is reported, never raised.
+
+    Raises:
+        SafeloadError: The file is absent, broken, too large, or of no format that holds a model.
+
+    Guarantees:
+        Imports no TensorFlow and no Keras, reads no weights, runs nothing.
+    """
+    seen = _look(source, version=None, architecture=None, limits=limits)
+    if isinstance(seen.artifact, KerasArtifact) and seen.artifact.weights_file is not None:
+        seen.artifact.weights_file.close()
+    return _report(seen, Registry.of_call())
+
+
+def custom_objects_for(source: Source) -> dict[str, object]:
+    """Return the ``custom_objects`` that another loader needs for this file, from what is registered.
+
+    Raises:
+        CustomObjectNotFoundError: ``custom-object-not-found``. Names all that are not registered.
+        CustomObjectConflictError: ``custom-object-conflict``. A name has several candidates.
+    """
+    return Registry.of_call().resolve_all(_look(source, version=None, architecture=None, limits=None).info)
+
+
+def as_callable(obj: Any, *, signature: str | None = None) -> ModelCallable:
+    """Make the uniform callable of something that is already loaded.
+
+    Args:
+        obj: What `tf.saved_model.load` returned (``AutoTrackable``, ``_UserObject``), a Keras model, a ConcreteFunction, a `tf.Module`.
+        signature: As for `load_callable`.
+
+    Returns:
+        The callable. Nothing was inspected: somebody else loaded the object.
+    """
+    from safeload.runtime import as_callable as make_callable
+
+    return make_callable(obj, signature=signature)
+
+
+def wrap_loader(loader: Callable[..., Any]) -> Callable[..., ModelCallable]:
+    """Make an existing loader look before it loads and return a `ModelCallable`; also a decorator.
+
+    Args:
+        loader: `tf.keras.models.load_model`, `tf.saved_model.load`, or any function whose first argument is a path.
+
+    Returns:
+        A function with the loader's arguments. ``.model`` of its result is the loader's own object.
+
+    Guarantees:
+        The path is inspected and judged first. The loader then reads it again, so somebody who can replace the file in between
+        decides what is loaded; `load_callable` has no such gap.
+    """
+    from safeload.runtime import wrap_loader as wrap
+
+    return wrap(loader, judge=_judged_report)
+
+
+class _Seen(NamedTuple):
+    """What looking at a source found."""
+
+    detection: Detection
+    artifact: Artifact
+    info: ModelInfo
+    findings: tuple[Finding, ...]
+
+
+def _look(source: Source, *, version: int | None, architecture: Architecture, limits: Limits | None) -> _Seen:
+    limits = limits or Limits()
+    detection = detect(open_source(source), version=version)
+    artifact = read_artifact(detection, limits)
+    if isinstance(architecture, (str, os.PathLike)) and isinstance(artifact, KerasArtifact):
+        artifact = with_architecture(artifact, architecture, limits)
+    info = inspect_artifact(artifact)
+    return _Seen(detection, artifact, info, examine(artifact, info))
+
+
+def _report(seen: _Seen, registry: Registry, **choice: Any) -> InspectionReport:
+    return compose_report(seen.artifact, seen.info, seen.findings, registry, evidence=seen.detection.evidence, **choice)
+
+
+def _judged_report(path: str) -> tuple[InspectionReport, str]:
+    seen = _look(path, version=None, architecture=None, limits=None)
+    judge(seen.artifact, seen.info, seen.findings)
+    return _report(seen, Registry.of_call()), seen.info.digest
+
+
+def _recipe(source: Source, options: Mapping[str, Any], digest: str) -> Any:
+    """Return how to load *source* again elsewhere, or None for an open file, which cannot be opened again."""
+    from safeload.runtime import Recipe
+
+    if not isinstance(source, (str, bytes, os.PathLike)):
+        return None
+    again = source if isinstance(source, bytes) else os.path.abspath(os.path.expanduser(source))
+    return Recipe(load_callable, again, {name: value for name, value in options.items() if value not in (None, ())}, digest)

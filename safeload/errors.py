@@ -265,8 +265,8 @@ class NoCallableError(SafeloadError, TypeError):
     def __init__(self, where: str, *, holds: str) -> None:
         super().__init__(
             f"{where} holds {holds} and nothing that can be called",
-            hint="save it again with a traced function: safeload.save_callable(obj, path), "
-            "or tf.saved_model.save(obj, path, signatures=obj.fn.get_concrete_function(…))",
+            hint="save it again with a signature: "
+            "tf.saved_model.save(obj, path, signatures=tf.function(obj.method).get_concrete_function(tf.TensorSpec(…)))",
         )
         self.where = where
         self.holds = holds

@@ -13,7 +13,7 @@ from safeload.errors import SafeloadError, UnrecognizedFormatError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from safeload.planning import InspectionReport
+    from safeload._report import InspectionReport
 
 # Exit codes as model scanners have them (modelscan, https://github.com/protectai/modelscan#exit-codes).
 EXIT_FINE, EXIT_FINDINGS, EXIT_ERROR, EXIT_NOTHING = 0, 1, 2, 3
