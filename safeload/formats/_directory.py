@@ -15,18 +15,19 @@ from safeload.errors import (
 )
 from safeload.formats import _foreign
 from safeload.formats._archives import is_keras_archive, keras_weights_problem
-from safeload.formats._detect import SAVED_MODEL_NAMES, Detection, detect_checkpoint, detect_file
+from safeload.formats._detect import HDF5_MAGIC, SAVED_MODEL_NAMES, Detection, detect_checkpoint, detect_file
 from safeload.formats._foreign import Kind
 from safeload.formats._format import Format
 from safeload.formats._source import Source, is_checkpoint_prefix
 from safeload.formats._tree import open_member, resolve_member
+from safeload.formats._zip import LOCAL_MAGIC
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _MAX_LISTED = 10_000
-_MAX_CANDIDATES = 64
-_MAX_WRAPPERS = 3
+_MAX_CANDIDATES = 32
+_MAX_WRAPPERS = 2
 
 _HINTS: tuple[tuple[str, Kind], ...] = (
     ("pytorch_model.bin", _foreign.TRANSFORMERS),
@@ -146,9 +147,7 @@ def _version(source: Source, root: Path, names: set[str], version: int | None) -
     """
     numbered = {int(n): n for n in sorted(names) if n.isascii() and n.isdecimal() and (root / n).is_dir()}
     models = {number: name for number, name in numbered.items() if _is_model_directory(root / name)}
-    if not models or (
-        version is None and len(models) < len(numbered) and max(numbered) not in models and len(numbered) > 64
-    ):
+    if not models:
         return None
     if version is not None and version not in models:
         raise SignatureNotFoundError(str(version), available=[str(n) for n in sorted(models)], what="version")
@@ -196,7 +195,7 @@ def _candidate(source: Source, root: Path, name: str, version: int | None, depth
         raise
     except SafeloadError:
         return None  # whatever it is, it is not the model that this directory wraps
-    return found if found.format in _MODEL_FORMATS else None
+    return found if found is not None and found.format in _MODEL_FORMATS else None
 
 
 def _inside(source: Source, root: Path, name: str, *, version: int | None, depth: int) -> Detection:
@@ -205,7 +204,11 @@ def _inside(source: Source, root: Path, name: str, *, version: int | None, depth
     return detect_directory(inner, version=version, depth=depth)
 
 
-def _file_inside(source: Source, root: Path, name: str) -> Detection:
+def _file_inside(source: Source, root: Path, name: str) -> Detection | None:
     opened = open_member(root, name, where=source.where.rstrip("/"))
     assert opened.file is not None  # noqa: S101 - open_member refuses directories
-    return detect_file(opened, opened.file)
+    # Other files of a directory are none of our business: archives would be listed, texts searched.
+    if opened.file.read_at(0, 8).startswith((HDF5_MAGIC, LOCAL_MAGIC)):
+        return detect_file(opened, opened.file)
+    opened.close()
+    return None

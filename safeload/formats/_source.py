@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import re
 import stat
@@ -19,7 +20,7 @@ Loadable = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 _SPECIAL_FILES = (
-    (stat.S_ISFIFO, "is a named pipe, not a file"),
+    (stat.S_ISFIFO, "is a pipe, not a file"),
     (stat.S_ISCHR, "is a device, not a file"),
     (stat.S_ISBLK, "is a device, not a file"),
     (stat.S_ISSOCK, "is a socket, not a file"),
@@ -118,11 +119,12 @@ def _opened(where: str, path: Path | None, descriptor: int) -> Source:
 def _open_file_object(source: Any) -> Source:
     name = getattr(source, "name", None)
     where = name if isinstance(name, str) and name else "<file object>"
-    try:
-        descriptor = os.dup(source.fileno())
-    except (OSError, AttributeError):  # io.UnsupportedOperation is an OSError: nothing of the system is behind it
+    # Only what open() and tempfile make stands for the bytes of its descriptor: gzip and others have one as well.
+    inner = getattr(source, "file", source)
+    if not isinstance(getattr(inner, "raw", inner), io.FileIO):
         return Source(where=where, file=MemoryFile(_content(source)))
-    return _opened(where, None, descriptor)
+    source.flush()
+    return _opened(where, None, os.dup(source.fileno()))
 
 
 def _content(source: Any) -> bytes:

@@ -85,7 +85,7 @@ def _first_field_kind(file: ByteFile, candidates: list[str]) -> str | None:
 
 
 def _is_op(node: bytes) -> bool:
-    # NodeDef.op is an identifier, in OpDef's words "[A-Z][a-zA-Z0-9>_]*"; MetaInfoDef.stripped_op_list begins with 0x0a.
+    # NodeDef.op is an identifier, as in OpDef: "[A-Z][a-zA-Z0-9>_]*"; MetaInfoDef.stripped_op_list begins with 0x0a.
     length, start = _varint(node, 1)
     op = start + length
     return node[op : op + 1] == b"\x12" and node[op + 2 : op + 3].isalpha()

@@ -153,6 +153,8 @@ def _refuse_names(infos: list[zipfile.ZipInfo], where: str) -> None:
         problem = name_problem(info.filename)
         if info.filename in seen:
             problem = "occurs twice"
+        elif info.filename != info.orig_filename:
+            problem = "has a name that zip readers read differently"
         elif info.flag_bits & _FLAG_ENCRYPTED:
             problem = "is encrypted"
         elif stat.S_ISLNK(info.external_attr >> 16):

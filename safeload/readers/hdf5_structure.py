@@ -125,8 +125,11 @@ class StructureWalk:
                 raise self._broken(path, f"needs a filter plug-in (number {creation.get_filter(index)[0]})")
         dtype, problem = _dtype_name(dataset)
         shape = tuple(int(d) for d in dataset.shape or ())
-        nbytes = math.prod(shape) * dataset.get_type().get_size()
-        self._bytes += nbytes
+        element = dataset.get_type().get_size()
+        nbytes = math.prod(shape) * element
+        # Reading takes whole chunks, and a chunk may be larger than its dataset.
+        is_chunked = creation.get_layout() == h5py.h5d.CHUNKED
+        self._bytes += max(nbytes, math.prod(creation.get_chunk()) * element) if is_chunked else nbytes
         self._bound("max_weight_bytes", self._bytes)
         if nbytes and not dataset.get_storage_size():
             raise self._broken(path, f"declares {nbytes:,} bytes and stores none")
@@ -141,7 +144,8 @@ class StructureWalk:
         import h5py
 
         is_contiguous = dataset.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
-        if nbytes == 0 or not is_contiguous or dataset.get_storage_size() != nbytes:
+        is_text = dataset.get_type().get_class() == h5py.h5t.STRING
+        if nbytes == 0 or not is_contiguous or is_text or dataset.get_storage_size() != nbytes:
             return None
         start = dataset.get_offset()  # counted from the beginning of the HDF5 file, user block included
         if start is None or start + nbytes > self._size:

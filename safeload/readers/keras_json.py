@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from safeload.errors import MalformedArtifactError, UnsupportedFormatError
+from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
 from safeload.formats import Format, detect, open_source
 from safeload.readers._artifact import KerasArtifact
 from safeload.readers._digest import keras_digest
@@ -32,8 +32,10 @@ def read_keras_json(detection: Detection, limits: Limits) -> KerasArtifact:
     """
     file = detection.source.file
     assert file is not None  # noqa: S101 - only files are detected as JSON
-    content = file.read_at(0, min(file.size, limits.max_config_bytes + 1))
     size = file.size
+    if size > limits.max_config_bytes:
+        raise LimitExceededError(detection.where, limit="max_config_bytes", allowed=limits.max_config_bytes, found=size)
+    content = file.read_at(0, size)
     file.close()
     config = parse_json(content, where=detection.where, limits=limits)
     if isinstance(config, str):  # json.dump(model.to_json(), file): JSON twice over, which users write often
