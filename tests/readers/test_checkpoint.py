@@ -1,0 +1,246 @@
+"""Checkpoint indexes equal what TensorFlow reads; broken ones are errors with the reason."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from safeload._limits import Limits
+from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.readers._snappy import decompress
+from safeload.readers._table import MAGIC, read_table
+from safeload.readers.checkpoint import OBJECT_GRAPH_KEY, read_checkpoint_index, require_shards
+from safeload.readers.protobuf import message_class
+
+
+def varint(number):
+    """Encode as protobuf and LevelDB do."""
+    out = b""
+    while number > 127:
+        out += bytes([number & 127 | 128])
+        number >>= 7
+    return out + bytes([number])
+
+
+def record(key, value, shared=0):
+    """Encode an entry of a block; *key* is what is not shared."""
+    return varint(shared) + varint(len(key)) + varint(len(value)) + key + value
+
+
+def block(records, kind=0, restarts=struct.pack("<II", 0, 1)):
+    """Encode a block with its trailer."""
+    return b"".join(records) + restarts + bytes([kind]) + b"\0\0\0\0"
+
+
+def table(items=(), records=None, kind=0, data_block=None, index_value=None):
+    """Encode a table with one block of data."""
+    records = [record(key, value) for key, value in sorted(dict(items).items())] if records is None else records
+    data = block(records, kind) if data_block is None else data_block
+    value = varint(0) + varint(len(data) - 5) if index_value is None else index_value
+    index = block([record(b"~", value)])
+    handles = varint(0) + varint(0) + varint(len(data)) + varint(len(index) - 5)
+    return data + index + handles.ljust(40, b"\0") + struct.pack("<Q", MAGIC)
+
+
+def header(**fields):
+    """Serialize a header."""
+    return message_class("BundleHeaderProto")(**{"num_shards": 1, **fields}).SerializeToString()
+
+
+def entry(dtype=1, shape=(2,), **fields):
+    """Serialize an entry of two floats."""
+    message = message_class("BundleEntryProto")(dtype=dtype, **{"size": 8, **fields})
+    for size in shape:
+        message.shape.dim.add(size=size)
+    return message.SerializeToString()
+
+
+def read(items, **limits):
+    """Read an index with these keys."""
+    return read_checkpoint_index(table(items), where="v.index", limits=Limits(**limits))
+
+
+def test_an_index_equals_what_tensorflow_reads(tmp_path):
+    """Names, shapes and dtypes are those of TensorFlow's reader; the data files have the declared size."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.layers = [tf.Variable(tf.zeros([3, i + 1], dtype)) for i, dtype in enumerate((tf.float32, tf.bfloat16, tf.int64))]
+    module.names = tf.Variable(["a", "bc"])
+    path = tf.train.Checkpoint(module).write(str(tmp_path / "ckpt"))
+    reader = tf.train.load_checkpoint(path)
+    index = read_checkpoint_index((tmp_path / "ckpt.index").read_bytes(), where="ckpt.index", limits=Limits())
+    theirs = {
+        key: (tuple(shape), reader.get_variable_to_dtype_map()[key].name)
+        for key, shape in reader.get_variable_to_shape_map().items()
+        if key != OBJECT_GRAPH_KEY
+    }
+    weights = index.weights()
+    assert {d.path: (d.shape, d.dtype) for d in weights.datasets} == theirs
+    assert [d.path for d in weights.datasets] == sorted(theirs)
+    data = (tmp_path / "ckpt.data-00000-of-00001").read_bytes()
+    require_shards(index, prefix="ckpt", sizes={"ckpt.data-00000-of-00001": len(data)}, where="m", limits=Limits())
+    for dataset in weights.datasets:
+        if dataset.dtype == "float32":
+            stored = data[dataset.offset : dataset.offset + dataset.nbytes]
+            assert stored == reader.get_tensor(dataset.path).tobytes()
+
+
+def test_partitioned_variables_and_several_data_files(tmp_path):
+    """Slices of a partitioned variable are kept apart, and each data file is held to what it must have."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.get_variable("w", [10, 4], partitioner=tf.compat.v1.fixed_size_partitioner(2))
+        tf.compat.v1.get_variable("b", [4])
+        session.run(tf.compat.v1.global_variables_initializer())
+        prefix = tf.compat.v1.train.Saver(sharded=True).save(session, str(tmp_path / "m"), write_meta_graph=False)
+    name = prefix.rpartition("/")[2]
+    index = read_checkpoint_index((tmp_path / f"{name}.index").read_bytes(), where="i", limits=Limits())
+    assert [(e.key, e.shape, e.is_partitioned) for e in index.entries] == [("b", (4,), False), ("w", (10, 4), True)]
+    assert len(index.slices) == 2
+    assert [d.offset is None for d in index.weights().datasets] == [False, True]
+    sizes = {file.name: file.stat().st_size for file in tmp_path.iterdir()}
+    assert index.required_sizes(name).items() <= sizes.items()
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "end of the file"),
+        (table({b"a": b"1"})[:-1], "end of the file"),
+        (table({b"a": b"1"})[30:], "not in the file|does not end|restart|reaches"),
+        (table(records=[record(b"b", b""), record(b"a", b"")]), "does not follow"),
+        (table(records=[record(b"a", b""), record(b"a", b"")]), "does not follow"),
+        (table({b"a": b"1"}, kind=7), "unknown way 7"),
+        (table({b"a": b"1"}, kind=1), "block at byte 0"),
+        (table(records=[record(b"a", b"1", shared=3)]), "reaches out"),
+        (table(records=[varint(0) + varint(99) + varint(0) + b"a"]), "reaches out"),
+        (table(data_block=block([], restarts=struct.pack("<I", 9))), "restart points"),
+        (table(data_block=b"\0\0" + bytes(5)), "restart points"),
+        (table({b"a": b"1"}, index_value=varint(0) + varint(10_000)), "not in the file"),
+        (table({b"a": b"1"}, index_value=b"\xff" * 11), "does not end"),
+        (table({b"a": b"1"}, index_value=b""), "does not end"),
+    ],
+    ids=[
+        "empty", "cut-at-the-end", "cut-at-the-start", "keys-descend", "key-twice", "unknown-compression", "bad-snappy",
+        "shares-too-much", "key-too-long", "too-many-restarts", "no-restarts", "block-outside", "long-number", "no-number",
+    ],
+)  # fmt: skip
+def test_broken_tables_are_malformed(data, problem):
+    """Whatever is wrong with the container is said with the place."""
+    with pytest.raises(MalformedArtifactError, match=problem):
+        read_table(data, where="v.index", limits=Limits())
+
+
+def test_prefixes_are_shared():
+    """A key may take its beginning from the key before."""
+    data = table(records=[record(b"layer/a", b"1"), record(b"b", b"2", shared=6)])
+    assert read_table(data, where="x", limits=Limits()) == {b"layer/a": b"1", b"layer/b": b"2"}
+
+
+def test_a_small_table_cannot_become_large():
+    """Entries and the bytes of names are bounded, however short the file is."""
+    many = table(records=[record(bytes([i]), b"") for i in range(100)])
+    long = table(records=[record(b"k" * 500, b""), *(record(b"k", b"", shared=500 + i) for i in range(100))])
+    with pytest.raises(LimitExceededError, match="max_entries"):
+        read_table(many, where="x", limits=Limits(max_entries=50))
+    with pytest.raises(LimitExceededError, match="max_config_bytes"):
+        read_table(long, where="x", limits=Limits(max_config_bytes=5_000))
+
+
+def test_compressed_tables_are_read():
+    """Early releases compressed the blocks."""
+    plain = record(b"a", b"1") + struct.pack("<II", 0, 1)
+    packed = varint(len(plain)) + bytes([(len(plain) - 1) << 2]) + plain
+    assert read_table(table(data_block=packed + b"\1\0\0\0\0"), where="x", limits=Limits()) == {b"a": b"1"}
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"\0", b""),
+        (b"\x05\x10hello", b"hello"),
+        (b"\x08\x00a\x0d\x01", b"aaaaaaaa"),
+        (b"\x06\x08abc\x0a\x03\x00", b"abcabc"),
+        (b"\x06\x08abc\x0b\x03\x00\x00\x00", b"abcabc"),
+        (varint(70) + bytes([60 << 2, 69]) + b"x" * 70, b"x" * 70),
+        (varint(300) + bytes([61 << 2]) + struct.pack("<H", 299) + b"y" * 300, b"y" * 300),
+    ],
+    ids=["nothing", "literal", "overlapping-copy", "copy-of-2-bytes", "copy-of-4-bytes", "length-in-1", "length-in-2"],
+)
+def test_snappy(data, expected):
+    """Every kind of element of the format decompresses."""
+    if data == b"\x08\x00a\x0d\x01":
+        data = b"\x08\x00a" + bytes([(7 - 4) << 2 | 1, 1])
+    assert decompress(data, max_bytes=1000) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "no length"),
+        (b"\xff" * 6, "no length"),
+        (b"\xff\xff\x7f", "declares"),
+        (b"\x05\x10hel", "holds 3 of 5"),
+        (b"\x02\x10hello", "holds 5 of 2"),
+        (b"\x04\x01\x01", "copies from"),
+        (b"\x05\x00a\x01\x00", "copies from"),
+    ],
+)
+def test_broken_snappy(data, problem):
+    """Whatever is wrong with the data, or would be too large, is a ValueError."""
+    with pytest.raises(ValueError, match=problem):
+        decompress(data, max_bytes=1000)
+
+
+@pytest.mark.parametrize(
+    ("items", "problem"),
+    [
+        ({b"w": entry()}, "no header"),
+        ({b"": header(endianness=1)}, "big-endian"),
+        ({b"": header(num_shards=0)}, "0 data files"),
+        ({b"": header(num_shards=2**31 - 1)}, "2,147,483,647 data files"),
+        ({b"": header(), b"w": b"\xff"}, "BundleEntryProto"),
+        ({b"": header(), b"\xff": entry()}, "not UTF-8"),
+        ({b"": header(), b"w": entry(shape=(-1,))}, "no definite shape"),
+        ({b"": header(), b"w": entry(shard_id=1)}, "data file 1 of 1"),
+        ({b"": header(), b"w": entry(offset=-8)}, "at byte -8"),
+        ({b"": header(), b"w": entry(size=4)}, "stores 4 bytes for a float32 tensor of shape"),
+    ],
+)
+def test_contradictions_are_malformed(items, problem):
+    """An index that cannot be true is refused."""
+    with pytest.raises(MalformedArtifactError, match=problem):
+        read(items)
+
+
+def test_sizes_that_are_declared_are_bounded():
+    """Tensors may declare no more than allowed, in all and against what is stored."""
+    huge = {b"": header(), b"w": entry(shape=(2**20,), size=2**22)}
+    with pytest.raises(LimitExceededError, match="max_weight_bytes"):
+        read(huge, max_weight_bytes=2**21)
+    shared = read({b"": header(), **{f"w{i:03}".encode(): entry() for i in range(200)}})
+    with pytest.raises(LimitExceededError, match="max_expansion_ratio"):
+        require_shards(shared, prefix="v", sizes={"v.data-00000-of-00001": 8}, where="m", limits=Limits())
+
+
+@pytest.mark.parametrize(
+    ("sizes", "problem"),
+    [
+        ({}, "v.data-00000-of-00001 is missing; it holds 8 bytes of weights"),
+        ({"v.data-00000-of-00001": 7}, "v.data-00000-of-00001 has 7 of 8 bytes"),
+    ],
+)
+def test_data_files_must_be_whole(sizes, problem):
+    """A missing or short data file is named with the bytes that it should have."""
+    index = read({b"": header(), b"w": entry()})
+    with pytest.raises(MalformedArtifactError, match=problem):
+        require_shards(index, prefix="v", sizes=sizes, where="model", limits=Limits())
+
+
+def test_tensors_of_unknown_dtype_count_what_is_stored():
+    """A dtype of a later release is no reason to refuse the file."""
+    index = read({b"": header(), b"w": entry(dtype=99)})
+    assert [(d.dtype, d.nbytes) for d in index.weights().datasets] == [("unknown", 8)]
