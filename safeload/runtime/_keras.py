@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import copy
-from contextlib import contextmanager
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from safeload.dialects import NormalForm, lower
+from safeload.dialects import lower
 from safeload.errors import CustomObjectConflictError, LoadFailedError, SafeloadError
-from safeload.planning import LoadPlan
 from safeload.readers import KerasArtifact
 from safeload.runtime._ambient import plain_policy, require_tensorflow_backend
 from safeload.runtime._keras_package import import_keras, installed_target
 from safeload.runtime._resolve import Resolver
 from safeload.runtime._weights import set_weights
+
+if TYPE_CHECKING:
+    from safeload.dialects import NormalForm
+    from safeload.planning import LoadPlan
 
 
 def load_keras(plan: LoadPlan) -> Any:
@@ -62,7 +65,7 @@ def _build(plan: LoadPlan, normal: NormalForm | None) -> Any:
     require_tensorflow_backend(keras, where)
     compat = compat_objects(plan.road)
     lowered = lower(normal, installed_target(keras, compat))
-    resolver = Resolver(keras=keras, custom=plan.custom_objects, compat=compat, where=where)
+    resolver = Resolver(keras=keras, custom=plan.custom_objects, compat=compat, where=where, trusted=plan.judged.trusted)
     config = resolver.rewrite(copy.deepcopy(lowered))
     scope = {**plan.custom_objects, **resolver.scope}
     with plain_policy(keras), keras.saving.custom_object_scope(scope):

@@ -5,13 +5,18 @@ Owns the choice of every class and function; Keras's own look-up is not asked. L
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from safeload.errors import IncompatibleVersionError
+from safeload.errors import CustomObjectConflictError, IncompatibleVersionError
 from safeload.runtime._keras_package import keywords_of, symbol
+from safeload.runtime._lambda import trusted_function
+
+_LAYER_KEYWORDS = frozenset({"name", "trainable", "dtype", "batch_shape", "batch_input_shape", "input_shape", "input_dim"})
+"""Keywords that every Layer takes through ``**kwargs``. Source: keras 3.15.1 ``Layer.__init__``."""
 
 _EXPLICIT = {"data_format": "channels_last"}
 """Keywords that Keras fills from process-wide settings when a config leaves them out."""
@@ -29,6 +34,8 @@ class Resolver:
         keras: The package to build with.
         custom: The caller's objects by the name that the config uses.
         compat: safeload's objects by name.
+        where: How messages name the model.
+        trusted: Identifiers that the caller permitted.
         scope: Filled by `rewrite`: what to put into the custom-object scope.
     """
 
@@ -36,6 +43,7 @@ class Resolver:
     custom: Mapping[str, Any]
     compat: Mapping[str, Any]
     where: str
+    trusted: frozenset[str] = frozenset()
     scope: dict[str, Any] = field(default_factory=dict)
 
     def rewrite(self, config: Any) -> Any:
@@ -44,21 +52,47 @@ class Resolver:
             return [self.rewrite(item) for item in config]
         if not isinstance(config, dict):
             return config
+        if config.get("class_name") == "__lambda__":
+            return self._function(trusted_function(config["config"], trusted=self.trusted, names=self.custom, where=self.where))
         copied = {key: self.rewrite(value) for key, value in config.items()}
         return self._renamed(copied) if _is_object(copied) else copied
 
+    def _function(self, found: Any) -> dict[str, Any]:
+        key = f"safeload>{len(self.scope)}"
+        self.scope[key] = found
+        return {"module": None, "class_name": "function", "config": key, "registered_name": key}
+
     def _renamed(self, entry: dict[str, Any]) -> dict[str, Any]:
-        is_function = entry["class_name"] == "function"
-        name = entry["config"] if is_function else entry["class_name"]
+        if entry["class_name"] == "function":
+            return self._function(self.resolve(entry.get("module"), entry["config"], entry.get("registered_name")))
+        name = entry["class_name"]
         found = self.resolve(entry.get("module"), name, entry.get("registered_name"))
+        self._compare_keywords(found, name, entry)
         key = f"safeload>{len(self.scope)}:{name}"
         self.scope[key] = found
         renamed = {**entry, "module": None, "registered_name": key}
-        if is_function:
-            renamed["config"] = key
-        elif isinstance(entry["config"], dict):
+        if isinstance(entry["config"], dict):
             renamed["config"] = {**_defaults(entry, found), **entry["config"]}
         return renamed
+
+    def _compare_keywords(self, cls: Any, name: str, entry: dict[str, Any]) -> None:
+        """Compare what the constructor of the caller's class takes with what the file holds.
+
+        Raises:
+            CustomObjectConflictError: ``custom-object-conflict``. A recorded keyword is not taken.
+        """
+        config = entry["config"]
+        if entry.get("module") == "safeload.compat" or cls not in self.custom.values() or not isinstance(config, dict):
+            return
+        accepted = keywords_of(cls)
+        is_default = _is_default_from_config(cls) and not {"layers", "input_layers"} <= config.keys()
+        unknown = sorted(config.keys() - (accepted or config.keys()) - _LAYER_KEYWORDS) if is_default else []
+        if unknown:
+            raise CustomObjectConflictError(
+                name,
+                problem=f"{cls.__module__}.{cls.__qualname__}() does not take {', '.join(unknown)}, which the file records",
+                hint="pass the class that the model was saved with, or let its __init__ take **kwargs",
+            )
 
     def resolve(self, module: str | None, name: str, registered_name: str | None) -> Any:
         """Return what *name* means here.
@@ -80,6 +114,11 @@ class Resolver:
                 hint="upgrade keras, or pass an object of this name in custom_objects=",
             )
         return found
+
+
+def _is_default_from_config(cls: Any) -> bool:
+    defined = next((base for base in inspect.getmro(cls) if "from_config" in vars(base)), None)
+    return defined is not None and defined.__module__.partition(".")[0] in ("keras", "tf_keras")
 
 
 def _is_object(entry: dict[str, Any]) -> bool:

@@ -11,13 +11,18 @@ from typing import Any
 from safeload.dialects import NormalForm
 from safeload.readers import KerasArtifact, WeightLayout
 from safeload.runtime._weights._assets import load_assets
+from safeload.runtime._weights._checkpoint import set_checkpoint
 from safeload.runtime._weights._ledger import Ledger
 from safeload.runtime._weights._legacy import set_legacy
 from safeload.runtime._weights._paths import set_by_paths
 
 __all__ = ["set_weights"]
 
-_SETTERS = {WeightLayout.LEGACY_HDF5: set_legacy, WeightLayout.OBJECT_PATHS: set_by_paths}
+_SETTERS = {
+    WeightLayout.LEGACY_HDF5: set_legacy,
+    WeightLayout.OBJECT_PATHS: set_by_paths,
+    WeightLayout.CHECKPOINT: set_checkpoint,
+}
 
 
 def set_weights(model: Any, artifact: KerasArtifact, normal: NormalForm | None) -> None:

@@ -6,25 +6,35 @@ Owns assignment and the error that lists disagreements. Layer: runtime.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from safeload.errors import LoadFailedError
-from safeload.readers import KerasArtifact
+from safeload.readers import DatasetInfo, KerasArtifact, WeightIndex, WeightLayout
 
 if TYPE_CHECKING:
     import numpy as np
 
-_NO_WEIGHT = re.compile(
-    r"(^|/)(optimizer|optimizer_weights|_optimizer|metrics|_metrics|compiled_metrics|compiled_loss|_compile_metrics|"
-    r"_loss_tracker|loss_tracker|seed_generator\w*|_seed_generators?|_random_generator|random_generator)(/|$)"
-    r"|(^|/)(StateVar|seed_generator_state|total|count_metric)(_\d+)?(:0)?$"
+_NO_WEIGHT_PATH = re.compile(
+    r"^(optimizer|_optimizer|metrics|_metrics|compiled_metrics|compiled_loss|_compile_metrics|loss_tracker|_loss_tracker)/"
+    r"|(^|/)(seed_generator\w*|_seed_generators?|_?random_generator)/"
 )
-"""Paths of state that only training or random layers use.
+"""Object paths of state that only training or random layers use.
 
-Source: attributes that ``saving_lib`` walks in Keras 2.12 to 3.15 (``optimizer``, ``_metrics``, ``seed_generator``);
-``StateVar`` is the state of ``tf.random.Generator`` in HDF5 files of Keras 2.6 to 2.15.
+Source: attributes that ``saving_lib`` walks in keras 2.12 to 3.15 (``optimizer``, ``_metrics``, ``seed_generator``).
 """
+
+_NO_CHECKPOINT_WEIGHT = re.compile(r"(^|/)(optimizer|keras_api|save_counter|loss|_optimizer)/|/\.OPTIMIZER_SLOT/|^_CHECKPOINTABLE|^save_counter")
+"""Keys of a checkpoint that hold no weights. Source: tensorflow/python/checkpoint/graph_view.py (TensorFlow 2.21)."""
+
+_NO_WEIGHT_NAME = re.compile(r"(^|/)(StateVar|seed_generator_state)(_\d+)?(:0)?$")
+"""Names of weights in the legacy layout that are the state of a random generator.
+
+Source: ``tf.random.Generator`` in HDF5 files of keras 2.6 to 2.15; ``SeedGenerator`` in keras 3.15.
+"""
+
+_METRIC_STATE = {"total", "count"}
+"""Weights of a metric that Keras 2 saved as a layer (``add_metric``)."""
 
 _SHOWN = 6
 
@@ -35,7 +45,7 @@ class Ledger:
     def __init__(self, model: Any, artifact: KerasArtifact) -> None:
         self.artifact = artifact
         self.wanted = {id(v): v for v in model.weights}
-        self.unread = {d.path: d for d in artifact.weights.datasets if not _NO_WEIGHT.search(d.path)}
+        self.unread = {d.path: d for d in _weights_of(artifact.weights)}
 
     def read(self, path: str) -> np.ndarray[Any, Any]:
         """Return the array at *path* and note that it was used."""
@@ -79,6 +89,21 @@ class Ledger:
             problem=f"the weights do not fit the model: {'; '.join(shown)}{more}",
             hint="use the architecture and the classes that this file was saved from",
         )
+
+
+def _weights_of(index: WeightIndex) -> Iterator[DatasetInfo]:
+    """Yield the arrays that are weights: what a layer lists, or what lies in a ``vars`` group."""
+    if index.layout is WeightLayout.CHECKPOINT:
+        yield from (d for d in index.datasets if not _NO_CHECKPOINT_WEIGHT.search(d.path))
+        return
+    if index.layout is not WeightLayout.LEGACY_HDF5:
+        yield from (d for d in index.datasets if not _NO_WEIGHT_PATH.search(d.path.replace("\\", "/")))
+        return
+    for layer in index.layers:
+        leaves = {name.rpartition("/")[2].partition(":")[0] for name in layer.weight_names}
+        if leaves != _METRIC_STATE:
+            named = zip(layer.weight_names, layer.datasets, strict=True)
+            yield from (dataset for name, dataset in named if not _NO_WEIGHT_NAME.search(name))
 
 
 def name_of(variable: Any) -> str:

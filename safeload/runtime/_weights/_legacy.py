@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from safeload.dialects import NormalForm
-from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights
+from safeload.readers import KerasArtifact, LayerWeights
 from safeload.runtime._keras_package import flat_layers, is_container, own_variables
 from safeload.runtime._weights._convert import converted
 from safeload.runtime._weights._layers import LayerOrder, slot_orders
@@ -30,7 +30,7 @@ def set_legacy(model: Any, artifact: KerasArtifact, normal: NormalForm | None, l
         LoadFailedError: ``load-failed``. Layers, arrays or shapes do not agree.
     """
     order = LayerOrder(normal)
-    groups = [g for g in artifact.weights.layers if g.datasets and g.layer_name != _TOP]
+    groups = [g for g in artifact.weights.layers if g.layer_name != _TOP and any(d.path in ledger.unread for d in g.datasets)]
     renamed = {old: new for new, old in normal.renamed.items()} if normal is not None else {}
     for group, layer in _matched(groups, model, order, renamed, ledger):
         _set_group(group, slot_orders(layer, order), artifact, ledger)
@@ -95,17 +95,9 @@ def _table(arrays: Sequence[Saved], slots: Sequence[Slot]) -> str:
 
 
 def _set_top(model: Any, artifact: KerasArtifact, ledger: Ledger) -> None:
-    prefix = f"{artifact.weights.root}/{_TOP}/".lstrip("/")
-    datasets: list[DatasetInfo] = [d for path, d in sorted(ledger.unread.items()) if path.startswith(prefix)]
-    variables = [v for v in own_variables(model) if id(v) in ledger.wanted]
-    if not datasets or not variables:
+    """Set the weights that the model holds itself, beside its layers."""
+    group = next((g for g in artifact.weights.layers if g.layer_name == _TOP and g.datasets), None)
+    if group is None:
         return
-    recorded = next((g for g in artifact.weights.layers if g.layer_name == _TOP), None)
-    names = zip(recorded.weight_names, recorded.datasets, strict=True) if recorded else ((d.path, d) for d in datasets)
-    slots = [Slot(tuple(v.name.split("/")), tuple(v.shape), False, v, model) for v in variables]
-    arrays = _arrays(names, ledger)
-    pairs = pair(arrays, [slots], lambda found: _fits(found, None))
-    if pairs is None:
-        raise ledger.mismatch([f"the model itself {_table(arrays, slots)}"])
-    for item, slot in pairs:
-        ledger.assign(slot.variable, item.read(), source=item.source)
+    slots = [Slot((model.name, v.name), tuple(v.shape), False, v, model) for v in own_variables(model)]
+    _set_group(group, [slots], artifact, ledger)

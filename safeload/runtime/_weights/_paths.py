@@ -11,15 +11,18 @@ from typing import Any
 
 from safeload.dialects import NormalForm
 from safeload.readers import KerasArtifact
-from safeload.runtime._keras_package import flat_layers, is_container, is_trackable, own_variables
+from safeload.runtime._keras_package import is_container, is_trackable, own_variables
 from safeload.runtime._weights._layers import LayerOrder
-from safeload.runtime._weights._ledger import Ledger
+from safeload.runtime._weights._ledger import Ledger, name_of
 
 _DEPENDENCIES = "_layer_checkpoint_dependencies"
 """Attribute of Keras 2.12 and 2.13 that lists a layer with weights twice, so that names count ``dense, dense_2``.
 
 Source: keras 2.12.0 ``engine/functional.py``.
 """
+
+_NUMBERED = re.compile(r"layer(?P<weights>_with_weights)?-(?P<index>\d{1,6})")
+"""Names of layers in checkpoints, counted over all layers or over those with weights. Source: as above."""
 
 
 def set_by_paths(model: Any, artifact: KerasArtifact, normal: NormalForm | None, ledger: Ledger) -> None:
@@ -49,20 +52,15 @@ def _partition_vars(path: str) -> tuple[str, bool, str]:
 
 
 def _set_object(thing: Any, owner: str, entries: Mapping[str, str], ledger: Ledger) -> None:
-    variables = [v for layer in _holders(thing) for v in own_variables(layer)]
-    if entries.keys() == {str(i) for i in range(len(variables))}:
-        for key, variable in enumerate(variables):
-            shape = ledger.unread[entries[str(key)]].shape
-            if tuple(variable.shape) != shape:
-                raise ledger.mismatch([f"{owner}/vars/{key} {shape} does not fit {variable.name} {tuple(variable.shape)}"])
-    store = {key: ledger.read(path) for key, path in entries.items()}
-    thing.load_own_variables(store)
+    variables = own_variables(thing)
+    for index, variable in enumerate(variables):
+        path = entries.get(str(index))
+        shape = tuple(variable.shape) if path is None else ledger.unread[path].shape
+        if shape != tuple(variable.shape):
+            raise ledger.mismatch([f"{owner}/vars/{index} {shape} does not fit {name_of(variable)} {tuple(variable.shape)}"])
+    thing.load_own_variables({key: ledger.read(path) for key, path in entries.items()})
     for variable in variables:
         ledger.note(variable)
-
-
-def _holders(thing: Any) -> list[Any]:
-    return [thing]
 
 
 class PathFinder:
@@ -86,6 +84,10 @@ class PathFinder:
             return dict(named_members(thing)).get(part)
         if part.startswith("__"):
             return None
+        numbered = _NUMBERED.fullmatch(part)
+        if numbered and hasattr(thing, "layers"):
+            layers = [x for x in self._listed(thing, doubled=False) if x.weights or not numbered["weights"]]
+            return next(iter(layers[int(numbered["index"]) :]), None)
         if part in ("layers", _DEPENDENCIES) and hasattr(thing, "layers"):
             return self._listed(thing, doubled=part == _DEPENDENCIES)
         found = next((f for f in (getattr(thing, n, None) for n in (part, f"_{part}", part.lstrip("_"))) if f is not None), None)
@@ -121,8 +123,3 @@ def snake_case(name: str) -> str:
     name = re.sub(r"\W+", "", name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-def every_layer(model: Any) -> Iterator[Any]:
-    """Yield every layer of *model*."""
-    return flat_layers(model)
