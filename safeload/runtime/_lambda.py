@@ -1,0 +1,40 @@
+"""Lambda functions that the caller trusted by name. Layer: runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import FunctionType
+from typing import Any
+
+from safeload.errors import IncompatibleVersionError, UnsafeModelError
+
+_HINT = "load it with the Python that saved it, or rebuild the architecture in code and pass architecture="
+
+
+def trusted_function(config: Any, *, trusted: frozenset[str], names: Mapping[str, Any], where: str) -> FunctionType:
+    """Make the function of a ``__lambda__`` entry.
+
+    Args:
+        config: Its ``code``, ``defaults`` and ``closure``.
+        trusted: Identifiers that the caller permitted; without one for a Lambda nothing is made.
+        names: What the function may refer to as globals, beside ``tf``, ``np``, ``K`` and ``keras``.
+        where: How messages name the model.
+
+    Raises:
+        UnsafeModelError: ``unsafe-model``. No Lambda was trusted: the policy was not asked.
+        IncompatibleVersionError: ``incompatible-version``. The bytecode is of another Python.
+    """
+    if not any(identifier.startswith("lambda:") for identifier in trusted):
+        raise UnsafeModelError(where, findings=())
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    from keras.src.utils.python_utils import func_load
+
+    known = {"tf": tf, "np": np, "keras": keras, "K": keras.backend, **names}
+    try:
+        function = func_load(config["code"], config.get("defaults"), config.get("closure"), known)
+    except (ValueError, EOFError, TypeError) as error:
+        raise IncompatibleVersionError(where, problem=f"the bytecode of a Lambda is of another Python: {error}", hint=_HINT) from error
+    assert isinstance(function, FunctionType)
+    return function
