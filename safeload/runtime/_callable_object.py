@@ -32,7 +32,9 @@ class ObjectRuntime:
         self._signatures = dict(getattr(obj, "signatures", None) or {})
         self._traced = {key: traces for key, value in _attributes(obj) if (traces := _concrete_functions(value))}
         signatures = tuple(_signature_info(key, fn) for key, fn in sorted(self._signatures.items()))
-        functions = tuple(_function_info(key, fn, i) for key, fns in self._traced.items() for i, fn in enumerate(fns))
+        functions = tuple(
+            _function_info(key, fn, trace, _defaults(obj, key)) for key, fns in self._traced.items() for trace, fn in enumerate(fns)
+        )
         self._meta_graph = MetaGraphInfo(0, frozenset(), signatures, functions, has_object_graph=True)
 
     @property
@@ -93,16 +95,27 @@ def _signature_info(key: str, concrete_function: Any) -> SignatureInfo:
     return SignatureInfo(key, "signature", inputs, tuple(_tensor_info(name, tf.type_spec_from_value(t)) for name, t in named))
 
 
-def _function_info(key: str, concrete_function: Any, trace: int) -> SignatureInfo:
+def _defaults(obj: Any, key: str) -> dict[str, Any] | None:
+    """Return what Python passes for parameters that are left out; None for a ConcreteFunction, which knows its constants alone."""
+    function = obj if key == _ITSELF and _concrete_functions(obj) else getattr(obj, key)
+    values = getattr(function, "_default_values", None)
+    return dict(values) if values is not None else None
+
+
+def _function_info(key: str, concrete_function: Any, trace: int, defaults: dict[str, Any] | None) -> SignatureInfo:
     args, kwargs = concrete_function.structured_input_signature
     names = [name for name in concrete_function.function_type.parameters if name not in kwargs]
     inputs: dict[str, TensorInfo] = {}
     outputs: dict[str, TensorInfo] = {}
+    positional = tuple((name, _tree(spec, name, inputs)) for name, spec in zip(names, args))
+    keywords = tuple((name, _tree(spec, name, inputs)) for name, spec in kwargs.items())
+    constants = {name: tree for name, tree in (*positional, *keywords) if not isinstance(tree, Slot)}
     structure = CallStructure(
-        args=tuple((name, _tree(spec, name, inputs)) for name, spec in zip(names, args)),
-        kwargs=tuple((name, _tree(spec, name, inputs)) for name, spec in kwargs.items()),
+        args=positional,
+        kwargs=keywords,
         outputs=_tree(concrete_function.structured_outputs, "output", outputs),
         trace=trace,
+        defaults=tuple((constants if defaults is None else defaults).items()),
     )
     return SignatureInfo(key, "function", tuple(inputs.values()), tuple(outputs.values()), is_positional=True, structure=structure)
 

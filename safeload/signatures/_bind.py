@@ -100,9 +100,11 @@ def _by_structure(
     signature: SignatureInfo, structure: CallStructure, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """Bind to the Python parameters; None if the arguments are rather a mapping of input names."""
-    if _means_names(signature, structure, args, kwargs):
-        return None
     parameters = dict(structure.args)
+    everything = {**parameters, **dict(structure.kwargs)}
+    if _means_names(signature, structure, args, kwargs):
+        _require_constants(signature, everything)
+        return None
     if len(args) > len(parameters):
         raise _mismatch(signature, f"{len(args)} positional arguments for {_names(list(parameters)) or 'no parameters'}")
     given = dict(zip(parameters, args))
@@ -110,7 +112,6 @@ def _by_structure(
         if name in given:
             raise _mismatch(signature, f"argument {name!r} is given twice")
         given[name] = value
-    everything = {**parameters, **dict(structure.kwargs)}
     unknown = [name for name in given if name not in everything]
     if unknown:
         raise _unknown_name(signature, unknown[0], list(given))
@@ -235,7 +236,7 @@ def _kind(value: Any) -> str:
         return f"a dict with {_names([str(key) for key in value])}"
     if isinstance(value, (list, tuple)):
         return f"a sequence of {len(value)}"
-    return f"a {type(value).__name__}"
+    return f"of type {type(value).__name__}"
 
 
 def _names(names: Sequence[str]) -> str:

@@ -1,0 +1,170 @@
+"""How the arguments of a call become one value per input."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from safeload.errors import InputMismatchError
+from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo
+from safeload.signatures import bind, pack
+
+A = TensorInfo("a", "float32", (None, 4), tensor_name="serving_default_a:0", aliases=("dense_input",))
+B = TensorInfo("b", "int32", (None,), tensor_name="in_b:1")
+ONE = SignatureInfo("serving_default", inputs=(A,))
+TWO = SignatureInfo("serving_default", inputs=(A, B))
+ODD = SignatureInfo("s", inputs=(replace(A, name="image:0"), replace(B, name="lambda x")))
+NESTED = SignatureInfo(
+    "__call__",
+    "function",
+    (TensorInfo("x/a", "float32", (), aliases=("a",)), TensorInfo("x/n/0", "float32"), TensorInfo("x/n/1", "float32"), TensorInfo("t")),
+    is_positional=True,
+    structure=CallStructure(
+        args=(("x", {"a": Slot("x/a"), "n": [Slot("x/n/0"), Slot("x/n/1")]}), ("training", False)),
+        kwargs=(("t", Slot("t")), ("mode", "fast")),
+        defaults=(("mode", "fast"),),
+    ),
+)
+DICT_INPUT = SignatureInfo(
+    "model", "keras", (A, B), is_positional=True, structure=CallStructure(args=(("inputs", {"left": Slot("a"), "right": Slot("b")}),))
+)
+
+
+
+class Frame:
+    """The parts of a pandas DataFrame that matter."""
+
+    def __init__(self, **columns: int) -> None:
+        self._columns = columns
+
+    def keys(self) -> list[str]:
+        return list(self._columns)
+
+    def __getitem__(self, name: str) -> int:
+        return self._columns[name]
+
+
+FRAME = Frame(p=1, q=2)
+
+
+@pytest.mark.parametrize(
+    ("signature", "args", "kwargs", "bound"),
+    [
+        (ONE, (1,), {}, {"a": 1}),
+        (ONE, (), {"a": 1}, {"a": 1}),
+        (ONE, ({"a": 1},), {}, {"a": 1}),
+        (ONE, ({"serving_default_a:0": 1},), {}, {"a": 1}),
+        (ONE, ({"serving_default_a": 1},), {}, {"a": 1}),
+        (ONE, (), {"dense_input": 1}, {"a": 1}),
+        (ONE, (FRAME,), {}, {"a": FRAME}),
+        (TWO, ({"b": 2, "a": 1},), {}, {"a": 1, "b": 2}),
+        (TWO, (), {"b": 2, "a": 1}, {"a": 1, "b": 2}),
+        (TWO, ({"a": 1},), {"b": 2}, {"a": 1, "b": 2}),
+        (TWO, (Frame(a=1, b=2),), {}, {"a": 1, "b": 2}),
+        (TWO, ({"a": 1, "in_b:1": 2},), {}, {"a": 1, "b": 2}),
+        (replace(TWO, is_positional=True), (1, 2), {}, {"a": 1, "b": 2}),
+        (replace(TWO, is_positional=True), ([1, 2],), {}, {"a": 1, "b": 2}),
+        (replace(TWO, is_positional=True), (1,), {"b": 2}, {"a": 1, "b": 2}),
+        (SignatureInfo("s", inputs=(A, replace(B, optional=True))), ({"a": 1},), {}, {"a": 1}),
+        (SignatureInfo("get_counter"), (), {}, {}),
+        (ODD, ({"image:0": 1, "lambda x": 2},), {}, {"image:0": 1, "lambda x": 2}),
+        (DICT_INPUT, ({"left": 1, "right": 2},), {}, {"a": 1, "b": 2}),
+        (DICT_INPUT, ({"a": 1, "b": 2},), {}, {"a": 1, "b": 2}),
+        (DICT_INPUT, (), {"a": 1, "b": 2}, {"a": 1, "b": 2}),
+        (NESTED, ({"a": 1, "n": (2, 3)},), {"t": 4}, {"x/a": 1, "x/n/0": 2, "x/n/1": 3, "t": 4}),
+        (NESTED, ({"a": 1, "n": (2, 3)}, False), {"t": 4}, {"x/a": 1, "x/n/0": 2, "x/n/1": 3, "t": 4}),
+        (NESTED, ({"a": 1, "x/n/0": 2, "x/n/1": 3, "t": 4},), {}, {"x/a": 1, "x/n/0": 2, "x/n/1": 3, "t": 4}),
+    ],
+)
+def test_bound(signature: SignatureInfo, args: tuple[Any, ...], kwargs: dict[str, Any], bound: dict[str, Any]) -> None:
+    """Positions, names, aliases, tensor names, mappings and nested arguments all end at one value per input."""
+    assert bind(signature, args, kwargs) == bound
+
+
+@pytest.mark.parametrize(
+    ("signature", "args", "kwargs", "problem"),
+    [
+        (ONE, (1, 2), {}, "2 positional arguments for 1 input"),
+        (ONE, (), {}, "missing 'a'"),
+        (ONE, (1,), {"a": 2}, "input 'a' is given twice"),
+        (ONE, ({"aa": 1},), {}, "there is no input 'aa'; did you mean 'a'?"),
+        (TWO, (), {"zzz": 1}, "there is no input 'zzz'"),
+        (TWO, (1, 2), {}, "2 inputs cannot be given by position: the file does not record their order"),
+        (TWO, (1,), {}, "2 inputs cannot be given by position: the file does not record their order"),
+        (TWO, ({"a": 1},), {}, "missing 'b'"),
+        (SignatureInfo("get"), (1,), {}, "1 positional arguments for 0 inputs"),
+        (NESTED, (), {}, "missing 'x/a', 'x/n/0', 'x/n/1', 't'"),
+        (NESTED, ({"q": 1},), {"t": 1}, "argument 'x' is a dict with 'q', expected a dict with 'a', 'n'"),
+        (NESTED, (5,), {"t": 1}, "argument 'x' is of type int, expected a dict with 'a', 'n'"),
+        (NESTED, ({"a": 1, "n": (2,)},), {"t": 1}, "argument 'x.n' is a sequence of 1, expected a sequence of 2"),
+        (NESTED, (1, False, 3), {}, "3 positional arguments for 'x', 'training'"),
+        (NESTED, (1,), {"x": 2}, "argument 'x' is given twice"),
+        (NESTED, (), {"tt": 2}, "there is no input 'tt'; did you mean 't'?"),
+        (
+            NESTED,
+            ({"a": 1, "n": (2, 3)}, True),
+            {"t": 4},
+            "argument 'training' was traced with the constant False and cannot be another value",
+        ),
+        (NESTED, ({"a": 1, "n": (2, 3)},), {"t": 4, "mode": "slow"}, "argument 'mode' was traced with the constant 'fast'"),
+    ],
+)
+def test_mismatch(signature: SignatureInfo, args: tuple[Any, ...], kwargs: dict[str, Any], problem: str) -> None:
+    """What does not fit is an error that says so."""
+    with pytest.raises(InputMismatchError) as caught:
+        bind(signature, args, kwargs)
+    assert problem in caught.value.problem
+
+
+@pytest.mark.parametrize("default", [(), (("mode", "slow"),)], ids=["none", "other"])
+def test_a_trace_for_other_constants_is_refused(default: tuple[tuple[str, str], ...]) -> None:
+    """A trace answers only calls that would have reached it in Python, whichever way tensors are given."""
+    assert NESTED.structure is not None
+    signature = replace(NESTED, structure=replace(NESTED.structure, defaults=default))
+    for args, kwargs in ((({"a": 1, "n": (2, 3)},), {"t": 4}), (({"a": 1, "x/n/0": 2, "x/n/1": 3, "t": 4},), {})):
+        with pytest.raises(InputMismatchError, match="'mode'"):
+            bind(signature, args, kwargs)
+
+
+@pytest.mark.parametrize(
+    ("signature", "call"),
+    [
+        (ONE, "f(<float32 [None, 4]>)"),
+        (TWO, "f(a=<float32 [None, 4]>, b=<int32 [None]>)"),
+        (ODD, "f({'image:0': <float32 [None, 4]>, 'lambda x': <int32 [None]>})"),
+        (NESTED, "f(x={'a': <float32 []>, 'n': [<float32 […]>, <float32 […]>]}, t=<unknown […]>)"),
+    ],
+)
+def test_hint_shows_the_right_call(signature: SignatureInfo, call: str) -> None:
+    """Every mismatch ends in a call that can be pasted."""
+    with pytest.raises(InputMismatchError) as caught:
+        bind(signature, (1, 2, 3), {})
+    assert caught.value.hint == f"call it as {call}"
+
+
+def test_whole_text() -> None:
+    """Several inputs by position: the error shows the keyword call."""
+    with pytest.raises(InputMismatchError) as caught:
+        bind(TWO, (1, 2), {})
+    assert str(caught.value) == (
+        "serving_default: 2 inputs cannot be given by position: the file does not record their order\n"
+        "  hint: call it as f(a=<float32 [None, 4]>, b=<int32 [None]>)\n"
+        "  code: input-mismatch"
+    )
+
+
+def test_ambiguous_alias_is_not_accepted() -> None:
+    """An alias that two inputs share names neither."""
+    signature = SignatureInfo("s", inputs=(replace(A, aliases=("z",)), replace(B, aliases=("z",))))
+    with pytest.raises(InputMismatchError, match="there is no input 'z'"):
+        bind(signature, ({"z": 1},), {})
+
+
+def test_pack() -> None:
+    """Packing puts values where the slots are and keeps containers and constants."""
+    pair = namedtuple("pair", "p q")  # noqa: PYI024 - the type of a decoded tree
+    tree = {"a": Slot("x"), "b": [Slot("y"), None], "c": (True,), "d": pair(Slot("x"), 1)}
+    assert pack(tree, {"x": 1}) == {"a": 1, "b": [None, None], "c": (True,), "d": pair(1, 1)}

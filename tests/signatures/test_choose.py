@@ -1,0 +1,185 @@
+"""The ladder that chooses a callable."""
+
+from __future__ import annotations
+
+import pytest
+
+from safeload.errors import AmbiguousSignatureError, NoCallableError, SignatureNotFoundError
+from safeload.formats import Format
+from safeload.inspection import (
+    CallStructure,
+    KerasInfo,
+    MetaGraphInfo,
+    ModelInfo,
+    ProducerInfo,
+    SavedModelInfo,
+    SignatureInfo,
+    Slot,
+    TensorInfo,
+)
+from safeload.signatures import candidates, choose, is_training_switch, traces_of
+
+X = TensorInfo("x", "float32", (None, 4))
+Y = TensorInfo("y", "float32", (None, 3))
+
+
+def signature(key: str) -> SignatureInfo:
+    return SignatureInfo(key, "signature", (X,), (Y,))
+
+
+def function(key: str, training: object = "none", trace: int = 0) -> SignatureInfo:
+    kwargs = () if training == "none" else (("training", training),)
+    return SignatureInfo(key, "function", (X,), (Y,), structure=CallStructure((("x", Slot("x")),), kwargs, Slot("y"), trace))
+
+
+def graph(
+    signatures: str = "", functions: str = "", tags: tuple[str, ...] = ("serve",), *, has_objects: bool = True
+) -> MetaGraphInfo:
+    return MetaGraphInfo(
+        0, frozenset(tags), tuple(map(signature, signatures.split())), tuple(map(function, functions.split())), has_objects
+    )
+
+
+def model(*graphs: MetaGraphInfo) -> ModelInfo:
+    return ModelInfo(Format.SAVED_MODEL, "m", "", 0, ProducerInfo(), saved_model=SavedModelInfo(graphs))
+
+
+KERAS = ModelInfo(
+    Format.KERAS_HDF5,
+    "m.h5",
+    "",
+    0,
+    ProducerInfo(),
+    keras=KerasInfo(None, SignatureInfo("model", "keras", (X,), (Y,)), None, ()),  # type: ignore[arg-type]
+)
+
+
+@pytest.mark.parametrize(
+    ("found", "key"),
+    [
+        (graph("a serving_default default", "__call__"), "serving_default"),
+        (graph("a default", "__call__"), "default"),
+        (graph("predict_proba", "__call__ serve"), "predict_proba"),
+        (graph("a b", "serve __call__"), "__call__"),
+        (graph("a b", "serve encode"), "serve"),
+        (graph("", "encode _private call_and_return_conditional_losses"), "encode"),
+    ],
+    ids=["serving-default", "default", "only-signature", "call", "serve", "only-function"],
+)
+def test_ladder(found: MetaGraphInfo, key: str) -> None:
+    """What the saver declared wins over functions, and each rule only decides where it can."""
+    choice = choose(model(found))
+    assert (choice.signature_info.key, choice.meta_graph) == (key, found)
+    assert choice.reason
+
+
+@pytest.mark.parametrize(
+    "found", [graph("a b"), graph("a b", "encode"), graph("", "encode decode")], ids=["signatures", "both", "functions"]
+)
+def test_several_without_default_are_ambiguous(found: MetaGraphInfo) -> None:
+    """Every candidate is listed with its inputs and outputs, ready to paste."""
+    with pytest.raises(AmbiguousSignatureError) as caught:
+        choose(model(found))
+    assert caught.value.candidates == tuple(map(str, candidates(found)))
+    assert f"signature={candidates(found)[0].key!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize(("has_objects", "holds"), [(True, "an object"), (False, "a graph")])
+def test_nothing_to_call(has_objects: bool, holds: str) -> None:
+    """A model without signatures and functions says what it holds instead."""
+    with pytest.raises(NoCallableError, match=holds):
+        choose(model(graph(has_objects=has_objects)))
+
+
+@pytest.mark.parametrize("key", ["b", "encode", "__call__"])
+def test_requested(key: str) -> None:
+    """``signature=`` names a SignatureDef or a function attribute."""
+    assert choose(model(graph("a b", "encode __call__")), signature=key).signature_info.key == key
+
+
+def test_requested_and_absent() -> None:
+    """The error lists what there is and the nearest name."""
+    with pytest.raises(SignatureNotFoundError) as caught:
+        choose(model(graph("serving_default")), signature="serving_defualt")
+    assert str(caught.value) == (
+        "there is no signature 'serving_defualt' in this model\n"
+        "  hint: did you mean 'serving_default'? available: serving_default(x: float32 [None, 4]) -> (y: float32 [None, 3])\n"
+        "  code: signature-not-found"
+    )
+
+
+@pytest.mark.parametrize(
+    ("tags", "asked", "index"),
+    [
+        (["serve"], None, 0),
+        (["serve,train", "serve"], None, 1),
+        (["serve,gpu"], None, 0),
+        (["", "train"], None, 0),
+        (["custom"], None, 0),
+        (["train", "serve,gpu"], "train", 0),
+        (["serve", "serve,gpu"], "serve,gpu", 1),
+        (["serve", "serve,gpu"], ["gpu", "serve"], 1),
+        (["s,e,r,v"], "serve", 0),
+        (["s,e,r,v"], None, 0),
+        (["", "serve"], "", 0),
+    ],
+)
+def test_tags(tags: list[str], asked: str | list[str] | None, index: int) -> None:
+    """The serving graph is the default; a tag string that was saved as single letters is found too."""
+    graphs = [graph("a", tags=tuple(filter(None, text.split(",")))) for text in tags]
+    assert choose(model(*graphs), tags=asked).meta_graph is graphs[index]
+
+
+def test_absent_tags() -> None:
+    """The error lists the tag sets."""
+    with pytest.raises(SignatureNotFoundError, match="there is no tag set 'tpu' in this model\n.*available: gpu,serve; train"):
+        choose(model(graph("a", tags=("serve", "gpu")), graph("a", tags=("train",))), tags="tpu")
+
+
+def test_only_training_graph() -> None:
+    """A graph for training is never taken unless asked for."""
+    with pytest.raises(SignatureNotFoundError, match="no tag set 'serve'"):
+        choose(model(graph("a", tags=("train",))))
+
+
+def test_ambiguous_tags() -> None:
+    """Two graphs that could serve are not chosen between."""
+    with pytest.raises(AmbiguousSignatureError, match="tags='gpu,serve'"):
+        choose(model(graph("a", tags=("serve", "gpu")), graph("a", tags=("serve", "tpu"))))
+
+
+@pytest.mark.parametrize("key", [None, "model", "serving_default", "__call__"])
+def test_keras(key: str | None) -> None:
+    """A Keras file has one callable, whatever it is called in other formats."""
+    assert choose(KERAS, signature=key).signature_info.key == "model"
+
+
+def test_keras_has_no_other_signature() -> None:
+    """Another name or any tag is an error."""
+    with pytest.raises(SignatureNotFoundError, match="no signature 'predict'"):
+        choose(KERAS, signature="predict")
+    with pytest.raises(SignatureNotFoundError, match="no tag set 'serve'"):
+        choose(KERAS, tags="serve")
+
+
+def test_weights_alone() -> None:
+    """Weights have the signature that the caller's architecture will tell."""
+    bare = ModelInfo(Format.WEIGHTS_HDF5, "w.h5", "", 0, ProducerInfo())
+    assert choose(bare).signature_info.inputs == ()
+
+
+def test_inference_traces_come_first() -> None:
+    """``training=False`` is preferred, then no word of it, then None; True comes last."""
+    traces = [function("__call__", value, index) for index, value in enumerate((True, None, False, Slot("x")))]
+    found = MetaGraphInfo(0, frozenset({"serve"}), functions=tuple(traces))
+    assert [trace.structure.trace for trace in traces_of(found, "__call__")] == [2, 3, 1, 0]  # type: ignore[union-attr]
+    assert traces_of(found, "other") == ()
+
+
+def test_training_switch_may_be_left_out() -> None:
+    """A boolean input that turns training on is False unless given."""
+    switch = TensorInfo("is_training", "bool", ())
+    found = MetaGraphInfo(0, frozenset({"serve"}), (SignatureInfo("s", inputs=(X, switch)),))
+    assert is_training_switch(switch)
+    assert not is_training_switch(X)
+    assert [info.optional for info in choose(model(found)).signature_info.inputs] == [False, True]
