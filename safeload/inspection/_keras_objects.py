@@ -47,7 +47,7 @@ def kind_of(place: Place) -> str:
 def is_layer(serialized: Any, kind: str) -> bool:
     """Tell whether the object *serialized* is a layer or a model, by its place or by the module it names."""
     return kind in {"layer", "model"} or (
-        kind != "function" and (serialized.get("module") in _LAYER_MODULES or serialized["class_name"] in _MODEL_CLASSES)
+        kind != "function" and (_text(serialized.get("module")) in _LAYER_MODULES or serialized["class_name"] in _MODEL_CLASSES)
     )
 
 
@@ -77,16 +77,19 @@ def _describe(place: Place, unlocated: frozenset[str]) -> ObjectInfo:
     value = place.value
     is_function = value["class_name"] == "function"
     name = str(value.get("config")) if is_function else value["class_name"]
-    registered = value.get("registered_name")
-    module = value.get("module")
+    module, registered = _text(value.get("module")), _text(value.get("registered_name"))
     return ObjectInfo(
         where=place.where,
         name=name,
         kind=kind_of(place),
         module=module,
-        registered_name=registered if registered not in {"function", name} else None,
+        registered_name=None if registered in {"function", name} else registered,
         config=None if is_function else value.get("config"),
         is_builtin=is_builtin(module, name),
         is_training_only=place.is_training_only,
         is_module_recorded=value["class_name"] not in unlocated,
     )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

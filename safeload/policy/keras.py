@@ -147,12 +147,17 @@ def references(place: Place) -> Iterator[Finding]:
 def second_names(place: Place) -> Iterator[Finding]:
     """Find built-in objects that are registered under another name: which of the two is meant differs between loaders."""
     value = place.value
-    if not is_object(value) or not is_keras(value.get("module")) or value["class_name"] == "function":
+    if not is_object(value) or not _is_builtin_class(value):
         return
     registered = value.get("registered_name")
-    if registered not in {None, value["class_name"]}:
+    if registered is not None and registered != value["class_name"]:
         message = f"{value['class_name']} of Keras is also called {registered!r}"
         yield _unexamined("second-name", place, message, str(registered))
+
+
+def _is_builtin_class(value: Any) -> bool:
+    module = value.get("module")
+    return isinstance(module, str) and is_keras(module) and value["class_name"] != "function"
 
 
 def markers(place: Place) -> Iterator[Finding]:
@@ -165,9 +170,9 @@ def markers(place: Place) -> Iterator[Finding]:
     marker, config = value["class_name"], _config(value)
     if marker not in KNOWN_MARKERS:
         yield _unexamined("marker", place, f"the encoded value {marker} is unknown", marker)
-    elif marker == "__typespec__" and config.get("spec_name", value.get("spec_name")) not in TYPE_SPECS:
+    elif marker == "__typespec__" and not _is_one_of(TYPE_SPECS, config.get("spec_name", value.get("spec_name"))):
         yield _unexamined("type-spec", place, "a type spec of another package", _short(config or value))
-    elif marker in {"__numpy__", "__tensor__"} and config.get("dtype") not in ARRAY_DTYPES:
+    elif marker in {"__numpy__", "__tensor__"} and not _is_one_of(ARRAY_DTYPES, config.get("dtype")):
         yield _unexamined("array-dtype", place, "an array of a dtype that no model has", _short(config.get("dtype")))
 
 
@@ -244,6 +249,10 @@ KERAS_RULES: tuple[Callable[[ModelInfo], Iterator[Finding]], ...] = (examine_ker
 
 def _unexamined(rule: str, place: Place, message: str, evidence: str) -> Finding:
     return Finding(rule, Severity.UNEXAMINED, place.where, evidence, message, _AUTHOR)
+
+
+def _is_one_of(names: frozenset[str], value: Any) -> bool:
+    return isinstance(value, str) and value in names
 
 
 def _config(value: Any) -> dict[str, Any]:

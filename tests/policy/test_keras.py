@@ -1,0 +1,134 @@
+"""Every class of attack on a Keras config is found by its own rule, and what resembles one is let through."""
+
+from __future__ import annotations
+
+import pytest
+from hostile.keras_configs import ATTACKS, CODE, LOOK_ALIKES, entry, function, functional, lambda_layer, lambda_value
+
+from safeload.dialects import COMPAT_MODULE, Flavour, NormalForm, Writer
+from safeload.formats import Format
+from safeload.inspection import KerasInfo, LayerInfo, ModelInfo, ProducerInfo, SignatureInfo
+from safeload.policy import keras as rules
+from safeload.policy._finding import Severity
+from safeload.policy.keras import KERAS_RULES, PLACE_RULES, examine_config, examine_keras
+
+
+def info_of(raw, *, normal=None, training=None, parameter_count=1 << 20):
+    """Facts about a config that is its own normal form."""
+    keras = KerasInfo(
+        normal=NormalForm(raw if normal is None else normal, Writer(Flavour.KERAS_3)),
+        signature=SignatureInfo("model", "keras"),
+        root=LayerInfo("m", "Functional", "$"),
+        objects=(),
+        parameter_count=parameter_count,
+        raw=raw,
+        training=training,
+    )
+    return ModelInfo(Format.KERAS_ARCHIVE, "m.keras", "", 0, ProducerInfo(), keras=keras)
+
+
+def refusing(info):
+    return [finding for finding in examine_keras(info) if finding.severity >= Severity.UNEXAMINED]
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack_is_refused_by_its_rule(name):
+    """Each hostile config is refused, by the rule that is meant for it."""
+    config, rule = ATTACKS[name]
+    assert rule in {finding.rule for finding in refusing(info_of(config, parameter_count=None))}
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKES)
+def test_look_alike_passes(name):
+    """What resembles an attack and is none is let through; nodes of Keras 2 stand in the file's own config alone."""
+    assert refusing(info_of(LOOK_ALIKES[name], normal=functional())) == []
+
+
+def test_every_rule_is_needed():
+    """No rule is covered by the others: each finds something that no other rule finds."""
+    names = {rule for _, rule in ATTACKS.values()}
+    sole = {rule for config, rule in ATTACKS.values() if {f.rule for f in refusing(info_of(config))} == {rule}}
+    assert names - sole <= {"constant-node"}
+
+
+@pytest.mark.parametrize("rule", [*PLACE_RULES, rules.constant_nodes, rules.oversized_layers], ids=lambda r: r.__name__)
+def test_removing_a_rule_lets_an_attack_through(rule, monkeypatch):
+    """Without any one rule, some attack of the gallery is no longer refused for its reason."""
+    monkeypatch.setattr(rules, "PLACE_RULES", tuple(r for r in PLACE_RULES if r is not rule))
+    for name in ("constant_nodes", "oversized_layers"):
+        if getattr(rules, name) is rule:
+            monkeypatch.setattr(rules, name, lambda _: iter(()))
+    assert any(
+        expected not in {f.rule for f in refusing(info_of(config, parameter_count=None))}
+        for config, expected in ATTACKS.values()
+    )
+
+
+def test_training_config_is_judged():
+    """Bytecode in the training config of an HDF5 file is refused as well."""
+    (finding,) = refusing(info_of(functional(), training={"loss": lambda_value()}))
+    assert (finding.rule, finding.where) == ("lambda-bytecode", "$.training_config.loss.config.code")
+
+
+def test_what_only_the_file_says_is_judged():
+    """What the normaliser dropped is refused all the same."""
+    attack = functional(lambda_layer(function("os", "system")))
+    assert [f.rule for f in refusing(info_of(attack, normal=functional()))] == ["host-function"]
+
+
+def test_what_only_the_normal_form_says_is_judged():
+    """The normal form, and what is lowered from it, passes the same rules."""
+    attack = functional(lambda_layer(function("os", "system")))
+    assert [f.rule for f in refusing(info_of(functional(), normal=attack))] == ["host-function"]
+    assert [f.rule for f in examine_config(attack)] == ["host-function"]
+
+
+def test_own_objects_pass_in_the_normal_form_alone():
+    """Objects of safeload may stand in the normal form, which safeload writes, and never in a file."""
+    config = functional(entry("MaxoutDense", "x", module=COMPAT_MODULE, source="inp"))
+    assert refusing(info_of(functional(), normal=config)) == []
+    assert refusing(info_of(config)) != []
+
+
+def test_a_matter_is_reported_once():
+    """A finding in the file's config is not repeated for the normal form, where it may stand elsewhere."""
+    moved = functional(entry("Dense", "other", source="inp", units=1), lambda_layer(lambda_value()))
+    assert len(refusing(info_of(functional(lambda_layer(lambda_value())), normal=moved))) == 1
+
+
+def test_identifier_covers_what_feeds_the_function():
+    """The identifier of a Lambda changes with its code and with its arguments, and not with its place."""
+
+    def identifier(*layers):
+        return refusing(info_of(functional(*layers)))[0].identifier
+
+    base = identifier(lambda_layer(lambda_value()))
+    assert base.startswith("lambda:l@sha256:")
+    assert base == identifier(entry("Flatten", "f", source="inp"), lambda_layer(lambda_value()))
+    assert base != identifier(lambda_layer(lambda_value(), arguments={"path": "/etc"}))
+    assert base != identifier(lambda_layer(lambda_value(CODE[:-8] + "AAAAAAA=")))
+
+
+def test_two_lambdas_of_one_code_have_two_identifiers():
+    """Trusting one Lambda does not trust another one with the same code and other arguments."""
+    other = {**lambda_layer(lambda_value(), arguments={"a": 1}), "name": "other"}
+    found = refusing(info_of(functional(lambda_layer(lambda_value()), other)))
+    assert len({finding.identifier for finding in found}) == 2
+
+
+def test_gadgets_have_no_identifier():
+    """What safeload would never do cannot be permitted."""
+    for name in ("os_system", "get_file", "vocabulary_path", "name_traversal"):
+        assert all(finding.identifier is None for finding in refusing(info_of(ATTACKS[name][0])))
+
+
+def test_bytecode_outside_of_any_object_is_named_after_the_config():
+    """Bytecode that belongs to no object still has an identifier."""
+    (finding,) = refusing(info_of(functional(), training={"loss": [CODE]}))
+    assert finding.identifier.startswith("lambda:config@")
+
+
+def test_saved_models_are_not_examined_here():
+    """Without a Keras config there is nothing to say."""
+    info = ModelInfo(Format.SAVED_MODEL, "m", "", 0, ProducerInfo())
+    assert [f for rule in KERAS_RULES for f in rule(info)] == []
