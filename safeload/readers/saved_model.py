@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
     from safeload.formats import Detection
 
-_BINARY, _TEXT, _CHUNKED = "saved_model.pb", "saved_model.pbtxt", "saved_model.cpb"
-"""Names of the graph. TensorFlow takes the first that exists of ``.cpb``, ``.pb``, ``.pbtxt``."""
+_BINARY, _TEXT = "saved_model.pb", "saved_model.pbtxt"
+"""Names of the graph. TensorFlow takes the first that exists."""
+
+_UNREAD = frozenset({"link-out-of-model", "special-file"})
+"""Anomalies that hide a file which may be there; the policy refuses them, so that what depends on them is not checked."""
 
 _KERAS_METADATA = "keras_metadata.pb"
 _VARIABLES = "variables/variables"
@@ -85,8 +88,8 @@ class _Reader:
 
     def graph(self) -> tuple[bytes, Any]:
         """Return the serialized graph and the message that it is."""
-        names = [name for name in (_BINARY, _TEXT, _CHUNKED) if name in self.tree.files]
-        if not names or names[0] == _CHUNKED:
+        names = [name for name in (_BINARY, _TEXT) if name in self.tree.files]
+        if not names:
             raise self.malformed(f"there is no readable {_BINARY} in the directory")
         for extra in names[1:]:
             self.tree.anomalies.append(Anomaly("two-graphs", extra, f"beside {names[0]}"))
@@ -111,20 +114,20 @@ class _Reader:
             elif name in self.tree.files:
                 contents[name] = self.content(name, limit="max_asset_bytes", allowed=left)
                 left -= len(contents[name])
-            elif not self.is_odd(name) and any(_reads_asset(m, filename) for m in saved_model.meta_graphs):
+            elif not self.is_hidden(name) and any(_reads_asset(m, filename) for m in saved_model.meta_graphs):
                 raise self.malformed(f"the asset {name!r} is missing")
         return contents
 
     def variables(self, saved_model: Any) -> tuple[bytes, CheckpointIndex]:
         """Read the index of the variables and check the files with their values."""
         data = self.optional(f"{_VARIABLES}.index")
-        is_odd = self.is_odd("variables")
+        is_hidden = self.is_hidden("variables")
         if data is None:
-            if not is_odd and not self.has_old_checkpoint():
+            if not is_hidden and not self.has_old_checkpoint():
                 self.require_no_variables(saved_model)
             return b"", CheckpointIndex(0, ())
         index = read_checkpoint_index(data, where=f"{self.where}/{_VARIABLES}.index", limits=self.limits)
-        if not is_odd:
+        if not is_hidden:
             require_shards(
                 index, prefix=_VARIABLES, sizes=self.tree.files, where=self.where, limits=self.limits
             )
@@ -139,11 +142,12 @@ class _Reader:
         if count:
             raise self.malformed(f"{_VARIABLES}.index is missing, and the model has {count:,} variables")
 
-    def is_odd(self, name: str) -> bool:
-        """True if *name*, a directory above it or a file below it is an anomaly."""
+    def is_hidden(self, name: str) -> bool:
+        """True if *name*, a directory above it or a file below it is there and was not read."""
         return any(
             odd.where == name or name.startswith(f"{odd.where}/") or odd.where.startswith(f"{name}/")
             for odd in self.tree.anomalies
+            if odd.kind in _UNREAD
         )
 
     def optional(self, name: str) -> bytes | None:
