@@ -1,0 +1,183 @@
+"""What a Keras config says: inputs, outputs, layers, objects, parameters, producer."""
+
+from __future__ import annotations
+
+import pytest
+from hostile.keras_configs import entry, function, functional, tensor, wrapped
+
+from safeload.formats import Format
+from safeload.inspection import inspect_artifact
+from safeload.inspection._keras_signature import describe_signature
+from safeload.inspection._walk import walk
+from safeload.inspection.keras import count_parameters, describe_layer
+from safeload.inspection import Slot
+from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights, WeightIndex, WeightLayout
+
+
+def inspect(config, **fields):
+    metadata = {"keras_version": "3.15.1", "date_saved": "2026-01-01", "backend": "tensorflow"}
+    return inspect_artifact(KerasArtifact(Format.KERAS_ARCHIVE, "m.keras", config, metadata=metadata, **fields))
+
+
+def sequential(*layers, **extra):
+    config = {"name": "s", "layers": list(layers)}
+    return {"module": "keras", "class_name": "Sequential", "config": config, "registered_name": None, **extra}
+
+
+def test_functional_model_is_described():
+    """Inputs have the recorded names, shapes and dtypes; outputs are named after their layers."""
+    info = inspect(functional())
+    assert str(info.keras.signature) == "model(inp: float32 [None, 4]) -> (dense: unknown […])"
+    assert info.keras.signature.is_positional
+    assert info.keras.signature.structure is None
+
+
+def test_outputs_that_another_layer_takes_have_shapes():
+    """A shape that some node records of an output is known."""
+    config = functional(entry("Dense", "next", source="dense", units=1))["config"]
+    outputs = describe_signature({"config": config}).outputs
+    assert (outputs[0].shape, outputs[0].dtype) == ((None, 4), "float32")
+
+
+def test_outputs_of_one_layer_are_numbered():
+    """Two outputs of one layer have two names, as Keras gives them."""
+    config = {**functional()["config"], "output_layers": [["dense", 0, 0], ["dense", 0, 1]]}
+    assert [o.name for o in describe_signature({"config": config}).outputs] == ["dense", "dense_1"]
+
+
+def test_nested_ends_keep_their_structure():
+    """Dicts of inputs and outputs keep their keys: as the structure, as aliases of inputs, as names of outputs."""
+    ends = {"input_layers": {"a": ["inp", 0, 0], "b": [["inp", 0, 0]]}, "output_layers": {"y": ["dense", 0, 0]}}
+    signature = describe_signature({"config": {**functional()["config"], **ends}})
+    assert signature.inputs[0].aliases == ("a",)
+    assert signature.structure.args == (("inputs", {"a": Slot("inp"), "b": [Slot("inp")]}),)
+    assert signature.structure.outputs == {"y": Slot("y")}
+    assert [o.name for o in signature.outputs] == ["y"]
+
+
+def test_structure_without_outputs():
+    """Nested inputs of a model that records no outputs still have their structure."""
+    config = {**functional()["config"], "input_layers": {"a": ["inp", 0, 0]}, "output_layers": None}
+    assert describe_signature({"config": config}).structure.outputs == []
+
+
+def test_input_of_an_unknown_layer_has_a_name_alone():
+    """An input that names no InputLayer has neither shape nor dtype."""
+    config = {**functional()["config"], "input_layers": [["other", 0, 0]]}
+    assert str(describe_signature({"config": config}).inputs[0]) == "other: unknown […]"
+
+
+@pytest.mark.parametrize("kind", ["sparse", "ragged"])
+def test_composite_inputs(kind):
+    """Sparse and ragged inputs are told by their kind, optional ones by their flag."""
+    model = sequential(entry("InputLayer", "i", batch_shape=[None, 2], optional=True, **{kind: True}))
+    (found,) = describe_signature(model).inputs
+    assert (found.kind, found.optional) == (kind, True)
+
+
+def test_sequential_with_an_input():
+    """A Sequential model takes what its InputLayer says, and gives its last layer."""
+    signature = describe_signature(sequential(entry("InputLayer", "i", batch_shape=[None, 2]), entry("Dense", "d")))
+    assert ([str(i) for i in signature.inputs], [o.name for o in signature.outputs]) == (["i: float32 [None, 2]"], ["d"])
+
+
+def test_sequential_that_starts_with_a_model():
+    """A Sequential model that starts with another model takes what that one takes."""
+    signature = describe_signature(sequential(functional(), entry("Dense", "d")))
+    assert [i.name for i in signature.inputs] == ["inp"]
+
+
+def test_sequential_without_an_input():
+    """Without an InputLayer the shape of the build tells; without that, nothing."""
+    layer = {**entry("Dense", "d"), "config": None}
+    built = describe_signature(sequential(layer, build_config={"input_shape": [None, 3]}))
+    assert [str(i) for i in built.inputs] == ["inputs: unknown [None, 3]"]
+    assert describe_signature(sequential(layer)).inputs == ()
+    assert describe_signature(sequential(layer, build_config={"input_shape": {"a": [1]}})).inputs == ()
+
+
+def test_custom_model_records_nothing():
+    """A subclassed model says nothing of its inputs and outputs."""
+    signature = describe_signature({"class_name": "Mine", "config": {"units": 3}})
+    assert (signature.inputs, signature.outputs) == ((), ())
+
+
+def test_layers_at_every_depth():
+    """The tree holds the layers of nested models and wrappers, each below its parent."""
+    config = functional(functional(wrapped(entry("Dense", "inner"))), entry("Mine", "mine", module="mine", part=entry("Dense", "sub")))
+    root = describe_layer(config, "$")
+    nested = root.layers[2]
+    assert [layer.name for layer in root.layers] == ["inp", "dense", "m", "mine"]
+    assert nested.layers[2].layers[0].name == "inner"
+    assert [layer.name for layer in root.layers[3].layers] == ["sub"]
+    assert root.layers[1].where == "$.config.layers[1]"
+
+
+def test_layer_without_a_name_is_called_by_its_class():
+    """A layer whose config is no dict is named by its class."""
+    assert describe_layer({"class_name": "Mine", "config": None}, "$").name == "Mine"
+
+
+def test_objects_of_every_kind():
+    """Each serialized object is listed with what its place asks for, whether it is built in, and whether training alone needs it."""
+    dense = entry(
+        "Dense",
+        "d",
+        source="inp",
+        units=2,
+        kernel_initializer={"module": "mine", "class_name": "Init", "config": {}, "registered_name": "mine>Init"},
+        activation=function("mine", "swishy"),
+        part={"module": "mine", "class_name": "Part", "config": {}, "registered_name": "Part"},
+    )
+    loss = function("mine", "my_loss")
+    info = inspect(functional(dense, compile_config={"loss": loss}), training_config={"metrics": [function(None, "m")]})
+    objects = {o.name: o for o in info.keras.objects}
+    assert (objects["Init"].kind, objects["Init"].registered_name) == ("initializer", "mine>Init")
+    assert (objects["swishy"].kind, objects["swishy"].is_builtin) == ("function", False)
+    assert (objects["Part"].kind, objects["Part"].registered_name) == ("object", None)
+    assert objects["Dense"].is_builtin
+    assert objects["Functional"].kind == "model"
+    assert [n for n, o in objects.items() if o.is_training_only] == ["my_loss", "m"]
+
+
+def test_modules_that_the_file_does_not_record():
+    """Where the file names a class without a module, a custom class may be meant."""
+    bare = functional()
+    del bare["config"]["layers"][1]["module"]
+    objects = {o.name: o for o in inspect(bare).keras.objects}
+    assert not objects["Dense"].is_module_recorded
+    assert objects["InputLayer"].is_module_recorded
+
+
+def test_producer_and_weights_alone():
+    """The producer is told from the metadata; weights alone have no Keras facts."""
+    assert inspect(functional()).producer.keras_flavour == "keras3"
+    info = inspect(None)
+    assert (info.keras, info.saved_model) == (None, None)
+    assert (info.producer.keras_version, info.producer.date_saved) == ("3.15.1", "2026-01-01")
+
+
+def _index(layout, *paths, layers=()):
+    datasets = tuple(DatasetInfo(path, (2, 3), "float32", 24) for path in paths)
+    return WeightIndex(layout, datasets, layers)
+
+
+def test_parameters_are_counted_without_the_optimizer():
+    """Elements of the model's own arrays count, whatever the layout; the optimizer's do not."""
+    legacy = (LayerWeights("d", ("d/kernel:0",), (DatasetInfo("model_weights/d/kernel", (4, 2), "float32", 32),)),)
+    assert count_parameters(WeightIndex()) is None
+    assert count_parameters(_index(WeightLayout.LEGACY_HDF5, "optimizer_weights/m", layers=legacy)) == 8
+    assert count_parameters(_index(WeightLayout.OBJECT_PATHS, "layers/d/vars/0", "optimizer/vars/0")) == 6
+    assert count_parameters(_index(WeightLayout.CHECKPOINT, "w/.ATTRIBUTES/V", "w/.OPTIMIZER_SLOT/m", "save_counter/.A")) == 6
+
+
+def test_walk_reaches_everything_once():
+    """Every value is yielded once, containers first, with the nearest key and the object around it."""
+    tree = {"a": [1, {"class_name": "X", "config": {"b": tensor("t")}}]}
+    places = list(walk(tree))
+    assert len({place.where for place in places}) == len(places)
+    at = {place.where: place for place in places}
+    assert at["$.a[0]"].key == "a"
+    assert at["$.a[1].config.b.config.dtype"].owner["class_name"] == "X"
+    assert at["$.a[1].class_name"].owner["class_name"] == "X"
+    assert at["$.a[1]"].owner is None
