@@ -37,6 +37,7 @@ class Node(NamedTuple):
         inputs: Its inputs as written: ``x``, ``x:1``, ``x:output:0``, ``^x``.
         calls: Functions of the library that it calls, through attributes at any depth or as its op.
         proto: The NodeDef.
+        absent: Functions that it calls and the library does not have.
     """
 
     body: str
@@ -45,6 +46,7 @@ class Node(NamedTuple):
     inputs: tuple[str, ...]
     calls: tuple[str, ...]
     proto: Any
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,22 +169,20 @@ def _nodes(body: str, node_defs: Iterable[Any], functions: frozenset[str]) -> It
     table = op_table()
     for proto in node_defs:
         op = proto.op
-        calls: tuple[str, ...] = ()
         # Attributes of other stock ops are never functions; looking at all of them would take most of the time.
-        if op in table.callers or op not in table.classes:
-            calls = tuple(dict.fromkeys(_called(proto, functions)))
-        yield Node(body, proto.name, op, tuple(proto.input), calls, proto)
+        called = dict.fromkeys(_called(proto)) if op in table.callers or op not in table.classes else {}
+        calls = (*((op,) if op in functions else ()), *(name for name in called if name in functions))
+        absent = tuple(name for name in called if name and name not in functions)
+        yield Node(body, proto.name, op, tuple(proto.input), calls, proto, absent)
 
 
-def _called(proto: Any, functions: frozenset[str]) -> Iterator[str]:
-    if proto.op in functions:
-        yield proto.op
+def _called(proto: Any) -> Iterator[str]:
+    """Yield the functions that the attributes of *proto* name, those of their own attributes included."""
     pending = list(proto.attr.values())
     while pending:
         value = pending.pop()
         for called in (*((value.func,) if value.HasField("func") else ()), *value.list.func):
-            if called.name in functions:
-                yield called.name
+            yield called.name
             pending.extend(called.attr.values())
 
 

@@ -12,7 +12,14 @@ from safeload.policy._finding import Finding, Severity
 from safeload.policy._judged import Judged, judge
 from safeload.policy._op_verdicts import OpVerdict, op_verdict
 from safeload.policy.containers import container_anomalies
-from safeload.policy.graph import asset_names, refused_ops, remote_devices, repeated_names
+from safeload.policy.graph import (
+    absent_functions,
+    asset_names,
+    forged_handles,
+    refused_ops,
+    remote_devices,
+    repeated_names,
+)
 from safeload.policy.graph_costs import declared_sizes, endless_loops, provable_allocations, recursion
 from safeload.policy.keras import KERAS_RULES
 
@@ -35,6 +42,8 @@ __all__ = [
 RULES: tuple[Callable[[ModelInfo], Iterator[Finding]], ...] = (
     *KERAS_RULES,
     refused_ops,
+    forged_handles,
+    absent_functions,
     asset_names,
     remote_devices,
     repeated_names,

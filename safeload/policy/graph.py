@@ -16,6 +16,7 @@ from safeload.policy._op_verdicts import op_verdict
 from safeload.policy._origins import Origin, Source
 from safeload.policy._stablehlo import calls_nothing
 from safeload.policy._subject import Subject, subjects
+from safeload.readers.protobuf import dtype_name
 
 if TYPE_CHECKING:
     from safeload.inspection import ModelInfo
@@ -36,7 +37,10 @@ _FILE_OPERANDS = {
 _STREAMS = frozenset({"", "stderr", "stdout", "log(info)", "log(warning)", "log(error)"})
 """Values of PrintV2's ``output_stream`` that name no file. Source: tensorflow/core/kernels/logging_ops.cc (2.21)."""
 _SHARED_VARIABLES = frozenset({"VarHandleOp", "_VarHandlesOp", "Variable", "VariableV2"})
+_ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347"
+"""The shared_name of resources that cannot be found by name. Source: tensorflow/core/framework/resource_handle.h (2.21)."""
 _SAVERS = frozenset({EntryKind.SAVE, EntryKind.RESTORE})
+_CONSTANTS = frozenset({"Const", "HostConst"})
 _LOCAL_JOB = "localhost"
 
 
@@ -73,9 +77,15 @@ def _prints_to_stream(_: Subject, node: Node) -> bool:
 
 
 def _is_own_resource(subject: Subject, node: Node) -> bool:
-    """Return whether *node* makes a resource where a saver puts it: in the main graph, or a table in its creator."""
-    is_made_here = node.body in subject.graph.creators and node.op not in _SHARED_VARIABLES
-    return node.body == MAIN or is_made_here
+    """Return whether *node* makes a resource where a saver puts it, and none that has a name to be found by elsewhere.
+
+    In the main graph resources have names, and the loader puts its own in their place. Tables have names in their
+    creators, too; variables have names in no function.
+    """
+    name = _text(node, "shared_name")
+    if node.body == MAIN or name == _ANONYMOUS:
+        return True
+    return node.body in subject.graph.creators and (not name or node.op not in _SHARED_VARIABLES)
 
 
 def _is_restoring(subject: Subject, node: Node) -> bool:
@@ -141,6 +151,49 @@ def asset_names(info: ModelInfo) -> Iterator[Finding]:
 def _leaves_directory(name: str) -> bool:
     parts = name.replace("\\", "/").split("/")
     return not name or ".." in parts or posixpath.isabs(name) or ":" in parts[0] or "\0" in name
+
+
+def forged_handles(info: ModelInfo) -> Iterator[Finding]:
+    """Find handles of resources among the constants: handles are made by the process, never saved."""
+    for subject in subjects(info):
+        for node in subject.graph.nodes():
+            if (node.op in _CONSTANTS and _holds_handle(node)) or (node.op == "ParseTensor" and _parses_handle(node)):
+                yield subject.finding(
+                    node,
+                    rule="forged-handle",
+                    severity=Severity.DANGEROUS,
+                    message="holds the handle of a resource, which may belong to another model",
+                )
+
+
+def _holds_handle(node: Node) -> bool:
+    value = node.proto.attr.get("value")
+    pending = [value.tensor] if value is not None else []
+    while pending:
+        tensor = pending.pop()
+        if tensor.resource_handle_val or dtype_name(tensor.dtype) == "resource":
+            return True
+        pending.extend(inner for variant in tensor.variant_val for inner in variant.tensors)
+    return False
+
+
+def _parses_handle(node: Node) -> bool:
+    kind = node.proto.attr.get("out_type")
+    return kind is not None and dtype_name(kind.type) in {"resource", "variant"}
+
+
+def absent_functions(info: ModelInfo) -> Iterator[Finding]:
+    """Find calls of functions that the file does not hold: another model of the process may have them."""
+    for subject in subjects(info):
+        for node in subject.graph.nodes():
+            for name in node.absent:
+                yield subject.finding(
+                    node,
+                    rule="absent-function",
+                    severity=Severity.UNEXAMINED,
+                    message=f"calls the function {name!r}, which is not in the file",
+                    evidence=name,
+                )
 
 
 def remote_devices(info: ModelInfo) -> Iterator[Finding]:
