@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from safeload.policy._finding import Finding, Severity
-
-if TYPE_CHECKING:
-    from safeload.readers import Artifact
+from safeload.readers import Artifact, SavedModelArtifact
 
 _MEANINGS = {
     "link-out-of-model": (Severity.DANGEROUS, "is a link to a file outside of the model"),
@@ -22,8 +19,8 @@ _UNKNOWN = (Severity.UNEXAMINED, "is in the container, and no writer of the form
 
 
 def container_anomalies(artifact: Artifact) -> Iterator[Finding]:
-    """Find what a reader noticed as odd."""
-    for anomaly in artifact.anomalies:
+    """Find what a reader noticed as odd in a directory; odd Keras containers are errors of their readers."""
+    for anomaly in artifact.anomalies if isinstance(artifact, SavedModelArtifact) else ():
         severity, meaning = _MEANINGS.get(anomaly.kind, _UNKNOWN)
         yield Finding(
             rule=anomaly.kind,
