@@ -28,6 +28,8 @@ COMPAT_OBJECTS = MappingProxyType(
         "UpSampling2D": "Keras 2 before TensorFlow 1.14: bilinear with corners at the origin (no half-pixel centres); size, data_format",
         "CausalAttention": "keras.layers.Attention of Keras 2 with causal=True: called with use_causal_mask=True",
         "CausalAdditiveAttention": "keras.layers.AdditiveAttention of Keras 2 with causal=True: called with use_causal_mask=True",
+        "TensorFlowSymbol": "tf.keras TFOpLambda, SlicingOpLambda …: the TensorFlow function named by function (see _ops.ALLOWED_SYMBOLS)",
+        "TensorFlowNode": "tf.keras TensorFlowOpLayer: the op of node_def (a NodeDef as JSON) with constants by input index",
         "RandomFourierFeatures": "Keras 2 layer: cos(x.W / scale + b) with weights unscaled_kernel, bias, scale; output_dim",
     }
 )

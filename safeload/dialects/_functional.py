@@ -33,8 +33,6 @@ _BUILTIN_MODELS = {
 _KERAS_PACKAGES = frozenset({"keras", "tf_keras"})
 # The modules that Keras 3.15 writes for its models.
 _MODULES = {"Functional": "keras.src.models.functional", "Sequential": "keras"}
-_TRAINING_ONLY = frozenset({"AddLoss", "AddMetric"})
-"""Layers of tf.keras behind ``Model.add_loss`` and ``add_metric``: they return their input."""
 
 
 class LayerNormaliser(Protocol):
@@ -152,8 +150,6 @@ def _modern(layer: GraphLayer) -> GraphLayer:
     class_name = data["class_name"]
     if class_name == "Merge":
         data = merge_layer(data, layer.name)
-    elif class_name in _TRAINING_ONLY:
-        data = {"class_name": "Activation", "config": {"name": layer.name, "trainable": True, "activation": "linear"}}
     elif class_name in STATEFUL_CLASSES:
         return replace(layer, data=data, calls=tuple(_with_state(call, layer) for call in layer.calls))
     elif class_name in _ops.OPERATION_CLASSES:
