@@ -110,7 +110,7 @@ def _top_level(file: ByteFile, *, is_cut: bool = False, max_fields: int = 200_00
     for _ in range(max_fields):
         if offset >= file.size:
             return shape if offset == file.size or is_cut else None
-        if offset < base or offset + 20 > base + len(window):
+        if offset + 20 > base + len(window):
             base, window = offset, file.read_at(offset, 4096)
         try:
             key, position = _varint(window, offset - base)

@@ -225,7 +225,7 @@ def _refuse_gaps(infos: list[zipfile.ZipInfo], members: list[Member], start_of_d
 
 def _refuse_tail(file: ByteFile, comment: bytes, where: str) -> None:
     end = file.size - _END_SIZE - len(comment)
-    if file.read_at(end, 4) != END_MAGIC or END_MAGIC in comment:
+    if file.read_at(end, 4) != END_MAGIC:
         raise MalformedArtifactError(where, problem="bytes follow the end of the zip archive")
 
 

@@ -1,0 +1,62 @@
+"""Tests of random access to bytes."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from safeload.formats import _file
+from safeload.formats._file import DescriptorFile, MemoryFile, SeekingFile, Window, descriptor_file
+
+
+@pytest.fixture(params=[MemoryFile, DescriptorFile, SeekingFile], ids=lambda c: c.__name__)
+def opened(request, tmp_path):
+    """The ten digits behind each kind of file."""
+    if request.param is MemoryFile:
+        return MemoryFile(b"0123456789")
+    (tmp_path / "f").write_bytes(b"0123456789")
+    return request.param(os.open(tmp_path / "f", os.O_RDONLY))
+
+
+@pytest.mark.parametrize(("offset", "size", "expected"), [(2, 3, b"234"), (8, 9, b"89"), (20, 4, b""), (-3, 2, b"01")])
+def test_read_at(opened, offset, size, expected):
+    """Reads end with the file, and a negative offset is the beginning."""
+    assert opened.read_at(offset, size) == expected
+
+
+def test_read_into_is_short_at_the_end(opened):
+    """The count tells how much of the buffer was filled."""
+    buffer = bytearray(4)
+    assert opened.read_into(8, buffer) == 2
+    assert bytes(buffer) == b"89\0\0"
+
+
+def test_closed(opened):
+    """Reading after closing raises, closing twice does not."""
+    opened.close()
+    opened.close()
+    with pytest.raises(ValueError, match="closed"):
+        opened.read_at(0, 1)
+
+
+def test_platform_without_preadv(tmp_path, monkeypatch):
+    """Where the system cannot read at an offset, the file seeks under a lock."""
+    (tmp_path / "f").write_bytes(b"01")
+    assert type(descriptor_file(os.open(tmp_path / "f", os.O_RDONLY))) is DescriptorFile
+    monkeypatch.delattr(_file.os, "preadv")
+    assert type(descriptor_file(os.open(tmp_path / "f", os.O_RDONLY))) is SeekingFile
+
+
+def test_window():
+    """A window is a file object that sees its range alone."""
+    window = Window(MemoryFile(b"0123456789"), offset=2, size=5)
+    assert window.readable()
+    assert window.seekable()
+    assert window.read(3) == b"234"
+    assert window.tell() == 3
+    assert window.read(10) == b"56"
+    assert window.seek(-1, os.SEEK_END) == 4
+    assert window.seek(-2, os.SEEK_CUR) == 2
+    assert window.seek(-9) == 0
+    assert Window(MemoryFile(b"0123"), offset=1).read() == b"123"

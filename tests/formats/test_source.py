@@ -1,0 +1,217 @@
+"""Tests of opening what callers give."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from safeload.errors import ArtifactNotFoundError, UnsupportedFormatError
+from safeload.formats import open_source
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A file of eight bytes."""
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"contents")
+    return path
+
+
+def content(source):
+    return source.file.read_at(0, 100)
+
+
+class AsBytes:
+    """A path object of os that stands for bytes."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __fspath__(self):
+        return os.fsencode(self.path)
+
+
+@pytest.mark.parametrize("kind", [str, Path, AsBytes])
+def test_paths(model, kind):
+    """Strings and path objects of any kind open the same file."""
+    source = open_source(kind(model))
+    assert content(source) == b"contents"
+    assert source.path == model
+    assert not source.is_directory
+    source.close()
+
+
+def test_home(model, monkeypatch):
+    """A leading ~ is the home directory."""
+    monkeypatch.setenv("HOME", str(model.parent))
+    assert open_source("~/model.keras").path == model
+
+
+@pytest.mark.parametrize("given", [b"contents", bytearray(b"contents"), memoryview(b"contents")])
+def test_bytes(given):
+    """Bytes are the content, not a path."""
+    source = open_source(given)
+    assert (content(source), source.where, source.path) == (b"contents", "<bytes>", None)
+
+
+def test_file_object_is_read_from_its_beginning(model):
+    """Position and openness of the caller's file object do not change, and closing it does not matter."""
+    with model.open("rb") as file:
+        file.seek(5)
+        source = open_source(file)
+        assert file.tell() == 5
+    assert content(source) == b"contents"
+    assert source.where == str(model)
+
+
+def test_file_object_in_memory():
+    """Objects without a descriptor are read into memory, and stay where they were."""
+    file = io.BytesIO(b"contents")
+    file.seek(3)
+    source = open_source(file)
+    assert (content(source), file.tell(), source.where) == (b"contents", 3, "<file object>")
+
+
+def test_file_object_of_another_layer(tmp_path):
+    """A descriptor below a decompressing object is not what the object stands for."""
+    path = tmp_path / "m.gz"
+    path.write_bytes(gzip.compress(b"contents"))
+    with gzip.open(path) as file:
+        assert content(open_source(file)) == b"contents"
+
+
+def test_unflushed_temporary_file():
+    """What was written to a file object is read, flushed or not."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"contents")
+        assert content(open_source(file)) == b"contents"
+
+
+def test_stream_without_seek():
+    """Objects that cannot seek are read on."""
+
+    class Stream(io.RawIOBase):
+        def read(self, size=-1):
+            return b"contents"
+
+        def seekable(self):
+            return False
+
+    assert content(open_source(Stream())) == b"contents"
+
+
+def test_text_object():
+    """A text file object is an error that shows the mode."""
+    with pytest.raises(TypeError, match="'rb'"):
+        open_source(io.StringIO("contents"))
+
+
+def test_other_objects():
+    """Anything else is a TypeError that names its type."""
+    with pytest.raises(TypeError, match="not int"):
+        open_source(3)
+
+
+def test_pipe_objects():
+    """A pipe handed over as a file object is refused, not read to its end."""
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as file, pytest.raises(ArtifactNotFoundError, match="pipe"):
+        open_source(file)
+    os.close(write)
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda p: os.mkfifo(p), "is a pipe"),
+        (lambda p: p.symlink_to("/dev/zero"), "is a device"),
+        (lambda p: p.symlink_to("gone"), "broken link to 'gone'"),
+    ],
+    ids=["fifo", "device", "broken link"],
+)
+def test_special_files(tmp_path, make, problem):
+    """Pipes and devices are refused at once, links to nothing are explained."""
+    make(tmp_path / "m")
+    with pytest.raises(ArtifactNotFoundError, match=problem):
+        open_source(tmp_path / "m")
+
+
+def test_socket(tmp_path):
+    """A socket cannot be opened at all."""
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(str(tmp_path / "s"))
+        with pytest.raises(ArtifactNotFoundError, match="cannot be opened"):
+            open_source(tmp_path / "s")
+
+
+def test_directory_that_cannot_be_opened(tmp_path, monkeypatch):
+    """Windows opens no directories: they are sources nevertheless."""
+
+    def refuse(*args):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert open_source(tmp_path).is_directory
+
+
+def test_unreadable(model, monkeypatch):
+    """A file that may not be read says so."""
+
+    def refuse(*args):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(ArtifactNotFoundError, match="Permission denied"):
+        open_source(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("model.kera", "did you mean '.*model.keras'"),
+        ("model.h5", "did you mean '.*model.keras'"),
+        ("other.h5", "check the path"),
+        ("no/such/model.keras", "there is no '.*no'"),
+        ("model.keras/inner", "is a file"),
+        ("new\tmodel.h5", r"raw string"),
+    ],
+)
+def test_wrong_paths(model, name, said):
+    """A wrong path is explained by what is there instead."""
+    with pytest.raises(ArtifactNotFoundError, match=said):
+        open_source(str(model.parent / name))
+
+
+@pytest.mark.parametrize("path", ["", "a\0b"])
+def test_no_path_at_all(path):
+    """Strings that cannot be paths are refused before the system sees them."""
+    with pytest.raises(ArtifactNotFoundError, match="is not a path"):
+        open_source(path)
+
+
+def test_url():
+    """A URL is not a path."""
+    with pytest.raises(UnsupportedFormatError, match="a URL"):
+        open_source("https://example.com/model.keras")
+
+
+def test_directory(tmp_path):
+    """A directory is a source without a file."""
+    source = open_source(tmp_path)
+    assert source.is_directory
+    source.close()
+
+
+def test_checkpoint_prefix(tmp_path):
+    """The prefix of a checkpoint exists through its index."""
+    (tmp_path / "model.ckpt.index").touch()
+    source = open_source(tmp_path / "model.ckpt")
+    assert source.path == tmp_path / "model.ckpt"
+    assert source.file is None
+    assert not source.is_directory

@@ -1,0 +1,222 @@
+"""Tests of the strict zip reader."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+
+import pytest
+
+from safeload._limits import Limits
+from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.formats import read_zip
+from safeload.formats._file import MemoryFile
+from safeload.formats._zip import ends_as_zip, zip_names
+
+
+def packed(*members, method=zipfile.ZIP_STORED, comment=b""):
+    """A zip of (name or ZipInfo, content) pairs."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+        archive.comment = comment
+    return buffer.getvalue()
+
+
+def read(content, limits=None):
+    return read_zip(MemoryFile(content), where="m.keras", limits=limits or Limits())
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_members(method):
+    """Stored and deflated members are found and read."""
+    index = read(packed(("a", b"x" * 100), ("b/", b""), ("b/c", b"y"), method=method))
+    assert list(index.members) == ["a", "b/", "b/c"]
+    assert index.members["a"].is_stored == (method == zipfile.ZIP_STORED)
+    assert index.read("a", limit="max_asset_bytes", allowed=100) == b"x" * 100
+    with pytest.raises(LimitExceededError, match="max_asset_bytes=99"):
+        index.read("a", limit="max_asset_bytes", allowed=99)
+
+
+def test_offset_of_a_stored_member():
+    """The offset counts from the beginning of the file."""
+    content = packed(("first", b"1234"), ("second", b"5678"))
+    member = read(content).members["second"]
+    assert content[member.offset : member.offset + member.size] == b"5678"
+
+
+def test_streamed_members():
+    """Writers that cannot seek put sizes behind the data, and force_zip64 leaves them at their maximum."""
+
+    class Stream(io.RawIOBase):
+        def __init__(self):
+            self.content = b""
+
+        def writable(self):
+            return True
+
+        def write(self, data):
+            self.content += bytes(data)
+            return len(data)
+
+    stream = Stream()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("a", b"1234")
+        archive.writestr("b", b"5678")
+    assert read(stream.content).read("b", limit="", allowed=9) == b"5678"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive, archive.open("a", "w", force_zip64=True) as member:
+        member.write(b"1234")
+    assert read(buffer.getvalue()).read("a", limit="", allowed=9) == b"1234"
+
+
+def link():
+    info = zipfile.ZipInfo("link")
+    info.external_attr = 0o120777 << 16
+    return info
+
+
+def encrypted(content):
+    flags = bytearray(content)
+    flags[6] |= 1
+    flags[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(flags)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (packed(("/etc/a", b"")), "absolute path"),
+        (packed(("C:/a", b"")), "absolute path"),
+        (packed(("a/../../b", b"")), "leads out"),
+        (packed(("a\\..\\b", b"")), "leads out"),
+        (packed((link(), b"/etc")), "symbolic link"),
+        (encrypted(packed(("a", b""))), "encrypted"),
+        (packed(("a", b"x" * 99), method=zipfile.ZIP_BZIP2), "compression method 12"),
+        (packed(("aXb", b"")).replace(b"aXb", b"a\0b"), "read differently"),
+        (b"junk" + packed(("a", b"")), "belong to no member"),
+        (packed(("a", b"")) + b"junk", "follow the end"),
+        (packed(("a", b""), comment=b"PK\x05\x06 again" + bytes(18)), "truncated|belong to no member|follow the end"),
+        (packed(("a", b""))[:-10], "truncated"),
+    ],
+)
+def test_refused(content, problem):
+    """Whatever zip readers could see differently, or write elsewhere, is a broken file."""
+    with pytest.raises(MalformedArtifactError, match=problem):
+        read(content)
+
+
+def test_comment():
+    """An ordinary comment does no harm."""
+    assert read(packed(("a", b""), comment=b"made by hand")).members
+
+
+def test_duplicate():
+    """Two members of one name are refused: readers disagree which counts."""
+    with pytest.warns(UserWarning, match="Duplicate"):
+        content = packed(("a", b"1"), ("a", b"2"))
+    with pytest.raises(MalformedArtifactError, match="'a' occurs twice"):
+        read(content)
+
+
+def altered(field_offset, value, form, magic):
+    content = bytearray(packed(("a", b"1234"), ("b", b"5678")))
+    struct.pack_into(form, content, content.rindex(magic) + field_offset, value)
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (altered(22, 400, "<L", b"PK\x03\x04"), "contradict"),
+        (altered(24, 400, "<L", b"PK\x01\x02"), "contradict"),
+        (altered(16, 400, "<L", b"PK\x01\x02"), "contradict"),
+        (altered(42, 3, "<L", b"PK\x01\x02"), "no header"),
+        (altered(42, 4000, "<L", b"PK\x01\x02"), "no header"),
+        (altered(30, ord("c"), "<B", b"PK\x03\x04"), "contradict"),
+    ],
+    ids=["local size", "central size", "central crc", "offset", "offset beyond the end", "local name"],
+)
+def test_contradictions(content, problem):
+    """Both headers of a member must say the same."""
+    with pytest.raises(MalformedArtifactError, match=problem):
+        read(content)
+
+
+def test_hidden_bytes():
+    """Bytes between two members, or before the directory, belong to nobody."""
+    first, both = packed(("a", b"1")), packed(("a", b"1"), ("b", b"2"))
+    start = both.index(b"PK\x03\x04", 4)
+    directory = both.index(b"PK\x01\x02")
+    moved = bytearray(both[:start] + b"hidden" + both[start:])
+    second_entry = moved.rindex(b"PK\x01\x02")
+    struct.pack_into("<L", moved, second_entry + 42, start + 6)
+    struct.pack_into("<L", moved, moved.rindex(b"PK\x05\x06") + 16, directory + 6)
+    with pytest.raises(MalformedArtifactError, match="before the member 'b'"):
+        read(bytes(moved))
+    directory = first.index(b"PK\x01\x02")
+    moved = bytearray(first[:directory] + b"hidden" + first[directory:])
+    struct.pack_into("<L", moved, moved.rindex(b"PK\x05\x06") + 16, directory + 6)
+    with pytest.raises(MalformedArtifactError, match="before the zip directory"):
+        read(bytes(moved))
+
+
+@pytest.mark.parametrize(
+    ("limits", "name"),
+    [
+        (Limits(max_entries=1), "max_entries"),
+        (Limits(max_weight_bytes=5), "max_weight_bytes"),
+    ],
+)
+def test_limits(limits, name):
+    """Members and their declared sizes are bounded before anything is read."""
+    with pytest.raises(LimitExceededError, match=name):
+        read(packed(("a", b"1234"), ("b", b"5678")), limits)
+
+
+def test_expansion():
+    """A small file that declares much is a bomb."""
+    with pytest.raises(LimitExceededError, match="max_expansion_ratio"):
+        read(packed(("a", bytes(20 << 20)), method=zipfile.ZIP_DEFLATED))
+
+
+def test_broken_data():
+    """Data that does not decompress to what is declared is refused when it is read."""
+    content = bytearray(packed(("a", b"1234")))
+    content[31] ^= 1
+    with pytest.raises(MalformedArtifactError, match="checksum"):
+        read(bytes(content)).read("a", limit="", allowed=9)
+    content = bytearray(packed(("a", bytes(range(100))), method=zipfile.ZIP_DEFLATED))
+    content[31] = 0xFF
+    with pytest.raises(MalformedArtifactError, match="decompressed"):
+        read(bytes(content)).read("a", limit="", allowed=900)
+    content = packed(("a", bytes(1000)), method=zipfile.ZIP_DEFLATED).replace(
+        struct.pack("<L", 1000), struct.pack("<L", 9)
+    )
+    with pytest.raises(MalformedArtifactError, match="checksum"):
+        read(content).read("a", limit="", allowed=900)
+
+
+@pytest.mark.parametrize(
+    ("content", "is_zip"),
+    [
+        (packed(("a", b"1")), True),
+        (b"anything" + packed(("a", b"1")), True),
+        (b"", False),
+        (b"text", False),
+        (b"PK\x05\x06", False),
+        (packed(), True),
+        (b"x" * 99 + b"PK\x05\x06\0\0\0\0\x01\0\x01\0\x05\0\0\0\x05\0\0\0\0\0", False),
+    ],
+)
+def test_ends_as_zip(content, is_zip):
+    """A zip is found from its end, as zip readers find it."""
+    assert ends_as_zip(MemoryFile(content)) is is_zip
+
+
+def test_names():
+    """Names are listed where there is a directory."""
+    assert zip_names(MemoryFile(packed(("a", b""), ("b", b"")))) == ["a", "b"]
+    assert zip_names(MemoryFile(b"PK\x03\x04")) is None
