@@ -5,9 +5,11 @@ from safeload.dialects._compat_names import COMPAT_MODULE, COMPAT_OBJECTS
 from safeload.dialects._lower import lower
 from safeload.dialects._normal import Flavour, KerasTarget, NormalForm, Writer
 from safeload.dialects._normalise import normalise
+from safeload.dialects._ops_symbols import ALLOWED_SYMBOLS
 from safeload.dialects._writer import writer_of
 
 __all__ = [
+    "ALLOWED_SYMBOLS",
     "COMPAT_MODULE",
     "COMPAT_OBJECTS",
     "Flavour",

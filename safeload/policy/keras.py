@@ -17,14 +17,15 @@ from safeload.policy.keras_bytecode import digest_of, read_bytecode
 from safeload.policy.keras_names import (
     ARRAY_DTYPES,
     KNOWN_MARKERS,
+    SYMBOL_KEYS,
     TYPE_SPECS,
     VOCABULARY_KEYS,
     is_keras,
+    is_pure_symbol,
     judge_class,
     judge_function,
 )
 from safeload.policy.keras_sizes import oversized_layers
-from safeload.policy.keras_symbols import is_pure_symbol
 
 if TYPE_CHECKING:
     from safeload.inspection import ModelInfo
@@ -65,8 +66,8 @@ def _examine_raw(info: ModelInfo) -> Iterator[Finding]:
 def examine_config(config: Any) -> Iterator[Finding]:
     """Yield what is wrong with *config*, a normal form or what was lowered from one."""
     for place in walk(config):
-        if not _is_compat(place.value):
-            for rule in (*PLACE_RULES, constant_nodes):
+        for rule in (*PLACE_RULES, constant_nodes):
+            if rule is not references or not _is_compat(place.value):
                 yield from rule(place)
 
 
@@ -199,25 +200,14 @@ def _is_direct(place: Place) -> bool:
 def tensorflow_symbols(place: Place) -> Iterator[Finding]:
     """Find layers that call functions of TensorFlow other than the pure ones."""
     value = place.value
-    if not is_object(value) or value["class_name"] not in _SYMBOL_KEYS:
+    if not is_object(value) or value["class_name"] not in SYMBOL_KEYS:
         return
-    key = _SYMBOL_KEYS[value["class_name"]]
+    key = SYMBOL_KEYS[value["class_name"]]
     symbol = _config(value).get(key)
-    symbol = symbol.get("op") if isinstance(symbol, dict) else symbol
+    symbol = symbol.get("op") if isinstance(symbol, dict) else symbol  # a NodeDef as JSON
     if not isinstance(symbol, str) or not is_pure_symbol(value["class_name"], symbol):
         message = f"{value['class_name']} calls tf.{_short(symbol)}, which is not among the pure functions"
         yield Finding("tensorflow-symbol", Severity.DANGEROUS, place.where, _short(symbol), message, _AUTHOR)
-
-
-# Classes that call TensorFlow by name, and the key that holds the name: tf_keras/src/layers/core/tf_op_layer.py
-# (2.21.0); tensorflow/python/keras/engine/base_layer.py (2.3.0) for TensorFlowOpLayer.
-_SYMBOL_KEYS = {
-    "TFOpLambda": "function",
-    "SlicingOpLambda": "function",
-    "InstanceMethod": "method_name",
-    "InstanceProperty": "attr_name",
-    "TensorFlowOpLayer": "node_def",
-}
 
 
 def constant_nodes(place: Place) -> Iterator[Finding]:

@@ -7,6 +7,9 @@ import re
 import sys
 from dataclasses import dataclass
 
+from safeload.dialects import ALLOWED_SYMBOLS
+from safeload.inspection.op_classes import op_class
+
 # The packages and subpackages in which Keras itself has lived: keras 1 to 3, tf_keras, tf.keras under its import paths.
 _KERAS_ROOT = re.compile(r"(?:tensorflow\.(?:python\.|_api\.v[12]\.)?)?(?:tf_|_tf_)?keras(?:_core)?(?=\.|$)")
 
@@ -78,6 +81,29 @@ tf_keras/src/layers/core/tf_op_layer.py (tf_keras 2.21.0); CVE-2026-1462, CVE-20
 VOCABULARY_KEYS = frozenset({"vocabulary", "idf_weights"})
 """Keys of the lookup layers that take a path in place of a list (CVE-2025-12058)."""
 
+SYMBOL_KEYS = {
+    "TFOpLambda": "function",
+    "SlicingOpLambda": "function",
+    "TensorFlowSymbol": "function",
+    "InstanceMethod": "attr_name",
+    "InstanceProperty": "attr_name",
+    "TensorFlowOpLayer": "node_def",
+    "TensorFlowNode": "node_def",
+}
+"""Classes that call TensorFlow by name, and the key that holds the name.
+
+Source: tf_keras/src/layers/core/tf_op_layer.py (2.21.0); tensorflow/python/keras/engine/base_layer.py (2.3.0) for
+``TensorFlowOpLayer``; `dialects` for those of the normal form.
+"""
+
+# What Keras records of composite tensors: they read the tensor that they belong to.
+_MEMBERS = frozenset(
+    """
+    bounding_shape dense_shape dtype flat_values indices merge_dims nested_row_splits nrows ragged_rank row_lengths
+    row_limits row_splits row_starts shape to_sparse to_tensor value_rowids values with_values
+    """.split()
+)
+
 KNOWN_MARKERS = frozenset(
     {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__", "__tuple__", "__typespec__"}
 )  # fmt: skip
@@ -91,6 +117,15 @@ ARRAY_DTYPES = frozenset(
     | {f"{sign}int{bits}" for sign in ("", "u") for bits in (4, 8, 16, 32, 64)}
 )
 """Dtypes of encoded arrays. Others, such as ``S999999999``, make numpy allocate what they say."""
+
+
+def is_pure_symbol(class_name: str, symbol: str) -> bool:
+    """Tell whether a layer of the class *class_name*, one of `SYMBOL_KEYS`, may call *symbol*."""
+    if SYMBOL_KEYS[class_name] == "node_def":
+        return op_class(symbol) == "pure"
+    if SYMBOL_KEYS[class_name] == "attr_name":
+        return symbol in _MEMBERS
+    return symbol in ALLOWED_SYMBOLS or (symbol.startswith("RaggedTensor.") and symbol.partition(".")[2] in _MEMBERS)
 
 
 @dataclass(frozen=True)

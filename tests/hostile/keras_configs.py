@@ -165,7 +165,8 @@ ATTACKS: dict[str, tuple[Any, str]] = {
     "raw_op": (functional(keras2("TFOpLambda", function="raw_ops.ReadFile")), "tensorflow-symbol"),
     "py_function": (functional(keras2("TFOpLambda", function="py_function")), "tensorflow-symbol"),
     "symbol_that_is_no_text": (functional(keras2("TFOpLambda", function=["os"])), "tensorflow-symbol"),
-    "instance_method": (functional(keras2("InstanceMethod", method_name="save")), "tensorflow-symbol"),
+    "instance_method": (functional(keras2("InstanceMethod", attr_name="save")), "tensorflow-symbol"),
+    "member_of_nothing": (functional(keras2("TensorFlowSymbol", function="RaggedTensor.save")), "tensorflow-symbol"),
     "node_def": (functional(keras2("TensorFlowOpLayer", node_def={"op": "ReadFile"})), "tensorflow-symbol"),
     # Files: CVE-2025-12058, CVE-2026-12479.
     "vocabulary_path": (functional(entry("StringLookup", "v", **_LOOKUP)), "vocabulary-path"),
@@ -219,7 +220,7 @@ LOOK_ALIKES: dict[str, Any] = {
     "pure_symbol_of_v1": functional(keras2("TFOpLambda", function="compat.v1.nn.conv2d")),
     "root_symbol": functional(keras2("TFOpLambda", function="concat")),
     "operator": functional(keras2("SlicingOpLambda", function="__operators__.getitem")),
-    "raw_op": functional(keras2("TFOpLambda", function="raw_ops.Add")),
+    "ragged_member": functional(keras2("TensorFlowSymbol", function="RaggedTensor.flat_values")),
     "member": functional(keras2("InstanceProperty", attr_name="flat_values")),
     "pure_node_def": functional(keras2("TensorFlowOpLayer", node_def={"op": "Mul"})),
     "dtype_policy": functional(
