@@ -123,6 +123,7 @@ class KerasArtifact:
         assets: Contents of the ``assets/`` members of a Keras archive by path below ``assets/``.
         size: Bytes of the whole artifact.
         digest: SHA-256 (hex) of config, metadata, assets and weight index: the content digest.
+        anomalies: What is odd about the container and does not keep it from being read.
     """
 
     format: Format
@@ -135,6 +136,7 @@ class KerasArtifact:
     assets: Mapping[str, bytes] = field(default_factory=dict)
     size: int = 0
     digest: str = ""
+    anomalies: tuple[Anomaly, ...] = ()
 
 
 @dataclass(frozen=True)
