@@ -1,0 +1,454 @@
+"""Graphs built by hand, harmless and hostile. None of them is ever executed.
+
+`benign` makes a MetaGraph like those that TensorFlow 2 writes: a signature, functions in functions, a loop,
+a condition, a dataset, a table filled from an asset, a saver. `HOSTILE` is one builder for each class of attack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safeload.formats import Format
+from safeload.inspection import MetaGraphInfo, ModelInfo, ProducerInfo, SavedModelInfo
+from safeload.inspection.graph import inspect_graph
+from safeload.readers import SavedModelArtifact
+from safeload.readers.protobuf import message_class
+
+FLOAT, INT32, STRING, INT64, BOOL, RESOURCE, VARIANT = 1, 3, 7, 9, 10, 20, 21
+
+
+class Func(NamedTuple):
+    """An attribute that names a function, with attributes of its own."""
+
+    name: str
+    attrs: Mapping[str, Any] = {}
+
+
+class Type(NamedTuple):
+    """An attribute that is a dtype."""
+
+    number: int
+
+
+def attribute(value: Any) -> Any:
+    """Make an AttrValue."""
+    attr = message_class("AttrValue")()
+    if isinstance(value, (list, tuple)) and not isinstance(value, (Func, Type)):
+        attr.list.SetInParent()
+        for item in value:
+            _add_item(attr.list, item)
+    elif isinstance(value, Func):
+        _fill_function(attr.func, value)
+    elif isinstance(value, Type):
+        attr.type = value.number
+    elif isinstance(value, (str, bytes)):
+        attr.s = value.encode() if isinstance(value, str) else value
+    elif isinstance(value, bool):
+        attr.b = value
+    elif isinstance(value, int):
+        attr.i = value
+    else:
+        attr.tensor.CopyFrom(value)
+    return attr
+
+
+def _add_item(values: Any, item: Any) -> None:
+    if isinstance(item, Func):
+        _fill_function(values.func.add(), item)
+    else:
+        values.s.append(item.encode())
+
+
+def _fill_function(target: Any, func: Func) -> None:
+    target.name = func.name
+    for key, value in func.attrs.items():
+        target.attr[key].CopyFrom(attribute(value))
+
+
+def node(name: str, op: str, *inputs: str, device: str = "", **attrs: Any) -> Any:
+    """Make a NodeDef."""
+    made = message_class("NodeDef")(name=name, op=op, input=inputs, device=device)
+    for key, value in attrs.items():
+        made.attr[key].CopyFrom(attribute(value))
+    return made
+
+
+def tensor(dtype: int, shape: Iterable[int] = (), **values: Any) -> Any:
+    """Make a TensorProto; *values* are its fields."""
+    made = message_class("TensorProto")(dtype=dtype, **values)
+    for size in shape:
+        made.tensor_shape.dim.add(size=size)
+    return made
+
+
+def text(name: str, *values: str) -> Any:
+    """Make a Const of strings."""
+    return node(name, "Const", value=tensor(STRING, (), string_val=[v.encode() for v in values]))
+
+
+def ints(name: str, *values: int, shape: Iterable[int] | None = None) -> Any:
+    """Make a Const of int64."""
+    shape = (len(values),) if shape is None else shape
+    return node(name, "Const", value=tensor(INT64, shape, int64_val=values))
+
+
+def function(name: str, arguments: Iterable[str], returns: Iterable[str], *nodes: Any, **attrs: Any) -> Any:
+    """Make a FunctionDef whose outputs are named ``o0``, ``o1``, …"""
+    made = message_class("FunctionDef")(node_def=nodes)
+    made.signature.name = name
+    for argument in arguments:
+        made.signature.input_arg.add(name=argument)
+    for index, reference in enumerate(returns):
+        made.signature.output_arg.add(name=f"o{index}")
+        made.ret[f"o{index}"] = reference
+    for key, value in attrs.items():
+        made.attr[key].CopyFrom(attribute(value))
+    return made
+
+
+def call(name: str, called: str, *inputs: str) -> Any:
+    """Make a StatefulPartitionedCall."""
+    return node(name, "StatefulPartitionedCall", *inputs, f=Func(called))
+
+
+def meta_graph(nodes: Iterable[Any] = (), functions: Iterable[Any] = ()) -> Any:
+    """Make a MetaGraphDef with the signature ``x`` to ``y``."""
+    made = message_class("MetaGraphDef")()
+    made.meta_info_def.tags.append("serve")
+    made.graph_def.node.extend(nodes)
+    made.graph_def.library.function.extend(functions)
+    made.signature_def["serving_default"].inputs["x"].name = "x:0"
+    made.signature_def["serving_default"].outputs["y"].name = "y:0"
+    return made
+
+
+def simple(*nodes: Any, functions: Iterable[Any] = ()) -> Any:
+    """Make a MetaGraph whose signature calls the function ``serve``, which holds *nodes*."""
+    serve = function("serve", ["x"], ["x"], *nodes)
+    return meta_graph([node("x", "Placeholder"), call("y", "serve", "x")], [serve, *functions])
+
+
+def benign() -> Any:
+    """Make a MetaGraph that uses what ordinary models use, and nothing else."""
+    made = meta_graph(
+        [
+            node("x", "Placeholder"),
+            node("v", "VarHandleOp", shared_name="dense/kernel"),
+            node("table", "HashTableV2", shared_name="table_1"),
+            call("y", "wrapper", "x", "v"),
+            node("asset", "Placeholder"),
+            node("path", "VarHandleOp", shared_name="path"),
+            node("path/Assign", "AssignVariableOp", "path", "asset"),
+            node("path/Read", "ReadVariableOp", "path", "^path/Assign"),
+            call("fill", "initializer", "path/Read", "table"),
+            node("init", "NoOp", "^fill"),
+            node("saver_filename", "Placeholder"),
+            call("save", "traced_save", "saver_filename", "v"),
+            call("restore", "traced_restore", "saver_filename", "v"),
+        ],
+        [
+            function("wrapper", ["x", "v"], ["c:output:0"], call("c", "call", "x", "v")),
+            function(
+                "call",
+                ["x", "v"],
+                ["l:output:1"],
+                ints("zero", 0),
+                node("p", "PrintV2", "x", output_stream="stderr"),
+                node("l", "While", "zero:output:0", "x", cond=Func("cond"), body=Func("body")),
+                node("i", "If", "zero:output:0", "x", then_branch=Func("then"), else_branch=Func("else")),
+                node("d", "MapDataset", "x", f=Func("map")),
+            ),
+            function("cond", ["n", "x"], ["less:z:0"], ints("ten", 10), node("less", "Less", "n", "ten:output:0")),
+            function(
+                "body",
+                ["n", "x"],
+                ["add:z:0", "x"],
+                ints("one", 1),
+                node("add", "AddV2", "n", "one:output:0"),
+            ),
+            function("then", ["x"], ["x"], node("f", "Fill", "dims:output:0", "x"), ints("dims", 2, 3)),
+            function("else", ["x"], ["x"], node("case", "Case", "x", branches=[Func("deep")])),
+            function("deep", ["x"], ["x"], node("r", "Relu", "x")),
+            function("map", ["x"], ["x"], node("cast", "Cast", "x")),
+            function("creator", [], ["t:table_handle:0"], node("t", "HashTableV2", shared_name="table_1")),
+            function("initializer", ["file", "t"], [], node("fill", "InitializeTableFromTextFileV2", "t", "file")),
+            function(
+                "traced_save",
+                ["prefix", "v"],
+                ["prefix"],
+                node("shard", "ShardedFilename", "prefix"),
+                node("w", "SaveV2", "shard:filename:0", "v"),
+                node("m", "MergeV2Checkpoints", "shard:filename:0", "prefix"),
+            ),
+            function("traced_restore", ["prefix", "v"], ["prefix"], node("r", "RestoreV2", "prefix")),
+            function("forgotten", ["x"], ["x"], node("read", "ReadFile", "x")),
+        ],
+    )
+    made.saver_def.filename_tensor_name = "saver_filename:0"
+    made.saver_def.save_tensor_name = "save:0"
+    made.saver_def.restore_op_name = "restore"
+    made.collection_def["saved_model_main_op"].node_list.value.append("init")
+    made.asset_file_def.add(filename="vocab.txt").tensor_info.name = "asset:0"
+    objects = made.object_graph_def
+    objects.nodes.add().user_object.identifier = "_generic_user_object"
+    objects.nodes.add().resource.device = ""
+    objects.nodes.add().asset.asset_file_def_index = 0
+    for name in ("creator", "initializer", "call"):
+        objects.nodes.add().function.concrete_functions.append(name)
+        objects.concrete_functions[name].SetInParent()
+    objects.concrete_functions["initializer"].bound_inputs.extend([2, 1])
+    for owner, child, label in ((0, 1, "t"), (1, 3, "_create_resource"), (1, 4, "_initialize"), (0, 5, "__call__")):
+        objects.nodes[owner].children.add(node_id=child, local_name=label)
+    return made
+
+
+def bodies(made: Any) -> dict[str, Any]:
+    """Return the repeated NodeDefs of each body of *made*."""
+    functions = made.graph_def.library.function
+    return {"": made.graph_def.node, **{f.signature.name: f.node_def for f in functions}}
+
+
+def in_loop(*nodes: Any) -> Any:
+    """Make a MetaGraph with *nodes* two functions deep inside of a loop."""
+    made = benign()
+    bodies(made)["deep"].extend(nodes)
+    return made
+
+
+def constant_handle() -> Any:
+    """Make a Const that holds the handle of another model's variable."""
+    handle = message_class("ResourceHandleProto")(container="localhost", name="victim")
+    return node("h", "Const", value=tensor(RESOURCE, (), resource_handle_val=[handle]))
+
+
+def hidden_handle() -> Any:
+    """Make a Const variant that holds such a Const."""
+    variant = message_class("VariantTensorDataProto")(type_name="tensorflow::TensorList")
+    variant.tensors.append(constant_handle().attr["value"].tensor)
+    return node("h", "Const", value=tensor(VARIANT, (), variant_val=[variant]))
+
+
+def asset_outside() -> Any:
+    """Make a MetaGraph whose asset is another file of the host."""
+    made = benign()
+    made.asset_file_def[0].filename = "../../etc/passwd"
+    return made
+
+
+def stale_asset() -> Any:
+    """Make a MetaGraph whose signature reads the path that stood in for an asset when the model was saved."""
+    made = meta_graph([node("x", "Placeholder"), text("asset", "/etc/passwd"), node("y", "ReadFile", "asset")])
+    made.asset_file_def.add(filename="vocab.txt").tensor_info.name = "asset:0"
+    return made
+
+
+def through_variable(*nodes: Any) -> Any:
+    """Make a MetaGraph whose initialiser gets the asset through a variable of the graph; *nodes* are added to it."""
+    made = meta_graph(
+        [
+            node("asset", "Placeholder"),
+            node("path", "VarHandleOp"),
+            node("path/Assign", "AssignVariableOp", "path", "asset"),
+            node("path/Read", "ReadVariableOp", "path", "^path/Assign"),
+            call("fill", "initializer", "path/Read"),
+            *nodes,
+        ],
+        [
+            function("initializer", ["file"], [], node("n", "InitializeTableFromTextFileV2", "table", "file")),
+            function("assign", ["v"], [], text("p", "/etc/passwd"), node("a", "AssignVariableOp", "v", "p:output:0")),
+        ],
+    )
+    made.collection_def["legacy_init_op"].node_list.value.append("fill")
+    asset = message_class("AssetFileDef")(filename="vocab.txt")
+    asset.tensor_info.name = "asset:0"
+    made.collection_def["saved_model_assets"].any_list.value.add().Pack(asset)
+    return made
+
+
+def table_from_argument() -> Any:
+    """Make a MetaGraph with a table that is filled from a file that the caller of a function names."""
+    made = simple(call("f", "fill", "p:output:0"), text("p", "/etc/passwd"))
+    made.graph_def.library.function.append(
+        function("fill", ["file"], [], node("t", "InitializeTableFromTextFileV2", "table", "file"))
+    )
+    return made
+
+
+def restore_elsewhere() -> Any:
+    """Make a MetaGraph whose restore function reads a checkpoint of its own choice."""
+    made = benign()
+    nodes = bodies(made)["traced_restore"]
+    nodes[0].input[0] = "elsewhere:output:0"
+    nodes.append(text("elsewhere", "/tmp/other/ckpt"))
+    return made
+
+
+def restore_saves() -> Any:
+    """Make a MetaGraph that names its save function as the restore op."""
+    made = benign()
+    made.saver_def.restore_op_name = "save"
+    return made
+
+
+def serving_saves() -> Any:
+    """Make a MetaGraph whose signature calls the save function."""
+    made = benign()
+    bodies(made)["call"].append(call("leak", "traced_save", "x", "v"))
+    return made
+
+
+def repeated_function() -> Any:
+    """Make a MetaGraph with two functions of one name, of which readers may see either."""
+    return simple(functions=[function("serve", ["x"], ["x"])])
+
+
+def repeated_node() -> Any:
+    """Make a MetaGraph with two nodes of one name."""
+    return simple(node("n", "NoOp"), node("n", "NoOp"))
+
+
+def recursive() -> Any:
+    """Make a MetaGraph with two functions that call each other."""
+    ping = function("ping", ["x"], ["x"], call("c", "pong", "x"))
+    pong = function("pong", ["x"], ["x"], call("c", "ping", "x"))
+    return simple(call("c", "ping", "x"), functions=[ping, pong])
+
+
+def endless(condition: Iterable[Any], returned: str) -> Any:
+    """Make a MetaGraph with a loop that returns its second argument changed and its first as it is."""
+    return simple(
+        node("w", "StatelessWhile", "x", "x", cond=Func("c"), body=Func("b")),
+        functions=[
+            function("c", ["n", "x"], [returned], *condition),
+            function("b", ["n", "x"], ["i:output:0", "a:z:0"], node("i", "Identity", "n"), node("a", "Abs", "x")),
+        ],
+    )
+
+
+def endless_v1() -> Any:
+    """Make a MetaGraph with a loop of TensorFlow 1 on a constant condition."""
+    return meta_graph(
+        [node("t", "Const", value=tensor(BOOL, (), bool_val=[True])), node("e", "Enter", "t"), node("y", "LoopCond", "e")]
+    )
+
+
+def many_constants() -> Any:
+    """Make a MetaGraph with constants that are small one by one."""
+    return simple(*(node(f"c{i}", "Const", value=tensor(FLOAT, (1 << 28,), float_val=[0.0])) for i in range(3)))
+
+
+HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
+    "write": (lambda: simple(node("n", "WriteFile", "x", "x")), "file-write"),
+    "write_nested": (lambda: in_loop(node("n", "WriteFile", "x", "x")), "file-write"),
+    "write_unreached": (lambda: simple(functions=[function("f", ["x"], [], node("n", "WriteFile", "x"))]), "file-write"),
+    "write_nested_attribute": (
+        lambda: simple(
+            node("n", "MapDataset", "x", f=Func("f", {"g": Func("g")})),
+            functions=[function("f", ["x"], ["x"]), function("g", ["x"], ["x"], node("n", "WriteFile", "x", "x"))],
+        ),
+        "file-write",
+    ),
+    "read": (lambda: in_loop(node("n", "ReadFile", "x")), "file-read"),
+    "read_gradient": (
+        lambda: _with_gradient(simple(functions=[function("g", ["x"], ["x"], node("n", "ReadFile", "x"))])),
+        "file-read",
+    ),
+    "read_implementation": (
+        lambda: meta_graph(
+            [node("x", "Placeholder"), call("y", "a", "x")],
+            [
+                function("a", ["x"], ["x"], api_implements="lstm"),
+                function("b", ["x"], ["x"], node("n", "ReadFile", "x"), api_implements="lstm"),
+            ],
+        ),
+        "file-read",
+    ),
+    "dataset_from_file": (lambda: simple(node("n", "TextLineDataset", "x")), "file-read"),
+    "dataset_cache": (lambda: simple(node("n", "CacheDatasetV2", "x", "p:output:0"), text("p", "/tmp/c")), "file-write"),
+    "vocabulary_attribute": (lambda: simple(node("n", "FixedUnigramCandidateSampler", vocab_file="/x")), "file-read"),
+    "descriptor_attribute": (lambda: simple(node("n", "DecodeProtoV2", descriptor_source="/x")), "file-read"),
+    "print_to_file": (lambda: simple(node("n", "PrintV2", "x", output_stream="file:///tmp/x")), "file-write"),
+    "debug": (lambda: simple(node("n", "DebugIdentityV2", "x", debug_urls=["file:///tmp/x"])), "debug-dump"),
+    "network": (lambda: simple(node("n", "RpcClient", "x")), "network"),
+    "sleep": (lambda: simple(node("n", "SleepDataset", "x")), "process-control"),
+    "python": (lambda: simple(node("n", "EagerPyFunc", "x")), "python-callback"),
+    "hidden_graph": (lambda: simple(node("n", "DatasetFromGraph", "x")), "hidden-graph"),
+    "custom_call": (lambda: simple(node("n", "XlaCallModule", "x", module=b"ML\xefR\0custom_call_v1")), "native-code"),
+    "text_module": (lambda: simple(node("n", "XlaCallModule", "x", module=b"module {}")), "native-code"),
+    "no_module": (lambda: simple(node("n", "XlaCallModule", "x")), "native-code"),
+    "tpu": (lambda: simple(node("n", "TPUExecute", "x")), "accelerator-op"),
+    "variable_by_name": (lambda: simple(node("n", "VarHandleOp", shared_name="victim")), "shared-resource"),
+    "forged_handle": (lambda: simple(constant_handle()), "forged-handle"),
+    "hidden_handle": (lambda: simple(hidden_handle()), "forged-handle"),
+    "parsed_handle": (lambda: simple(node("n", "ParseTensor", "x", out_type=Type(RESOURCE))), "forged-handle"),
+    "absent_function": (lambda: simple(call("c", "__inference_of_another_model")), "absent-function"),
+    "asset_outside": (asset_outside, "asset-path"),
+    "stale_asset": (stale_asset, "file-read"),
+    "second_assignment": (lambda: through_variable(call("again", "assign", "path")), "file-read"),
+    "table_from_argument": (table_from_argument, "file-read"),
+    "restore_elsewhere": (restore_elsewhere, "checkpoint-read"),
+    "restore_saves": (restore_saves, "file-write"),
+    "serving_saves": (serving_saves, "file-write"),
+    "serving_restores": (lambda: simple(node("n", "RestoreV2", "x")), "checkpoint-read"),
+    "remote_device": (lambda: simple(node("n", "NoOp", device="/job:worker/task:1/device:CPU:0")), "remote-device"),
+    "repeated_function": (repeated_function, "repeated-name"),
+    "repeated_node": (repeated_node, "repeated-name"),
+    "constant_bomb": (
+        lambda: simple(node("c", "Const", value=tensor(FLOAT, (1 << 37,), float_val=[0.0]))),
+        "allocation",
+    ),
+    "many_constants": (many_constants, "allocation"),
+    "fill_bomb": (
+        lambda: simple(
+            ints("d", 1 << 20, shape=()),
+            node("s", "Pack", "d:output:0", "d:output:0"),
+            node("f", "Fill", "s:output:0", "x", T=Type(FLOAT)),
+        ),
+        "allocation",
+    ),
+    "range_bomb": (
+        lambda: simple(
+            ints("a", 0, shape=()),
+            ints("b", 1 << 40, shape=()),
+            ints("c", 1, shape=()),
+            node("r", "Range", "a:output:0", "b:output:0", "c:output:0"),
+        ),
+        "allocation",
+    ),
+    "loop_on_constant": (
+        lambda: endless([node("t", "Const", value=tensor(BOOL, (), bool_val=[True]))], "t:output:0"),
+        "endless-loop",
+    ),
+    "loop_on_invariant": (lambda: endless([ints("o", 1), node("e", "Less", "n", "o:output:0")], "e:z:0"), "endless-loop"),
+    "loop_v1": (endless_v1, "endless-loop"),
+    "recursion": (recursive, "recursion"),
+}
+"""What is hostile about a MetaGraph: its builder, and the rule that has to find it."""
+
+
+def _with_gradient(made: Any) -> Any:
+    made.graph_def.library.gradient.add(function_name="serve", gradient_func="g")
+    return made
+
+
+def model(*meta_graphs: Any, anomalies: tuple[Any, ...] = (), digest: str = "d1") -> tuple[SavedModelArtifact, ModelInfo]:
+    """Return the artifact and the facts of a SavedModel with *meta_graphs*."""
+    message = message_class("SavedModel")(meta_graphs=meta_graphs)
+    artifact = SavedModelArtifact(
+        Format.SAVED_MODEL,
+        "model",
+        Path("model"),
+        message.SerializeToString(),
+        message,
+        files={},
+        digest=digest,
+        anomalies=anomalies,
+    )
+    facts = tuple(
+        MetaGraphInfo(index, frozenset(made.meta_info_def.tags), graph=inspect_graph(made))
+        for index, made in enumerate(meta_graphs)
+    )
+    info = ModelInfo(Format.SAVED_MODEL, "model", digest, 0, ProducerInfo(), saved_model=SavedModelInfo(facts))
+    return artifact, info

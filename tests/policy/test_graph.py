@@ -1,0 +1,331 @@
+"""Tests of the rules about graphs, against hand-built models: `hostile.graphs`."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hostile.graphs import (
+    HOSTILE,
+    INT32,
+    RESOURCE,
+    STRING,
+    Func,
+    Type,
+    benign,
+    bodies,
+    call,
+    endless,
+    function,
+    ints,
+    meta_graph,
+    model,
+    node,
+    simple,
+    tensor,
+    text,
+    through_variable,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safeload import policy
+from safeload.inspection.op_classes import op_table
+from safeload.policy import CONTAINER_RULES, RULES, Severity, examine, op_verdict
+from safeload.policy._op_verdicts import HARMLESS
+from safeload.policy.keras import KERAS_RULES
+from safeload.readers import Anomaly
+
+GRAPH_RULES = tuple(rule for rule in RULES if rule not in KERAS_RULES)
+
+
+def _findings(*meta_graphs: Any, **options: Any) -> tuple[policy.Finding, ...]:
+    return examine(*model(*meta_graphs, **options))
+
+
+def _refusing(*meta_graphs: Any, **options: Any) -> list[policy.Finding]:
+    return [f for f in _findings(*meta_graphs, **options) if f.severity >= Severity.UNEXAMINED]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_graph_is_refused(name: str) -> None:
+    """Each class of attack is found by its own rule."""
+    builder, rule = HOSTILE[name]
+    assert rule in {finding.rule for finding in _refusing(builder())}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_second_meta_graph_is_refused(name: str) -> None:
+    """Every MetaGraph counts, and findings say in which one they are."""
+    builder, rule = HOSTILE[name]
+    found = [f for f in _refusing(benign(), builder()) if f.rule == rule]
+    assert found
+    assert all(f.where.startswith("meta_graphs[1]/") for f in found)
+
+
+@pytest.mark.parametrize("rule", GRAPH_RULES + CONTAINER_RULES, ids=lambda rule: rule.__name__)
+def test_no_rule_is_idle(rule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any one rule some attack goes through."""
+    for name in ("RULES", "CONTAINER_RULES"):
+        monkeypatch.setattr(policy, name, tuple(r for r in getattr(policy, name) if r is not rule))
+    link = {"anomalies": (Anomaly("link-out-of-model", "variables", "/etc"),)}
+    assert not all([_refusing(builder()) for builder, _ in HOSTILE.values()] + [_refusing(benign(), **link)])
+
+
+def test_benign_graph_has_no_refusal() -> None:
+    """What ordinary models use is let through; a forgotten function that reads files is mentioned."""
+    found = _findings(benign())
+    assert [(f.rule, f.severity, f.where) for f in found] == [
+        ("file-read", Severity.WARNING, "function_library/forgotten/read")
+    ]
+
+
+HARMLESS_NODES = {
+    "print": node("n", "PrintV2", "x", output_stream="log(info)"),
+    "cache in memory": [node("n", "CacheDatasetV2", "x", "p:output:0"), text("p")],
+    "debug without target": node("n", "DebugIdentityV2", "x"),
+    "proto of the process": node("n", "DecodeProtoV2", "x", descriptor_source="bytes://\x0a"),
+    "candidates without file": node("n", "FixedUnigramCandidateSampler", "x"),
+    "jax model": node("n", "XlaCallModule", "x", module=b"ML\xefRStableHLO_v1.9.0\0add_v1"),
+    "local device": node("n", "NoOp", device="/job:localhost/replica:0/task:0/device:GPU:0"),
+    "anonymous variable": node("n", "VarHandleOp", shared_name="cd2c89b7-88b7-44c8-ad83-06c2a9158347"),
+    "parsed numbers": node("n", "ParseTensor", "x", out_type=Type(INT32)),
+    "assertion": node("n", "Assert", "x"),
+    "image": node("n", "DecodeJpeg", "x"),
+    "tokenizer": node("n", "CaseFoldUTF8", "x"),
+    "small fill": [ints("d", 8, 8), node("n", "Fill", "d:output:0", "x")],
+    "fill by input": node("n", "Fill", "x", "x"),
+    "range by input": node("n", "Range", "x", "x", "x"),
+    "no value": node("n", "Const"),
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS_NODES)
+def test_harmless_node_is_let_through(name: str) -> None:
+    """What resembles an attack and is none has no finding."""
+    nodes = HARMLESS_NODES[name]
+    assert not _findings(simple(*(nodes if isinstance(nodes, list) else [nodes])))
+
+
+def test_loop_on_a_counter_is_let_through() -> None:
+    """A loop whose condition looks at what the body changes may end."""
+    made = endless([ints("o", 1), node("e", "Less", "x", "o:output:0")], "e:z:0")
+    assert not _findings(made)
+
+
+def test_loop_on_state_is_let_through() -> None:
+    """A condition that draws random numbers or calls functions may change."""
+    assert not _findings(endless([node("r", "RandomUniform", "n")], "r:output:0"))
+
+
+def test_counted_loop_of_tensorflow_1_is_let_through() -> None:
+    """A LoopCond that depends on a Merge may end."""
+    nodes = [node("m", "Merge", "x", "x"), node("l", "Less", "m", "m"), node("y", "LoopCond", "l")]
+    assert not _findings(meta_graph(nodes))
+
+
+def test_loop_without_functions_is_left_to_tensorflow() -> None:
+    """A loop whose functions are not in the file is no endless loop, only a call of absent functions."""
+    found = _findings(simple(node("w", "While", "x", cond=Func("nowhere"), body=Func("nowhere"))))
+    assert {f.rule for f in found} == {"absent-function"}
+
+
+def test_asset_through_variable_is_let_through() -> None:
+    """The way from an asset to its table may lead through a variable that nothing else touches."""
+    assert not _refusing(through_variable())
+
+
+@pytest.mark.parametrize("nodes", [[node("w", "AssignVariableOp", "path")], [text("asset2", "/x"), node("w", "AssignVariableOp", "path", "asset2")]])
+def test_variable_with_other_values_is_no_asset(nodes: list[Any]) -> None:
+    """Whatever else is assigned to the variable is a file that the table may be filled from."""
+    made = through_variable(*nodes)
+    assert any(f.rule == "file-read" for f in _refusing(made)) is (len(nodes) == 2)
+
+
+def test_unreached_read_is_a_warning() -> None:
+    """What a training pipeline left behind is mentioned and does not refuse the model."""
+    made = meta_graph([node("x", "ReadFile", "file"), node("y", "Relu", "x:0")])
+    assert [f.severity for f in _findings(made)] == [Severity.WARNING]
+
+
+def test_evidence_names_the_file() -> None:
+    """The finding says which file would be read."""
+    (finding,) = _findings(simple(node("n", "ReadFile", "p:output:0"), text("p", "/etc/passwd")))
+    assert finding.evidence == "ReadFile(constant '/etc/passwd')"
+    assert finding.where == "function_library/serve/n"
+
+
+def test_op_of_unknown_package_is_refused_once_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An op that nobody registers cannot run; when a library of this process has it, it is not understood."""
+    made = simple(node("n", "SomebodysOp", "x", a=1))
+    name = "tensorflow.python.framework.op_def_registry"
+    monkeypatch.setitem(sys.modules, name, SimpleNamespace(get=lambda op: None))
+    assert [f.severity for f in _findings(made)] == [Severity.WARNING]
+    monkeypatch.setitem(sys.modules, name, SimpleNamespace(get=lambda op: object()))
+    assert [f.severity for f in _findings(made)] == [Severity.UNEXAMINED]
+
+
+def test_container_anomalies_are_judged() -> None:
+    """Links out of the model refuse it, links to nothing do not, and what is not known is not examined."""
+    kinds = ("link-out-of-model", "broken-link", "something-new")
+    found = _findings(benign(), anomalies=tuple(Anomaly(kind, kind) for kind in kinds))
+    by_rule = {f.rule: f.severity for f in found}
+    assert [by_rule[kind] for kind in kinds] == [Severity.DANGEROUS, Severity.WARNING, Severity.UNEXAMINED]
+
+
+_DANGEROUS_OPS = sorted(
+    op
+    for op, kind in op_table().classes.items()
+    if kind not in HARMLESS | {"print", "debug", "file-by-attribute", "named-resource"}
+)
+
+
+@given(op=st.sampled_from(_DANGEROUS_OPS), body=st.sampled_from(sorted(set(bodies(benign())) - {"", "forgotten", "traced_save", "traced_restore"})))
+def test_planted_op_is_found_everywhere(op: str, body: str) -> None:
+    """A refused op is found in whatever function it is planted, and never lowers the verdict."""
+    made = benign()
+    bodies(made)[body].append(node("planted", op, "unknown", "unknown"))
+    found = _findings(made)
+    (planted,) = [f for f in found if f.where == f"function_library/{body}/planted"]
+    assert planted.severity >= Severity.UNEXAMINED
+    assert set(_findings(benign())) <= set(found) | {f for f in found if f.severity == Severity.WARNING}
+
+
+@given(depth=st.integers(1, 30), op=st.sampled_from(_DANGEROUS_OPS))
+def test_planted_op_is_found_at_any_depth(depth: int, op: str) -> None:
+    """However many functions lie between, the op is found."""
+    chain = [function(f"f{i}", ["x"], ["x"], call("c", f"f{i + 1}", "x")) for i in range(depth)]
+    last = function(f"f{depth}", ["x"], ["x"], node("n", op, "x", "x"))
+    assert _refusing(simple(call("c", "f0", "x"), functions=[*chain, last]))
+
+
+def test_every_class_has_a_verdict() -> None:
+    """Every stock op is either of a harmless class or refused with a reason."""
+    for op, kind in op_table().classes.items():
+        assert (op_verdict(op) is None) is (kind in HARMLESS)
+
+
+def test_tables_name_ops_of_tensorflow() -> None:
+    """The operand tables name stock ops only."""
+    from safeload.policy import graph, graph_costs
+
+    named = {*graph._FILE_OPERANDS, *graph_costs._SHAPE_OPERANDS, *graph_costs._COUNT_OPERANDS, *graph._SHARED_VARIABLES}
+    assert named <= set(op_table().classes)
+
+
+ALLOCATIONS = {
+    "product": [ints("a", 1 << 20), node("s", "Mul", "a:output:0", "a:output:0")],
+    "power": [ints("a", 2), ints("e", 40), node("s", "Pow", "a:output:0", "e:output:0")],
+    "shift": [ints("a", 1), ints("e", 40), node("s", "LeftShift", "a:output:0", "e:output:0")],
+    "join": [ints("a", 1 << 20), ints("i", 0), node("s", "ConcatV2", "a:output:0", "a:output:0", "i:output:0")],
+    "prod": [ints("a", 1 << 20, 1 << 20), node("s", "Prod", "a:output:0", "a:output:0")],
+    "negated": [ints("a", -(1 << 40)), node("s", "Neg", "a:output:0")],
+    "splat": [node("s", "Const", value=tensor(INT32, (2,), int_val=[1 << 20]))],
+    "bytes": [node("s", "Const", value=tensor(INT32, (2,), tensor_content=b"\0\0\x10\0" * 2))],
+}
+
+
+@pytest.mark.parametrize("name", ALLOCATIONS)
+def test_assembled_shape_is_evaluated(name: str) -> None:
+    """Shapes that are computed from constants count as constants."""
+    made = simple(*ALLOCATIONS[name], node("f", "Fill", "s:output:0", "x", T=Type(INT32)))
+    assert "allocation" in {f.rule for f in _refusing(made)}
+
+
+NO_VALUES = {
+    "wrong bytes": [node("s", "Const", value=tensor(INT32, (2,), tensor_content=b"123"))],
+    "strings": [node("s", "Const", value=tensor(STRING, (), string_val=[b"1"]))],
+    "zero": [node("s", "Const", value=tensor(INT32, (2,)))],
+    "unequal": [ints("a", 1, 2), ints("b", 1, 2, 3), node("s", "Mul", "a:output:0", "b:output:0")],
+    "one operand": [ints("a", 1), node("s", "Mul", "a:output:0")],
+    "huge power": [ints("a", 2), ints("e", 1 << 40), node("s", "Pow", "a:output:0", "e:output:0")],
+    "huge product": [
+        ints("a", 2),
+        ints("e", 511),
+        node("p", "Pow", "a:output:0", "e:output:0"),
+        node("s", "Mul", "p:z:0", "p:z:0"),
+    ],
+    "negative shift": [ints("a", 1), ints("e", -1), node("s", "LeftShift", "a:output:0", "e:output:0")],
+    "cycle": [node("s", "Identity", "s:output:0")],
+    "many": [ints("a", *range(1000)), node("s", "Pack", "a:output:0", "a:output:0")],
+    "missing": [],
+    "handle": [node("s", "Const", value=tensor(RESOURCE, ()))],
+    "by data": [node("s", "Shape", "x")],
+}
+
+
+@pytest.mark.parametrize("name", NO_VALUES)
+def test_what_cannot_be_evaluated_is_no_allocation(name: str) -> None:
+    """Shapes that depend on data, or that make no sense, are left to TensorFlow."""
+    made = simple(*NO_VALUES[name], node("f", "Fill", "s:output:0", "x"), node("g", "Fill"))
+    assert "allocation" not in {f.rule for f in _findings(made)}
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_shape_passed_as_argument_is_evaluated(calls: int) -> None:
+    """The shape may come from the only call of the function; of several calls none is taken for the truth."""
+    made = simple(
+        ints("d", 1 << 40),
+        *(call(f"c{i}", "fill", "d:output:0") for i in range(calls)),
+        functions=[function("fill", ["d"], [], node("f", "Fill", "d", "d"))],
+    )
+    assert bool(_refusing(made)) is (calls == 1)
+
+
+def _read_of(*nodes: Any, functions: Any = ()) -> policy.Finding:
+    (finding,) = (f for f in _findings(simple(*nodes, functions=functions)) if f.rule == "file-read")
+    return finding
+
+
+TRACES = {
+    "if": [node("p", "If", "x", "c:output:0", then_branch=Func("same"), else_branch=Func("same"))],
+    "call": [call("p", "same", "c:output:0")],
+    "function as op": [node("p", "same", "c:output:0")],
+    "identity": [node("p", "Identity", "c:output:0")],
+    "pack": [node("p", "Pack", "c:output:0", "c:output:0")],
+}
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_path_is_traced(name: str) -> None:
+    """A path is found through calls, branches and what leaves it as it is."""
+    same = function("same", ["f"], ["f"])
+    finding = _read_of(text("c", "/etc/passwd"), *TRACES[name], node("n", "ReadFile", "p:output:0"), functions=[same])
+    assert finding.evidence == "ReadFile(constant '/etc/passwd')"
+
+
+UNKNOWN = {
+    "computed": [node("p", "StringJoin", "x", "x")],
+    "loop": [node("p", "While", "x", cond=Func("same"), body=Func("same"))],
+    "no such output": [call("p", "nothing", "x")],
+    "missing": [],
+    "variable in function": [node("p", "ReadVariableOp", "x")],
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_unknown_path_is_refused(name: str) -> None:
+    """What is not understood is no asset."""
+    functions = [function("same", ["f"], ["f"]), function("nothing", ["f"], [])]
+    finding = _read_of(*UNKNOWN[name], node("n", "ReadFile", "p:output:0"), functions=functions)
+    assert "unknown" in finding.evidence
+
+
+def test_path_through_loop_argument_is_unknown() -> None:
+    """A loop may change what it passes on."""
+    body = function("body", ["f"], ["f"], node("n", "ReadFile", "f"))
+    finding = _read_of(text("c", "/x"), node("p", "While", "c:output:0", cond=Func("body"), body=Func("body")), functions=[body])
+    assert "unknown" in finding.evidence
+
+
+def test_read_without_operand_is_refused() -> None:
+    """A node that lacks its operand reads what nobody knows."""
+    assert "no such input" in _read_of(node("n", "ReadFile")).evidence
+
+
+def test_long_trace_is_given_up() -> None:
+    """A chain of very many nodes is not followed to its end."""
+    chain = [node(f"p{i}", "Identity", f"p{i + 1}:output:0") for i in range(10_100)]
+    assert "too many places" in _read_of(*chain, node("n", "ReadFile", "p0:output:0")).evidence
