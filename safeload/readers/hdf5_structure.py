@@ -126,15 +126,16 @@ class StructureWalk:
         dtype, problem = _dtype_name(dataset)
         shape = tuple(int(d) for d in dataset.shape or ())
         element = dataset.get_type().get_size()
-        nbytes = math.prod(shape) * element
+        is_null = dataset.get_space().get_simple_extent_type() == h5py.h5s.NULL
+        nbytes = 0 if is_null else math.prod(shape) * element
         # Reading takes whole chunks, and a chunk may be larger than its dataset.
         is_chunked = creation.get_layout() == h5py.h5d.CHUNKED
         self._bytes += max(nbytes, math.prod(creation.get_chunk()) * element) if is_chunked else nbytes
         self._bound("max_weight_bytes", self._bytes)
         if nbytes and not dataset.get_storage_size():
             raise self._broken(path, f"declares {nbytes:,} bytes and stores none")
-        if dtype is None or dataset.get_space().get_simple_extent_type() == h5py.h5s.NULL:
-            self._other[path] = problem
+        if dtype is None or is_null:
+            self._other[path] = problem or "nothing"
             return
         offset = self._offset(path, dataset, nbytes)
         self._datasets[path] = DatasetInfo(path=path, shape=shape, dtype=dtype, nbytes=nbytes, offset=offset)
@@ -180,7 +181,9 @@ def _is_native(dataset: Any) -> bool:
     import h5py
 
     kind = dataset.get_type()
-    return bool(kind.get_class() == h5py.h5t.OPAQUE or kind == h5py.h5t.py_create(dataset.dtype, logical=True))
+    if kind.get_class() == h5py.h5t.OPAQUE:
+        return True
+    return bool(dataset.dtype.isnative and kind == h5py.h5t.py_create(dataset.dtype, logical=True))
 
 
 def _dtype_name(dataset: Any) -> tuple[str | None, str]:

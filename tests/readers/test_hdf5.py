@@ -1,0 +1,385 @@
+"""Tests of HDF5: what a file may consist of, and reading it through what is open."""
+
+from __future__ import annotations
+
+import struct
+
+import h5py
+import ml_dtypes
+import numpy as np
+import pytest
+
+from safeload._limits import Limits
+from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.formats import MemoryFile
+from safeload.readers.hdf5 import Hdf5File
+
+
+def opened(content, **options):
+    return Hdf5File(MemoryFile(content), where="m.h5", **options)
+
+
+def structure(content, **limits):
+    return opened(content).structure(Limits(**limits))
+
+
+ARRAYS = {
+    "f2": np.ones(3, "f2"),
+    "f4": np.arange(6, dtype="f4").reshape(2, 3),
+    "f8": np.ones((), "f8"),
+    "u1": np.ones(3, "u1"),
+    "i8": np.ones(3, "i8"),
+    "bool": np.array([True, False]),
+    "c8": np.ones(3, "c8"),
+    "empty": np.ones((0, 4), "f4"),
+    "big": np.arange(3, dtype=">f4"),
+    "bytes": np.array([b"a", b"bc"]),
+}
+
+
+def test_datasets(hdf5):
+    """Arrays of every dtype of weights are described and read, in one piece where they lie in one piece."""
+
+    def build(file):
+        for name, value in ARRAYS.items():
+            file.create_dataset(f"g/{name}", data=value)
+
+    content = hdf5(build)
+    handle = opened(content)
+    found = handle.structure(Limits())
+    assert found is handle.structure(Limits())
+    assert found.groups == ("", "g")
+    assert found.other == {}
+    for name, value in ARRAYS.items():
+        info = found.datasets[f"g/{name}"]
+        assert (info.shape, info.nbytes) == (value.shape, value.nbytes)
+        assert info.dtype == ("string" if value.dtype.kind == "S" else value.dtype.name)
+        np.testing.assert_array_equal(handle.read(info.path), value)
+        assert (info.offset is None) == (name in ("empty", "big", "bytes"))
+        if info.offset is not None:
+            assert content[info.offset : info.offset + info.nbytes] == value.tobytes()
+            buffer = bytearray(info.nbytes)
+            handle.read_into(info.path, buffer)
+            assert bytes(buffer) == value.tobytes()
+
+
+@pytest.mark.parametrize("chunks", [None, True])
+def test_bfloat16(hdf5, chunks):
+    """Two opaque bytes are bfloat16, as h5py and Keras 3 store it."""
+    value = np.arange(4).astype(ml_dtypes.bfloat16)
+    handle = opened(hdf5(lambda file: file.create_dataset("x", data=value, chunks=chunks)))
+    assert handle.structure(Limits()).datasets["x"].dtype == "bfloat16"
+    assert handle.read("x").dtype == ml_dtypes.bfloat16
+    np.testing.assert_array_equal(handle.read("x"), value)
+
+
+@pytest.mark.parametrize("options", [{"compression": "gzip"}, {"compression": "lzf", "shuffle": True}, {"fletcher32": True}])
+def test_builtin_filters(hdf5, options):
+    """Filters that are part of HDF5 are read by libhdf5."""
+    value = np.arange(100, dtype="f4")
+    handle = opened(hdf5(lambda file: file.create_dataset("x", data=value, **options)))
+    assert handle.structure(Limits()).datasets["x"].offset is None
+    np.testing.assert_array_equal(handle.read("x"), value)
+    with pytest.raises(ValueError, match="one piece"):
+        handle.read_into("x", bytearray(400))
+
+
+def test_user_block_and_window(hdf5):
+    """Offsets count from the beginning of the file on disk, whatever lies before."""
+    value = np.arange(3, dtype="f4")
+    content = hdf5(lambda file: file.create_dataset("x", data=value), userblock_size=512)
+    inside = b"z" * 100 + content + b"tail"
+    handle = opened(inside, offset=100, size=len(content))
+    offset = handle.structure(Limits()).datasets["x"].offset
+    assert inside[offset : offset + 12] == value.tobytes()
+    np.testing.assert_array_equal(handle.read("x"), value)
+    in_memory = opened(content, is_on_disk=False)
+    assert in_memory.structure(Limits()).datasets["x"].offset is None
+    np.testing.assert_array_equal(in_memory.read("x"), value)
+
+
+def test_before_the_structure_is_known(hdf5):
+    """Reading without looking first goes through libhdf5."""
+    handle = opened(hdf5(lambda file: file.create_dataset("x", data=[1.0])))
+    assert handle.read("x") == [1.0]
+    with pytest.raises(ValueError, match="one piece"):
+        handle.read_into("x", bytearray(8))
+
+
+def external(file):
+    file.create_dataset("x", (4,), "u1", external=[("/etc/passwd", 0, 4)])
+
+
+def virtual(file):
+    layout = h5py.VirtualLayout((4,), "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "x", (4,))
+    file.create_virtual_dataset("x", layout)
+
+
+def soft_link(file):
+    file["x"] = h5py.SoftLink("/y")
+
+
+def external_link(file):
+    file["g/x"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def cycle(file):
+    group = file.create_group("a")
+    group["again"] = group
+
+
+def cycle_of_the_root(file):
+    file["root"] = file["/"]
+
+
+def two_places(file):
+    file["b"] = file.create_group("a")
+
+
+def unwritten(file):
+    file.create_dataset("x", (1000, 1000), "f4")
+
+
+def foreign_filter(file):
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_chunk((4,))
+    plist.set_filter(32001, h5py.h5z.FLAG_OPTIONAL)
+    h5py.h5d.create(file.id, b"x", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple((4,)), plist)
+
+
+@pytest.mark.parametrize(
+    ("build", "problem"),
+    [
+        (external, "another file"),
+        (virtual, "virtual dataset"),
+        (soft_link, "symbolic link"),
+        (external_link, "m.h5/g/x: is a link to another file"),
+        (cycle, "several places"),
+        (cycle_of_the_root, "several places"),
+        (two_places, "several places"),
+        (unwritten, "declares 4,000,000 bytes and stores none"),
+        (foreign_filter, "plug-in"),
+    ],
+    ids=lambda v: getattr(v, "__name__", ""),
+)
+def test_what_no_keras_writes(hdf5, build, problem):
+    """Data that lies elsewhere, cycles, plug-ins and declared nothing are broken files."""
+    with pytest.raises(MalformedArtifactError, match=problem):
+        structure(hdf5(build))
+
+
+def varying(file):
+    file.create_dataset("x", (2,), h5py.vlen_dtype("f4"))[0] = [1, 2]
+
+
+def references(file):
+    file.create_dataset("x", data=np.array([file.ref], h5py.ref_dtype), dtype=h5py.ref_dtype)
+
+
+def array_type(file):
+    kind = h5py.h5t.array_create(h5py.h5t.IEEE_F32LE, (2,))
+    dataset = h5py.h5d.create(file.id, b"x", kind, h5py.h5s.create_simple((3,)))
+    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ones((3, 2), "f4"), kind)
+
+
+def of(value, dtype=None):
+    return lambda file: file.create_dataset("x", data=value, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (of("text", h5py.string_dtype()), "text of variable length"),
+        (of(np.array(["a"], object), h5py.string_dtype()), "text of variable length"),
+        (varying, "lists of variable length"),
+        (of(np.zeros(2, [("a", "f4"), ("b", "i4")])), "a compound type"),
+        (of(np.zeros(2, "V5")), "opaque bytes"),
+        (references, "references to other objects"),
+        (array_type, "an array type"),
+        (of(np.zeros(2, "longdouble")), "floats of an unusual size"),
+        (of(h5py.Empty("f4")), "nothing"),
+    ],
+)
+def test_other_types(hdf5, build, words):
+    """Types that no weight has are kept apart, in words."""
+    found = structure(hdf5(build))
+    assert (dict(found.datasets), dict(found.other)) == ({}, {"x": words})
+
+
+def test_enumerations_are_numbers(hdf5):
+    """An enumeration is read as the integers that it stores."""
+    content = hdf5(of(np.ones(2, "i4"), h5py.enum_dtype({"A": 1}, basetype="i4")))
+    handle = opened(content)
+    assert handle.structure(Limits()).datasets["x"].dtype == "int32"
+    np.testing.assert_array_equal(handle.read("x"), [1, 1])
+
+
+def test_named_types_are_ignored(hdf5):
+    """A committed datatype holds no data."""
+    found = structure(hdf5(lambda file: file.__setitem__("t", np.dtype("f4"))))
+    assert (dict(found.datasets), dict(found.other)) == ({}, {})
+
+
+def many(file):
+    for index in range(20):
+        file.create_dataset(f"x{index}", data=np.ones(100, "f4"))
+
+
+def bomb(file):
+    file.create_dataset("x", (30 << 20,), "f4", chunks=(1 << 20,), compression="gzip")[:1] = 1
+
+
+def wide_chunk(file):
+    file.create_dataset("x", (1,), "f4", maxshape=(None,), chunks=(1 << 27,), compression="gzip")
+    file["x"].id.write_direct_chunk((0,), b"x")
+
+
+@pytest.mark.parametrize(
+    ("build", "limits", "name"),
+    [
+        (many, {"max_entries": 10}, "max_entries"),
+        (many, {"max_weight_bytes": 7999}, "max_weight_bytes"),
+        (lambda file: file.create_group("a/b/c/d"), {"max_nesting_depth": 3}, "max_nesting_depth"),
+        (bomb, {}, "max_expansion_ratio"),
+        (wide_chunk, {}, "max_expansion_ratio"),
+    ],
+)
+def test_limits(hdf5, build, limits, name):
+    """Objects, levels, declared bytes and their ratio to the file are bounded."""
+    with pytest.raises(LimitExceededError, match=name):
+        structure(hdf5(build), **limits)
+
+
+def test_zeros_compress_well(hdf5):
+    """A small array of zeros may compress a thousandfold."""
+    assert structure(hdf5(lambda file: file.create_dataset("x", data=np.zeros(1 << 20, "f4"), compression="gzip"))).datasets
+
+
+@pytest.mark.parametrize("size", [8, 40, 100, 1000])
+def test_truncated(hdf5, size):
+    """A file that ends too early is broken."""
+    with pytest.raises(MalformedArtifactError):
+        opened(hdf5(many)[:size]).structure(Limits())
+
+
+def test_array_beyond_the_end(hdf5):
+    """So is one whose arrays are said to lie where nothing is."""
+    content = hdf5(lambda file: file.create_dataset("x", data=np.ones(1000)))
+    offset = opened(content).structure(Limits()).datasets["x"].offset
+    moved = content.replace(struct.pack("<Q", offset), struct.pack("<Q", offset + 4000))
+    assert moved != content
+    with pytest.raises(MalformedArtifactError, match="beyond the end|broken"):
+        opened(moved).structure(Limits())
+
+
+def test_file_that_shrinks(hdf5):
+    """A file that was cut after it was judged is found when it is read."""
+
+    class Shrunk(MemoryFile):
+        is_short = False
+
+        def read_into(self, offset, buffer):
+            return 0 if self.is_short else super().read_into(offset, buffer)
+
+    file = Shrunk(hdf5(lambda f: f.create_dataset("x", data=np.ones(10))))
+    handle = Hdf5File(file, where="m.h5")
+    handle.structure(Limits())
+    file.is_short = True
+    with pytest.raises(MalformedArtifactError, match="truncated"):
+        handle.read("x")
+
+
+def test_broken_chunk(hdf5):
+    """A chunk that does not decompress is found when it is read."""
+
+    def build(file):
+        file.create_dataset("x", (64,), "f4", chunks=(64,), compression="gzip")
+        file["x"].id.write_direct_chunk((0,), b"no gzip")
+
+    handle = opened(hdf5(build))
+    handle.structure(Limits())
+    with pytest.raises(MalformedArtifactError, match="m.h5/x: cannot be read"):
+        handle.read("x")
+
+
+def test_fuzzed_headers(hdf5):
+    """Any altered byte gives a structure or one of two errors."""
+    content = hdf5(many)
+    for position in range(0, min(len(content), 6000), 37):
+        altered = bytearray(content)
+        altered[position] ^= 0xFF
+        try:
+            opened(bytes(altered)).structure(Limits())
+        except (MalformedArtifactError, LimitExceededError):
+            pass
+
+
+def test_closed(hdf5):
+    """Reading after closing raises, closing twice does not."""
+    handle = opened(hdf5(many))
+    handle.structure(Limits())
+    handle.close()
+    handle.close()
+    for read in (lambda: handle.read("x0"), lambda: handle.read_into("x0", bytearray(4)), lambda: handle.open_file):
+        with pytest.raises(ValueError, match="closed"):
+            read()
+
+
+def attribute(hdf5, value, dtype=None, max_bytes=1000):
+    content = hdf5(lambda file: file.attrs.create("a", value, dtype=dtype))
+    return opened(content).attribute("", "a", max_bytes=max_bytes)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "expected"),
+    [
+        ("tëxt", None, "tëxt"),
+        ("tëxt".encode(), None, "tëxt"),
+        (np.bytes_(b"text"), "S10", "text"),
+        ([b"a", b"bc"], "S2", ["a", "bc"]),
+        (["ä", "b"], h5py.string_dtype(), ["ä", "b"]),
+        ([], "S1", []),
+    ],
+)
+def test_attributes(hdf5, value, dtype, expected):
+    """Texts are read in every form in which h5py has written them."""
+    assert attribute(hdf5, value, dtype) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(b"\xff\xfe", "S2"), (b"\xff\xfe", h5py.string_dtype()), (5, None), ([1.0, 2.0], None), (h5py.Empty("f4"), None)],
+)
+def test_broken_attributes(hdf5, value, dtype):
+    """Anything but UTF-8 text is broken."""
+    with pytest.raises(MalformedArtifactError, match="attribute 'a' is broken"):
+        attribute(hdf5, value, dtype)
+
+
+@pytest.mark.parametrize("value", [np.bytes_(b"x" * 100), b"x" * 100, "x" * 100, [b"x" * 50] * 2])
+def test_long_attributes(hdf5, value):
+    """Attributes are bounded, by what they declare and by what they are."""
+    with pytest.raises(LimitExceededError, match="max_config_bytes"):
+        attribute(hdf5, value, max_bytes=99)
+
+
+def test_absent_attributes(hdf5):
+    """An attribute that is not there is None, as text and as a list of names."""
+    handle = opened(hdf5(many))
+    assert handle.attribute("", "a", max_bytes=9) is None
+    assert handle.names("", "a", max_bytes=9) is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"a": [b"x", b"y"]}, ["x", "y"]),
+        ({"a": "x"}, ["x"]),
+        ({"a0": [b"x"], "a1": [b"y", b"z"], "a3": [b"w"]}, ["x", "y", "z"]),
+        ({"a0": "x"}, ["x"]),
+    ],
+)
+def test_names(hdf5, attributes, expected):
+    """Long lists of names are split over numbered attributes."""
+    assert opened(hdf5(lambda file: file.attrs.update(attributes))).names("", "a", max_bytes=99) == expected

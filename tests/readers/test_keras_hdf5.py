@@ -1,0 +1,192 @@
+"""Tests of Keras models and weights in HDF5."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from safeload._limits import Limits
+from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
+from safeload.formats import Format, detect, open_source
+from safeload.readers import WeightLayout, read_artifact
+
+
+def read(content, **limits):
+    return read_artifact(detect(open_source(content)), Limits(**limits))
+
+
+def test_model(model_h5):
+    """Config, metadata and the arrays in their recorded order."""
+    artifact = read(model_h5(lambda file: file.attrs.update(training_config='{"loss": "mse"}')))
+    assert artifact.format is Format.KERAS_HDF5
+    assert artifact.config["class_name"] == "Sequential"
+    assert artifact.training_config == {"loss": "mse"}
+    assert artifact.metadata == {"keras_version": "2.15.0", "backend": "tensorflow"}
+    weights = artifact.weights
+    assert (weights.layout, weights.root) == (WeightLayout.LEGACY_HDF5, "model_weights")
+    assert [layer.layer_name for layer in weights.layers] == ["dense", "activation"]
+    assert weights.layers[0].weight_names == ("dense/kernel:0", "dense/bias:0")
+    kernel = weights.layers[0].datasets[0]
+    assert kernel.path == "model_weights/dense/dense/kernel:0"
+    np.testing.assert_array_equal(artifact.weights_file.read(kernel.path), np.arange(6).reshape(2, 3))
+    assert len(artifact.digest) == 64
+
+
+@pytest.mark.parametrize("as_attribute", [str, str.encode, lambda text: np.bytes_(text.encode()), lambda text: [text]])
+def test_forms_of_the_config(model_h5, as_attribute):
+    """The config is text or bytes, fixed or variable, as the h5py of the time wrote it."""
+    text = json.dumps({"class_name": "Model", "config": {}})
+    artifact = read(model_h5(lambda file: file.attrs.__setitem__("model_config", as_attribute(text))))
+    assert artifact.config["class_name"] == "Model"
+
+
+def test_optimizer_and_top_level_weights(model_h5):
+    """State of the optimizer is in the index, and weights of the model itself are its last group."""
+
+    def change(file):
+        file.create_dataset("optimizer_weights/iter:0", data=np.int64(3))
+        top = file.create_group("model_weights/top_level_model_weights")
+        top.attrs["weight_names"] = [b"scale:0"]
+        top.create_dataset("scale:0", data=np.ones(2, "f4"))
+
+    weights = read(model_h5(change)).weights
+    assert "optimizer_weights/iter:0" in [d.path for d in weights.datasets]
+    assert weights.layers[-1].layer_name == "top_level_model_weights"
+    assert [layer.layer_name for layer in weights.layers][:-1] == ["dense", "activation"]
+
+
+def weights_only(file):
+    del file.attrs["model_config"]
+
+
+def moved_up(file):
+    del file.attrs["model_config"]
+    for name, value in file["model_weights"].attrs.items():
+        file.attrs[name] = value
+    for name in list(file["model_weights"]):
+        file.move(f"model_weights/{name}", name)
+    del file["model_weights"]
+
+
+@pytest.mark.parametrize(("change", "root"), [(weights_only, "model_weights"), (moved_up, "")])
+def test_weights_alone(model_h5, change, root):
+    """Without a config the same file is weights alone, wherever the groups lie."""
+    artifact = read(model_h5(change))
+    assert (artifact.format, artifact.config) == (Format.WEIGHTS_HDF5, None)
+    assert (artifact.weights.layout, artifact.weights.root) == (WeightLayout.LEGACY_HDF5, root)
+    assert len(artifact.weights.layers) == 2
+
+
+def test_object_paths(weights_h5):
+    """Keras 3 names weights by their objects."""
+    artifact = read(weights_h5())
+    assert (artifact.format, artifact.weights.layout) == (Format.WEIGHTS_HDF5, WeightLayout.OBJECT_PATHS)
+    assert [d.path for d in artifact.weights.datasets] == ["layers/dense/vars/0", "layers/dense/vars/1"]
+    assert artifact.weights.layers == ()
+
+
+def test_model_without_weights(hdf5):
+    """A config is enough for a model."""
+    artifact = read(hdf5(lambda file: file.attrs.update(model_config='{"class_name": "A"}')))
+    assert artifact.weights.layout is WeightLayout.NONE
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({}, "without a Keras model"),
+        ({"_NCProperties": "version=2"}, "NetCDF"),
+        ({"PYTABLES_FORMAT_VERSION": "2.1"}, "pandas"),
+        ({"encoding-type": "anndata"}, "AnnData"),
+    ],
+)
+def test_other_hdf5(hdf5, attributes, said):
+    """HDF5 of other programs is told by its marks."""
+
+    def build(file):
+        file.attrs.update(attributes)
+        file["data"] = [1, 2, 3]
+
+    with pytest.raises(UnsupportedFormatError, match=said):
+        read(hdf5(build))
+
+
+def unlisted_group(file):
+    file["model_weights"].attrs["layer_names"] = [b"dense", b"gone"]
+
+
+def missing_array(file):
+    file["model_weights/dense"].attrs["weight_names"] = [b"gone:0"]
+
+
+def text_as_weight(file):
+    file["model_weights/dense/note"] = "text"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (unlisted_group, "'gone' is listed and has no group"),
+        (missing_array, "'gone:0' is listed and missing"),
+        (text_as_weight, "text of variable length where weights"),
+    ],
+)
+def test_broken_index(model_h5, change, problem):
+    """Listed and not there, or there and no weight: broken."""
+    with pytest.raises(MalformedArtifactError, match=problem):
+        read(model_h5(change))
+
+
+def test_text_among_object_paths(weights_h5):
+    """The same by object paths."""
+    with pytest.raises(MalformedArtifactError, match="text of variable length"):
+        read(weights_h5(lambda file: file.__setitem__("layers/dense/vars/2", "text")))
+
+
+def test_other_data_beside_a_model(model_h5):
+    """What the author keeps beside the weights is none of ours."""
+    assert read(model_h5(lambda file: file.create_dataset("class_names", data=["a"], dtype=h5py.string_dtype()))).config
+
+
+@pytest.mark.parametrize("config", ["[]", "{", '{"a": 1, "a": 2}'])
+def test_broken_config(model_h5, config):
+    """A config that is no strict JSON object is broken."""
+    with pytest.raises(MalformedArtifactError, match="@model_config"):
+        read(model_h5(config=config))
+
+
+def test_broken_training_config(model_h5):
+    """Nobody needs the training configuration."""
+    assert read(model_h5(lambda file: file.attrs.update(training_config="{"))).training_config is None
+
+
+def test_long_config(model_h5):
+    """The config is bounded."""
+    with pytest.raises(LimitExceededError, match="max_config_bytes"):
+        read(model_h5(), max_config_bytes=20)
+
+
+def test_split_names(model_h5):
+    """Names of very many layers are split over attributes."""
+
+    def change(file):
+        root = file["model_weights"]
+        del root.attrs["layer_names"]
+        root.attrs["layer_names0"] = [b"dense"]
+        root.attrs["layer_names1"] = [b"activation"]
+
+    assert len(read(model_h5(change)).weights.layers) == 2
+
+
+def test_digest(model_h5):
+    """Equal content has equal digests; config, shapes and names count, values and training do not."""
+    first = read(model_h5()).digest
+    assert read(model_h5()).digest == first
+    assert read(model_h5(lambda file: file["model_weights/dense/dense/bias:0"].__setitem__(0, 5))).digest == first
+    assert read(model_h5(lambda file: file.attrs.update(training_config="{}"))).digest == first
+    assert read(model_h5(config={"class_name": "B", "config": {}})).digest != first
+    assert read(model_h5(lambda file: file.create_dataset("model_weights/dense/x", data=[1.0]))).digest != first
+    assert read(model_h5(lambda file: file.attrs.update(keras_version="2.16.0"))).digest != first
