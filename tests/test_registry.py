@@ -1,0 +1,315 @@
+"""Custom objects are found by name in what the caller declared, and nowhere else."""
+
+from __future__ import annotations
+
+import sys
+import types
+from dataclasses import replace
+
+import pytest
+
+from safeload import registry
+from safeload.errors import CustomObjectConflictError, CustomObjectNotFoundError
+from safeload.formats import Format
+from safeload.inspection import KerasInfo, LayerInfo, ModelInfo, ObjectInfo, ProducerInfo, SignatureInfo
+from safeload.registry import Registry, register, register_module
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch):
+    """Nothing is registered, and no Keras is imported."""
+    monkeypatch.setattr(registry, "_REGISTERED", registry._Registered())
+    for package in ("keras", "tf_keras"):
+        monkeypatch.delitem(sys.modules, package, raising=False)
+
+
+def layer(name="Scale", **fields):
+    return ObjectInfo("$.config.layers[1]", name, "layer", fields.pop("module", None), fields.pop("registered_name", None), **fields)
+
+
+def model(*objects):
+    keras = KerasInfo(None, SignatureInfo("model", "keras"), LayerInfo("m", "Functional", "$"), tuple(objects))
+    return ModelInfo(Format.KERAS_ARCHIVE, "m.keras", "", 0, ProducerInfo(), keras=keras)
+
+
+def module_with(name="my_layers", **members):
+    module = types.ModuleType(name)
+    for member in members.values():
+        member.__module__ = name
+    vars(module).update(members)
+    return module
+
+
+def a_class(name="Scale"):
+    return type(name, (), {})
+
+
+def a_function():
+    def swishy(x):
+        return x
+
+    return swishy
+
+
+def test_mapping():
+    """A mapping gives objects by name, under the registered name, the bare name, or the name with its package."""
+    scale = a_class()
+    for name, needed in (
+        ("Scale", layer()),
+        ("Scale", layer(registered_name="pkg>Scale")),
+        ("pkg>Scale", layer(registered_name="pkg>Scale")),
+        ("Scale", layer("pkg>Scale")),
+    ):
+        assert Registry.of_call({name: scale}).resolve(needed) is scale
+
+
+def test_the_most_exact_name_wins():
+    """With two names of one object in the mapping, the registered one decides."""
+    exact, bare = a_class(), a_class()
+    assert Registry.of_call({"Scale": bare, "pkg>Scale": exact}).resolve(layer(registered_name="pkg>Scale")) is exact
+
+
+def test_module_as_a_value():
+    """A module as a value stands for its attribute: the cause of 'module' object is not callable."""
+    scale = a_class()
+    assert Registry.of_call({"Scale": module_with(Scale=scale)}).resolve(layer()) is scale
+
+
+def test_module_as_a_value_without_the_class():
+    """A module that lacks the name is an error that says what was given."""
+    with pytest.raises(CustomObjectConflictError, match="the module 'my_layers' was given where a class is needed"):
+        Registry.of_call({"Scale": module_with()}).resolve(layer())
+
+
+def test_instance_as_a_value():
+    """An instance cannot stand for its class."""
+    instance = type("Scale", (), {"get_config": None, "__call__": None})()
+    with pytest.raises(CustomObjectConflictError, match="an object of type 'Scale' was given"):
+        Registry.of_call({"Scale": instance}).resolve(layer())
+    with pytest.raises(CustomObjectConflictError, match="where a function is needed"):
+        Registry.of_call({"swishy": 3}).resolve(replace(layer("swishy"), kind="function"))
+
+
+def test_factory_as_a_value():
+    """A function may stand for a class, as people do to change its arguments."""
+    function = a_function()
+    assert Registry.of_call({"Scale": function}).resolve(layer()) is function
+
+
+@pytest.mark.parametrize("wrap", [lambda c: [c], lambda c: (c,), lambda c: c, lambda c: module_with(Scale=c)])
+def test_other_forms_of_custom_objects(wrap):
+    """A list, a tuple, one class and a module are taken as well."""
+    scale = a_class()
+    assert Registry.of_call(wrap(scale)).resolve(layer()) is scale
+
+
+def test_modules_in_a_list_of_custom_objects():
+    """A module among listed classes is searched like modules=."""
+    scale, other = a_class(), a_class("Other")
+    assert Registry.of_call([other, module_with(Scale=scale)]).resolve(layer()) is scale
+
+
+@pytest.mark.parametrize("wrap", [lambda m: [m], lambda m: m, lambda m: m.__name__, lambda m: [m.__name__]])
+def test_modules_of_the_call(wrap, monkeypatch):
+    """Modules are given as objects or by name, alone or in a list."""
+    module = module_with("my_project_layers", Scale=a_class())
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert Registry.of_call(modules=wrap(module)).resolve(layer()) is module.Scale
+
+
+def test_module_that_cannot_be_imported():
+    """A module that the caller names and that does not exist is the caller's error."""
+    with pytest.raises(CustomObjectConflictError, match="cannot be imported"):
+        Registry.of_call(modules="no_such_module_here").resolve(layer())
+
+
+def test_module_recorded_in_the_file_is_never_imported():
+    """The module that a file records is not imported, though it could be."""
+    sys.modules.pop("this", None)
+    assert Registry.of_call().resolve(layer("X", module="this")) is None
+    assert "this" not in sys.modules
+
+
+def test_what_a_module_imports_is_not_offered():
+    """A file cannot choose os.system, a built-in, or Keras's own class, because the caller's module imports them."""
+    from os.path import join
+
+    module = module_with()
+    keras_class = type("Dense", (), {"__module__": "keras.src.layers"})
+    vars(module).update(join=join, len=len, sys=sys, Dense=keras_class, number=3)
+    for name in ("join", "len", "sys", "Dense", "number"):
+        assert Registry.of_call(modules=module).resolve(replace(layer(name), kind="function")) is None
+
+
+def test_custom_class_of_another_package_is_offered():
+    """A layer class that the caller's module imports from elsewhere is found: it derives from Keras."""
+    base = type("Layer", (), {"__module__": "keras.src.layers"})
+    module = module_with()
+    module.Scale = type("Scale", (base,), {"__module__": "someones_layers.scale"})
+    assert Registry.of_call(modules=module).resolve(layer()) is module.Scale
+
+
+def test_two_modules_with_one_name():
+    """Two candidates are an error that names both, unless the recorded module decides."""
+    first, second = module_with("first", Scale=a_class()), module_with("second", Scale=a_class())
+    found = Registry.of_call(modules=[first, second])
+    with pytest.raises(CustomObjectConflictError, match=r"first\.Scale; second\.Scale"):
+        found.resolve(layer())
+    assert found.resolve(layer(module="second")) is second.Scale
+
+
+def test_conflicts_name_file_and_line():
+    """Where the source is known, an error names it."""
+    second = type("_Defined", (), {})
+    vars(module := module_with("elsewhere", _Defined=second))
+    registered = types.ModuleType(__name__)
+    registered._Defined = _Defined
+    with pytest.raises(CustomObjectConflictError, match=r"test_registry\.py:\d+"):
+        Registry.of_call(modules=[registered, module]).resolve(layer("_Defined"))
+
+
+class _Defined:
+    """A class with a source."""
+
+
+def test_one_object_in_two_modules_is_no_conflict():
+    """A class that two modules share is one candidate."""
+    shared = a_class()
+    modules = [module_with("first", Scale=shared), module_with("second", Scale=shared)]
+    assert Registry.of_call(modules=modules).resolve(layer()) is shared
+
+
+def test_the_call_comes_before_what_is_registered():
+    """custom_objects= wins over modules=, which wins over registered modules."""
+    classes = [a_class() for _ in range(3)]
+    register_module(module_with("registered", Scale=classes[0]))
+    given = module_with("given", Scale=classes[1])
+    assert Registry.of_call().resolve(layer()) is classes[0]
+    assert Registry.of_call(modules=given).resolve(layer()) is classes[1]
+    assert Registry.of_call({"Scale": classes[2]}, given).resolve(layer()) is classes[2]
+
+
+def test_register():
+    """register() works as a decorator with and without options, and gives back what it got."""
+    scale, renamed, packaged = a_class(), a_class("NewScale"), a_class("Packaged")
+    assert register(scale) is scale
+    assert register(name="OldScale")(renamed) is renamed
+    register(packaged, package="pkg")
+    found = Registry.of_call()
+    assert found.resolve(layer()) is scale
+    assert found.resolve(layer("OldScale")) is renamed
+    assert found.resolve(layer("Packaged", registered_name="pkg>Packaged")) is packaged
+
+
+def test_package_decides_between_registered_objects():
+    """Of two registered objects of one name, the one under the recorded package is meant."""
+    first, second = a_class(), a_class()
+    register(first, package="first")
+    register(second, package="second")
+    assert Registry.of_call().resolve(layer(registered_name="second>Scale")) is second
+    with pytest.raises(CustomObjectConflictError, match="several objects"):
+        Registry.of_call().resolve(layer())
+
+
+def test_registering_twice_is_registering_once():
+    """Running a notebook cell again makes no conflict."""
+    scale, module = a_class(), module_with()
+    for _ in range(2):
+        register(scale)
+        register_module(module)
+    assert len(registry._REGISTERED.objects) == len(registry._REGISTERED.modules) == 1
+
+
+def test_registering_what_cannot_be_registered():
+    """Only modules are registered as modules, and only classes and functions as objects."""
+    with pytest.raises(CustomObjectConflictError, match="neither a module"):
+        register_module(3)  # type: ignore[arg-type]
+    with pytest.raises(CustomObjectConflictError, match="neither a class"):
+        register(sys)
+    with pytest.raises(CustomObjectConflictError, match="neither a class"):
+        register(3, name="x")
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_registries_of_keras_are_looked_at(package, monkeypatch):
+    """What the caller's code registered with Keras is found; Keras is not imported for it."""
+    scale = a_class()
+    saving = types.SimpleNamespace(get_registered_object={"pkg>Scale": scale}.get)
+    monkeypatch.setitem(sys.modules, package, types.SimpleNamespace(saving=saving))
+    assert Registry.of_call().resolve(layer(registered_name="pkg>Scale")) is scale
+    assert Registry.of_call().resolve(layer("Other")) is None
+
+
+def test_a_module_of_keras_that_is_half_imported():
+    """A Keras that has no saving module yet offers nothing."""
+    sys.modules["keras"] = types.ModuleType("keras")
+    assert Registry.of_call().resolve(layer()) is None
+
+
+def builtin(**fields):
+    return layer("LayerNormalization", module="keras.layers", is_builtin=True, **fields)
+
+
+def test_builtins_with_a_recorded_module_stay_builtin():
+    """Where the file records Keras's module, a custom class of the name is not asked for."""
+    found = Registry.of_call({"LayerNormalization": a_class()})
+    assert found.resolve(builtin()) is None
+
+
+def test_custom_class_of_the_call_takes_a_builtins_place():
+    """Where the file records no module, what the call gives for the name is meant."""
+    mine = a_class("LayerNormalization")
+    needed = builtin(is_module_recorded=False)
+    assert Registry.of_call({"LayerNormalization": mine}).resolve_all(model(needed)) == {
+        "keras.layers.LayerNormalization": mine
+    }
+
+
+def test_registered_class_and_builtin_of_one_name():
+    """Where the file records no module, a registered class of the name is a question and not an answer."""
+    register_module(module_with(LayerNormalization=a_class("LayerNormalization")))
+    with pytest.raises(CustomObjectConflictError, match="does not say whether it means Keras's own layer or my_layers"):
+        Registry.of_call().resolve(builtin(is_module_recorded=False))
+
+
+def test_all_missing_names_at_once():
+    """Every missing name is reported once, with its module; names for training alone are not needed."""
+    objects = [layer(), layer(), layer("Other", module="old.place"), layer("loss", is_training_only=True)]
+    with pytest.raises(CustomObjectNotFoundError) as caught:
+        Registry.of_call().resolve_all(model(*objects, builtin()))
+    assert [(m.name, m.module) for m in caught.value.missing] == [("Scale", None), ("Other", "old.place")]
+    assert "layer 'Other' (was in old.place)" in str(caught.value)
+
+
+def test_similar_names_are_offered():
+    """A name close to a missing one is in the hint, whichever source has it."""
+    register(a_class("Scaled"))
+    register_module(module_with(Swishing=a_class("Swishing")))
+    found = Registry.of_call({"Othr": a_class()})
+    needed = [layer(), layer("Swishin"), layer("Other"), layer("Zzz")]
+    with pytest.raises(CustomObjectNotFoundError) as caught:
+        found.resolve_all(model(*needed))
+    assert "'Scale' may be the registered 'Scaled'; 'Swishin' may be the registered 'Swishing'" in caught.value.hint
+    assert "'Zzz' may be" not in caught.value.hint
+
+
+def test_names_under_which_the_config_looks():
+    """Objects are returned under their registered names, else under their bare names."""
+    scale, swishy = a_class(), a_function()
+    found = Registry.of_call({"Scale": scale, "swishy": swishy})
+    objects = [layer(registered_name="pkg>Scale"), replace(layer("swishy"), kind="function")]
+    assert found.resolve_all(model(*objects)) == {"pkg>Scale": scale, "swishy": swishy}
+
+
+def test_one_name_for_two_objects():
+    """A file that means two classes under one name is an error."""
+    first, second = module_with("first", Scale=a_class()), module_with("second", Scale=a_class())
+    objects = [layer(module="first"), layer(module="second")]
+    with pytest.raises(CustomObjectConflictError, match="in one place and second.Scale in another"):
+        Registry.of_call(modules=[first, second]).resolve_all(model(*objects))
+
+
+def test_models_without_a_config_need_nothing():
+    """A SavedModel needs no custom objects."""
+    info = ModelInfo(Format.SAVED_MODEL, "m", "", 0, ProducerInfo())
+    assert Registry.of_call().resolve_all(info) == {}
