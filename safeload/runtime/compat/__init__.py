@@ -1,0 +1,45 @@
+"""safeload's own layers and functions: what old releases computed and the installed Keras does not. Layer: runtime.
+
+The names, and what each stands for, are `dialects.COMPAT_OBJECTS`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["compat_objects"]
+
+
+def compat_objects(package: str) -> dict[str, Any]:
+    """Return the objects of `dialects.COMPAT_OBJECTS`, by name.
+
+    Args:
+        package: ``"keras"``, or ``"tf_keras"``, which has most of them itself; those that neither has are left out.
+    """
+    if package == "tf_keras":
+        return _of_keras_2()
+    from safeload.runtime.compat import (
+        _activations,
+        _attention,
+        _keras1,
+        _kernelized,
+        _locally_connected,
+        _node,
+        _resize,
+        _symbol,
+    )
+
+    modules = (_activations, _attention, _keras1, _kernelized, _locally_connected, _node, _resize, _symbol)
+    return {name: getattr(module, name) for module in modules for name in module.__all__}
+
+
+def _of_keras_2() -> dict[str, Any]:
+    import tf_keras
+
+    layers = tf_keras.layers
+    names = ("LocallyConnected1D", "LocallyConnected2D", "ThresholdedReLU")
+    return {
+        "hard_sigmoid": tf_keras.activations.hard_sigmoid,
+        "RandomFourierFeatures": layers.experimental.RandomFourierFeatures,
+        **{name: getattr(layers, name) for name in names},
+    }
