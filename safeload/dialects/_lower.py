@@ -63,7 +63,7 @@ def _object(value: dict[str, Any], target: KerasTarget, where: str) -> dict[str,
     if accepted is None or not isinstance(config, dict):
         return {**value, "class_name": name}
     known = find_class(module, value["class_name"])
-    taken = accepted | _taken_from_kwargs(known, target)
+    taken = accepted | _taken_from_kwargs(known, target, accepted)
     kept = {key: item for key, item in config.items() if key in taken or not _may_go(known, key, item)}
     unknown = sorted(kept.keys() - taken)
     if unknown:
@@ -71,9 +71,12 @@ def _object(value: dict[str, Any], target: KerasTarget, where: str) -> dict[str,
     return {**value, "class_name": name, "config": kept}
 
 
-def _taken_from_kwargs(known: KerasClass | None, target: KerasTarget) -> frozenset[str]:
-    """Return keys that a release not newer than *target* takes: some constructors read them from ``**kwargs``."""
-    if known is None or target.package != "keras":
+def _taken_from_kwargs(known: KerasClass | None, target: KerasTarget, accepted: frozenset[str]) -> frozenset[str]:
+    """Return keys that a release not newer than *target* takes: some constructors read them from ``**kwargs``.
+
+    One that does not take ``trainable``, which is Layer's, has no ``**kwargs``.
+    """
+    if known is None or target.package != "keras" or "trainable" not in accepted:
         return frozenset()
     return frozenset(k for k, (first, _) in known.keys.items() if _numbers(first) <= max(target.version, _OLDEST_READ))
 

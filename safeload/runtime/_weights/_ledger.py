@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _NO_WEIGHT_PATH = re.compile(
-    r"^(optimizer|_optimizer|metrics|_metrics|compiled_metrics|compiled_loss|_compile_metrics|loss_tracker|_loss_tracker)/"
-    r"|(^|/)(seed_generator\w*|_seed_generators?|_?random_generator)/"
+    r"^(optimizer|_optimizer|compiled_metrics|compiled_loss|_compile_metrics|loss_tracker|_loss_tracker)/"
+    r"|(^|/)(_?metrics|seed_generator\w*|_seed_generators?|_?random_generator)/"
 )
 """Object paths of state that only training or random layers use.
 
