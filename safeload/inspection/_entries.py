@@ -75,9 +75,7 @@ def reference_producer(reference: str) -> str:
 def find_entries(meta_graph: Any, functions: frozenset[str]) -> Entries:
     """Find every entry of *meta_graph*, a MetaGraphDef whose library has *functions*."""
     by_kind = _object_functions(meta_graph.object_graph_def)
-    objects = [
-        Entry(kind, functions=tuple(n for n in names if n in functions)) for kind, names in by_kind.items()
-    ]
+    objects = [Entry(kind, functions=tuple(n for n in names if n in functions)) for kind, names in by_kind.items()]
     gradients = tuple(g.gradient_func for g in meta_graph.graph_def.library.registered_gradients)
     assets = list(_asset_definitions(meta_graph))
     return Entries(
@@ -138,12 +136,15 @@ def _asset_feeds(meta_graph: Any) -> frozenset[str]:
 
 
 def _asset_definitions(meta_graph: Any) -> Iterator[Any]:
-    """Yield the AssetFileDefs; TensorFlow 1 and 2.0 kept them in a collection (tensorflow/python/saved_model/builder_impl.py)."""
+    """Yield the AssetFileDefs; TensorFlow 1 kept them in a collection.
+
+    Source: tensorflow/python/saved_model/builder_impl.py (TF 1.15).
+    """
     yield from meta_graph.asset_file_def
     known = {asset.tensor_info.name for asset in meta_graph.asset_file_def}
     for packed in _collection(meta_graph, _ASSET_COLLECTION).any_list.value:
         asset = message_class("AssetFileDef")()
-        # What cannot be parsed is not an asset; a table that is filled from it then has no known file, which is refused.
+        # What cannot be parsed is no asset, and a table that is filled from it is then refused.
         if packed.Is(asset.DESCRIPTOR) and packed.Unpack(asset) and asset.tensor_info.name not in known:
             yield asset
 
@@ -202,7 +203,7 @@ def capture_functions(meta_graph: Any) -> dict[tuple[str, str], Capture]:
         name = function.signature.name
         bound = concrete[name].bound_inputs if name in concrete else ()
         arguments = [argument.name for argument in function.signature.input_arg]
-        for argument, index in zip(arguments[max(0, len(arguments) - len(bound)) :], bound):
+        for argument, index in zip(arguments[max(0, len(arguments) - len(bound)) :], bound, strict=False):
             captures[name, argument] = _capture(meta_graph, index)
     return captures
 

@@ -6,9 +6,8 @@ Everything is computed in time linear in the size of the graph. Nothing is judge
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.inspection._entries import (
     Capture,
@@ -20,6 +19,9 @@ from safeload.inspection._entries import (
     reference_producer,
 )
 from safeload.inspection.op_classes import op_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["MAIN", "Body", "Capture", "Entry", "EntryKind", "GraphInfo", "Node", "inspect_graph", "reference_producer"]
 
@@ -189,14 +191,16 @@ def _called(proto: Any) -> Iterator[str]:
 def _related(library: Any, functions: frozenset[str]) -> dict[str, tuple[str, ...]]:
     """Return which functions TensorFlow may run because another one is run.
 
-    Source: FunctionDef.attr ``forward_function_name``, ``backward_function_name`` (tensorflow/python/eager) and
+    Source: attributes ``forward_function_name`` and ``backward_function_name`` (tensorflow/python/eager),
     ``api_implements`` (core/grappler/optimizers/implementation_selector.cc); GradientDef in function.proto.
     """
     related: dict[str, list[str]] = defaultdict(list)
     implementations: dict[bytes, str] = {}
     for function in library.function:
         name = function.signature.name
-        related[name] += [v.s.decode("utf-8", "replace") for k, v in function.attr.items() if k.endswith("_function_name")]
+        related[name] += [
+            v.s.decode("utf-8", "replace") for k, v in function.attr.items() if k.endswith("_function_name")
+        ]
         if function.attr.get("api_implements") is not None:
             # A ring through all implementations of one interface reaches each from any other.
             previous = implementations.setdefault(function.attr["api_implements"].s, name)

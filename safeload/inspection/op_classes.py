@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_BLOCK = re.compile(r"^\[(?P<header>[^\]]+)\][^\n]*\n(?P<ops>[^\[#]*)", re.M)
+_BLOCK = re.compile(r"^\[(?P<header>[^\]]+)\][^\n]*\n(?P<ops>[^\[#]*)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class OpTable:
     packages: Mapping[str, PackageOps]
 
 
-@lru_cache(maxsize=None)
+@cache
 def op_table() -> OpTable:
     """Return the table of ops, read once."""
     classes: dict[str, str] = {}
@@ -61,7 +61,7 @@ def op_table() -> OpTable:
 
 
 def op_class(op: str) -> str | None:
-    """Return the class of the stock op *op*, such as ``"file-read"``, or None if stock TensorFlow 2.21 has no such op."""
+    """Return the class of *op*, such as ``"file-read"``, or None if stock TensorFlow 2.21 has no such op."""
     return op_table().classes.get(op)
 
 

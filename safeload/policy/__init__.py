@@ -5,25 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from safeload.policy._finding import Finding, Severity
 from safeload.policy._judged import Judged, judge
-from safeload.policy._op_verdicts import OpVerdict, op_verdict
 from safeload.policy.containers import container_anomalies
-from safeload.policy.graph import (
-    absent_functions,
-    asset_names,
-    forged_handles,
-    refused_ops,
-    remote_devices,
-    repeated_names,
-)
-from safeload.policy.graph_costs import declared_sizes, endless_loops, provable_allocations, recursion
+from safeload.policy.graph import GRAPH_RULES, OpVerdict, op_verdict
 from safeload.policy.keras import KERAS_RULES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from safeload.inspection import ModelInfo
     from safeload.readers import Artifact
 
@@ -41,16 +33,7 @@ __all__ = [
 
 RULES: tuple[Callable[[ModelInfo], Iterator[Finding]], ...] = (
     *KERAS_RULES,
-    refused_ops,
-    forged_handles,
-    absent_functions,
-    asset_names,
-    remote_devices,
-    repeated_names,
-    declared_sizes,
-    provable_allocations,
-    endless_loops,
-    recursion,
+    *GRAPH_RULES,
 )
 """Rules about what a model says, in reading order."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import InitVar, dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,8 @@ from safeload.errors import UnsafeModelError
 from safeload.policy._finding import Finding, Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from safeload.inspection import ModelInfo
     from safeload.readers import Artifact
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from safeload.policy._finding import Finding, Severity
 from safeload.readers import Artifact, SavedModelArtifact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _MEANINGS = {
     "link-out-of-model": (Severity.DANGEROUS, "is a link to a file outside of the model"),

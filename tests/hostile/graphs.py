@@ -6,15 +6,17 @@ a condition, a dataset, a table filled from an asset, a saver. `HOSTILE` is one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.formats import Format
 from safeload.inspection import MetaGraphInfo, ModelInfo, ProducerInfo, SavedModelInfo
 from safeload.inspection.graph import inspect_graph
 from safeload.readers import SavedModelArtifact
 from safeload.readers.protobuf import message_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
 FLOAT, INT32, STRING, INT64, BOOL, RESOURCE, VARIANT = 1, 3, 7, 9, 10, 20, 21
 
@@ -95,7 +97,7 @@ def ints(name: str, *values: int, shape: Iterable[int] | None = None) -> Any:
 
 
 def function(name: str, arguments: Iterable[str], returns: Iterable[str], *nodes: Any, **attrs: Any) -> Any:
-    """Make a FunctionDef whose outputs are named ``o0``, ``o1``, …"""
+    """Make a FunctionDef whose outputs are named ``o0``, ``o1`` and so on."""
     made = message_class("FunctionDef")(node_def=nodes)
     made.signature.name = name
     for argument in arguments:
@@ -330,7 +332,11 @@ def endless(condition: Iterable[Any], returned: str) -> Any:
 def endless_v1() -> Any:
     """Make a MetaGraph with a loop of TensorFlow 1 on a constant condition."""
     return meta_graph(
-        [node("t", "Const", value=tensor(BOOL, (), bool_val=[True])), node("e", "Enter", "t"), node("y", "LoopCond", "e")]
+        [
+            node("t", "Const", value=tensor(BOOL, (), bool_val=[True])),
+            node("e", "Enter", "t"),
+            node("y", "LoopCond", "e"),
+        ]
     )
 
 
@@ -342,7 +348,10 @@ def many_constants() -> Any:
 HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
     "write": (lambda: simple(node("n", "WriteFile", "x", "x")), "file-write"),
     "write_nested": (lambda: in_loop(node("n", "WriteFile", "x", "x")), "file-write"),
-    "write_unreached": (lambda: simple(functions=[function("f", ["x"], [], node("n", "WriteFile", "x"))]), "file-write"),
+    "write_unreached": (
+        lambda: simple(functions=[function("f", ["x"], [], node("n", "WriteFile", "x"))]),
+        "file-write",
+    ),
     "write_nested_attribute": (
         lambda: simple(
             node("n", "MapDataset", "x", f=Func("f", {"g": Func("g")})),
@@ -366,7 +375,10 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
         "file-read",
     ),
     "dataset_from_file": (lambda: simple(node("n", "TextLineDataset", "x")), "file-read"),
-    "dataset_cache": (lambda: simple(node("n", "CacheDatasetV2", "x", "p:output:0"), text("p", "/tmp/c")), "file-write"),
+    "dataset_cache": (
+        lambda: simple(node("n", "CacheDatasetV2", "x", "p:output:0"), text("p", "/tmp/c")),
+        "file-write",
+    ),
     "vocabulary_attribute": (lambda: simple(node("n", "FixedUnigramCandidateSampler", vocab_file="/x")), "file-read"),
     "descriptor_attribute": (lambda: simple(node("n", "DecodeProtoV2", descriptor_source="/x")), "file-read"),
     "print_to_file": (lambda: simple(node("n", "PrintV2", "x", output_stream="file:///tmp/x")), "file-write"),
@@ -421,7 +433,10 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: endless([node("t", "Const", value=tensor(BOOL, (), bool_val=[True]))], "t:output:0"),
         "endless-loop",
     ),
-    "loop_on_invariant": (lambda: endless([ints("o", 1), node("e", "Less", "n", "o:output:0")], "e:z:0"), "endless-loop"),
+    "loop_on_invariant": (
+        lambda: endless([ints("o", 1), node("e", "Less", "n", "o:output:0")], "e:z:0"),
+        "endless-loop",
+    ),
     "loop_v1": (endless_v1, "endless-loop"),
     "recursion": (recursive, "recursion"),
 }
@@ -433,7 +448,9 @@ def _with_gradient(made: Any) -> Any:
     return made
 
 
-def model(*meta_graphs: Any, anomalies: tuple[Any, ...] = (), digest: str = "d1") -> tuple[SavedModelArtifact, ModelInfo]:
+def model(
+    *meta_graphs: Any, anomalies: tuple[Any, ...] = (), digest: str = "d1"
+) -> tuple[SavedModelArtifact, ModelInfo]:
     """Return the artifact and the facts of a SavedModel with *meta_graphs*."""
     message = message_class("SavedModel")(meta_graphs=meta_graphs)
     artifact = SavedModelArtifact(

@@ -43,7 +43,13 @@ def test_pure_ops_are_stateless(registered: dict[str, tuple[bool, bool]]) -> Non
 
 def test_classes_of_known_ops() -> None:
     """A few ops of each kind stand where they belong, so that a slip in the table's text shows."""
-    expected = {"MatMul": "pure", "ReadFile": "file-read", "SaveV2": "checkpoint-write", "PyFunc": "python", "If": "control-flow"}
+    expected = {
+        "MatMul": "pure",
+        "ReadFile": "file-read",
+        "SaveV2": "checkpoint-write",
+        "PyFunc": "python",
+        "If": "control-flow",
+    }
     assert {op: op_class(op) for op in expected} == expected
     assert op_class("SomebodysOp") is None
 

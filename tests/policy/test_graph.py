@@ -33,12 +33,10 @@ from hypothesis import strategies as st
 
 from safeload import policy
 from safeload.inspection.op_classes import op_table
-from safeload.policy import CONTAINER_RULES, RULES, Severity, examine, op_verdict
-from safeload.policy._op_verdicts import HARMLESS
-from safeload.policy.keras import KERAS_RULES
+from safeload.policy import CONTAINER_RULES, Severity, examine, op_verdict
+from safeload.policy.graph import GRAPH_RULES, _costs, _ops
+from safeload.policy.graph._verdicts import HARMLESS
 from safeload.readers import Anomaly
-
-GRAPH_RULES = tuple(rule for rule in RULES if rule not in KERAS_RULES)
 
 
 def _findings(*meta_graphs: Any, **options: Any) -> tuple[policy.Finding, ...]:
@@ -137,7 +135,10 @@ def test_asset_through_variable_is_let_through() -> None:
     assert not _refusing(through_variable())
 
 
-@pytest.mark.parametrize("nodes", [[node("w", "AssignVariableOp", "path")], [text("asset2", "/x"), node("w", "AssignVariableOp", "path", "asset2")]])
+@pytest.mark.parametrize(
+    "nodes",
+    [[node("w", "AssignVariableOp", "path")], [text("asset2", "/x"), node("w", "AssignVariableOp", "path", "asset2")]],
+)
 def test_variable_with_other_values_is_no_asset(nodes: list[Any]) -> None:
     """Whatever else is assigned to the variable is a file that the table may be filled from."""
     made = through_variable(*nodes)
@@ -182,7 +183,10 @@ _DANGEROUS_OPS = sorted(
 )
 
 
-@given(op=st.sampled_from(_DANGEROUS_OPS), body=st.sampled_from(sorted(set(bodies(benign())) - {"", "forgotten", "traced_save", "traced_restore"})))
+@given(
+    op=st.sampled_from(_DANGEROUS_OPS),
+    body=st.sampled_from(sorted(set(bodies(benign())) - {"", "forgotten", "traced_save", "traced_restore"})),
+)
 def test_planted_op_is_found_everywhere(op: str, body: str) -> None:
     """A refused op is found in whatever function it is planted, and never lowers the verdict."""
     made = benign()
@@ -209,9 +213,7 @@ def test_every_class_has_a_verdict() -> None:
 
 def test_tables_name_ops_of_tensorflow() -> None:
     """The operand tables name stock ops only."""
-    from safeload.policy import graph, graph_costs
-
-    named = {*graph._FILE_OPERANDS, *graph_costs._SHAPE_OPERANDS, *graph_costs._COUNT_OPERANDS, *graph._SHARED_VARIABLES}
+    named = {*_ops._FILE_OPERANDS, *_costs._SHAPE_OPERANDS, *_costs._COUNT_OPERANDS, *_ops._SHARED_VARIABLES}
     assert named <= set(op_table().classes)
 
 
@@ -316,7 +318,9 @@ def test_unknown_path_is_refused(name: str) -> None:
 def test_path_through_loop_argument_is_unknown() -> None:
     """A loop may change what it passes on."""
     body = function("body", ["f"], ["f"], node("n", "ReadFile", "f"))
-    finding = _read_of(text("c", "/x"), node("p", "While", "c:output:0", cond=Func("body"), body=Func("body")), functions=[body])
+    finding = _read_of(
+        text("c", "/x"), node("p", "While", "c:output:0", cond=Func("body"), body=Func("body")), functions=[body]
+    )
     assert "unknown" in finding.evidence
 
 

@@ -6,17 +6,18 @@ Only what follows from constants of the graph is found. What depends on data nee
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from safeload.inspection.graph import MAIN, Body, GraphInfo, Node, reference_producer
 from safeload.inspection.op_classes import op_class
 from safeload.policy._finding import Finding, Severity
-from safeload.policy._subject import Subject, subjects
-from safeload.policy._values import declared_elements
+from safeload.policy.graph._subject import Subject, subjects
+from safeload.policy.graph._values import declared_elements
 from safeload.readers.protobuf import dtype_bytes, dtype_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from safeload.inspection import ModelInfo
 
 _BUDGET = 2 << 30
@@ -81,7 +82,8 @@ def _excess(node: Node) -> int:
     value = node.proto.attr.get("value")
     if value is None:
         return 0
-    return max(0, declared_elements(value.tensor.tensor_shape) * _element_bytes(value.tensor.dtype) - value.ByteSize())
+    stored: int = value.ByteSize()
+    return max(0, declared_elements(value.tensor.tensor_shape) * _element_bytes(value.tensor.dtype) - stored)
 
 
 def _element_bytes(dtype: int) -> int:
@@ -154,7 +156,7 @@ def _is_endless(graph: GraphInfo, node: Node) -> bool:
         return False
     invariant = frozenset(
         argument
-        for argument, inner, returned in zip(condition.arguments, body.arguments, body.returns)
+        for argument, inner, returned in zip(condition.arguments, body.arguments, body.returns, strict=False)
         if _is_passed_on(body, returned, inner)
     )
     return not _changes(condition, condition.returns[:1], invariant)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from safeload.inspection.graph import MAIN, GraphInfo, Node
 from safeload.policy._finding import Finding, Severity, identify
-from safeload.policy._origins import OriginTracer
-from safeload.policy._values import ConstantEvaluator
+from safeload.policy.graph._origins import OriginTracer
+from safeload.policy.graph._values import ConstantEvaluator
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from safeload.inspection import ModelInfo
 
 _HINT = "ask the author for a model without it"

@@ -5,24 +5,23 @@ The op table decides; `_EXCEPTIONS` lists the circumstances in which an op of a 
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from safeload.inspection.graph import MAIN, EntryKind, Node
 from safeload.inspection.op_classes import op_class
 from safeload.policy._finding import Finding, Severity
-from safeload.policy._op_verdicts import op_verdict
-from safeload.policy._origins import Origin, Source
-from safeload.policy._stablehlo import calls_nothing
-from safeload.policy._subject import Subject, subjects
-from safeload.readers.protobuf import dtype_name
+from safeload.policy.graph._origins import Origin, Source
+from safeload.policy.graph._stablehlo import calls_nothing
+from safeload.policy.graph._subject import Subject, subjects
+from safeload.policy.graph._verdicts import op_verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from safeload.inspection import ModelInfo
 
 _READS = frozenset({"file-read", "file-by-attribute", "table-from-file", "checkpoint-read", "process-handle"})
-"""Classes that do harm only when they are executed: training pipelines leave them behind, where nothing reaches them."""
+"""Classes that do harm only when they run: training pipelines leave them behind, where nothing reaches them."""
 _FILE_OPERANDS = {
     "InitializeTableFromTextFile": 1,
     "InitializeTableFromTextFileV2": 1,
@@ -38,10 +37,11 @@ _STREAMS = frozenset({"", "stderr", "stdout", "log(info)", "log(warning)", "log(
 """Values of PrintV2's ``output_stream`` that name no file. Source: tensorflow/core/kernels/logging_ops.cc (2.21)."""
 _SHARED_VARIABLES = frozenset({"VarHandleOp", "_VarHandlesOp", "Variable", "VariableV2"})
 _ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347"
-"""The shared_name of resources that cannot be found by name. Source: tensorflow/core/framework/resource_handle.h (2.21)."""
+"""The shared_name of resources that cannot be found by name.
+
+Source: tensorflow/core/framework/resource_handle.h (2.21).
+"""
 _SAVERS = frozenset({EntryKind.SAVE, EntryKind.RESTORE})
-_CONSTANTS = frozenset({"Const", "HostConst"})
-_LOCAL_JOB = "localhost"
 
 
 def refused_ops(info: ModelInfo) -> Iterator[Finding]:
@@ -60,7 +60,9 @@ def _judge_op(subject: Subject, node: Node) -> Iterator[Finding]:
     severity, message = verdict.severity, verdict.message
     if kind in _READS and not subject.graph.reached(node):
         severity, message = Severity.WARNING, f"{message}, but nothing that can be called reaches it"
-    yield subject.finding(node, rule=verdict.rule, severity=severity, message=message, evidence=_evidence(subject, node))
+    yield subject.finding(
+        node, rule=verdict.rule, severity=severity, message=message, evidence=_evidence(subject, node)
+    )
 
 
 def _evidence(subject: Subject, node: Node) -> str:
@@ -135,98 +137,6 @@ _EXCEPTIONS: dict[str | None, Callable[[Subject, Node], bool]] = {
     "stablehlo": _is_plain_module,
 }
 """When an op of a refused class is harmless where it stands."""
-
-
-def asset_names(info: ModelInfo) -> Iterator[Finding]:
-    """Find assets whose name leads out of the model's directory."""
-    for subject in subjects(info):
-        for name in subject.graph.asset_files:
-            if _leaves_directory(name):
-                message = f"the asset {name!r} lies outside of the model"
-                yield subject.about(
-                    "asset_file_def", rule="asset-path", severity=Severity.DANGEROUS, message=message, evidence=name
-                )
-
-
-def _leaves_directory(name: str) -> bool:
-    parts = name.replace("\\", "/").split("/")
-    return not name or ".." in parts or posixpath.isabs(name) or ":" in parts[0] or "\0" in name
-
-
-def forged_handles(info: ModelInfo) -> Iterator[Finding]:
-    """Find handles of resources among the constants: handles are made by the process, never saved."""
-    for subject in subjects(info):
-        for node in subject.graph.nodes():
-            if (node.op in _CONSTANTS and _holds_handle(node)) or (node.op == "ParseTensor" and _parses_handle(node)):
-                yield subject.finding(
-                    node,
-                    rule="forged-handle",
-                    severity=Severity.DANGEROUS,
-                    message="holds the handle of a resource, which may belong to another model",
-                )
-
-
-def _holds_handle(node: Node) -> bool:
-    value = node.proto.attr.get("value")
-    pending = [value.tensor] if value is not None else []
-    while pending:
-        tensor = pending.pop()
-        if tensor.resource_handle_val or dtype_name(tensor.dtype) == "resource":
-            return True
-        pending.extend(inner for variant in tensor.variant_val for inner in variant.tensors)
-    return False
-
-
-def _parses_handle(node: Node) -> bool:
-    kind = node.proto.attr.get("out_type")
-    return kind is not None and dtype_name(kind.type) in {"resource", "variant"}
-
-
-def absent_functions(info: ModelInfo) -> Iterator[Finding]:
-    """Find calls of functions that the file does not hold: another model of the process may have them."""
-    for subject in subjects(info):
-        for node in subject.graph.nodes():
-            for name in node.absent:
-                yield subject.finding(
-                    node,
-                    rule="absent-function",
-                    severity=Severity.UNEXAMINED,
-                    message=f"calls the function {name!r}, which is not in the file",
-                    evidence=name,
-                )
-
-
-def remote_devices(info: ModelInfo) -> Iterator[Finding]:
-    """Find nodes that are to run on another machine."""
-    for subject in subjects(info):
-        for node in subject.graph.nodes():
-            job = _job(node.proto.device)
-            if job not in {"", _LOCAL_JOB}:
-                yield subject.finding(
-                    node,
-                    rule="remote-device",
-                    severity=Severity.UNEXAMINED,
-                    message=f"is to run on another machine, the job {job!r}",
-                    evidence=node.proto.device,
-                )
-
-
-def _job(device: str) -> str:
-    jobs = [part.removeprefix("job:") for part in device.split("/") if part.startswith("job:")]
-    return jobs[0] if jobs else ""
-
-
-def repeated_names(info: ModelInfo) -> Iterator[Finding]:
-    """Find functions and nodes that share a name, so that readers may disagree about which one is meant."""
-    for subject in subjects(info):
-        for name in subject.graph.duplicates:
-            yield subject.about(
-                "graph_def",
-                rule="repeated-name",
-                severity=Severity.UNEXAMINED,
-                message=f"several functions or nodes have one name ({name})",
-                evidence=name,
-            )
 
 
 def _sources(origins: frozenset[Origin]) -> set[Source]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from enum import Enum
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from safeload.inspection.graph import MAIN, Body, Capture, EntryKind, GraphInfo, Node, reference_producer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PASSES = frozenset({"Identity", "StopGradient", "Snapshot", "EnsureShape", "Reshape", "ExpandDims", "Squeeze"})
 """Ops whose first output holds the values of their first input."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 import operator
 import struct
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safeload.inspection.graph import GraphInfo, Node, reference_producer
 from safeload.readers.protobuf import dtype_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Ints = tuple[int, ...]
 
@@ -71,11 +73,13 @@ _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 def constant_ints(node: Node) -> Ints | None:
     """Return the integers of *node*, a Const, flattened; None if it is no small integer tensor."""
     value = node.proto.attr.get("value")
-    tensor = value.tensor if value is not None else None
-    code = _FORMATS.get(dtype_name(tensor.dtype) or "") if tensor is not None else None
-    if code is None or declared_elements(tensor.tensor_shape) > _MAX_VALUES:
+    if value is None:
         return None
+    tensor = value.tensor
+    code = _FORMATS.get(dtype_name(tensor.dtype) or "")
     count = declared_elements(tensor.tensor_shape)
+    if code is None or count > _MAX_VALUES:
+        return None
     if tensor.tensor_content:
         if len(tensor.tensor_content) != count * struct.calcsize(f"<{code}"):
             return None
@@ -103,7 +107,7 @@ def _elementwise(function: Callable[[int, int], int]) -> Callable[[list[Ints]], 
         if {len(values[0]), len(values[1])} - {1, size}:
             return None
         left, right = (v * size if len(v) == 1 else v for v in values)
-        result = tuple(function(a, b) for a, b in zip(left, right))
+        result = tuple(function(a, b) for a, b in zip(left, right, strict=False))
         return result if all(n.bit_length() <= _MAX_BITS for n in result) else None
 
     return fold

@@ -1,0 +1,29 @@
+"""Rules about the graphs of SavedModels. Layer: policy.
+
+``_verdicts`` says what is thought of each class of ops, ``_ops`` where an op is harmless all the same, ``_costs`` what
+a graph provably needs; ``_origins`` and ``_values`` trace tensors for them.
+"""
+
+from __future__ import annotations
+
+from safeload.policy.graph._costs import declared_sizes, endless_loops, provable_allocations, recursion
+from safeload.policy.graph._handles import forged_handles
+from safeload.policy.graph._ops import refused_ops
+from safeload.policy.graph._structure import absent_functions, asset_names, remote_devices, repeated_names
+from safeload.policy.graph._verdicts import OpVerdict, op_verdict
+
+__all__ = ["GRAPH_RULES", "OpVerdict", "op_verdict"]
+
+GRAPH_RULES = (
+    refused_ops,
+    forged_handles,
+    absent_functions,
+    asset_names,
+    remote_devices,
+    repeated_names,
+    declared_sizes,
+    provable_allocations,
+    endless_loops,
+    recursion,
+)
+"""Every rule about graphs, in reading order."""

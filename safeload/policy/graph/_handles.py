@@ -1,0 +1,46 @@
+"""Rules about handles of resources in the constants of a graph. Layer: policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from safeload.policy._finding import Finding, Severity
+from safeload.policy.graph._subject import subjects
+from safeload.readers.protobuf import dtype_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from safeload.inspection import ModelInfo
+    from safeload.inspection.graph import Node
+
+_CONSTANTS = frozenset({"Const", "HostConst"})
+
+
+def forged_handles(info: ModelInfo) -> Iterator[Finding]:
+    """Find handles of resources among the constants: handles are made by the process, never saved."""
+    for subject in subjects(info):
+        for node in subject.graph.nodes():
+            if (node.op in _CONSTANTS and _holds_handle(node)) or (node.op == "ParseTensor" and _parses_handle(node)):
+                yield subject.finding(
+                    node,
+                    rule="forged-handle",
+                    severity=Severity.DANGEROUS,
+                    message="holds the handle of a resource, which may belong to another model",
+                )
+
+
+def _holds_handle(node: Node) -> bool:
+    value = node.proto.attr.get("value")
+    pending = [value.tensor] if value is not None else []
+    while pending:
+        tensor = pending.pop()
+        if tensor.resource_handle_val or dtype_name(tensor.dtype) == "resource":
+            return True
+        pending.extend(inner for variant in tensor.variant_val for inner in variant.tensors)
+    return False
+
+
+def _parses_handle(node: Node) -> bool:
+    kind = node.proto.attr.get("out_type")
+    return kind is not None and dtype_name(kind.type) in {"resource", "variant"}

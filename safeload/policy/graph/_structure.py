@@ -1,0 +1,79 @@
+"""Rules about what a graph refers to: functions, assets, devices, names. Layer: policy."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from safeload.policy._finding import Finding, Severity
+from safeload.policy.graph._subject import subjects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from safeload.inspection import ModelInfo
+
+_LOCAL_JOB = "localhost"
+
+
+def absent_functions(info: ModelInfo) -> Iterator[Finding]:
+    """Find calls of functions that the file does not hold: another model of the process may have them."""
+    for subject in subjects(info):
+        for node in subject.graph.nodes():
+            for name in node.absent:
+                yield subject.finding(
+                    node,
+                    rule="absent-function",
+                    severity=Severity.UNEXAMINED,
+                    message=f"calls the function {name!r}, which is not in the file",
+                    evidence=name,
+                )
+
+
+def asset_names(info: ModelInfo) -> Iterator[Finding]:
+    """Find assets whose name leads out of the model's directory."""
+    for subject in subjects(info):
+        for name in subject.graph.asset_files:
+            if _leaves_directory(name):
+                message = f"the asset {name!r} lies outside of the model"
+                yield subject.about(
+                    "asset_file_def", rule="asset-path", severity=Severity.DANGEROUS, message=message, evidence=name
+                )
+
+
+def _leaves_directory(name: str) -> bool:
+    parts = name.replace("\\", "/").split("/")
+    return not name or ".." in parts or posixpath.isabs(name) or ":" in parts[0] or "\0" in name
+
+
+def remote_devices(info: ModelInfo) -> Iterator[Finding]:
+    """Find nodes that are to run on another machine."""
+    for subject in subjects(info):
+        for node in subject.graph.nodes():
+            job = _job(node.proto.device)
+            if job not in {"", _LOCAL_JOB}:
+                yield subject.finding(
+                    node,
+                    rule="remote-device",
+                    severity=Severity.UNEXAMINED,
+                    message=f"is to run on another machine, the job {job!r}",
+                    evidence=node.proto.device,
+                )
+
+
+def _job(device: str) -> str:
+    jobs = [part.removeprefix("job:") for part in device.split("/") if part.startswith("job:")]
+    return jobs[0] if jobs else ""
+
+
+def repeated_names(info: ModelInfo) -> Iterator[Finding]:
+    """Find functions and nodes that share a name, so that readers may disagree about which one is meant."""
+    for subject in subjects(info):
+        for name in subject.graph.duplicates:
+            yield subject.about(
+                "graph_def",
+                rule="repeated-name",
+                severity=Severity.UNEXAMINED,
+                message=f"several functions or nodes have one name ({name})",
+                evidence=name,
+            )
