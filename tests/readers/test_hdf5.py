@@ -13,6 +13,7 @@ from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.formats import MemoryFile
 from safeload.readers.hdf5 import Hdf5File
+from safeload.readers.hdf5_structure import StructureWalk
 
 
 def opened(content, **options):
@@ -73,7 +74,9 @@ def test_bfloat16(hdf5, chunks):
     np.testing.assert_array_equal(handle.read("x"), value)
 
 
-@pytest.mark.parametrize("options", [{"compression": "gzip"}, {"compression": "lzf", "shuffle": True}, {"fletcher32": True}])
+@pytest.mark.parametrize(
+    "options", [{"compression": "gzip"}, {"compression": "lzf", "shuffle": True}, {"fletcher32": True}]
+)
 def test_builtin_filters(hdf5, options):
     """Filters that are part of HDF5 are read by libhdf5."""
     value = np.arange(100, dtype="f4")
@@ -253,7 +256,9 @@ def test_limits(hdf5, build, limits, name):
 
 def test_zeros_compress_well(hdf5):
     """A small array of zeros may compress a thousandfold."""
-    assert structure(hdf5(lambda file: file.create_dataset("x", data=np.zeros(1 << 20, "f4"), compression="gzip"))).datasets
+    assert structure(
+        hdf5(lambda file: file.create_dataset("x", data=np.zeros(1 << 20, "f4"), compression="gzip"))
+    ).datasets
 
 
 @pytest.mark.parametrize("size", [8, 40, 100, 1000])
@@ -383,3 +388,10 @@ def test_absent_attributes(hdf5):
 def test_names(hdf5, attributes, expected):
     """Long lists of names are split over numbered attributes."""
     assert opened(hdf5(lambda file: file.attrs.update(attributes))).names("", "a", max_bytes=99) == expected
+
+
+def test_array_beyond_the_size(hdf5):
+    """The walk itself knows where the file ends."""
+    handle = opened(hdf5(lambda file: file.create_dataset("x", data=np.ones(10))))
+    with pytest.raises(MalformedArtifactError, match="beyond the end"):
+        StructureWalk(handle.open_file, where="m.h5", size=100, base=0, limits=Limits()).run()

@@ -38,7 +38,9 @@ def build(request, archive, unzipped):
 
 def test_archive(build):
     """Config, metadata, assets and weights."""
-    artifact = read(build({"assets/layers/text/vocabulary.txt": "a\nb", "config.json": '{"compile_config": {"loss": 1}}'}))
+    artifact = read(
+        build({"assets/layers/text/vocabulary.txt": "a\nb", "config.json": '{"compile_config": {"loss": 1}}'})
+    )
     assert artifact.format in (Format.KERAS_ARCHIVE, Format.KERAS_DIRECTORY)
     assert artifact.config == {"compile_config": {"loss": 1}}
     assert artifact.training_config == {"loss": 1}

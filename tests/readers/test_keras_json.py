@@ -66,7 +66,11 @@ def test_weights_with_architecture(write, weights_h5):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("class_name: Sequential\nconfig:\n", "YAML"), ("some text", "a text file"), ('{"a": 1}', "not a Keras architecture")],
+    [
+        ("class_name: Sequential\nconfig:\n", "YAML"),
+        ("some text", "a text file"),
+        ('{"a": 1}', "not a Keras architecture"),
+    ],
 )
 def test_other_files(write, weights_h5, content, said):
     """YAML is never parsed, and anything else is explained."""
