@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from enum import Enum, IntEnum
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -152,8 +152,6 @@ def _plain(value: Any) -> Any:
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in _CONTENT_KEYS}
     if isinstance(value, IntEnum):
         return value.name.lower()
-    if isinstance(value, Enum):
-        return value.value
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, frozenset)):
@@ -192,9 +190,9 @@ def _producer(producer: ProducerInfo) -> str:
 
 
 def _outcome_lines(outcome: Outcome) -> Iterator[str]:
-    if outcome.error is not None:
-        yield from _section("would raise", outcome.error.splitlines())
-    elif outcome.signature is not None:
+    if outcome.signature is None:
+        yield from _section("would raise", (outcome.error or "").splitlines())
+    else:
         yield f"  would load  through {outcome.road}, calling {outcome.signature.key} ({outcome.reason})"
 
 

@@ -17,7 +17,7 @@ from safeload.errors import (
     IncompatibleVersionError,
     SafeloadError,
 )
-from safeload.readers import WeightLayout
+from safeload.readers import KerasArtifact, WeightLayout
 from safeload.signatures import choose
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _decide(
     *,
     signature: str | None,
     tags: str | Iterable[str] | None,
-    architecture: Callable[[], Any] | None = None,
+    architecture: Callable[[], Any] | None,
 ) -> _Decided:
     if info.keras is None and info.saved_model is None and architecture is None:
         raise ArchitectureMissingError(info.where, holds=_contents(artifact))
@@ -122,6 +122,7 @@ def compose_report(
     evidence: str = "",
     signature: str | None = None,
     tags: str | Iterable[str] | None = None,
+    architecture: Callable[[], Any] | None = None,
 ) -> InspectionReport:
     """Put the facts, the findings and what loading would come to into one report.
 
@@ -133,6 +134,7 @@ def compose_report(
         evidence: How the format was recognised.
         signature: As for `plan_load`.
         tags: As for `plan_load`.
+        architecture: As for `plan_load`.
 
     Returns:
         The report. The error that loading would raise is in it, not raised.
@@ -142,15 +144,13 @@ def compose_report(
         evidence=evidence,
         findings=tuple(findings),
         custom_objects=_custom_objects(info, registry),
-        outcome=_outcome(artifact, info, registry, signature=signature, tags=tags),
+        outcome=_outcome(artifact, info, registry, signature=signature, tags=tags, architecture=architecture),
     )
 
 
-def _outcome(
-    artifact: Artifact, info: ModelInfo, registry: Registry, *, signature: str | None, tags: str | Iterable[str] | None
-) -> Outcome:
+def _outcome(artifact: Artifact, info: ModelInfo, registry: Registry, **choice: Any) -> Outcome:
     try:
-        decided = _decide(artifact, info, registry, signature=signature, tags=tags)
+        decided = _decide(artifact, info, registry, **choice)
     except SafeloadError as error:
         return Outcome(code=error.code, error=str(error))
     return Outcome(road=decided.road, signature=decided.signature, reason=decided.reason)
@@ -216,9 +216,7 @@ _SHOWN_NAMES = 5
 
 def _contents(artifact: Artifact) -> str:
     """Say what weights these are, by the layers or variables that they name."""
-    weights = artifact.weights if hasattr(artifact, "weights") else None
-    if weights is None:
-        return "nothing"
+    weights = artifact.weights if isinstance(artifact, KerasArtifact) else artifact.variables
     if weights.layers:
         names = [layer.layer_name for layer in weights.layers]
         return _listed("the weights of {} layers", names)

@@ -11,7 +11,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import ModuleType
+from types import BuiltinFunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, Union, overload
 
 from safeload.errors import CustomObjectConflictError, CustomObjectNotFoundError
@@ -241,9 +241,9 @@ def _is_own(value: object, module: ModuleType) -> bool:
     ``from os import system``, or the built-in ``Dense`` from ``from keras.layers import Dense``.
     """
     home = str(getattr(value, "__module__", ""))
-    if not callable(value) or inspect.ismodule(value) or inspect.isbuiltin(value) or _root(home) in _LIBRARIES:
+    if not callable(value) or isinstance(value, (ModuleType, BuiltinFunctionType)) or _root(home) in _LIBRARIES:
         return False
-    return _root(home) == _root(module.__name__) or (inspect.isclass(value) and _is_of_keras(value))
+    return _root(home) == _root(module.__name__) or (isinstance(value, type) and _is_of_keras(value))
 
 
 def _root(module: str) -> str:
@@ -265,9 +265,9 @@ def _from_keras(needed: ObjectInfo) -> list[object]:
     """Look into the registries of the Keras packages that the caller's code has already imported."""
     found = []
     for package in ("keras", "tf_keras"):
-        saving = getattr(sys.modules.get(package), "saving", None)
-        for name in _names(needed) if saving is not None else ():
-            value = saving.get_registered_object(name)
+        look_up = getattr(getattr(sys.modules.get(package), "saving", None), "get_registered_object", None)
+        for name in _names(needed) if look_up is not None else ():
+            value = look_up(name)
             if value is not None:
                 found.append(value)
                 break

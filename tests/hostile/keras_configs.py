@@ -195,6 +195,10 @@ ATTACKS: dict[str, tuple[Any, str]] = {
         "oversized-layer",
     ),
     "bomb_in_wrapper": (functional(wrapped(entry("LSTM", "d", units=2**20), "Bidirectional")), "oversized-layer"),
+    "built_input_bomb": (
+        functional({**entry("Dense", "d", units=2**16), "build_config": {"input_shape": [None, 2**16]}}),
+        "oversized-layer",
+    ),
     "kernel_bomb": (functional(entry("Conv2D", "c", filters=64, kernel_size=[4096, 4096])), "oversized-layer"),
 }
 

@@ -1,0 +1,205 @@
+"""How an artifact loads here, and the report that says so, without TensorFlow."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hostile.keras_configs import ATTACKS, entry, function, functional
+
+from safeload.errors import (
+    ArchitectureMissingError,
+    CustomObjectConflictError,
+    CustomObjectNotFoundError,
+    IncompatibleVersionError,
+    SignatureNotFoundError,
+)
+from safeload.formats import Format
+from safeload.inspection import MetaGraphInfo, ModelInfo, ProducerInfo, SavedModelInfo, SignatureInfo, TensorInfo, inspect_artifact
+from safeload.planning import compose_report, plan_load
+from safeload.policy import Finding, Severity, examine, judge
+from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights, SavedModelArtifact, WeightIndex, WeightLayout
+from safeload.registry import Registry
+
+
+def keras_artifact(config, **fields):
+    return KerasArtifact(Format.KERAS_ARCHIVE, "m.keras", config, metadata={"keras_version": "3.15.1"}, **fields)
+
+
+def judged_of(artifact, info=None):
+    return judge(artifact, info or inspect_artifact(artifact), ())
+
+
+def plan(config, registry=None, **options):
+    fields = {"weights": options.pop("weights")} if "weights" in options else {}
+    return plan_load(judged_of(keras_artifact(config, **fields)), registry or Registry.of_call(), **options)
+
+
+def a_class(package, name="Scale"):
+    base = type("Layer", (), {"__module__": f"{package}.src.layers"})
+    return type(name, (base,), {"__module__": "mine"})
+
+
+SCALE = functional(entry("Scale", "s", module="mine", source="inp"))
+SIGNATURE = SignatureInfo("serving_default", inputs=(TensorInfo("x", "float32", (None, 2)),), outputs=(TensorInfo("y"),))
+
+
+def saved_model():
+    graph = MetaGraphInfo(0, frozenset({"serve"}), (SIGNATURE,), missing_ops=(("CaseFoldUTF8", "tensorflow-text"), ("New", None)))
+    producer = ProducerInfo(tensorflow_version="2.15.0", backend="tensorflow", date_saved="2026-01-01")
+    info = ModelInfo(Format.SAVED_MODEL, "m", "d" * 64, 10, producer, saved_model=SavedModelInfo((graph,)))
+    return SavedModelArtifact(Format.SAVED_MODEL, "m", None, b"", None, {}), info
+
+
+def test_keras_model_takes_the_keras_road():
+    """A model of built-in layers is built by Keras 3 and called as a whole."""
+    planned = plan(functional())
+    assert (planned.road, planned.signature.key, planned.custom_objects, planned.meta_graph) == ("keras", "model", {}, None)
+
+
+def test_custom_classes_decide_the_package():
+    """Classes of tf_keras make the model one of tf_keras; those of Keras 3 one of Keras 3."""
+    for package in ("keras", "tf_keras"):
+        scale = a_class(package)
+        planned = plan(SCALE, Registry.of_call({"Scale": scale}))
+        assert (planned.road, planned.custom_objects) == (package, {"Scale": scale})
+
+
+def test_classes_of_both_packages():
+    """One model cannot have layers of two packages."""
+    config = functional(entry("Scale", "s", module="mine"), entry("Other", "o", module="mine"))
+    objects = {"Scale": a_class("keras"), "Other": a_class("tf_keras", "Other")}
+    with pytest.raises(CustomObjectConflictError, match="'Other': is a class for tf_keras, while 'Scale' is one for Keras 3"):
+        plan(config, Registry.of_call(objects))
+
+
+def test_missing_custom_objects():
+    """Missing classes are an error before TensorFlow is imported."""
+    with pytest.raises(CustomObjectNotFoundError, match="Scale"):
+        plan(SCALE)
+
+
+def test_classes_of_an_unknown_keras():
+    """A class that Keras has and the tables do not is refused with its name, except where only training needs it."""
+    with pytest.raises(IncompatibleVersionError, match="keras.layers.FromTheFuture"):
+        plan(functional(entry("FromTheFuture", "x", source="inp")))
+    assert plan(functional(compile_config={"optimizer": entry("NewOptimizer", "x", module="keras.optimizers")})).road == "keras"
+
+
+def test_signature_of_a_keras_file():
+    """A Keras file has no signatures beside the model."""
+    with pytest.raises(SignatureNotFoundError, match="'serve'"):
+        plan(functional(), signature="serve")
+
+
+def test_saved_model_takes_its_own_road():
+    """A SavedModel is called through its signature; no custom objects are needed."""
+    planned = plan_load(judged_of(*saved_model()), Registry.of_call())
+    assert (planned.road, planned.signature, planned.meta_graph.index) == ("saved-model", SIGNATURE, 0)
+
+
+def _datasets(*paths):
+    return tuple(DatasetInfo(path, (2,), "float32", 8) for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("weights", "holds"),
+    [
+        (
+            WeightIndex(WeightLayout.LEGACY_HDF5, layers=tuple(LayerWeights(f"d{i}", (), ()) for i in range(7))),
+            "the weights of 7 layers (d0, d1, d2, d3, d4, …)",
+        ),
+        (
+            WeightIndex(WeightLayout.OBJECT_PATHS, _datasets("layers/d/vars/0", "layers/d/vars/1", "layers/e/vars/0")),
+            "the weights of 2 layers (d, e)",
+        ),
+        (WeightIndex(WeightLayout.CHECKPOINT, _datasets("w")), "a checkpoint of 1 variables (w)"),
+    ],
+    ids=["legacy", "paths", "checkpoint"],
+)
+def test_weights_alone(weights, holds):
+    """Weights alone need an architecture; the error says what they are."""
+    with pytest.raises(ArchitectureMissingError) as caught:
+        plan(None, weights=weights)
+    assert caught.value.holds == holds
+    assert plan(None, weights=weights, architecture=dict).architecture is dict
+
+
+def report_of(config, registry=None, **options):
+    artifact = keras_artifact(config)
+    info = inspect_artifact(artifact)
+    return compose_report(artifact, info, examine(artifact, info), registry or Registry.of_call(), **options)
+
+
+def test_report_of_a_keras_model():
+    """The report holds facts and the way it would load, as text, JSON and HTML."""
+    report = report_of(functional(), evidence="config.json in a zip")
+    assert (report.verdict, report.is_refused, report.format) == ("fine", False, Format.KERAS_ARCHIVE)
+    assert repr(report) == "<InspectionReport 'm.keras': keras-archive, fine>"
+    assert "would load  through keras, calling model" in str(report)
+    assert "keras-archive (config.json in a zip)" in str(report)
+    assert "dense (Dense)" in str(report)
+    assert "&gt;" in report._repr_html_()
+    assert report == report_of(functional(), evidence="config.json in a zip")
+    assert json.loads(json.dumps(report.to_json()))["layers"][1]["class_name"] == "Dense"
+
+
+def test_report_of_a_refused_model():
+    """A refused model's report has the findings with what would permit them."""
+    report = report_of(ATTACKS["lambda"][0])
+    assert (report.verdict, report.is_refused) == ("refused", True)
+    assert "dangerous: Python bytecode in 'l' would run" in str(report)
+    assert "trusted=['lambda:l@sha256:" in str(report)
+    assert report.to_json()["findings"][0]["severity"] == "dangerous"
+    assert "permits it" not in str(report_of(ATTACKS["os_system"][0]))
+
+
+def test_report_of_missing_code():
+    """What is missing, and the error that loading would raise, are in the report and not raised."""
+    config = functional(entry("Scale", "s", module="mine", source="inp"), compile_config={"loss": function(None, "my_loss")})
+    report = report_of(config)
+    assert report.verdict == "custom-object-not-found"
+    assert "layer Scale (was in mine): missing" in str(report)
+    assert "function my_loss: only for training" in str(report)
+    assert "would raise" in str(report)
+    assert "layer Scale (was in mine): found" in str(report_of(config, Registry.of_call({"Scale": a_class("keras")})))
+    conflict = report_of(config, Registry.of_call({"Scale": 3}))
+    assert (conflict.verdict, conflict.custom_objects[0].is_available) == ("custom-object-conflict", False)
+
+
+def test_report_of_a_saved_model():
+    """Signatures, producer and ops of other packages of a SavedModel are in its report; warnings do not refuse it."""
+    warning = Finding("r", Severity.WARNING, "w", "e", "m", "h")
+    report = compose_report(*saved_model(), [warning], Registry.of_call())
+    assert not report.is_refused
+    assert (report.signatures, report.layers, report.custom_objects) == ((SIGNATURE,), (), ())
+    assert "CaseFoldUTF8 (tensorflow-text)" in str(report)
+    assert "New (unknown package)" in str(report)
+    assert "TensorFlow 2.15.0, backend tensorflow, on 2026-01-01" in str(report)
+    assert report.to_json()["missing_ops"] == [["CaseFoldUTF8", "tensorflow-text"], ["New", None]]
+    json.dumps(report.to_json())
+
+
+def test_report_of_weights_alone():
+    """Weights alone have neither layers nor signatures, and need an architecture."""
+    report = report_of(None)
+    assert (report.verdict, report.signatures, report.layers, report.missing_ops) == ("architecture-missing", (), (), ())
+    assert report.to_json()["parameter_count"] is None
+    assert report_of(None, architecture=dict).verdict == "fine"
+
+
+def test_report_of_nested_inputs():
+    """The nesting of inputs is part of the JSON."""
+    config = functional()
+    config["config"]["input_layers"] = {"a": ["inp", 0, 0]}
+    (signature,) = report_of(config).to_json()["signatures"]
+    assert signature["structure"]["args"] == [["inputs", {"a": {"name": "inp"}}]]
+    assert str(report_of(functional(), Registry.of_call())).count("hint") == 0
+
+
+def test_long_reports_are_cut():
+    """A model of many layers is shown by its first ones; nested layers are indented."""
+    layers = [entry("Dense", f"d{i}", source="inp", units=1) for i in range(70)]
+    text = str(report_of(functional(functional(), *layers)))
+    assert "… and 15 more" in text
+    assert "      inp (InputLayer)" in text
