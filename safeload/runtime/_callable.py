@@ -238,7 +238,7 @@ class ModelCallable:
     def warmup(self) -> ModelCallable:
         """Call once with zeros, so that the first real call does not pay for tracing. Returns itself."""
         if not self._takes_anything:
-            tensors = {info.name: example(info) for info in self.inputs if not info.optional}
+            tensors, _ = to_tensors(self.inputs, {info.name: example(info) for info in self.inputs if not info.optional})
             self._function(self._live(), 0, frozenset(tensors))(tensors)
         return self
 

@@ -21,7 +21,7 @@ from tensorflow.python.framework import op_def_registry
 from safeload.errors import LoadFailedError, OpNotRegisteredError, SafeloadError
 from safeload.runtime._private_directory import PrivateDirectory
 from safeload.runtime._saved_model_graph import GraphRoute
-from safeload.signatures import candidates, pack, requested, traces_of
+from safeload.signatures import candidates, is_training_switch, pack, requested, traces_of
 
 if TYPE_CHECKING:
     from safeload.inspection import CallStructure, MetaGraphInfo, SignatureInfo
@@ -72,10 +72,9 @@ class SavedModelRuntime:
 
     def prepare(self, signature: SignatureInfo) -> None:
         """Load what *signature* needs, so that errors surface now and not in the first call."""
-        if signature.kind == "signature":
-            self.function(signature, frozenset(info.name for info in signature.inputs if not info.optional))
-        else:
-            self.function(signature, frozenset(info.name for info in signature.inputs))
+        is_optional = signature.kind == "signature"
+        given = (info.name for info in signature.inputs if not (is_optional and info.optional) or is_training_switch(info))
+        self.function(signature, frozenset(given))
 
     def function(self, signature: SignatureInfo, given: frozenset[str]) -> Function:
         """Make the function that answers calls of *signature* which pass the inputs *given*.

@@ -60,9 +60,11 @@ def _dense(info: TensorInfo, value: Any) -> Converted:
 
 
 def _unwrapped(value: Any) -> Any:
-    """Return the TensorFlow variable inside a Keras 3 variable; anything else as it is."""
+    """Read a variable of TensorFlow or of Keras 3; return anything else as it is."""
     inner = getattr(value, "value", None)
-    return inner if tf.is_tensor(inner) and not tf.is_tensor(value) else value
+    if tf.is_tensor(inner) and not tf.is_tensor(value):
+        value = inner
+    return tf.convert_to_tensor(value) if isinstance(value, tf.Variable) else value
 
 
 def _cast(info: TensorInfo, tensor: Any) -> Converted:
@@ -115,6 +117,8 @@ def _array(info: TensorInfo, value: Any) -> np.ndarray[Any, Any]:
         raise InputMismatchError(
             f"input {info.name!r} is a {type(value).__name__} that is not rectangular", hint="rows must have equal lengths"
         ) from error
+    if array.size == 0 and array.dtype == np.float64 and info.dtype is not None:
+        return array.astype(tf.as_dtype(info.dtype).as_numpy_dtype)  # numpy's dtype for an empty list means nothing
     return array
 
 
@@ -133,8 +137,6 @@ def _dtype_name(array: np.ndarray[Any, Any]) -> str:
         return "string"
     if array.dtype == object:
         return "string" if all(isinstance(item, (str, bytes)) for item in array.flat) else "object"
-    if array.size == 0 and array.dtype == np.float64:
-        return "float32"  # numpy's dtype for an empty list says nothing about what it lacks
     return str(array.dtype.name)
 
 

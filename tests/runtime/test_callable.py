@@ -1,0 +1,128 @@
+"""The face that every model has."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from saved_models import WEIGHTS, X, load
+
+from safeload.errors import ArtifactChangedError, InputMismatchError, LoadFailedError, SignatureNotFoundError
+from safeload.runtime import ModelCallable, Recipe
+from safeload.runtime._saved_model import SavedModelRuntime
+
+Saved = Callable[[str], Path]
+
+
+def reload(source: str, *, signature: str | None = None) -> ModelCallable:
+    """A loader that can be pickled by name."""
+    return load(Path(source), signature=signature)
+
+
+def changed(source: str) -> ModelCallable:
+    """A loader that finds other content."""
+    model = reload(source)
+    model._digest = "f" * 64
+    return model
+
+
+def pickled(path: Path, loader: Callable[..., ModelCallable] = reload) -> ModelCallable:
+    first = load(path)
+    recipe = Recipe(loader, str(path), {}, first.digest)
+    copy = pickle.loads(pickle.dumps(ModelCallable(first.backend, first.key, recipe=recipe, digest=first.digest)))
+    assert isinstance(copy, ModelCallable)
+    return copy
+
+
+def test_facts(saved: Saved) -> None:
+    """Inputs, outputs, signatures, the signature of the function and the texts come from the file."""
+    model = load(saved("signatures"))
+    assert [str(info) for info in model.inputs] == ["x: float32 [None, 4]"]
+    assert [info.name for info in model.outputs] == ["output_0"]
+    assert {found.key for found in model.signatures} >= {"serving_default", "minus", "__call__"}
+    assert str(inspect.signature(model)) == "(x: 'float32 [None, 4]')"
+    assert str(inspect.signature(model.with_signature("minus"))) == "(*, a: 'float32 [None]', b: 'float32 [None]')"
+    assert repr(model).startswith("<ModelCallable serving_default(x: float32 [None, 4]) -> (output_0: float32 [None, 3]) from ")
+    assert "<td>x: float32 [None, 4]</td>" in model._repr_html_()
+    assert model.report is None
+    assert hasattr(model.model, "signatures")
+
+
+
+
+def test_other_signature_shares_variables(saved: Saved) -> None:
+    """``with_signature`` makes a callable on the same variables; unknown keys are errors."""
+    model = load(saved("signatures"))
+    assert model.with_signature("minus").backend is model.backend
+    with pytest.raises(SignatureNotFoundError, match="did you mean 'minus'"):
+        model.with_signature("minsu")
+
+
+@pytest.mark.parametrize("rows", [0, 1, 32, 70])
+def test_predict_joins_batches(saved: Saved, rows: int) -> None:
+    """Rows are computed in batches and joined in order."""
+    x = np.arange(rows * 4, dtype=np.float32).reshape(rows, 4)
+    for value in (x, {"x": x}, tf.constant(x)):
+        result = load(saved("module")).predict(value, batch_size=32)
+        assert isinstance(result, np.ndarray)
+        np.testing.assert_allclose(result, x @ WEIGHTS, rtol=1e-5, atol=1e-4)
+
+
+def test_predict_refuses_what_cannot_be_joined(saved: Saved) -> None:
+    """Inputs of different lengths, and outputs without rows, are errors."""
+    minus = load(saved("module"), signature="minus")
+    with pytest.raises(InputMismatchError, match="differ in their number of rows"):
+        minus.predict({"a": np.zeros(3), "b": np.zeros(4)})
+    with pytest.raises(InputMismatchError, match="no axis of rows"):
+        load(saved("module"), signature="shaped").predict(np.zeros(40, np.float32))
+
+
+def test_warmup_and_close(saved: Saved) -> None:
+    """Warming up calls once; closing ends it."""
+    model = load(saved("tf1")).warmup()
+    model.close()
+    model.close()
+    with pytest.raises(LoadFailedError, match="was closed"):
+        model(X)
+
+
+def test_pickle_by_reference(saved: Saved) -> None:
+    """A pickle holds the path and loads on the first call."""
+    model = pickled(saved("module"))
+    assert model._backend is None
+    assert [str(info) for info in model.inputs] == ["x: float32 [None, 4]"]
+    np.testing.assert_allclose(model(X), X @ WEIGHTS, rtol=1e-5)
+    minus = pickle.loads(pickle.dumps(model.with_signature("minus")))
+    assert float(minus([5.0], [3.0])[0]) == 2
+
+
+def test_pickle_of_a_changed_file(saved: Saved) -> None:
+    """Other content than was judged is not used."""
+    with pytest.raises(ArtifactChangedError):
+        pickled(saved("module"), changed)(X)
+
+
+def test_pickle_needs_a_path(saved: Saved) -> None:
+    """What was not loaded from a path cannot be pickled."""
+    with pytest.raises(pickle.PicklingError, match="cannot be loaded again elsewhere"):
+        pickle.dumps(load(saved("module")))
+
+
+def test_functions_are_made_once(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second call reuses the function of the first."""
+    model = load(saved("module"))
+    model(X)
+    monkeypatch.setattr(SavedModelRuntime, "function", None)
+    model(X)
+
+
+def test_fewest_casts_win(saved: Saved) -> None:
+    """A value that fits no trace exactly is cast for the first that takes it."""
+    result: Any = load(saved("module"), signature="shaped")(np.array([1, 2], np.int64))
+    assert result.dtype.name == "float32"

@@ -1,0 +1,215 @@
+"""SavedModels become callables that compute what their producer computed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from saved_models import WEIGHTS, X, load
+
+from safeload.errors import InputMismatchError, LoadFailedError, NoCallableError, OpNotRegisteredError
+from safeload.runtime._saved_model import SavedModelRuntime
+
+Saved = Callable[[str], Path]
+Y = X @ WEIGHTS
+
+
+def equal(actual: Any, expected: Any) -> None:
+    np.testing.assert_allclose(np.asarray(actual), expected, rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [X, X.astype(np.float64), X.tolist(), X.astype(np.int64), tf.constant(X), tf.constant(X, tf.float64), {"x": X}, tf.Variable(X)],
+    ids=["numpy", "float64", "list", "int64", "tensor", "float64-tensor", "dict", "variable"],
+)
+def test_module_call(saved: Saved, value: Any) -> None:
+    """The object's own __call__ takes what can be cast without loss."""
+    equal(load(saved("module"))(value), Y)
+
+
+def test_python_order_is_kept(saved: Saved) -> None:
+    """Positions follow the Python parameters, not the alphabet."""
+    minus = load(saved("module"), signature="minus")
+    equal(minus([5.0], [3.0]), [2.0])
+    equal(minus(a=[3.0], b=[5.0]), [2.0])
+
+
+def test_signature_by_position_is_refused(saved: Saved) -> None:
+    """A SignatureDef lists its inputs by the alphabet, so positions would swap them."""
+    minus = load(saved("signatures")).with_signature("minus")
+    equal(minus(a=[3.0], b=[5.0]), [2.0])
+    with pytest.raises(InputMismatchError, match=r"call it as f\(a=<float32 \[None\]>, b=<float32 \[None\]>\)"):
+        minus([5.0], [3.0])
+
+
+def test_nested_structures(saved: Saved) -> None:
+    """Arguments and results keep the nesting of the traced function."""
+    nested = load(saved("module"), signature="nested")
+    for result in (nested({"a": [1.0, 1.0], "n": [[2.0, 2.0], [3.0, 3.0]]}), nested({"a": [1.0, 1.0], "x/n/0": [2.0, 2.0], "x/n/1": [3.0, 3.0]})):
+        equal(result["sum"], [3, 3])
+        equal(result["rest"][0], [6, 6])
+        assert isinstance(result["rest"], tuple)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [([1.5, 2.0], "float32"), ([[1.5, 2.0]], "float32"), (np.array([1, 2], np.int32), "int32")]
+)
+def test_traces_are_chosen_by_the_call(saved: Saved, value: Any, dtype: str) -> None:
+    """Among several traces the one that fits without a cast answers."""
+    result = load(saved("module"), signature="shaped")(value)
+    assert result.dtype.name == dtype
+    equal(result, np.sum(value))
+
+
+def test_inference_trace_answers(saved: Saved) -> None:
+    """``training=False`` answers, though the default of the function is True."""
+    equal(load(saved("module"), signature="trained")([1.0, 2.0]), [1, 2])
+
+
+def test_ragged_and_sparse(saved: Saved) -> None:
+    """Composite inputs are taken as such or made from lists and arrays."""
+    rows = [[1.0, 2.0], [], [3.0]]
+    dense = np.array([[1, 0, 2], [0, 0, 3]], np.float32)
+    ragged = load(saved("module"), signature="ragged")
+    for value in (rows, tf.ragged.constant(rows, ragged_rank=1)):
+        equal(ragged(value), [3, 0, 3])
+    sparse = load(saved("module"), signature="sparse")
+    for value in (dense, tf.sparse.from_dense(dense)):
+        equal(sparse(value), [3, 3])
+
+
+@pytest.mark.parametrize("words", [["pear", "apple", "?"], np.array(["pear", "apple", "?"]), np.array([b"pear", b"apple", b"?"], object)])
+def test_table_with_asset(saved: Saved, words: Any) -> None:
+    """A vocabulary is read from the judged content of the asset."""
+    equal(load(saved("table"))(words), [1, 0, 2])
+
+
+def test_tf1_signature(saved: Saved) -> None:
+    """Names that Python reserves, defaults, reference variables and training switches of TensorFlow 1 work."""
+    model = load(saved("tf1"))
+    equal(model({"in": X}), X @ WEIGHTS * 4)
+    equal(model({"in": X, "self": 1.0}), X @ WEIGHTS * 2)
+    equal(model({"in": X, "is_training": True}), X @ WEIGHTS * 0)
+    equal(model({"x:0": X, "scale": 1.0}), X @ WEIGHTS * 2)
+
+
+def test_tf1_state_is_shared(saved: Saved) -> None:
+    """Signatures of one load share variables; two loads do not."""
+    first, second = load(saved("tf1"), signature="count"), load(saved("tf1"), signature="count")
+    assert [float(first()), float(first()), float(second())] == [1, 2, 1]
+    assert float(first.with_signature("read")()) == 2
+
+
+def test_tags_saved_as_letters(saved: Saved) -> None:
+    """``tags="serve"`` given as a string where a list was expected still loads."""
+    equal(load(saved("custom_tags"))([1.0]), [2])
+    equal(load(saved("custom_tags"), tags="serve")([1.0]), [2])
+
+
+def test_graph_answers_where_objects_cannot_be_rebuilt(saved: Saved) -> None:
+    """What breaks TensorFlow's own loader does not break the signature."""
+    path = saved("broken_object_graph")
+    with pytest.raises(ValueError, match="absent.Spec"):
+        tf.saved_model.load(str(path))
+    model = load(path)
+    equal(model(X), Y)
+    with pytest.raises(LoadFailedError, match="absent.Spec"):
+        model.model  # noqa: B018 - the property loads
+
+
+@pytest.mark.parametrize(("name", "key"), [("signatures", "minus"), ("table", "serving_default"), ("composite", "ragged")])
+def test_routes_agree(saved: Saved, name: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graph route computes what the object route computes."""
+    inputs = {"minus": {"a": [1.0], "b": [5.0]}, "serving_default": {"words": ["pear"]}, "ragged": {"r": [1.0, 2.0], "r_1": [0, 0, 2]}}[key]
+    expected = load(saved(name), signature=key)(inputs)
+    monkeypatch.setattr(SavedModelRuntime, "_takes_object_route", lambda *_: False)
+    equal(load(saved(name), signature=key)(inputs), expected)
+
+
+def test_keras3_save_by_tensorflow_is_refused_by_the_graph_route(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a graph restores copies of the variables that it uses; computing with none would be a wrong answer."""
+    keras = pytest.importorskip("keras")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    tf.saved_model.save(model, str(tmp_path / "model"))
+    equal(load(tmp_path / "model")(X), model(X))
+    monkeypatch.setattr(SavedModelRuntime, "_takes_object_route", lambda *_: False)
+    with pytest.raises(LoadFailedError, match="restores no value for the variables"):
+        load(tmp_path / "model")
+
+
+def test_keras3_export(tmp_path: Path) -> None:
+    """An export of Keras 3 answers by its signature."""
+    keras = pytest.importorskip("keras")
+    model = keras.Sequential([keras.Input((4,), name="features"), keras.layers.Dense(3)])
+    model.export(str(tmp_path / "model"), verbose=False)
+    equal(load(tmp_path / "model")(X), model(X))
+
+
+def test_nothing_to_call(saved: Saved) -> None:
+    """Variables alone cannot be called."""
+    with pytest.raises(NoCallableError):
+        load(saved("variables_only"))
+
+
+def test_unknown_op_names_itself(saved: Saved, tmp_path: Path) -> None:
+    """An op that TensorFlow lacks is named before anything is loaded."""
+    content = (saved("custom_tags") / "saved_model.pb").read_bytes()
+    (tmp_path / "saved_model.pb").write_bytes(content.replace(b"AddV2", b"AddV9"))
+    with pytest.raises(OpNotRegisteredError, match="AddV9"):
+        load(tmp_path)
+
+
+def test_inside_tf_function_and_tape(saved: Saved) -> None:
+    """Calls work in graphs and are differentiable, by every route."""
+    for name in ("module", "signatures"):
+        model = load(saved(name))
+        equal(tf.function(lambda x, model=model: model(x))(tf.constant(X)), Y)
+        x = tf.Variable(X)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(model(x))
+        equal(tape.gradient(loss, x), np.broadcast_to(WEIGHTS.sum(1), X.shape))
+    model = load(saved("tf1"))
+    x = tf.Variable(X)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model({"in": x}))
+    equal(tape.gradient(loss, x), np.broadcast_to(4 * WEIGHTS.sum(1), X.shape))
+
+
+def test_loading_inside_tf_function(saved: Saved) -> None:
+    """Loading while a graph is built leaves no part of the model in that graph."""
+    models = []
+
+    @tf.function
+    def traced() -> Any:
+        models.extend([load(saved("signatures")), load(saved("tf1"))])
+        return tf.constant(0)
+
+    traced()
+    equal(models[0](X), Y)
+    equal(models[1]({"in": X}), X @ WEIGHTS * 4)
+
+
+def test_threads(saved: Saved) -> None:
+    """Several threads may call one model, the first time too."""
+    model = load(saved("module"))
+    results: list[Any] = []
+    threads = [threading.Thread(target=lambda: results.append(model(X))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4
+    for result in results:
+        equal(result, Y)
+
+
+def test_wrong_static_shape_of_a_tensor_is_noticed(saved: Saved) -> None:
+    """TensorFlow takes a tensor of a wrong shape in silence; safeload does not."""
+    with pytest.raises(InputMismatchError, match="axis 1 is 7, not 4"):
+        load(saved("signatures"))(tf.ones([1, 7]))

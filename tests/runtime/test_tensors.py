@@ -1,0 +1,148 @@
+"""How Python, numpy and TensorFlow values become tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from safeload.errors import InputMismatchError
+from safeload.inspection import TensorInfo
+from safeload.runtime._tensors import example, to_tensor, to_tensors
+
+
+def info(dtype: str | None, shape: tuple[int | None, ...] | None = None, **more: Any) -> TensorInfo:
+    return TensorInfo("x", dtype, shape, **more)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "expected"),
+    [
+        (1, "float32", 1.0),
+        (1.5, "float32", 1.5),
+        (True, "bool", True),
+        ([True], "float32", [1.0]),
+        ([1, 2], "int32", [1, 2]),
+        ([1, 2], "uint8", [1, 2]),
+        (np.float64(1.5), "float16", 1.5),
+        ([[1.5]], "bfloat16", [[1.5]]),
+        (np.array([1, 2], ">i4"), "int32", [1, 2]),
+        (np.array([1, 2], ">f4"), "float32", [1, 2]),
+        (np.array([1, 2], object), "float32", [1, 2]),
+        (np.array([], float), "int32", []),
+        ([], "float32", []),
+        ("a", "string", b"a"),
+        (b"a\0", "string", b"a\0"),
+        ([b"a\0", "b"], "string", [b"a\0", b"b"]),
+        (np.array(["é"]), "string", ["é".encode()]),
+        (np.array([b"a", "b"], object), "string", [b"a", b"b"]),
+        (tf.constant([1], tf.int32), "int64", [1]),
+        (tf.constant([1], tf.uint8), "float32", [1]),
+        ([tf.constant(1.0), 2.0], "float32", [1, 2]),
+        (tf.Variable([1.0]), "float32", [1]),
+        (3.5, None, 3.5),
+    ],
+)
+def test_converted(value: Any, dtype: str | None, expected: Any) -> None:
+    """Values arrive with the dtype of the input and unchanged."""
+    tensor, _ = to_tensor(info(dtype), value)
+    assert dtype is None or tensor.dtype.name == dtype
+    assert np.asarray(tensor).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "problem"),
+    [
+        (1.5, "int32", "is float64, expected int32"),
+        ([300], "uint8", "holds 300 … 300, which does not fit uint8"),
+        ([-1], "uint8", "holds -1 … -1, which does not fit uint8"),
+        ([2**40], "int32", "does not fit int32"),
+        (1e300, "float32", "too large for float32"),
+        ("a", "float32", "is string, expected float32"),
+        ([1], "string", "is int64, expected string"),
+        (np.array(["a", None], object), "string", "is object, expected string"),
+        (np.array(["2020"], "datetime64[D]"), "int64", "is datetime64[D], expected int64"),
+        ([[1.0], [1.0, 2.0]], "float32", "is a list that is not rectangular"),
+        ([tf.ones([1]), tf.ones([2])], "float32", "items differ in shape or dtype"),
+        (tf.constant([1.0]), "int32", "is float32, expected int32"),
+        (tf.constant([1], tf.int64), "int32", "is int64, expected int32"),
+        (tf.constant([True]), "float32", "is bool, expected float32"),
+        (tf.ragged.constant([[1.0]]), "float32", "is a RaggedTensor, expected tensor float32"),
+        (tf.sparse.from_dense([1.0]), "float32", "is a SparseTensor, expected tensor float32"),
+    ],
+)
+def test_refused(value: Any, dtype: str, problem: str) -> None:
+    """What would lose something is an error."""
+    with pytest.raises(InputMismatchError) as caught:
+        to_tensor(info(dtype), value)
+    assert problem in caught.value.problem
+
+
+RAGGED = info("float32", (None, None), kind="ragged", ragged_rank=1)
+SPARSE = info("float32", (None, 2), kind="sparse")
+
+
+@pytest.mark.parametrize(
+    "value", [[[1.0, 2.0], [3.0]], [[1, 2], [3]], tf.ragged.constant([[1.0, 2.0], [3.0]]), tf.ragged.constant([[1, 2], [3]])]
+)
+def test_ragged(value: Any) -> None:
+    """Nested lists and ragged tensors are taken."""
+    tensor, _ = to_tensor(RAGGED, value)
+    assert tensor.dtype == tf.float32
+    assert tensor.to_list() == [[1.0, 2.0], [3.0]]
+
+
+def test_ragged_from_dense() -> None:
+    """A rectangular array is a ragged tensor too; an empty list has no rows."""
+    assert to_tensor(RAGGED, np.ones((1, 2), np.float32))[0].to_list() == [[1.0, 1.0]]
+    assert to_tensor(RAGGED, [[]])[0].to_list() == [[]]
+
+
+@pytest.mark.parametrize("value", [[["a"]], [[[1.0]], 2.0]])
+def test_ragged_refused(value: Any) -> None:
+    """Rows of another kind or another depth are errors."""
+    with pytest.raises(InputMismatchError):
+        to_tensor(RAGGED, value)
+    with pytest.raises(InputMismatchError, match="does not fit uint8"):
+        to_tensor(info("uint8", kind="ragged"), [[300]])
+
+
+class Coordinates:
+    """The parts of a scipy sparse matrix that matter."""
+
+    row, col, data, shape = np.array([1, 0]), np.array([0, 1]), np.array([3.0, 2.0]), (2, 2)
+
+    def tocoo(self) -> Coordinates:
+        return self
+
+
+@pytest.mark.parametrize("value", [tf.sparse.from_dense([[0.0, 2.0], [3.0, 0.0]]), [[0, 2], [3, 0]], Coordinates()])
+def test_sparse(value: Any) -> None:
+    """Sparse tensors, scipy matrices and dense arrays are taken."""
+    tensor, _ = to_tensor(SPARSE, value)
+    assert tensor.dtype == tf.float32
+    assert tf.sparse.to_dense(tensor).numpy().tolist() == [[0, 2], [3, 0]]
+
+
+def test_other_composites() -> None:
+    """Composite tensors of other kinds pass as they are; anything else does not."""
+    slices = tf.IndexedSlices(tf.ones([1]), tf.constant([0]))
+    assert to_tensor(info("float32", kind="indexed-slices"), slices)[0] is slices
+    with pytest.raises(InputMismatchError, match="expected indexed-slices"):
+        to_tensor(info("float32", kind="indexed-slices"), np.ones(1))
+
+
+def test_training_switch_is_off() -> None:
+    """A switch that was left out is False, other optional inputs stay absent."""
+    inputs = (TensorInfo("training", "bool", (), optional=True), TensorInfo("scale", "float32", (), optional=True))
+    tensors, casts = to_tensors(inputs, {})
+    assert (list(tensors), bool(tensors["training"]), casts) == (["training"], False, 0)
+
+
+@pytest.mark.parametrize("kind", ["tensor", "ragged", "sparse"])
+def test_example(kind: str) -> None:
+    """The example of an input is accepted by it."""
+    to_tensor(info("float32", (None, 2), kind=kind), example(info("float32", (None, 2), kind=kind)))
+    assert example(info("string", (None,))).numpy().tolist() == [b""]
