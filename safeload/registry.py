@@ -263,15 +263,16 @@ def _from_registered(needed: ObjectInfo) -> list[object]:
 
 def _from_keras(needed: ObjectInfo) -> list[object]:
     """Look into the registries of the Keras packages that the caller's code has already imported."""
-    found = []
+    found: list[object] = []
     for package in ("keras", "tf_keras"):
-        look_up = getattr(getattr(sys.modules.get(package), "saving", None), "get_registered_object", None)
-        for name in _names(needed) if look_up is not None else ():
-            value = look_up(name)
-            if value is not None:
-                found.append(value)
-                break
+        look_up = getattr(getattr(sys.modules.get(package), "saving", None), "get_registered_object", _nothing)
+        values = (look_up(name) for name in _names(needed))
+        found += [value for value in values if value is not None][:1]
     return found
+
+
+def _nothing(_: str) -> None:
+    return None
 
 
 def _chosen(needed: ObjectInfo, candidates: list[object]) -> object:

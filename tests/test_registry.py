@@ -240,9 +240,9 @@ def test_registries_of_keras_are_looked_at(package, monkeypatch):
     assert Registry.of_call().resolve(layer("Other")) is None
 
 
-def test_a_module_of_keras_that_is_half_imported():
+def test_a_module_of_keras_that_is_half_imported(monkeypatch):
     """A Keras that has no saving module yet offers nothing."""
-    sys.modules["keras"] = types.ModuleType("keras")
+    monkeypatch.setitem(sys.modules, "keras", types.ModuleType("keras"))
     assert Registry.of_call().resolve(layer()) is None
 
 
