@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from safeload.errors import CustomObjectConflictError, IncompatibleVersionError
@@ -59,8 +59,23 @@ class Resolver:
 
     def _function(self, found: Any) -> dict[str, Any]:
         key = f"safeload>{len(self.scope)}"
-        self.scope[key] = found
+        self.scope[key] = self._unmistakable(found, key)
         return {"module": None, "class_name": "function", "config": key, "registered_name": key}
+
+    def _unmistakable(self, found: Any, key: str) -> Any:
+        """Return *found*, under another name if Keras would take it for its own.
+
+        Wrappers such as Bidirectional serialize the layer that they get and build it anew, and Keras serializes
+        a function that has the name of a built-in activation as this name.
+        """
+        name = getattr(found, "__name__", "")
+        if not isinstance(found, FunctionType) or not hasattr(self.keras.activations, name):
+            return found
+        if self.keras.saving.get_registered_name(found) != name:
+            return found
+        twin = FunctionType(found.__code__, found.__globals__, key, found.__defaults__, found.__closure__)
+        twin.__kwdefaults__, twin.__module__ = found.__kwdefaults__, found.__module__
+        return twin
 
     def _renamed(self, entry: dict[str, Any]) -> dict[str, Any]:
         if entry["class_name"] == "function":
@@ -70,6 +85,9 @@ class Resolver:
         self._compare_keywords(found, name, entry)
         key = f"safeload>{len(self.scope)}:{name}"
         self.scope[key] = found
+        if found in (*self.custom.values(), *self.compat.values()):
+            # A wrapper that serializes a layer and builds it anew finds its class by this name.
+            self.scope.setdefault(getattr(found, "__name__", name), found)
         renamed = {**entry, "module": None, "registered_name": key}
         if isinstance(entry["config"], dict):
             renamed["config"] = {**_defaults(entry, found), **entry["config"]}
