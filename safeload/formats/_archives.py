@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
 
@@ -13,6 +12,7 @@ from safeload.formats._foreign import Kind
 from safeload.formats._zip import name_problem
 
 if TYPE_CHECKING:
+    import tarfile
     from collections.abc import Iterable
 
 COMPRESSIONS: tuple[tuple[bytes, str], ...] = ((b"\x1f\x8b", "gz"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "xz"))
@@ -135,6 +135,8 @@ def _tar_names(stream: IO[bytes], *, where: str, compression: str | None) -> lis
 
 def _tar_members(stream: IO[bytes], compression: str | None) -> list[tarfile.TarInfo]:
     """List members until a bounded number of bytes would have been decompressed, or the stream breaks off."""
+    import tarfile
+
     infos: list[tarfile.TarInfo] = []
     try:
         with tarfile.open(fileobj=stream, mode=f"r|{compression or ''}") as archive:  # type: ignore[call-overload]

@@ -122,10 +122,12 @@ def named_checkpoint(directory: Path) -> Path | None:
         CheckpointState in tensorflow/python/training/checkpoint_state.proto (2.21), in protobuf text.
     """
     try:
-        with (directory / "checkpoint").open("rb") as file:
-            found = re.search(rb'^model_checkpoint_path:\s*"([^"\n]+)"', file.read(1 << 16), re.MULTILINE)
-    except OSError:
+        state = open_member(directory, "checkpoint", where=str(directory))
+    except MalformedArtifactError:  # there is none, or it is a link to elsewhere
         return None
+    text = state.file.read_at(0, 1 << 16) if state.file else b""
+    state.close()
+    found = re.search(rb'^model_checkpoint_path:\s*"([^"\n]+)"', text, re.MULTILINE)
     if found is None:
         return None
     prefix = directory / os.path.basename(found[1].decode("utf-8", "replace").replace("\\", "/"))  # noqa: PTH119

@@ -99,7 +99,8 @@ def _open_path(where: str) -> Source:
             return Source(where=where, path=path)
         raise ArtifactNotFoundError(where, problem=_absence(path), nearest=_nearest(where, path)) from error
     except OSError as error:
-        if path.is_dir() and os.access(path, os.R_OK):  # Windows cannot open directories
+        # Windows cannot open directories; Path.is_dir raises for odd names.
+        if os.path.isdir(path) and os.access(path, os.R_OK):  # noqa: PTH112
             return Source(where=where, path=path)
         raise ArtifactNotFoundError(where, problem=f"cannot be opened: {error.strerror or error}") from error
     return _opened(where, path, descriptor)
@@ -145,30 +146,36 @@ def is_checkpoint_prefix(path: Path) -> bool:
     Source:
         tensorflow/core/util/tensor_bundle/naming.cc (TensorFlow 2.21): ``MetaFilename`` appends ``.index``.
     """
-    return path.with_name(path.name + ".index").is_file() if path.name else False
+    return os.path.isfile(f"{path}.index")  # noqa: PTH113 - does not raise for odd names
 
 
 def _absence(path: Path) -> str:
-    if path.is_symlink():
+    if os.path.islink(path):  # noqa: PTH114 - like the others here, it does not raise for odd names
         return f"is a broken link to {str(path.readlink())!r}"
-    parent = next((p for p in path.parents if p.exists()), path)
-    if not parent.is_dir():
+    parent, missing = _first_missing(path)
+    if not os.path.isdir(parent):  # noqa: PTH112
         return f"does not exist: {str(parent)!r} is a file"
-    return (
-        "does not exist" if parent == path.parent else f"does not exist: there is no {_first_missing(parent, path)!r}"
-    )
+    return "does not exist" if missing == path else f"does not exist: there is no {str(missing)!r}"
 
 
-def _first_missing(parent: Path, path: Path) -> str:
-    return str(parent / path.relative_to(parent).parts[0])
+def _first_missing(path: Path) -> tuple[Path, Path]:
+    """Return the nearest parent that exists, and what is missing in it."""
+    parent = next(p for p in path.parents if os.path.exists(p))  # noqa: PTH110
+    return parent, parent / path.relative_to(parent).parts[0]
 
 
 def _nearest(where: str, path: Path) -> str | None:
+    """Return a path like *path* that exists, as the caller would write it."""
+    parent, missing = _first_missing(path)
     try:
-        names = [entry.name for entry in path.parent.iterdir()]
+        names = [entry.name for entry in parent.iterdir()]
     except OSError:
         return None
-    close = difflib.get_close_matches(path.name, names, 1, cutoff=0.7)
-    same_stem = sorted(n for n in names if Path(n).stem == path.stem)
+    close = difflib.get_close_matches(missing.name, names, 1)
+    same_stem = sorted(n for n in names if Path(n).stem == missing.stem)
     name = next(iter(close or same_stem), None)
-    return None if name is None else os.path.join(os.path.dirname(where), name)  # noqa: PTH118, PTH120 - as written
+    if name is None or not os.path.exists(parent / name / path.relative_to(missing)):  # noqa: PTH110
+        return None
+    if missing == path:
+        return os.path.join(os.path.dirname(where), name)  # noqa: PTH118, PTH120 - as written
+    return str(parent / name / path.relative_to(missing))

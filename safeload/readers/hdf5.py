@@ -8,6 +8,7 @@ Source: HDF5 File Format Specification 3.0; h5py 3.14 low-level API.
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from safeload.errors import LimitExceededError, MalformedArtifactError
@@ -52,7 +53,7 @@ class Hdf5File:
         try:
             self._file: h5py.File | None = h5py.File(self._window, "r")
         except _BROKEN as error:
-            raise MalformedArtifactError(where, problem=f"cannot be opened as HDF5: {_first_line(error)}") from error
+            raise MalformedArtifactError(where, problem=_unopened(error)) from error
 
     @property
     def size(self) -> int:
@@ -201,6 +202,13 @@ def _bfloat16() -> Any:
     import ml_dtypes
 
     return ml_dtypes.bfloat16
+
+
+def _unopened(error: BaseException) -> str:
+    cut = re.search(r"truncated file: eof = (\d+),.* stored_eof = (\d+)", str(error))
+    if cut:
+        return f"the HDF5 file is truncated: it has {int(cut[1]):,} of {int(cut[2]):,} bytes"
+    return f"cannot be opened as HDF5: {_first_line(error)}"
 
 
 def _first_line(error: BaseException) -> str:

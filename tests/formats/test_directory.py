@@ -76,6 +76,14 @@ def test_checkpoint(tree):
         found(root)
 
 
+def test_checkpoint_state_is_a_pipe(tree):
+    """A pipe in the place of a file is no file, and nobody waits for it."""
+    root = tree(a=b"")
+    os.mkfifo(root / "checkpoint")
+    with pytest.raises(UnrecognizedFormatError):
+        found(root)
+
+
 def test_versions(tree):
     """The highest integer is taken, or the one asked for; other names do not count."""
     root = tree(**dict.fromkeys(["2__saved_model_dot_pb", "10__saved_model_dot_pb", "v11__saved_model_dot_pb"], GRAPH))

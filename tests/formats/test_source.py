@@ -178,12 +178,18 @@ def test_unreadable(model, monkeypatch):
         ("model.h5", "did you mean '.*model.keras'"),
         ("other.h5", "check the path"),
         ("no/such/model.keras", "there is no '.*no'"),
+        ("dri/model.keras", "did you mean '.*dir/model.keras'"),
+        ("dri/other.keras", "check the path"),
+        ("x" * 300, "File name too long"),
+        ("x" * 252, "does not exist"),
         ("model.keras/inner", "is a file"),
         ("new\tmodel.h5", r"raw string"),
     ],
 )
 def test_wrong_paths(model, name, said):
     """A wrong path is explained by what is there instead."""
+    (model.parent / "dir").mkdir()
+    (model.parent / "dir/model.keras").touch()
     with pytest.raises(ArtifactNotFoundError, match=said):
         open_source(str(model.parent / name))
 
