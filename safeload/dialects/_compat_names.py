@@ -25,7 +25,8 @@ COMPAT_OBJECTS = MappingProxyType(
         "ParametricSoftplus": "Keras 1 layer: softplus(beta * x) * alpha with weights alpha, beta; shared_axes",
         "BatchNormalization": "Keras 1 layer with mode 1 (normalise each sample over its last axis) or 2 (each batch, in inference too); "
         "mode, axis, epsilon, momentum",
-        "UpSampling2D": "Keras 2 before TensorFlow 1.14: bilinear with corners at the origin (no half-pixel centres); size, data_format",
+        "UpSampling2D": "standalone Keras 2: bilinear with corners at the origin (no half-pixel centres); size, data_format",
+        "RandomCrop": "tf.keras before 2.7: resized bilinearly to cover height x width, then the centre cropped; height, width",
         "CausalAttention": "keras.layers.Attention of Keras 2 with causal=True: called with use_causal_mask=True",
         "CausalAdditiveAttention": "keras.layers.AdditiveAttention of Keras 2 with causal=True: called with use_causal_mask=True",
         "TensorFlowSymbol": "tf.keras TFOpLambda, SlicingOpLambda …: the TensorFlow function named by function (see _ops.ALLOWED_SYMBOLS)",

@@ -31,13 +31,20 @@ def merge_layer(layer: Json, where: str) -> Json:
     name, mode = config.get("name"), config.get("mode")
     if config.get("mode_type", "raw") != "raw":
         function = {"function": mode, "function_type": config["mode_type"], "arguments": config.get("arguments") or {}}
-        return {**layer, "class_name": "Lambda", "config": {"name": name, **function}}
+        return {**layer, "module": "keras.layers", "class_name": "Lambda", "config": {"name": name, **function}}
     class_name = MERGE_CLASSES.get(mode) if isinstance(mode, str) else None
     if class_name is None:
         raise IncompatibleVersionError(
-            where, problem=f"Merge mode {mode!r} of Keras 1 has no counterpart", hint="rebuild the model with the layers of Keras 2"
+            where,
+            problem=f"Merge mode {mode!r} of Keras 1 has no counterpart",
+            hint="rebuild the model with the layers of Keras 2",
         )
-    return {**layer, "class_name": class_name, "config": {"name": name, "trainable": True, **_options(class_name, config)}}
+    return {
+        **layer,
+        "module": "keras.layers",
+        "class_name": class_name,
+        "config": {"name": name, "trainable": True, **_options(class_name, config)},
+    }
 
 
 def _options(class_name: str, config: Json) -> dict[str, Json]:

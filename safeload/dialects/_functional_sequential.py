@@ -1,23 +1,32 @@
 """Sequential models of every era: ``{"name", "layers"}`` with an InputLayer in front.
 
 Source:
-    keras 1.2.2 ``keras/models.py`` (Sequential.add, get_config, flattened_layers); keras 2.2.4 ``keras/engine/sequential.py``;
-    tf_keras 2.21 ``engine/sequential.py`` (add, build_input_shape), ``engine/training_utils.py`` (get_input_shape_and_dtype).
+    keras 1.2.2 ``keras/models.py`` (Sequential.add, get_config, flattened_layers); keras 2.2.4
+    ``keras/engine/sequential.py``; tf_keras 2.21 ``engine/sequential.py`` (add, build_input_shape),
+    ``engine/training_utils.py`` (get_input_shape_and_dtype).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safeload.dialects._functional_nodes import Call, TensorRef, iter_refs, read_tensors, write_call
 from safeload.errors import MalformedArtifactError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 Json = Any
 
 _INPUT_DTYPES = MappingProxyType(
-    {"TextVectorization": "string", "StringLookup": "string", "IntegerLookup": "int64", "Hashing": "string", "Embedding": "int32"}
+    {
+        "TextVectorization": "string",
+        "StringLookup": "string",
+        "IntegerLookup": "int64",
+        "Hashing": "string",
+        "Embedding": "int32",
+    }
 )
 """First layers of a model built from a shape alone → dtype of their input."""
 
@@ -25,11 +34,11 @@ _INPUT_DTYPES = MappingProxyType(
 def input_layer(shape: Json, *, dtype: str, name: str) -> Json:
     """An InputLayer object."""
     config = {"batch_shape": list(shape), "dtype": dtype, "sparse": False, "ragged": False, "name": name}
-    return {"class_name": "InputLayer", "config": config}
+    return {"module": "keras.layers", "class_name": "InputLayer", "config": config}
 
 
 def input_dtype(config: Json) -> str:
-    """dtype of the input that a first layer of Keras 1 or 2 makes for itself: the dtype of its variables."""
+    """Type of the input that a first layer of Keras 1 or 2 makes for itself: the dtype of its variables."""
     dtype = config.get("input_dtype") or config.get("dtype") or "float32"
     if isinstance(dtype, dict):
         dtype = (dtype.get("config") or {}).get("name") or "float32"
@@ -42,7 +51,9 @@ def is_sequential(obj: Json) -> bool:
     if obj.get("class_name") == "Sequential":
         return True
     layers = config.get("layers") if isinstance(config, dict) and "input_layers" not in config else None
-    return isinstance(layers, list) and bool(layers) and is_object(layers[0]) and layers[0]["class_name"] == "InputLayer"
+    return (
+        isinstance(layers, list) and bool(layers) and is_object(layers[0]) and layers[0]["class_name"] == "InputLayer"
+    )
 
 
 def with_input_layer(obj: Json, where: str) -> Json:
@@ -66,7 +77,11 @@ def with_input_layer(obj: Json, where: str) -> Json:
 
 def is_object(value: Json) -> bool:
     """True for a serialized object."""
-    return isinstance(value, dict) and isinstance(value.get("class_name"), str) and isinstance(value.get("config"), (dict, list))
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("class_name"), str)
+        and isinstance(value.get("config"), (dict, list))
+    )
 
 
 def _build_shape(obj: Json) -> Json:
@@ -166,12 +181,17 @@ class _Graph:
 def _merged(obj: Json, config: Json, where: str) -> Json:
     """A Functional model for a Sequential one that begins with ``Merge``.
 
-    The layers of the branches become layers of the model itself, as they are in the weights file (``flattened_layers``).
+    The layers of the branches become layers of the model itself, as in the weights file (``flattened_layers``).
     """
     merge, *rest = config["layers"]
     graph = _Graph()
     branches = [graph.add_branch(branch, where) for branch in merge["config"]["layers"]]
     output = graph.add_chain(rest, graph.call(merge, branches))
     tensors = [[ref.layer, ref.node, ref.tensor] for ref in (*graph.inputs, output)]
-    model = {"name": config["name"], "layers": list(graph.layers.values()), "input_layers": tensors[:-1], "output_layers": tensors[-1:]}
+    model = {
+        "name": config["name"],
+        "layers": list(graph.layers.values()),
+        "input_layers": tensors[:-1],
+        "output_layers": tensors[-1:],
+    }
     return {**obj, "class_name": "Model", "config": model}

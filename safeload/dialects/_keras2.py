@@ -72,6 +72,7 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "count_weights": (False, None),
     "vocabulary": (None,),
     "mask_zero": (False,),
+    "noise_shape": (None,),
 }
 # Arguments of the depthwise and separable convolutions of Keras 2 that their base class records and they do not use.
 _UNUSED = {
@@ -80,6 +81,7 @@ _UNUSED = {
         frozenset({"kernel_initializer", "kernel_regularizer", "kernel_constraint"}),
     ),
     # "filters" of DepthwiseConv2D: keras 2.2.4 keras/layers/convolutional.py passes filters=None on.
+    "Resizing": frozenset({"seed"}),
     "Identity": frozenset({"factor", "interpolation", "seed", "unconditional", "aggregation", "metric_name"}),
 }
 _OUTPUT_MODES = {"binary": "multi_hot", "tf-idf": "tf_idf"}
@@ -103,6 +105,8 @@ def modernise(name: str, config: Mapping[str, Any], writer: Writer) -> tuple[str
     new_name = _RENAMED_CLASSES.get(name, name)
     names = _RENAMED_KEYS.get(new_name, {})
     renamed = {names.get(key, key): value for key, value in config.items()}
+    if name == "RandomCrop" and writer.version >= (2, 7):
+        new_name, renamed = "Resizing", _resized(renamed)
     _fill(name, new_name, renamed, writer)
     module, new_name = _own_object(new_name, renamed, writer)
     kept = _known(module, new_name, renamed)
@@ -123,6 +127,11 @@ def _fill(name: str, new_name: str, config: Config, writer: Writer) -> None:
         config.setdefault("negative_slope", 0.3)
 
 
+def _resized(config: Config) -> Config:
+    """Return what RandomCrop does in inference: smart_resize, keras/layers/preprocessing/image_preprocessing.py since 2.7."""
+    return {**config, "interpolation": "bilinear", "crop_to_aspect_ratio": True}
+
+
 def _has_sigmoid_gates(writer: Writer) -> bool:
     """Tell whether LSTM and GRU of *writer* use the sigmoid by default: tf.keras since TensorFlow 2.0."""
     return writer.flavour is Flavour.TF_KERAS or (writer.flavour is Flavour.TF_KERAS_1X and writer.version >= (2, 3))
@@ -135,7 +144,7 @@ def _own_object(name: str, config: Config, writer: Writer) -> tuple[str, str]:
         return COMPAT_MODULE, f"Causal{name}"
     # keras/backend/tensorflow_backend.py of 2.2.4 and 2.3.1: image_ops.resize_bilinear, as in TensorFlow 1.
     is_old_resize = writer.flavour is Flavour.KERAS_2 and config.get("interpolation") == "bilinear"
-    if name in _GONE or (name == "UpSampling2D" and is_old_resize):
+    if name in _GONE or name == "RandomCrop" or (name == "UpSampling2D" and is_old_resize):
         return COMPAT_MODULE, name
     return LAYERS, name
 
@@ -167,6 +176,9 @@ def _convert(name: str, config: Config) -> None:
         config["axis"] = config["axis"][0]
     if name in _WITH_OUTPUT_MODE and config.get("output_mode") in _OUTPUT_MODES:
         config["output_mode"] = _OUTPUT_MODES[config["output_mode"]]
+    if name in _WITH_OUTPUT_MODE and config.get("output_mode", "int") != "int":
+        # Integers and strings are what such a layer takes; what it makes is floatx: index_lookup.py of 2.6 to 2.15.
+        config["dtype"] = "float32"
     if name == "InputLayer" and config.get("dtype") is None:
         config["dtype"] = "float32"
     if name == "Lambda":

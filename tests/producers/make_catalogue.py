@@ -41,7 +41,8 @@ ROOT_CLASSES = {"Sequential": "model", "Model": "model", "DTypePolicy": "dtype p
 # Serving as plain helpers of their module, not part of a model.
 NOT_MODELLING = {"serialize", "deserialize", "get"}
 # Directories with classes of the same names that no model names.
-SKIPPED = {"api", "lite", "legacy_tf_layers", "integration_test", "benchmarks", "testing_infra", "tests", "contrib", "examples"}
+SKIPPED = {"api", "lite", "legacy_tf_layers", "integration_test", "benchmarks", "testing_infra", "tests", "contrib",
+           "examples", "legacy_cells.py"}
 # Objects that only training uses: their keys are not needed.
 TRAINING_KINDS = {"loss", "metric", "optimizer", "schedule"}
 REQUIRED = object()
@@ -78,6 +79,8 @@ def arguments_of(function: ast.FunctionDef) -> dict[str, object]:
     defaults = [None] * (len(names) - len(args.defaults)) + list(args.defaults)
     found = {name: default_of(node) for name, node in zip(names, defaults[-len(names):] if names else [])}
     found.update({a.arg: default_of(d) for a, d in zip(args.kwonlyargs, args.kw_defaults)})
+    if args.kwarg:
+        found["kwargs"] = REQUIRED
     return found
 
 
@@ -175,6 +178,8 @@ class Release:
         keys: dict[str, object] = {}
         for d in self.lineage(start):
             keys = d.keys | keys
+            if d.keys and "kwargs" not in d.keys:
+                break
         return {k: v for k, v in keys.items() if k not in {"self", "args", "kwargs"}}
 
     def recorded(self, start: Definition) -> tuple[set[str], set[str]]:
