@@ -213,7 +213,7 @@ def explain(error: BaseException) -> str:
 
 
 def _texts(error: BaseException | None) -> list[str]:
-    texts = []
+    texts: list[str] = []
     while error is not None and len(texts) < 20:
         texts.append(str(error))
         error = error.__cause__ or error.__context__

@@ -86,7 +86,7 @@ def _two_inputs(keras: Any) -> tuple[Any, Any]:
 
 
 def _custom(keras: Any) -> tuple[Any, Any]:
-    class Doubled(keras.layers.Layer):  # type: ignore[misc,name-defined]
+    class Doubled(keras.layers.Layer):  # type: ignore[misc]
         def call(self, x: Any) -> Any:
             return x * 2.0
 
@@ -146,12 +146,12 @@ def _keras2_saved_model(folder: Path, keras: Any) -> Made:
 
 
 def _module(tf: Any) -> Any:
-    class Scorer(tf.Module):  # type: ignore[misc,name-defined]
+    class Scorer(tf.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.kernel = tf.Variable(_array(4, 3))
 
-        @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32, name="x")])
+        @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32, name="x")])  # type: ignore[untyped-decorator]
         def score(self, x: Any) -> Any:
             return tf.matmul(x, self.kernel)
 
@@ -190,12 +190,12 @@ def _vocabulary(folder: Path, tf: Any) -> Made:
         str(words), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
     )
 
-    class Lookup(tf.Module):  # type: ignore[misc,name-defined]
+    class Lookup(tf.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.table = tf.lookup.StaticHashTable(initializer, -1)
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="words")])
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="words")])  # type: ignore[untyped-decorator]
         def __call__(self, words: Any) -> Any:
             return self.table.lookup(words)
 

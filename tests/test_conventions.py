@@ -1,0 +1,35 @@
+"""What every test and every public function must have."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+
+import safeload
+
+TESTS = sorted(Path(__file__).parent.rglob("test_*.py"))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda p: p.stem)
+def test_every_test_says_what_it_shows(path):
+    """Each test function has a docstring."""
+    tree = ast.parse(path.read_text("utf-8"))
+    tests = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name.startswith("test")]
+    assert [test.name for test in tests if not ast.get_docstring(test)] == []
+
+
+@pytest.mark.parametrize("name", [n for n in safeload.__all__ if n != "errors"])
+def test_every_public_name_is_documented(name):
+    """Each public object has a docstring of its own."""
+    assert inspect.getdoc(getattr(safeload, name))
+
+
+def test_everything_after_the_first_parameter_is_keyword_only():
+    """Options of the public functions are given by name."""
+    functions = [getattr(safeload, name) for name in safeload.__all__]
+    for function in filter(inspect.isfunction, functions):
+        _, *options = inspect.signature(function).parameters.values()
+        assert all(option.kind is option.KEYWORD_ONLY for option in options), function.__name__
