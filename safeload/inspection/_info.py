@@ -21,6 +21,8 @@ class TensorInfo:
         aliases: Other names that mean the same tensor.
         optional: True if a call may leave it out.
         ragged_rank: Ragged dimensions of a ragged tensor.
+        features: What the graph reads from the serialized ``tf.Example`` records that this input takes; shapes are
+            those of one record.
     """
 
     name: str
@@ -31,6 +33,7 @@ class TensorInfo:
     aliases: tuple[str, ...] = ()
     optional: bool = False
     ragged_rank: int | None = None
+    features: tuple[TensorInfo, ...] = ()
 
     def __str__(self) -> str:
         if self.shape is None:

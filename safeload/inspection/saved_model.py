@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from safeload.inspection._examples import Features, example_features
 from safeload.inspection._functions import FunctionReader
 from safeload.inspection._info import MetaGraphInfo, ModelInfo, SavedModelInfo, SignatureInfo, TensorInfo
 from safeload.inspection._saved_model_producer import describe_saved_model_producer
@@ -72,18 +73,25 @@ def _meta_graph(index: int, meta_graph: Any, *, where: str) -> MetaGraphInfo:
     )
 
 
+class _InputFacts(NamedTuple):
+    """What the graph says about nodes that may be inputs."""
+
+    with_default: frozenset[str] = frozenset()
+    features: Features = {}
+
+
 def _signatures(meta_graph: Any, function_names: Mapping[str, str]) -> tuple[SignatureInfo, ...]:
-    defaults = _placeholders_with_default(meta_graph.graph_def)
+    graph = _InputFacts(_placeholders_with_default(meta_graph.graph_def), example_features(meta_graph.graph_def))
     return tuple(
-        _signature(key, meta_graph.signature_def[key], function_names.get(key), defaults)
+        _signature(key, meta_graph.signature_def[key], function_names.get(key), graph)
         for key in sorted(meta_graph.signature_def)
         if key not in BOOKKEEPING_KEYS
     )
 
 
-def _signature(key: str, definition: Any, function_name: str | None, defaults: frozenset[str]) -> SignatureInfo:
+def _signature(key: str, definition: Any, function_name: str | None, graph: _InputFacts) -> SignatureInfo:
     inputs = (
-        _tensor(name, definition.inputs[name], is_optional=name in definition.defaults, defaults=defaults)
+        _tensor(name, definition.inputs[name], is_optional=name in definition.defaults, graph=graph)
         for name in sorted(definition.inputs)
     )
     outputs = (_tensor(name, definition.outputs[name]) for name in sorted(definition.outputs, key=natural_key))
@@ -96,9 +104,8 @@ def _signature(key: str, definition: Any, function_name: str | None, defaults: f
     )
 
 
-def _tensor(
-    name: str, info: Any, *, is_optional: bool = False, defaults: frozenset[str] = frozenset()
-) -> TensorInfo:
+def _tensor(name: str, info: Any, *, is_optional: bool = False, graph: _InputFacts = _InputFacts()) -> TensorInfo:
+    node = info.name.partition(":")[0]
     # An absent shape is unknown; read as a message it would be that of a scalar.
     shape = read_shape(info.tensor_shape) if info.HasField("tensor_shape") else None
     facts: dict[str, Any] = {"dtype": dtype_name(info.dtype), "shape": shape}
@@ -110,7 +117,8 @@ def _tensor(
     else:
         facts["tensor_name"] = info.name or None
         facts["aliases"] = _aliases(name, info.name)
-    return TensorInfo(name, optional=is_optional or info.name.partition(":")[0] in defaults, **facts)
+    is_optional = is_optional or node in graph.with_default
+    return TensorInfo(name, optional=is_optional, features=graph.features.get(node, ()), **facts)
 
 
 def _aliases(name: str, tensor_name: str) -> tuple[str, ...]:

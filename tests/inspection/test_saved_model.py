@@ -11,6 +11,7 @@ from safeload._limits import Limits
 from safeload.errors import MalformedArtifactError
 from safeload.formats import Format, detect, open_source
 from safeload.inspection import CallStructure, Slot, inspect_artifact
+from safeload.inspection._examples import example_features
 from safeload.inspection.saved_model import natural_key
 from safeload.readers import SavedModelArtifact, read_artifact
 from safeload.readers.protobuf import message_class
@@ -266,6 +267,50 @@ def test_models_of_tensorflow_1(tmp_path):
     assert (keep.name, keep.optional, keep.shape) == ("keep", True, ())
     assert (sparse.kind, sparse.dtype, sparse.tensor_name) == ("sparse", "float32", None)
     assert (x.name, x.optional, x.tensor_name) == ("x", False, "x:0")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_features_of_records(tmp_path, version):
+    """An input of serialized records tells which features the graph reads from them."""
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    wanted = {
+        "age": tf.io.FixedLenFeature([2], tf.float32, [0.0, 1.0]),
+        "name": tf.io.FixedLenFeature([], tf.string),
+        "tags": tf.io.VarLenFeature(tf.int64),
+    }
+    builder = v1.saved_model.builder.SavedModelBuilder(str(tmp_path / "m"))
+    with tf.Graph().as_default(), v1.Session() as session:
+        records = v1.placeholder(tf.string, [None], "records")
+        if version == 2:
+            parsed = tf.io.parse_example(records, wanted)["age"]
+        else:
+            parsed = tf.raw_ops.ParseExample(
+                serialized=records, names=[], sparse_keys=["tags"], dense_keys=["age", "name"],
+                dense_defaults=[[0.0, 1.0], tf.constant([], tf.string)], sparse_types=[tf.int64], dense_shapes=[[2], []],
+            ).dense_values[0]  # fmt: skip
+        build = v1.saved_model.build_tensor_info
+        signature = v1.saved_model.build_signature_def({"inputs": build(records)}, {"age": build(parsed)}, "m")
+        builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map={"serving_default": signature})
+    builder.save()
+    (records,) = only_graph(tmp_path / "m").signatures[0].inputs
+    assert {(f.name, f.dtype, f.shape, f.kind, f.optional) for f in records.features} == {
+        ("age", "float32", (2,), "tensor", True),
+        ("name", "string", (), "tensor", False),
+        ("tags", "int64", None, "sparse", True),
+    }
+
+
+@pytest.mark.parametrize("op", ["ParseExample", "ParseExampleV2"])
+@pytest.mark.parametrize("inputs", [0, 1, 2, 3])
+def test_parsers_without_inputs_read_nothing(op, inputs):
+    """A node that lacks inputs says nothing about features."""
+    graph = message_class("GraphDef")()
+    node = graph.node.add(name="p", op=op, input=["x"] * inputs)
+    node.attr["Ndense"].i = 2
+    node.attr["Tdense"].list.type.extend([1, 1])
+    assert not any(example_features(graph).values())
 
 
 def artifact(saved_model, **fields):
