@@ -139,6 +139,15 @@ def test_captures_name_assets_and_constants() -> None:
     }
 
 
+def test_captures_are_bound_to_objects_that_exist() -> None:
+    """An asset without a definition is none."""
+    made = meta_graph(functions=[function("f", ["a"], [])])
+    made.object_graph_def.nodes.add().asset.asset_file_def_index = 3
+    made.object_graph_def.nodes[0].children.add(node_id=77, local_name="nothing")
+    made.object_graph_def.concrete_functions["f"].bound_inputs.append(0)
+    assert inspect_graph(made).captures == {("f", "a"): Capture()}
+
+
 def test_functions_with_list_arguments_have_no_known_arguments() -> None:
     """An argument that stands for several tensors shifts all others, so none is known."""
     made = simple(functions=[function("f", ["many", "file"], [])])

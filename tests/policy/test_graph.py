@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hostile.graphs import (
+    FLOAT,
     HOSTILE,
     INT32,
     RESOURCE,
@@ -34,7 +35,7 @@ from hypothesis import strategies as st
 from safeload import policy
 from safeload.inspection.op_classes import op_table
 from safeload.policy import CONTAINER_RULES, Severity, examine, op_verdict
-from safeload.policy.graph import GRAPH_RULES, _costs, _ops
+from safeload.policy.graph import GRAPH_RULES, _ops, _sizes
 from safeload.policy.graph._verdicts import HARMLESS
 from safeload.readers import Anomaly
 
@@ -145,6 +146,16 @@ def test_variable_with_other_values_is_no_asset(nodes: list[Any]) -> None:
     assert any(f.rule == "file-read" for f in _refusing(made)) is (len(nodes) == 2)
 
 
+def test_variable_found_by_two_names_is_no_asset() -> None:
+    """Two nodes that find one variable may assign different paths."""
+    nodes = [
+        node("path2", "VarHandleOp"),
+        text("other", "/etc/passwd"),
+        node("w", "AssignVariableOp", "path2", "other"),
+    ]
+    assert any(f.rule == "file-read" for f in _refusing(through_variable(*nodes)))
+
+
 def test_unreached_read_is_a_warning() -> None:
     """What a training pipeline left behind is mentioned and does not refuse the model."""
     made = meta_graph([node("x", "ReadFile", "file"), node("y", "Relu", "x:0")])
@@ -213,7 +224,7 @@ def test_every_class_has_a_verdict() -> None:
 
 def test_tables_name_ops_of_tensorflow() -> None:
     """The operand tables name stock ops only."""
-    named = {*_ops._FILE_OPERANDS, *_costs._SHAPE_OPERANDS, *_costs._COUNT_OPERANDS, *_ops._SHARED_VARIABLES}
+    named = {*_ops._FILE_OPERANDS, *_sizes._OPERANDS, *_sizes._KEEPS, *_ops._SHARED_VARIABLES}
     assert named <= set(op_table().classes)
 
 
@@ -236,8 +247,51 @@ def test_assembled_shape_is_evaluated(name: str) -> None:
     assert "allocation" in {f.rule for f in _refusing(made)}
 
 
+BOMBS = {
+    "tiled again": [
+        ints("m", 1 << 20),
+        node("t", "Tile", "x", "m:output:0"),
+        node("i", "Identity", "t:output:0"),
+        node("b", "Tile", "i:output:0", "m:output:0"),
+    ],
+    "product of sizes": [
+        ints("m", 1 << 20, 1 << 20),
+        node("b", "Empty", "m:output:0"),
+    ],
+    "tiled constant": [
+        ints("m", 1 << 20),
+        node("c", "Const", value=tensor(INT32, (1 << 20,), int_val=[0])),
+        node("b", "Tile", "c:output:0", "m:output:0"),
+    ],
+    "padded": [ints("p", 0, 1 << 20, 1 << 20, 0, shape=(2, 2)), node("b", "Pad", "x", "p:output:0")],
+    "one hot": [ints("d", 1 << 40, shape=()), node("b", "OneHot", "x", "d:output:0")],
+    "range of floats": [
+        node("z", "Const", value=tensor(FLOAT, (), float_val=[0.0])),
+        node("l", "Const", value=tensor(FLOAT, (), float_val=[1e12])),
+        node("s", "Const", value=tensor(FLOAT, (), float_val=[1.0])),
+        node("b", "Range", "z:output:0", "l:output:0", "s:output:0"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bomb_is_refused(name: str) -> None:
+    """What multiplies, pads or counts far enough needs more memory than any host should give."""
+    assert "allocation" in {f.rule for f in _refusing(simple(*BOMBS[name]))}
+
+
+def test_long_chain_of_sizes_is_given_up() -> None:
+    """Sizes are followed through a bounded number of nodes, cycles included."""
+    nodes = [node(f"i{i}", "Identity", f"i{i + 1}:output:0") for i in range(100)]
+    nodes += [ints("m", 2), node("t", "Tile", "i0:output:0", "m:output:0"), node("u", "Tile", "u", "m:output:0")]
+    nodes += [node("s", "Shape", "x"), node("v", "Tile", "s:output:0", "m:output:0")]
+    assert not _findings(simple(*nodes, node("k", "Identity"), node("l", "Tile", "k", "m:output:0")))
+
+
 NO_VALUES = {
     "wrong bytes": [node("s", "Const", value=tensor(INT32, (2,), tensor_content=b"123"))],
+    "infinite": [node("s", "Const", value=tensor(FLOAT, (), float_val=[float("inf")]))],
+    "no value": [node("s", "Const")],
     "strings": [node("s", "Const", value=tensor(STRING, (), string_val=[b"1"]))],
     "zero": [node("s", "Const", value=tensor(INT32, (2,)))],
     "unequal": [ints("a", 1, 2), ints("b", 1, 2, 3), node("s", "Mul", "a:output:0", "b:output:0")],
@@ -313,6 +367,31 @@ def test_unknown_path_is_refused(name: str) -> None:
     functions = [function("same", ["f"], ["f"]), function("nothing", ["f"], [])]
     finding = _read_of(*UNKNOWN[name], node("n", "ReadFile", "p:output:0"), functions=functions)
     assert "unknown" in finding.evidence
+
+
+def test_argument_of_an_entry_is_unknown() -> None:
+    """Who calls the function passes the path."""
+    made = meta_graph(functions=[function("f", ["file"], [], node("n", "ReadFile", "file"))])
+    made.object_graph_def.nodes.add().children.add(node_id=1, local_name="__call__")
+    made.object_graph_def.nodes.add().function.concrete_functions.append("f")
+    (finding,) = _findings(made)
+    assert "argument file of f" in finding.evidence
+
+
+def test_captured_constant_is_traced() -> None:
+    """A captured constant is a node of the main graph, a captured variable is unknown."""
+    made = meta_graph(
+        [text("c", "/etc/passwd")],
+        [function("f", ["a", "b"], [], node("n", "ReadFile", "a"), node("m", "ReadFile", "b"))],
+    )
+    objects = made.object_graph_def
+    objects.concrete_functions["f"].bound_inputs.extend([0, 1])
+    objects.nodes.add().constant.operation = "c"
+    objects.nodes.add().variable.name = "v"
+    assert [f.evidence for f in _findings(made)] == [
+        "ReadFile(unknown 'captured value')",
+        "ReadFile(constant '/etc/passwd')",
+    ]
 
 
 def test_path_through_loop_argument_is_unknown() -> None:

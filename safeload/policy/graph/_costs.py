@@ -5,12 +5,12 @@ Only what follows from constants of the graph is found. What depends on data nee
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from safeload.inspection.graph import MAIN, Body, GraphInfo, Node, reference_producer
 from safeload.inspection.op_classes import op_class
 from safeload.policy._finding import Finding, Severity
+from safeload.policy.graph._sizes import OutputSizes, allocates
 from safeload.policy.graph._subject import Subject, subjects
 from safeload.policy.graph._values import declared_elements
 from safeload.readers.protobuf import dtype_bytes, dtype_name
@@ -25,40 +25,6 @@ _BUDGET = 2 << 30
 
 A ``saved_model.pb`` has at most 2 GiB itself, and the largest constant shape in any public model seen has 16 MB.
 """
-_SHAPE_OPERANDS = {
-    "BroadcastTo": 1,
-    "Empty": 0,
-    "Fill": 0,
-    "ParameterizedTruncatedNormal": 0,
-    "RandomStandardNormal": 0,
-    "RandomUniform": 0,
-    "RandomUniformInt": 0,
-    "ResizeArea": 1,
-    "ResizeBicubic": 1,
-    "ResizeBilinear": 1,
-    "ResizeNearestNeighbor": 1,
-    "ScatterNd": 2,
-    "SparseToDense": 1,
-    "StatefulStandardNormalV2": 2,
-    "StatefulUniform": 2,
-    "StatefulUniformInt": 2,
-    "StatelessRandomNormal": 0,
-    "StatelessRandomNormalV2": 0,
-    "StatelessRandomUniform": 0,
-    "StatelessRandomUniformInt": 0,
-    "StatelessRandomUniformIntV2": 0,
-    "StatelessRandomUniformV2": 0,
-    "StatelessTruncatedNormal": 0,
-    "StatelessTruncatedNormalV2": 0,
-    "Tile": 1,
-    "TruncatedNormal": 0,
-}
-"""Inputs whose product is at least how many elements the output has, if the other inputs have one.
-
-Source: op definitions of TensorFlow 2.21.
-"""
-_COUNT_OPERANDS = {"LinSpace": 2, "OneHot": 1, "Bincount": 1, "DenseBincount": 1, "TensorListReserve": 1}
-"""Inputs that are a number of elements, or of tensors, that the op makes at least."""
 _LOOPS = frozenset({"While", "StatelessWhile"})
 _FOLLOWED = frozenset({"pure", "control-flow"})
 
@@ -94,32 +60,18 @@ def _element_bytes(dtype: int) -> int:
 def provable_allocations(info: ModelInfo) -> Iterator[Finding]:
     """Find ops whose constant operands make them allocate more than any host should give."""
     for subject in subjects(info):
+        sizes = OutputSizes(subject.graph, subject.values)
         for node in subject.graph.nodes():
-            size = _least_bytes(subject, node)
-            if size > _BUDGET:
-                yield _too_large(subject, node, size)
-
-
-def _least_bytes(subject: Subject, node: Node) -> int:
-    if node.op == "Range":
-        return _range_length(subject, node) * 4
-    operand = _SHAPE_OPERANDS.get(node.op, _COUNT_OPERANDS.get(node.op))
-    dims = subject.values.input(node, operand) if operand is not None else None
-    if dims is None:
-        return 0
-    return math.prod(max(0, dim) for dim in dims) * _output_bytes(node)
-
-
-def _range_length(subject: Subject, node: Node) -> int:
-    start, limit, delta = (subject.values.input(node, index) for index in range(3))
-    if not start or not limit or not delta or delta[0] == 0:
-        return 0
-    return max(0, (limit[0] - start[0]) // delta[0])
+            if allocates(node.op):
+                size = sizes.least_elements(node) * _output_bytes(node)
+                if size > _BUDGET:
+                    yield _too_large(subject, node, size)
 
 
 def _output_bytes(node: Node) -> int:
-    keys = ("dtype", "T", "Tparams", "element_dtype")
+    keys = ("output_type", "out_type", "dtype", "Tparams", "element_dtype", "T", "index_type")
     types = [node.proto.attr[key].type for key in keys if key in node.proto.attr]
+    # A dtype that is not written has the default of the op, of at least one byte.
     return _element_bytes(types[0]) if types else 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -145,8 +145,13 @@ class OriginTracer:
         yield from (_Tensor(MAIN, node.inputs[1]) for node in assigned if len(node.inputs) > 1)
 
     def _is_variable(self, name: str) -> bool:
+        """Return whether *name* is the only node that finds its variable."""
         node = self._graph.bodies[MAIN].by_name.get(name)
-        return node is not None and node.op == "VarHandleOp"
+        return node is not None and node.op == "VarHandleOp" and self._variable_names[_shared_name(node)] == 1
+
+    @cached_property
+    def _variable_names(self) -> Counter[bytes]:
+        return Counter(_shared_name(node) for node in self._graph.nodes() if node.op == "VarHandleOp")
 
     @cached_property
     def _main_users(self) -> dict[str, list[Node]]:
@@ -155,6 +160,11 @@ class OriginTracer:
             for name in {reference_producer(r) for r in node.inputs if not r.startswith("^")}:
                 users[name].append(node)
         return users
+
+
+def _shared_name(node: Node) -> bytes:
+    value = node.proto.attr.get("shared_name")
+    return bytes(value.s) if value is not None else b""
 
 
 def _captured(capture: Capture) -> Origin | _Tensor:

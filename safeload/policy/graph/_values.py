@@ -14,14 +14,25 @@ from safeload.inspection.graph import GraphInfo, Node, reference_producer
 from safeload.readers.protobuf import dtype_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 Ints = tuple[int, ...]
 
 _MAX_VALUES = 1024
 _MAX_DEPTH = 64
 _MAX_BITS = 512
-_FORMATS = {"int32": "i", "int64": "q", "int16": "h", "int8": "b", "uint8": "B", "uint32": "I", "uint64": "Q"}
+_FORMATS = {
+    "float32": "f",
+    "float64": "d",
+    "int16": "h",
+    "int32": "i",
+    "int64": "q",
+    "int8": "b",
+    "uint32": "I",
+    "uint64": "Q",
+    "uint8": "B",
+}
+"""How the dtypes of shapes and ranges are stored; fractions are cut off."""
 
 
 class ConstantEvaluator:
@@ -68,6 +79,7 @@ class ConstantEvaluator:
 
 
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+_FIELDS = ("int_val", "int64_val", "uint32_val", "uint64_val", "float_val", "double_val")
 
 
 def constant_ints(node: Node) -> Ints | None:
@@ -83,10 +95,21 @@ def constant_ints(node: Node) -> Ints | None:
     if tensor.tensor_content:
         if len(tensor.tensor_content) != count * struct.calcsize(f"<{code}"):
             return None
-        return struct.unpack(f"<{count}{code}", tensor.tensor_content)
-    stored = [*tensor.int_val, *tensor.int64_val, *tensor.uint32_val, *tensor.uint64_val]
+        return _whole(struct.unpack(f"<{count}{code}", tensor.tensor_content))
+    stored = [value for field in _FIELDS for value in getattr(tensor, field)]
     # The last stored value fills the rest of the tensor; none at all means zeros.
-    return tuple((stored + (stored[-1:] or [0]) * count)[:count])
+    return _whole((stored + (stored[-1:] or [0]) * count)[:count])
+
+
+def _whole(values: Iterable[float]) -> Ints | None:
+    numbers = tuple(values)
+    return tuple(int(n) for n in numbers) if all(math.isfinite(n) for n in numbers) else None
+
+
+def constant_elements(node: Node) -> int:
+    """Return how many elements *node*, a Const, has."""
+    value = node.proto.attr.get("value")
+    return declared_elements(value.tensor.tensor_shape) if value is not None else 0
 
 
 def declared_elements(shape: Any) -> int:

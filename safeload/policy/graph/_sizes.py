@@ -1,0 +1,155 @@
+"""How many elements an op makes at least, from constants alone. Layer: policy."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from safeload.inspection.graph import reference_producer
+from safeload.policy.graph._values import constant_elements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from safeload.inspection.graph import GraphInfo, Node
+    from safeload.policy.graph._values import ConstantEvaluator, Ints
+
+_MAX_DEPTH = 64
+
+
+def _product(dims: Ints) -> int:
+    return math.prod(max(0, dim) for dim in dims)
+
+
+def _largest(counts: Ints) -> int:
+    return max((0, *counts))
+
+
+def _padded(pairs: Ints) -> int:
+    """Return the size that paddings alone make, of an input with one element."""
+    return math.prod(1 + max(0, before) + max(0, after) for before, after in zip(pairs[::2], pairs[1::2], strict=False))
+
+
+_Fold = tuple[int, "Callable[[Ints], int]"]
+
+_OPERANDS: dict[str, _Fold] = {
+    # The operand is the shape, or the spatial part of the shape, of the output.
+    **dict.fromkeys(
+        (
+            "Empty",
+            "Fill",
+            "ParameterizedTruncatedNormal",
+            "RandomGamma",
+            "RandomPoissonV2",
+            "RandomStandardNormal",
+            "RandomUniform",
+            "RandomUniformInt",
+            "StatelessParameterizedTruncatedNormal",
+            "StatelessRandomBinomial",
+            "StatelessRandomGammaV2",
+            "StatelessRandomGammaV3",
+            "StatelessRandomNormal",
+            "StatelessRandomNormalV2",
+            "StatelessRandomPoisson",
+            "StatelessRandomUniform",
+            "StatelessRandomUniformFullInt",
+            "StatelessRandomUniformFullIntV2",
+            "StatelessRandomUniformInt",
+            "StatelessRandomUniformIntV2",
+            "StatelessRandomUniformV2",
+            "StatelessTruncatedNormal",
+            "StatelessTruncatedNormalV2",
+            "TruncatedNormal",
+            # Gradients of convolutions, which transposed convolutions are, take the shape of their output.
+            "Conv2DBackpropInput",
+            "Conv3DBackpropInputV2",
+            "DepthwiseConv2dNativeBackpropInput",
+        ),
+        (0, _product),
+    ),
+    **dict.fromkeys(
+        ("BroadcastTo", "ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "SparseToDense"),
+        (1, _product),
+    ),
+    **dict.fromkeys(
+        (
+            "ImageProjectiveTransformV2",
+            "ImageProjectiveTransformV3",
+            "ScatterNd",
+            "StatefulRandomBinomial",
+            "StatefulStandardNormalV2",
+            "StatefulTruncatedNormal",
+            "StatefulUniform",
+            "StatefulUniformFullInt",
+            "StatefulUniformInt",
+        ),
+        (2, _product),
+    ),
+    "CropAndResize": (3, _product),
+    # The operand is a number of elements, rows or tensors.
+    **dict.fromkeys(("TensorArrayV3",), (0, _largest)),
+    **dict.fromkeys(("Bincount", "DenseBincount", "Multinomial", "OneHot", "StatelessMultinomial"), (1, _largest)),
+    **dict.fromkeys(("TensorListReserve",), (1, _largest)),
+    **dict.fromkeys(
+        ("LinSpace", "UnsortedSegmentMax", "UnsortedSegmentMin", "UnsortedSegmentProd", "UnsortedSegmentSum"),
+        (2, _largest),
+    ),
+    **dict.fromkeys(("MirrorPad", "Pad", "PadV2"), (1, _padded)),
+    "Tile": (1, _product),
+}
+"""Which input decides the size of an op's output, and how. Source: op definitions of TensorFlow 2.21."""
+
+_MULTIPLIES = frozenset({"Tile"})
+"""Ops whose operand counts copies of their first input."""
+_KEEPS = frozenset(
+    {"Add", "AddV2", "Cast", "Identity", "Maximum", "Mul", "Neg", "Relu", "Reshape", "Sub", "ExpandDims"}
+)
+"""Ops with at least as many elements as their first input."""
+
+
+def allocates(op: str) -> bool:
+    """Return whether the size of what *op* makes may follow from constants."""
+    return op in _OPERANDS or op == "Range"
+
+
+class OutputSizes:
+    """Lower bounds of what the nodes of one graph make."""
+
+    def __init__(self, graph: GraphInfo, values: ConstantEvaluator) -> None:
+        self._graph = graph
+        self._values = values
+        self._known: dict[tuple[str, str], int] = {}
+
+    def least_elements(self, node: Node, depth: int = _MAX_DEPTH) -> int:
+        """Return how many elements the output of *node* has at least; 0 if nothing is known."""
+        key = (node.body, node.name)
+        if key not in self._known and depth:
+            self._known[key] = 0
+            self._known[key] = self._compute(node, depth)
+        return self._known.get(key, 0)
+
+    def _compute(self, node: Node, depth: int) -> int:
+        if node.op == "Const":
+            return constant_elements(node)
+        if node.op == "Range":
+            return self._range_length(node)
+        if node.op in _KEEPS:
+            return self._first_input(node, depth)
+        if node.op not in _OPERANDS:
+            return 0
+        operand, fold = _OPERANDS[node.op]
+        values = self._values.input(node, operand)
+        if values is None:
+            return 0
+        return fold(values) * (max(1, self._first_input(node, depth)) if node.op in _MULTIPLIES else 1)
+
+    def _first_input(self, node: Node, depth: int) -> int:
+        producer = reference_producer(node.inputs[0]) if node.inputs else ""
+        found = self._graph.bodies[node.body].by_name.get(producer)
+        return self.least_elements(found, depth - 1) if found is not None else 0
+
+    def _range_length(self, node: Node) -> int:
+        start, limit, delta = (self._values.input(node, index) for index in range(3))
+        if not start or not limit or not delta or delta[0] == 0:
+            return 0
+        return max(0, (limit[0] - start[0]) // delta[0])
