@@ -176,9 +176,6 @@ def _convert(name: str, config: Config) -> None:
         config["axis"] = config["axis"][0]
     if name in _WITH_OUTPUT_MODE and config.get("output_mode") in _OUTPUT_MODES:
         config["output_mode"] = _OUTPUT_MODES[config["output_mode"]]
-    if name in _WITH_OUTPUT_MODE and config.get("output_mode", "int") != "int":
-        # Integers and strings are what such a layer takes; what it makes is floatx: index_lookup.py of 2.6 to 2.15.
-        config["dtype"] = "float32"
     if name == "InputLayer" and config.get("dtype") is None:
         config["dtype"] = "float32"
     if name == "Lambda":

@@ -1,0 +1,94 @@
+"""The normal form for an installed Keras."""
+
+from __future__ import annotations
+
+import pytest
+
+from safeload.dialects import COMPAT_MODULE, Flavour, KerasTarget, NormalForm, Writer, lower
+from safeload.errors import IncompatibleVersionError
+
+WRITER = Writer(Flavour.KERAS_3, (3, 15, 1))
+
+
+def target(classes, version=(3, 10, 0)):
+    """A target that has *classes*: ``(module, name)`` → keywords."""
+    return KerasTarget("keras", version, lambda module, name: classes[module, name])
+
+
+def layer(name, config, module="keras.layers"):
+    """A built-in object in normal form."""
+    return {"module": module, "class_name": name, "config": config, "registered_name": None}
+
+
+def lowered(value, *args, **kwargs):
+    """The config that comes out for *value*."""
+    return lower(NormalForm(value, WRITER), target(*args, **kwargs))
+
+
+DENSE = {("keras.layers", "Dense"): frozenset({"units", "name", "trainable"})}
+
+
+def test_unknown_keys_go_while_they_hold_the_default():
+    """A newer release's key means nothing while it holds its default."""
+    value = layer("Dense", {"units": 2, "quantization_config": None})
+    assert lowered([value], DENSE) == [layer("Dense", {"units": 2})]
+    assert value["config"]["quantization_config"] is None
+
+
+def test_unknown_keys_that_matter_are_refused_with_the_release_that_knows_them():
+    """The error names key, class and release."""
+    with pytest.raises(IncompatibleVersionError, match="Dense has quantization_config=.*3.10.0") as caught:
+        lowered(layer("Dense", {"quantization_config": {"mode": "int8"}}), DENSE)
+    assert "Keras 3.13.0" in caught.value.hint
+
+
+def test_keys_that_no_table_knows_are_refused():
+    """A key of a release newer than the tables is never guessed."""
+    with pytest.raises(IncompatibleVersionError, match="wings") as caught:
+        lowered(layer("Dense", {"wings": 2}), DENSE)
+    assert "newer than" in caught.value.hint
+
+
+def test_missing_classes_are_refused_with_their_first_release():
+    """The error says which release has the class, or that none has."""
+    with pytest.raises(IncompatibleVersionError, match="has no keras.layers.RMSNormalization") as caught:
+        lowered(layer("RMSNormalization", {}), {})
+    assert "it came with Keras 3." in caught.value.hint
+    with pytest.raises(IncompatibleVersionError) as caught:
+        lowered(layer("SlicingOpLambda", {}), {})
+    assert "no Keras 3 has it" in caught.value.hint
+
+
+def test_a_class_is_found_under_its_other_name():
+    """``Orthogonal`` is ``OrthogonalInitializer`` in early releases."""
+    value = layer("Orthogonal", {"gain": 1.0}, "keras.initializers")
+    found = lowered({"kernel_initializer": value}, {("keras.initializers", "OrthogonalInitializer"): frozenset({"gain"})})
+    assert found["kernel_initializer"]["class_name"] == "OrthogonalInitializer"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        layer("Anything", {"x": 1}, COMPAT_MODULE),
+        layer("Mine", {"x": 1}, "mine"),
+        {"module": None, "class_name": "Dense", "config": {"x": 1}, "registered_name": None},
+        layer("Sequential", {"layers": [], "name": "s"}, "keras"),
+        layer("Any", "not a dict"),
+        [1, None, "x"],
+    ],
+)
+def test_everything_else_is_left_alone(value):
+    """Custom objects, safeload's own, models and plain values pass through."""
+    assert lowered(value, {}) == value
+
+
+def test_a_class_that_takes_any_keyword_is_left_alone():
+    """Where the target cannot say, nothing is dropped."""
+    value = layer("Dense", {"units": 2, "quantization_config": None})
+    assert lowered(value, {("keras.layers", "Dense"): None}) == value
+
+
+def test_keywords_that_constructors_pop_are_taken():
+    """``vocabulary_size`` is read from ``**kwargs``, which no signature shows."""
+    value = layer("StringLookup", {"vocabulary_size": 3})
+    assert lowered(value, {("keras.layers", "StringLookup"): frozenset({"trainable"})}) == value

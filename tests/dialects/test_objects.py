@@ -1,0 +1,218 @@
+"""Objects of any era: built in or custom, and every value inside them."""
+
+from __future__ import annotations
+
+import pytest
+
+from safeload.dialects import COMPAT_MODULE, Flavour, Writer
+from safeload.dialects._objects import Normaliser
+
+KERAS_1 = Writer(Flavour.KERAS_1, (1, 2, 2))
+KERAS_2 = Writer(Flavour.KERAS_2, (2, 2, 4))
+TF_2 = Writer(Flavour.TF_KERAS_1X, (2, 4, 0))
+TF_KERAS = Writer(Flavour.TF_KERAS, (2, 21, 0))
+KERAS_3 = Writer(Flavour.KERAS_3, (3, 15, 1))
+HARD_SIGMOID = {"module": COMPAT_MODULE, "class_name": "function", "config": "hard_sigmoid", "registered_name": "hard_sigmoid"}
+NORM = {"name": "n", "trainable": True, "dtype": "float32"}
+
+
+def normaliser(writer):
+    """A normaliser that meets no models."""
+    return Normaliser(writer, lambda value: None)
+
+
+def builtin(module, name, config):
+    """A built-in object in normal form."""
+    return {"module": module, "class_name": name, "config": config, "registered_name": None}
+
+
+@pytest.mark.parametrize(
+    ("writer", "config", "module"),
+    [
+        (KERAS_2, {"name": "n", "trainable": True}, None),
+        (TF_2, NORM, None),
+        (KERAS_3, NORM, None),
+        (TF_2, {**dict.fromkeys(("axis", "beta_constraint", "beta_initializer", "beta_regularizer", "center", "epsilon",
+                                 "gamma_constraint", "gamma_initializer", "gamma_regularizer", "scale")), **NORM}, "keras.layers"),
+        (TF_2, {**dict.fromkeys(("axis", "beta_constraint", "beta_initializer", "beta_regularizer", "center", "epsilon",
+                                 "gamma_constraint", "gamma_initializer", "gamma_regularizer", "scale", "mine")), **NORM}, None),
+    ],
+)
+def test_a_name_alone_is_built_in_only_with_the_keys_of_its_time(writer, config, module):
+    """A class that has the name of a built-in layer of its time or of a later one, and not its keys, is the user's."""
+    found = normaliser(writer).object({"class_name": "LayerNormalization", "config": config}, "layer")
+    assert found["module"] == module
+
+
+def test_unknown_keys_of_a_newer_writer_do_not_make_a_layer_custom():
+    """The tables do not know what a newer release records."""
+    newer = Writer(Flavour.KERAS_3, (3, 99, 0))
+    config = {"rate": 0.1, "seed": None, "noise_shape": None, "brand_new": 1, **NORM}
+    assert normaliser(newer).object({"class_name": "Dropout", "config": config}, "layer")["module"] == "keras.layers"
+    assert normaliser(KERAS_3).object({"class_name": "Dropout", "config": config}, "layer")["module"] is None
+
+
+@pytest.mark.parametrize("module", ["custom.shadow", "keras_nlp.layers", "src.mine"])
+def test_a_recorded_module_decides(module):
+    """A class of another package stays custom whatever its name."""
+    found = normaliser(KERAS_3).object({"module": module, "class_name": "Dense", "config": {"units": 1}, "registered_name": "Dense"})
+    assert (found["module"], found["registered_name"]) == (module, "Dense")
+
+
+def test_a_registered_name_makes_an_object_custom():
+    """``package>Name`` is the user's even beside a module of Keras."""
+    found = normaliser(TF_2).object({"module": "keras.layers", "class_name": "Dense", "config": {}, "registered_name": "pkg>Dense"})
+    assert found["registered_name"] == "pkg>Dense"
+    assert found["module"] == "keras.layers"
+
+
+def test_a_registered_class_of_hdf5_keeps_its_registration():
+    """HDF5 files record ``package>Name`` as the class name."""
+    found = normaliser(TF_2).object({"class_name": "pkg>Scale", "config": {"factor": 2}}, "layer")
+    assert found == {"module": None, "class_name": "Scale", "config": {"factor": 2}, "registered_name": "pkg>Scale"}
+
+
+@pytest.mark.parametrize(
+    "module", ["keras.layers.core.dense", "keras.src.layers.core.dense", "tf_keras.src.layers.core", "tensorflow.python.keras.layers.core"]
+)
+def test_private_modules_of_keras_become_public(module):
+    """Where a class lay in some release is not what it is."""
+    found = normaliser(TF_2).object({"module": module, "class_name": "Dense", "config": {"units": 1}, "registered_name": None}, "layer")
+    assert found == builtin("keras.layers", "Dense", {"units": 1, "dtype": "float32"})
+
+
+def test_an_unknown_class_of_keras_keeps_its_module():
+    """What the tables do not know is left for the policy to refuse."""
+    value = {"module": "keras.layers", "class_name": "Brandnew", "config": {}, "registered_name": None}
+    assert normaliser(KERAS_3).object(value) == value
+
+
+@pytest.mark.parametrize("writer", [KERAS_1, KERAS_2, TF_2, TF_KERAS])
+def test_hard_sigmoid_of_keras_2_is_the_old_function(writer):
+    """Keras 3 gave the name to another function."""
+    assert normaliser(writer).config({"activation": "hard_sigmoid"}) == {"activation": HARD_SIGMOID}
+
+
+def test_hard_sigmoid_of_keras_3_is_the_new_function():
+    """What Keras 3 wrote means the function of Keras 3."""
+    assert normaliser(KERAS_3).config({"activation": "hard_sigmoid"}) == {"activation": "hard_sigmoid"}
+
+
+@pytest.mark.parametrize("place", ["layer", "cell", "cells", "backward_layer"])
+def test_hard_sigmoid_is_found_at_every_depth(place):
+    """Wrappers and cells hold layers whose activations count too."""
+    inner = {"class_name": "LSTMCell", "module": "keras.layers", "config": {"recurrent_activation": "hard_sigmoid"}}
+    found = normaliser(TF_2).config({place: [inner]})
+    assert found[place][0]["config"]["recurrent_activation"] == HARD_SIGMOID
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("relu", "relu"),
+        ("softmax_v2", "softmax"),
+        ("swishy", {"module": None, "class_name": "function", "config": "swishy", "registered_name": "swishy"}),
+        ("LeakyReLU", builtin("keras.layers", "LeakyReLU", {})),
+    ],
+)
+def test_activations_by_name(name, expected):
+    """A built-in function stays a string; another is a function of the user's."""
+    assert normaliser(TF_2).config({"activation": name}) == {"activation": expected}
+
+
+def test_functions_of_keras_3():
+    """A serialized function is normal too: a built-in one a string, another with its own name."""
+    mine = {"module": "builtins", "class_name": "function", "config": "pkg>mine", "registered_name": "function"}
+    relu = {"module": "builtins", "class_name": "function", "config": "relu", "registered_name": "function"}
+    found = normaliser(KERAS_3).config({"activation": relu, "function": mine, "other_activation": HARD_SIGMOID})
+    assert found["activation"] == "relu"
+    assert found["function"] == {"module": None, "class_name": "function", "config": "pkg>mine", "registered_name": "pkg>mine"}
+    assert found["other_activation"] == HARD_SIGMOID
+    assert normaliser(KERAS_3).value({"class_name": "function", "config": 3}) == {"class_name": "function", "config": 3}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, "float32"),
+        ("float64", "float64"),
+        ({"class_name": "Policy", "config": {"name": "mixed_float16"}}, builtin("keras", "DTypePolicy", {"name": "mixed_float16"})),
+        ({"class_name": "PolicyV1", "config": {"name": "infer"}}, "float32"),
+    ],
+)
+def test_dtypes_of_keras_2(value, expected):
+    """Policies have the name and module of Keras 3; a missing one is explicit."""
+    assert normaliser(TF_2).config({"dtype": value}) == {"dtype": expected}
+
+
+def test_the_dtype_of_an_old_layer_is_explicit():
+    """The process's own policy must not decide; the integer dtype of an Embedding was that of its input."""
+    embedding = {"input_dim": 2, "output_dim": 3, "embeddings_initializer": "zeros", "dtype": "int32"}
+    old = normaliser(KERAS_2)
+    assert old.object({"module": "keras.layers", "class_name": "Embedding", "config": embedding})["config"]["dtype"] == "float32"
+    assert old.object({"module": "keras.layers", "class_name": "Flatten", "config": {}})["config"]["dtype"] == "float32"
+
+
+def test_initializers_of_earlier_releases():
+    """Initializers lose what Keras 3 does not know, at whatever place."""
+    config = {
+        "kernel_initializer": {"class_name": "VarianceScaling", "config": {"distribution": "normal", "dtype": "float32", "scale": 1.0}},
+        "bias_initializer": {"class_name": "ZerosV2", "config": {"dtype": "float32"}},
+        "alpha_initializer": {"class_name": "RandomUniform", "config": {"minval": 0, "maxval": None}},
+    }
+    found = normaliser(TF_2).config(config)
+    assert found == {
+        "kernel_initializer": builtin("keras.initializers", "VarianceScaling", {"distribution": "truncated_normal", "scale": 1.0}),
+        "bias_initializer": builtin("keras.initializers", "Zeros", {}),
+        "alpha_initializer": builtin("keras.initializers", "RandomUniform", {"minval": 0, "maxval": 1.0}),
+    }
+
+
+@pytest.mark.parametrize(
+    "value", [{"type": "ndarray", "value": 6.0}, {"class_name": "__numpy__", "config": {"value": 6.0, "dtype": "float32"}}]
+)
+def test_numbers_of_numpy_are_numbers(value):
+    """Keras 2 wrote numpy scalars in two ways."""
+    assert normaliser(TF_2).config({"max_value": value}) == {"max_value": 6.0}
+
+
+def test_tuples_of_hdf5_are_lists():
+    """JSON of tf.keras marks tuples; Keras 3 takes lists."""
+    assert normaliser(TF_2).value({"class_name": "__tuple__", "items": [1, 2]}) == [1, 2]
+
+
+def test_markers_of_keras_3_are_kept():
+    """Tensors, slices and Lambda bytecode keep their markers."""
+    value = {"class_name": "__lambda__", "config": {"code": "YQ=="}}
+    assert normaliser(KERAS_3).value(value) == value
+
+
+def test_operations_of_keras_3_hdf5_get_their_module():
+    """HDF5 files of Keras 3 record operations by name; a layer of the same name has the keys of layers."""
+    found = normaliser(KERAS_3)
+    assert found.object({"class_name": "Einsum", "config": {"name": "e"}}, "layer")["module"] == "keras.src.ops.numpy"
+    assert found.object({"class_name": "Add", "config": {"name": "a"}}, "layer")["module"] == "keras.src.ops.numpy"
+    assert found.object({"class_name": "Add", "config": NORM}, "layer")["module"] == "keras.layers"
+
+
+def test_objects_of_safeload_are_normal_already():
+    """Normalising twice changes nothing."""
+    value = {**HARD_SIGMOID, "class_name": "MaxoutDense", "config": {"units": 2}}
+    assert normaliser(TF_2).object(value) == value
+
+
+def test_bookkeeping_of_old_releases_goes():
+    """Build shapes of Keras 2 and shared identifiers of initializers mean nothing to Keras 3; shared layers do."""
+    value = {"module": "keras.layers", "class_name": "Dense", "config": {}, "build_config": {}, "shared_object_id": 3, "name": "d"}
+    found = normaliser(TF_2).object(value)
+    assert ("build_config" in found, found["shared_object_id"], found["name"]) == (False, 3, "d")
+    zeros = {"module": "keras.initializers", "class_name": "Zeros", "config": None, "shared_object_id": 3}
+    assert normaliser(TF_2).object(zeros) == builtin("keras.initializers", "Zeros", {})
+
+
+def test_a_gone_layer_of_keras_1_has_an_explicit_dtype_too():
+    """Layers of safeload are built like others."""
+    value = {"module": "keras.layers", "class_name": "Highway", "config": {"activation": "hard_sigmoid"}}
+    found = normaliser(KERAS_1).object(value)
+    assert found["module"] == COMPAT_MODULE
+    assert found["config"]["activation"] == HARD_SIGMOID
