@@ -12,7 +12,7 @@ from safeload.inspection.op_classes import op_class
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.graph._sizes import OutputSizes, allocates
 from safeload.policy.graph._subject import Subject, subjects
-from safeload.policy.graph._values import declared_elements
+from safeload.policy.graph._values import constant_elements
 from safeload.readers.protobuf import dtype_bytes, dtype_name
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ _BUDGET = 2 << 30
 
 A ``saved_model.pb`` has at most 2 GiB itself, and the largest constant shape in any public model seen has 16 MB.
 """
+_FEW = 16
+"""Elements of a constant that are not worth counting: its node takes as many bytes itself."""
 _LOOPS = frozenset({"While", "StatelessWhile"})
 _FOLLOWED = frozenset({"pure", "control-flow"})
 
@@ -46,10 +48,11 @@ def declared_sizes(info: ModelInfo) -> Iterator[Finding]:
 def _excess(node: Node) -> int:
     """Return how many bytes more *node* declares than it stores."""
     value = node.proto.attr.get("value")
-    if value is None:
+    elements = constant_elements(node)
+    if value is None or elements <= _FEW:
         return 0
     stored: int = value.ByteSize()
-    return max(0, declared_elements(value.tensor.tensor_shape) * _element_bytes(value.tensor.dtype) - stored)
+    return max(0, elements * _element_bytes(value.tensor.dtype) - stored)
 
 
 def _element_bytes(dtype: int) -> int:

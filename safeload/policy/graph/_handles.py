@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.graph._subject import subjects
-from safeload.readers.protobuf import dtype_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +14,9 @@ if TYPE_CHECKING:
     from safeload.inspection.graph import Node
 
 _CONSTANTS = frozenset({"Const", "HostConst"})
+_RESOURCE = frozenset({20, 120})
+_VARIANT = frozenset({21, 121})
+"""Numbers of the dtypes and their references. Source: tensorflow/core/framework/types.proto (2.21)."""
 
 
 def forged_handles(info: ModelInfo) -> Iterator[Finding]:
@@ -35,12 +37,13 @@ def _holds_handle(node: Node) -> bool:
     pending = [value.tensor] if value is not None else []
     while pending:
         tensor = pending.pop()
-        if tensor.resource_handle_val or dtype_name(tensor.dtype) == "resource":
+        if tensor.dtype in _RESOURCE:
             return True
-        pending.extend(inner for variant in tensor.variant_val for inner in variant.tensors)
+        if tensor.dtype in _VARIANT:
+            pending.extend(inner for variant in tensor.variant_val for inner in variant.tensors)
     return False
 
 
 def _parses_handle(node: Node) -> bool:
     kind = node.proto.attr.get("out_type")
-    return kind is not None and dtype_name(kind.type) in {"resource", "variant"}
+    return kind is not None and kind.type in _RESOURCE | _VARIANT
