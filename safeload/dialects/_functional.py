@@ -76,7 +76,7 @@ def normalise_model(
     return _model(value, parts, normaliser)
 
 
-def _model(value: Json, parts: dict[str, Json], normaliser: LayerNormaliser) -> Json:
+def _model(value: Json, parts: dict[str, Json], normaliser: LayerNormaliser) -> dict[str, Json]:
     """The object of a model whose *parts* are in normal form."""
     rest = {key: item for key, item in value["config"].items() if key not in _FUNCTIONAL_KEYS}
     shell = _shell(value, normaliser)
@@ -140,7 +140,9 @@ def _functional(config: Json, writer: Writer, normaliser: LayerNormaliser, renam
         layers = tuple(_modern(layer) for layer in graph.layers)
         graph = replace(graph, layers=layers, inputs=_unwrapped(graph.inputs), outputs=_unwrapped(graph.outputs))
     graph = _with_legal_names(graph, renamed)
-    graph = replace(graph, layers=tuple(replace(layer, data=normaliser.object(layer.data, "layer")) for layer in graph.layers))
+    graph = replace(
+        graph, layers=tuple(replace(layer, data=normaliser.object(layer.data, "layer")) for layer in graph.layers)
+    )
     return _written(with_model_offset(graph))
 
 
@@ -161,7 +163,9 @@ def _modern(layer: GraphLayer) -> GraphLayer:
 def _with_state(call: Call, layer: GraphLayer) -> Call:
     if layer.data["config"].get("num_constants") or "constants" in call.kwargs:
         raise IncompatibleVersionError(
-            layer.name, problem="the recurrent layer takes constants, which Keras 3 does not have", hint=_ops.EXPORT_HINT
+            layer.name,
+            problem="the recurrent layer takes constants, which Keras 3 does not have",
+            hint=_ops.EXPORT_HINT,
         )
     return split_initial_state(call)
 
@@ -184,9 +188,14 @@ def _renamed(layer: GraphLayer, name: str) -> GraphLayer:
 
 def _written(graph: Graph) -> dict[str, Json]:
     layers = [
-        {**layer.data, "name": layer.name, "inbound_nodes": [write_call(call) for call in layer.calls]} for layer in graph.layers
+        {**layer.data, "name": layer.name, "inbound_nodes": [write_call(call) for call in layer.calls]}
+        for layer in graph.layers
     ]
-    return {"layers": layers, "input_layers": _written_ends(graph.inputs), "output_layers": _written_ends(graph.outputs)}
+    return {
+        "layers": layers,
+        "input_layers": _written_ends(graph.inputs),
+        "output_layers": _written_ends(graph.outputs),
+    }
 
 
 def _written_ends(tree: Tree) -> Json:

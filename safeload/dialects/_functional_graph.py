@@ -2,7 +2,8 @@
 
 Source:
     tf_keras 2.21 ``engine/functional.py`` (get_network_config, _should_skip_first_node); keras 2.2.4
-    ``keras/engine/network.py`` (get_config, kept_nodes); keras 3.15 ``src/models/functional.py`` (get_config, get_tensor).
+    ``keras/engine/network.py`` (get_config, kept_nodes); keras 3.15 ``src/models/functional.py`` (get_config,
+    get_tensor).
 """
 
 from __future__ import annotations
@@ -92,7 +93,9 @@ def _all_refs(graph: Graph) -> list[TensorRef]:
 def _require_known(graph: Graph, known: frozenset[str]) -> None:
     unknown = next((ref for ref in _all_refs(graph) if ref.layer not in known), None)
     if unknown is not None:
-        raise MalformedArtifactError(graph.where, problem=f"a node refers to {unknown.layer!r}, which is no layer of the model")
+        raise MalformedArtifactError(
+            graph.where, problem=f"a node refers to {unknown.layer!r}, which is no layer of the model"
+        )
 
 
 def is_functional(layer: Json) -> bool:
@@ -133,7 +136,9 @@ def _counted_from_zero(graph: Graph) -> Graph:
 
 def map_graph(graph: Graph, change: Any) -> Graph:
     """Copy *graph* with *change* applied to every `TensorRef`."""
-    layers = tuple(replace(layer, calls=tuple(map_call(call, change) for call in layer.calls)) for layer in graph.layers)
+    layers = tuple(
+        replace(layer, calls=tuple(map_call(call, change) for call in layer.calls)) for layer in graph.layers
+    )
     return replace(graph, layers=layers, inputs=map_refs(graph.inputs, change), outputs=map_refs(graph.outputs, change))
 
 

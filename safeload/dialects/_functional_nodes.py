@@ -10,11 +10,13 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safeload.errors import MalformedArtifactError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterator
 
 Json = Any
 Tree = Any
@@ -27,7 +29,18 @@ PRESERVING_CLASSES = frozenset({"TFOpLambda", "SlicingOpLambda", "ClassMethod", 
 """Layers of tf.keras that keep a list of one tensor as a list (``_preserve_input_structure_in_config``)."""
 
 STATEFUL_CLASSES = frozenset(
-    {"RNN", "SimpleRNN", "LSTM", "GRU", "CuDNNLSTM", "CuDNNGRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Bidirectional"}
+    {
+        "RNN",
+        "SimpleRNN",
+        "LSTM",
+        "GRU",
+        "CuDNNLSTM",
+        "CuDNNGRU",
+        "ConvLSTM1D",
+        "ConvLSTM2D",
+        "ConvLSTM3D",
+        "Bidirectional",
+    }
 )
 """Layers whose further inputs are the initial state (``RNN.__call__`` of Keras 2 joins them to the sequence)."""
 
@@ -118,7 +131,8 @@ def _read_keras_3(tree: Json) -> Tree:
         return tree
     if tree.get("class_name") == "__keras_tensor__":
         config = tree["config"]
-        return TensorRef(*config["keras_history"], shape=config.get("shape"), dtype=config.get("dtype") or "float32")
+        layer, node, tensor = config["keras_history"]
+        return TensorRef(layer, node, tensor, shape=config.get("shape"), dtype=config.get("dtype") or "float32")
     return {key: _read_keras_3(value) for key, value in tree.items()}
 
 

@@ -1,10 +1,11 @@
 """Layers that tf.keras wrote for TensorFlow functions called on its tensors → layers of safeload.
 
-Layer: dialects. Names are only copied here: the policy judges them by `ALLOWED_SYMBOLS`, and ops of a NodeDef by its op table.
+Layer: dialects. Names are only copied here: the policy judges them by `ALLOWED_SYMBOLS`, and the op of a NodeDef by
+its op table.
 
 Source:
-    tf_keras 2.21 ``layers/core/tf_op_layer.py`` (TFOpLambda, SlicingOpLambda, ClassMethod, InstanceProperty, InstanceMethod),
-    ``engine/base_layer.py`` (TensorFlowOpLayer), ``saving/legacy/json_utils`` (get_json_type).
+    tf_keras 2.21 ``layers/core/tf_op_layer.py`` (TFOpLambda, SlicingOpLambda, ClassMethod, InstanceProperty,
+    InstanceMethod), ``engine/base_layer.py`` (TensorFlowOpLayer), ``saving/legacy/json_utils`` (get_json_type).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = ["ALLOWED_SYMBOLS", "EXPORT_HINT", "OPERATION_CLASSES", "modern_operat
 
 Json = Any
 
-EXPORT_HINT = "load it with the release that saved it and export a SavedModel: model.export(path), or model.save(path, save_format='tf')"
+EXPORT_HINT = "load it with the release that saved it and export a SavedModel: tf.saved_model.save(model, path)"
 
 OPERATION_CLASSES = frozenset(
     {"TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty", "TensorFlowOpLayer"}

@@ -5,21 +5,24 @@ Source: keras 1.2.2 ``keras/layers/core.py``, ``advanced_activations.py``, ``nor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 import tensorflow as tf
 from keras import ops
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 __all__ = ["BatchNormalization", "Deconvolution2D", "Highway", "MaxoutDense", "ParametricSoftplus", "SReLU"]
 
 
 class _Keras1Layer(keras.layers.Layer):  # type: ignore[misc]
-    """A layer that accepts the regularizers, constraints and initializers of its file: only training would need them."""
+    """A layer that accepts the regularizers, constraints and initializers of its file: only training needs them."""
 
     def __init__(
         self,
+        *,
         kernel_initializer: Any = None,
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
@@ -27,6 +30,7 @@ class _Keras1Layer(keras.layers.Layer):  # type: ignore[misc]
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
+        del kernel_initializer, kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint
         super().__init__(**kwargs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -40,7 +44,7 @@ class MaxoutDense(_Keras1Layer):
     Weights: W (nb_feature, input, units), b (nb_feature, units) if *use_bias*.
     """
 
-    def __init__(self, units: int, nb_feature: int = 4, use_bias: bool = True, **kwargs: Any) -> None:
+    def __init__(self, units: int, *, nb_feature: int = 4, use_bias: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units, self.nb_feature, self.use_bias = units, nb_feature, use_bias
 
@@ -65,7 +69,10 @@ class Highway(_Keras1Layer):
     Weights: W (input, input), W_carry (input, input), and if *use_bias* b (input,), b_carry (input,).
     """
 
-    def __init__(self, activation: Any = "linear", use_bias: bool = True, transform_bias: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, activation: Any = "linear", use_bias: bool = True, transform_bias: Any = None, **kwargs: Any
+    ) -> None:
+        del transform_bias
         super().__init__(**kwargs)
         self.activation, self.use_bias = keras.activations.get(activation), use_bias
 
@@ -86,7 +93,7 @@ class Highway(_Keras1Layer):
 class _SharedAxesLayer(_Keras1Layer):
     """A layer with weights of the shape of a sample, of size 1 along *shared_axes*."""
 
-    weight_names: Sequence[str] = ()
+    weight_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, shared_axes: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -106,11 +113,18 @@ class SReLU(_SharedAxesLayer):
     Weights: t_left, a_left, t_right, a_right, each of the shape of a sample.
     """
 
-    weight_names = ("t_left", "a_left", "t_right", "a_right")
+    weight_names: ClassVar[tuple[str, ...]] = ("t_left", "a_left", "t_right", "a_right")
 
     def __init__(
-        self, t_left_init: Any = None, a_left_init: Any = None, t_right_init: Any = None, a_right_init: Any = None, **kwargs: Any
+        self,
+        *,
+        t_left_init: Any = None,
+        a_left_init: Any = None,
+        t_right_init: Any = None,
+        a_right_init: Any = None,
+        **kwargs: Any,
     ) -> None:
+        del t_left_init, a_left_init, t_right_init, a_right_init
         super().__init__(**kwargs)
 
     def call(self, inputs: Any) -> Any:
@@ -127,9 +141,10 @@ class ParametricSoftplus(_SharedAxesLayer):
     Weights: alphas, betas, each of the shape of a sample.
     """
 
-    weight_names = ("alphas", "betas")
+    weight_names: ClassVar[tuple[str, ...]] = ("alphas", "betas")
 
-    def __init__(self, alpha_init: Any = None, beta_init: Any = None, **kwargs: Any) -> None:
+    def __init__(self, *, alpha_init: Any = None, beta_init: Any = None, **kwargs: Any) -> None:
+        del alpha_init, beta_init
         super().__init__(**kwargs)
 
     def call(self, inputs: Any) -> Any:
@@ -146,6 +161,7 @@ class BatchNormalization(_Keras1Layer):
     def __init__(
         self,
         mode: int,
+        *,
         axis: int = -1,
         epsilon: float = 1e-3,
         momentum: float = 0.99,
@@ -155,6 +171,7 @@ class BatchNormalization(_Keras1Layer):
         beta_regularizer: Any = None,
         **kwargs: Any,
     ) -> None:
+        del beta_initializer, gamma_initializer, gamma_regularizer, beta_regularizer
         super().__init__(**kwargs)
         self.mode, self.axis, self.epsilon, self.momentum = mode, axis, epsilon, momentum
 

@@ -33,7 +33,9 @@ class RandomFourierFeatures(keras.layers.Layer):  # type: ignore[misc]
     def build(self, input_shape: Any) -> None:
         """Make the weights; their initial values are replaced by those of the file."""
         shape = (input_shape[-1], self.output_dim)
-        self.unscaled_kernel = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="unscaled_kernel")
+        self.unscaled_kernel = self.add_weight(
+            shape=shape, initializer="zeros", trainable=False, name="unscaled_kernel"
+        )
         self.bias = self.add_weight(shape=(self.output_dim,), initializer="zeros", trainable=False, name="bias")
         self.kernel_scale = self.add_weight(shape=(1,), initializer="ones", name="kernel_scale")
 

@@ -1,20 +1,23 @@
 """Convolutions whose kernel differs at every place. Gone since Keras 3.
 
-Source: tf_keras 2.21 ``layers/locally_connected``, ``backend.py`` (local_conv), ``utils/conv_utils.py`` (conv_kernel_mask).
+Source: tf_keras 2.21 ``layers/locally_connected``, ``backend.py`` (local_conv), ``utils/conv_utils.py``
+(conv_kernel_mask).
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from safeload.errors import IncompatibleVersionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["LocallyConnected1D", "LocallyConnected2D"]
 
@@ -24,9 +27,10 @@ _LOOP, _DENSE = 1, 2  # values of ``implementation``: how the kernel is stored
 class _LocallyConnected(keras.layers.Layer):  # type: ignore[misc]
     """An unshared convolution over *rank* axes.
 
-    Weights: kernel, then bias (places…, filters) if *use_bias*. The kernel is (places, window · channels, filters) for
-    implementation 1, and (input places…, channels, output places…, filters) for implementation 2
-    (channels first: (channels, input places…, filters, output places…)).
+    Weights: kernel, then bias (places…, filters) if *use_bias*.
+    The kernel is (places, window · channels, filters) for implementation 1, and
+    (input places…, channels, output places…, filters) for implementation 2, channels first:
+    (channels, input places…, filters, output places…).
     """
 
     rank = 0
@@ -35,6 +39,7 @@ class _LocallyConnected(keras.layers.Layer):  # type: ignore[misc]
         self,
         filters: int,
         kernel_size: Any,
+        *,
         strides: Any = 1,
         padding: str = "valid",
         data_format: str | None = None,
@@ -49,6 +54,15 @@ class _LocallyConnected(keras.layers.Layer):  # type: ignore[misc]
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
+        # What only training would need.
+        del (
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            bias_constraint,
+        )
         super().__init__(**kwargs)
         self.filters, self.padding, self.use_bias, self.implementation = filters, padding, use_bias, implementation
         self.kernel_size, self.strides = _tuple(kernel_size, self.rank), _tuple(strides, self.rank)
@@ -90,10 +104,12 @@ class _LocallyConnected(keras.layers.Layer):  # type: ignore[misc]
     def call(self, inputs: Any) -> Any:
         """Convolve."""
         outputs = self._by_windows(inputs) if self.implementation == _LOOP else self._by_matrix(inputs)
-        if self.bias is not None:
-            outputs = outputs + self.bias
         if self.is_channels_first:
             outputs = tf.transpose(outputs, (0, self.rank + 1, *range(1, self.rank + 1)))
+        if self.bias is not None:
+            # Channels first, Keras 2 reads the array of (places…, filters) as (filters, places…): ``bias_add``.
+            shape = (self.filters, *self.places) if self.is_channels_first else self.bias.shape
+            outputs = outputs + tf.reshape(self.bias, shape)
         return self.activation(outputs)
 
     def _by_windows(self, inputs: Any) -> Any:
@@ -126,8 +142,10 @@ class _LocallyConnected(keras.layers.Layer):  # type: ignore[misc]
         """Ones where an input place lies in the window of an output place, of the rank of the kernel."""
         mask = np.zeros((*spatial, *self.places), "float32")
         for place in itertools.product(*map(range, self.places)):
-            window = tuple(self._window(axis, index, spatial[axis]) for axis, index in enumerate(place))
-            mask[(*window, *place)] = 1
+            window: tuple[Any, ...] = tuple(
+                self._window(axis, index, spatial[axis]) for axis, index in enumerate(place)
+            )
+            mask[window + place] = 1
         if self.is_channels_first:
             return mask[None].reshape((1, *spatial, 1, *self.places))
         return mask.reshape((*spatial, 1, *self.places, 1))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
@@ -11,6 +10,9 @@ from google.protobuf import json_format
 from tensorflow.python.framework import op_def_registry
 
 from safeload.errors import IncompatibleVersionError, MalformedArtifactError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["TensorFlowNode"]
 
@@ -65,7 +67,7 @@ class TensorFlowNode(keras.Operation):  # type: ignore[misc]
         return list(op.outputs)
 
     def _dtype(self, index: int) -> Any:
-        """dtype of an input, where the op takes single tensors up to there; None leaves it to the value."""
+        """Type of an input, where the op takes single tensors up to there; None leaves it to the value."""
         arguments = op_def_registry.get(self._node.op).input_arg
         if index >= len(arguments) or any(a.number_attr or a.type_list_attr for a in arguments[: index + 1]):
             return None
@@ -80,6 +82,8 @@ def _parse(node_def: Any) -> Any:
         raise MalformedArtifactError("TensorFlowOpLayer", problem="its node_def is no NodeDef") from cause
     if op_def_registry.get(node.op) is None:
         raise IncompatibleVersionError(
-            node.name, problem=f"TensorFlow {tf.__version__} has no op {node.op!r}", hint="load it with an older TensorFlow"
+            node.name,
+            problem=f"TensorFlow {tf.__version__} has no op {node.op!r}",
+            hint="load it with an older TensorFlow",
         )
     return node

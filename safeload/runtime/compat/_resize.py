@@ -1,4 +1,4 @@
-"""Resizing as TensorFlow 1 did it."""
+"""Resizing as earlier releases did it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-__all__ = ["UpSampling2D"]
+__all__ = ["RandomCrop", "UpSampling2D"]
 
 
 class UpSampling2D(keras.layers.UpSampling2D):  # type: ignore[misc]
@@ -23,3 +23,29 @@ class UpSampling2D(keras.layers.UpSampling2D):  # type: ignore[misc]
         size = tf.shape(images)[1:3] * tf.constant(self.size)
         resized = tf.compat.v1.image.resize_bilinear(images, size)
         return tf.transpose(resized, (0, 3, 1, 2)) if is_first else resized
+
+
+class RandomCrop(keras.layers.Layer):  # type: ignore[misc]
+    """Resizes images to cover *height* and *width*, then takes the centre: what RandomCrop did in inference. No weights.
+
+    Source: TensorFlow 2.6 ``python/keras/layers/preprocessing/image_preprocessing.py`` (RandomCrop).
+    """
+
+    def __init__(self, height: int, width: int, *, seed: Any = None, **kwargs: Any) -> None:
+        del seed
+        super().__init__(**kwargs)
+        self.height, self.width = height, width
+
+    def call(self, inputs: Any) -> Any:
+        """Resize and crop *inputs*."""
+        rows, columns = tf.unstack(tf.shape(inputs)[1:3])
+        is_tall = rows / columns > self.height / self.width
+        resized_rows = tf.where(is_tall, tf.cast(self.width * rows / columns, tf.int32), self.height)
+        resized_columns = tf.where(is_tall, self.width, tf.cast(self.height * columns / rows, tf.int32))
+        resized = tf.image.resize(inputs, tf.stack([resized_rows, resized_columns]))
+        top, left = (resized_rows - self.height) // 2, (resized_columns - self.width) // 2
+        return tf.image.crop_to_bounding_box(resized, top, left, self.height, self.width)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Replace the spatial axes."""
+        return (input_shape[0], self.height, self.width, input_shape[3])

@@ -10,6 +10,8 @@ import tensorflow as tf
 from safeload.dialects import ALLOWED_SYMBOLS
 from safeload.errors import IncompatibleVersionError
 
+_EXPORT_HINT = "export the model as a SavedModel with the release that saved it: model.export(path)"
+
 __all__ = ["TensorFlowSymbol"]
 
 
@@ -45,19 +47,21 @@ def _resolve(function: str) -> Any:
     """The function named, out of modules that are already imported.
 
     Raises:
-        IncompatibleVersionError: ``incompatible-version``. It is not permitted, or TensorFlow does not have it any more.
+        IncompatibleVersionError: ``incompatible-version``. It is not permitted, or TensorFlow has it no longer.
     """
     root: Any = tf
     path = function.split(".")
     if function not in ALLOWED_SYMBOLS:
-        raise IncompatibleVersionError(f"tf.{function}", problem="safeload does not know it", hint="export a SavedModel instead")
+        raise IncompatibleVersionError(f"tf.{function}", problem="safeload does not know it", hint=_EXPORT_HINT)
     if path[0] == "keras":
         root, path = _keras_module(path[1]), path[2:]
     for name in path:
         root = getattr(root, name, None)
     if root is None:
         raise IncompatibleVersionError(
-            f"tf.{function}", problem=f"TensorFlow {tf.__version__} does not have it", hint="load it with an older TensorFlow"
+            f"tf.{function}",
+            problem=f"TensorFlow {tf.__version__} does not have it",
+            hint=_EXPORT_HINT,
         )
     return root
 

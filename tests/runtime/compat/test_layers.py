@@ -1,0 +1,301 @@
+"""safeload's layers against tf_keras, and against Keras 1's formulas where nothing else has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+tf_keras = pytest.importorskip("tf_keras")
+tf = pytest.importorskip("tensorflow")
+
+from safeload.dialects import COMPAT_OBJECTS  # noqa: E402
+from safeload.errors import IncompatibleVersionError, MalformedArtifactError  # noqa: E402
+from safeload.runtime.compat import compat_objects  # noqa: E402
+
+COMPAT = compat_objects("keras")
+
+
+def filled(layer: Any, x: Any, seed: int = 0) -> list[np.ndarray]:
+    """Build *layer* on *x* and give it random weights."""
+    layer(x)
+    generator = np.random.default_rng(seed)
+    weights = [generator.normal(size=w.shape).astype("float32") for w in layer.weights]
+    layer.set_weights(weights)
+    return weights
+
+
+def sample(*shape: int) -> np.ndarray:
+    """Return inputs that are the same in every run."""
+    return np.random.default_rng(7).normal(size=shape).astype("float32")
+
+
+def assert_equal_to_tf_keras(name: str, x: np.ndarray, **config: Any) -> None:
+    """Compare the layer *name* of safeload with that of tf_keras, weights in the order of the file."""
+    old = getattr(tf_keras.layers, name)(**config)
+    weights = filled(old, x)
+    new = COMPAT[name](**config)
+    new(x)
+    assert [tuple(w.shape) for w in new.weights] == [w.shape for w in weights]
+    new.set_weights(weights)
+    assert np.allclose(new(x), old(x), atol=1e-5)
+    assert tuple(new.compute_output_shape(x.shape)) == tuple(old(x).shape)
+
+
+class TestCompatObjects:
+    """compat_objects"""
+
+    def test_every_name_of_the_contract_is_built(self) -> None:
+        """Each name that the normal form may use has an implementation."""
+        assert COMPAT.keys() == COMPAT_OBJECTS.keys()
+
+    def test_tf_keras_brings_its_own(self) -> None:
+        """For tf_keras the objects are those of tf_keras."""
+        assert compat_objects("tf_keras")["LocallyConnected1D"] is tf_keras.layers.LocallyConnected1D
+
+
+class TestAgainstKeras2:
+    """Layers that tf_keras still has."""
+
+    def test_hard_sigmoid(self) -> None:
+        """The activation is the straight line of Keras 2."""
+        x = tf.linspace(-6.0, 6.0, 50)
+        assert np.allclose(COMPAT["hard_sigmoid"](x), tf_keras.activations.hard_sigmoid(x))
+
+    def test_thresholded_relu(self) -> None:
+        """Values up to theta become 0."""
+        assert_equal_to_tf_keras("ThresholdedReLU", sample(4, 5), theta=0.3)
+
+    @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+    @pytest.mark.parametrize(("implementation", "padding"), [(1, "valid"), (2, "valid"), (2, "same")])
+    def test_locally_connected_1d(self, data_format: str, implementation: int, padding: str) -> None:
+        """Every stored form of the kernel gives the outputs of tf_keras."""
+        config = {"strides": 2, "padding": padding, "implementation": implementation, "activation": "tanh"}
+        assert_equal_to_tf_keras(
+            "LocallyConnected1D", sample(2, 7, 5), filters=4, kernel_size=3, data_format=data_format, **config
+        )
+
+    @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+    @pytest.mark.parametrize(("implementation", "padding"), [(1, "valid"), (2, "valid"), (2, "same")])
+    def test_locally_connected_2d(self, data_format: str, implementation: int, padding: str) -> None:
+        """Windows with different sides and strides are cut as tf_keras cuts them."""
+        config = {"strides": (2, 1), "padding": padding, "implementation": implementation}
+        assert_equal_to_tf_keras(
+            "LocallyConnected2D", sample(2, 7, 6, 5), filters=3, kernel_size=(3, 2), data_format=data_format, **config
+        )
+
+    def test_locally_connected_without_bias(self) -> None:
+        """The bias may be absent."""
+        assert_equal_to_tf_keras("LocallyConnected1D", sample(2, 6, 3), filters=2, kernel_size=2, use_bias=False)
+
+    def test_sparse_kernels_are_refused(self) -> None:
+        """Implementation 3 stores the kernel as a list of values."""
+        with pytest.raises(IncompatibleVersionError, match="implementation 3"):
+            COMPAT["LocallyConnected1D"](2, 2, implementation=3)
+
+    def test_random_fourier_features(self) -> None:
+        """The kernel is divided by the scale."""
+        x = sample(3, 4)
+        old = tf_keras.layers.experimental.RandomFourierFeatures(6, scale=2.0)
+        old(x)
+        new = COMPAT["RandomFourierFeatures"](6, scale=2.0)
+        new(x)
+        new.set_weights(old.get_weights())
+        assert np.allclose(new(x), old(x), atol=1e-5)
+        assert new.get_config()["output_dim"] == 6
+        assert new.compute_output_shape((3, 4)) == (3, 6)
+
+    @pytest.mark.parametrize("name", ["Attention", "AdditiveAttention"])
+    def test_causal_attention(self, name: str) -> None:
+        """A step attends to earlier ones only."""
+        x = sample(2, 4, 3)
+        old, new = getattr(tf_keras.layers, name)(), COMPAT[f"Causal{name}"]()
+        expected = old([x, x], use_causal_mask=True)
+        inputs = keras.Input((4, 3))
+        model = keras.Model(inputs, new([inputs, inputs]))
+        new.set_weights(old.get_weights())
+        assert np.allclose(model(x), expected, atol=1e-4)
+
+    @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+    def test_old_bilinear_upsampling(self, data_format: str) -> None:
+        """The grid begins at the corner, as in TensorFlow 1."""
+        x = sample(1, 3, 4, 2)
+        images = np.transpose(x, (0, 3, 1, 2)) if data_format == "channels_first" else x
+        layer = COMPAT["UpSampling2D"](size=(2, 3), data_format=data_format, interpolation="bilinear")
+        expected = tf.compat.v1.image.resize_bilinear(x, (6, 12)).numpy()
+        found = layer(images).numpy()
+        assert np.allclose(np.transpose(found, (0, 2, 3, 1)) if data_format == "channels_first" else found, expected)
+
+    @pytest.mark.parametrize(("rows", "columns"), [(8, 5), (5, 8)])
+    def test_old_random_crop(self, rows: int, columns: int) -> None:
+        """The image is scaled to cover the size, then its centre is taken."""
+        x = sample(2, rows, columns, 3)
+        inputs = keras.Input((None, None, 3))
+        model = keras.Model(inputs, COMPAT["RandomCrop"](4, 4)(inputs))
+        scaled = tf.image.resize(x, (6, 4) if rows > columns else (4, 6)).numpy()
+        assert np.allclose(model(x), scaled[:, 1:5] if rows > columns else scaled[:, :, 1:5])
+
+
+class TestKeras1:
+    """Layers that only Keras 1 had, against its formulas."""
+
+    def test_maxout(self) -> None:
+        """The largest of the features is kept."""
+        x, layer = sample(3, 4), COMPAT["MaxoutDense"](5, nb_feature=2)
+        kernel, bias = filled(layer, x)
+        assert np.allclose(layer(x), (np.dot(x, kernel) + bias).max(axis=1), atol=1e-5)
+
+    def test_maxout_without_bias(self) -> None:
+        """The bias may be absent."""
+        x, layer = sample(3, 4), COMPAT["MaxoutDense"](5, use_bias=False)
+        (kernel,) = filled(layer, x)
+        assert np.allclose(layer(x), np.dot(x, kernel).max(axis=1), atol=1e-5)
+
+    def test_highway(self) -> None:
+        """The gate mixes the transformed input with the input."""
+        x, layer = sample(3, 4), COMPAT["Highway"](activation="tanh")
+        kernel, carry, bias, carry_bias = filled(layer, x)
+        gate = 1 / (1 + np.exp(-(x @ carry + carry_bias)))
+        assert np.allclose(layer(x), gate * np.tanh(x @ kernel + bias) + (1 - gate) * x, atol=1e-5)
+
+    def test_srelu(self) -> None:
+        """Between the thresholds the input passes; outside the slopes are learnt."""
+        x, layer = sample(3, 4, 2), COMPAT["SReLU"](shared_axes=[1])
+        t_left, a_left, t_right, a_right = filled(layer, x)
+        assert t_left.shape == (1, 2)
+        right = t_left + np.abs(t_right)
+        expected = np.where(x < t_left, t_left + a_left * (x - t_left), np.minimum(x, right))
+        assert np.allclose(layer(x), expected + np.maximum(x - right, 0) * a_right, atol=1e-5)
+
+    def test_parametric_softplus(self) -> None:
+        """Scale and steepness are learnt."""
+        x, layer = sample(3, 4), COMPAT["ParametricSoftplus"]()
+        alphas, betas = filled(layer, x)
+        assert np.allclose(layer(x), np.log1p(np.exp(betas * x)) * alphas, atol=1e-4)
+
+    def test_samplewise_batch_normalization(self) -> None:
+        """Mode 1 normalises every sample over its last axis, with epsilon twice."""
+        x, layer = sample(3, 4), COMPAT["BatchNormalization"](mode=1, epsilon=0.01)
+        gamma, beta, _, _ = filled(layer, x)
+        deviation = np.sqrt(x.var(axis=-1, keepdims=True) + 0.01)
+        assert np.allclose(
+            layer(x), gamma * (x - x.mean(axis=-1, keepdims=True)) / (deviation + 0.01) + beta, atol=1e-4
+        )
+
+    def test_batchwise_batch_normalization(self) -> None:
+        """Mode 2 uses the statistics of the batch in inference too."""
+        x, layer = sample(5, 4, 3), COMPAT["BatchNormalization"](mode=2, axis=1)
+        gamma, beta, _, _ = filled(layer, x)
+        normed = (x - x.mean(axis=(0, 2), keepdims=True)) / np.sqrt(x.var(axis=(0, 2), keepdims=True) + 1e-3)
+        assert np.allclose(layer(x), gamma[:, None] * normed + beta[:, None], atol=1e-4)
+
+    @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+    def test_deconvolution_has_the_stated_size(self, data_format: str) -> None:
+        """Of the sizes that a stride allows, the stated one is made."""
+        x = sample(2, 3, 3, 2)
+        images = np.transpose(x, (0, 3, 1, 2)) if data_format == "channels_first" else x
+        shape = (None, 4, 6, 6) if data_format == "channels_first" else (None, 6, 6, 4)
+        layer = COMPAT["Deconvolution2D"](
+            4, (3, 3), output_shape=shape, strides=(2, 2), padding="same", data_format=data_format
+        )
+        kernel, bias = filled(layer, images)
+        expected = tf.nn.conv2d_transpose(x, kernel, (2, 6, 6, 4), (2, 2), "SAME") + bias
+        found = layer(images).numpy()
+        assert layer.compute_output_shape(images.shape)[1:] == found.shape[1:]
+        assert np.allclose(
+            np.transpose(found, (0, 2, 3, 1)) if data_format == "channels_first" else found, expected, atol=1e-4
+        )
+
+
+class TestTensorFlowSymbol:
+    """TensorFlowSymbol"""
+
+    def test_a_function_becomes_part_of_a_model(self) -> None:
+        """Called on symbolic tensors it traces, called on values it computes."""
+        inputs = keras.Input((4,))
+        model = keras.Model(inputs, COMPAT["TensorFlowSymbol"]("math.multiply", name="twice")(inputs, 2.0))
+        assert np.allclose(model(sample(3, 4)), sample(3, 4) * 2)
+        assert model.operations[-1].get_config() == {"name": "twice", "function": "math.multiply"}
+
+    @pytest.mark.parametrize(
+        ("function", "expected"), [("keras.backend.mean", 2.0), ("keras.activations.relu", [1.0, 3.0])]
+    )
+    def test_functions_of_keras_2(self, function: str, expected: Any) -> None:
+        """Functions of tf.keras resolve to what Keras 3 kept of them."""
+        assert np.allclose(COMPAT["TensorFlowSymbol"](function)(tf.constant([1.0, 3.0])), expected)
+
+    @pytest.mark.parametrize("function", ["io.write_file", "load_op_library", "__class__", "keras.utils.get_file"])
+    def test_other_functions_are_refused(self, function: str) -> None:
+        """The table is asked again when the layer is made."""
+        with pytest.raises(IncompatibleVersionError):
+            COMPAT["TensorFlowSymbol"](function)
+
+    def test_every_listed_function_is_callable(self) -> None:
+        """The table names functions that exist, apart from those that TensorFlow dropped since."""
+        from safeload.dialects import ALLOWED_SYMBOLS
+        from safeload.runtime.compat._symbol import _resolve
+
+        missing = set()
+        for name in ALLOWED_SYMBOLS:
+            try:
+                assert callable(_resolve(name))
+            except IncompatibleVersionError:
+                missing.add(name)
+        assert not missing
+
+
+class TestTensorFlowNode:
+    """TensorFlowNode"""
+
+    def test_an_op_with_constants(self) -> None:
+        """Constants take their place among the inputs, with the dtype of the op."""
+        node = {"name": "mul", "op": "Mul", "input": ["x", "y"], "attr": {"T": {"type": "DT_DOUBLE"}}}
+        layer = COMPAT["TensorFlowNode"](node, {"1": 0.5}, name="half")
+        assert np.allclose(layer(tf.constant([2.0, 4.0], tf.float64)), [1.0, 2.0])
+        assert layer.get_config() == {"name": "half", "node_def": node, "constants": {"1": 0.5}}
+
+    def test_an_op_with_several_outputs(self) -> None:
+        """All outputs are returned, inside a model too."""
+        node = {
+            "name": "split",
+            "op": "Split",
+            "input": ["d", "x"],
+            "attr": {"T": {"type": "DT_FLOAT"}, "num_split": {"i": "2"}},
+        }
+        inputs = keras.Input((4,))
+        model = keras.Model(inputs, COMPAT["TensorFlowNode"](node, {"0": 1})(inputs))
+        first, second = model(sample(3, 4))
+        assert np.allclose(np.concatenate([first, second], axis=1), sample(3, 4))
+
+    def test_lists_of_inputs(self) -> None:
+        """An op that takes a list of tensors gets all of them."""
+        node = {
+            "name": "stack",
+            "op": "Pack",
+            "input": ["a", "b"],
+            "attr": {"T": {"type": "DT_FLOAT"}, "N": {"i": "2"}},
+        }
+        assert COMPAT["TensorFlowNode"](node, {"1": 1.0})(tf.constant(3.0)).numpy().tolist() == [3.0, 1.0]
+
+    def test_gradients_flow(self) -> None:
+        """The op is differentiable."""
+        layer = COMPAT["TensorFlowNode"](
+            {"name": "s", "op": "Square", "input": ["x"], "attr": {"T": {"type": "DT_FLOAT"}}}
+        )
+        x = tf.constant(3.0)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+        assert tape.gradient(y, x).numpy() == 6.0
+
+    def test_unknown_ops_are_refused(self) -> None:
+        """An op that TensorFlow does not have is named."""
+        with pytest.raises(IncompatibleVersionError, match="NoSuchOp"):
+            COMPAT["TensorFlowNode"]({"name": "n", "op": "NoSuchOp"})
+
+    def test_no_node_def(self) -> None:
+        """A broken description is an error of the file."""
+        with pytest.raises(MalformedArtifactError):
+            COMPAT["TensorFlowNode"]({"no": "node"})
