@@ -37,9 +37,10 @@ def example_features(graph_def: Any) -> Features:
 
 def _features(node: Any, constants: Mapping[str, Any]) -> Iterator[TensorInfo]:
     keys = _READERS[node.op](node, constants)
-    for name, number in zip(keys.sparse, node.attr["sparse_types"].list.type):
+    for name, number in zip(keys.sparse, node.attr["sparse_types"].list.type, strict=False):
         yield TensorInfo(name, dtype_name(number), kind="sparse", optional=True)
-    dense = zip(keys.dense, node.attr["Tdense"].list.type, node.attr["dense_shapes"].list.shape)
+    facts = node.attr["Tdense"].list.type, node.attr["dense_shapes"].list.shape
+    dense = zip(keys.dense, *facts, strict=False)
     for index, (name, number, shape) in enumerate(dense):
         has_default = index < len(keys.defaults) and not _is_empty(constants.get(keys.defaults[index]))
         yield TensorInfo(name, dtype_name(number), read_shape(shape), optional=has_default)

@@ -23,6 +23,7 @@ Arguments = tuple[tuple[str, Any], ...]
 SIGNATURES_ATTRIBUTE = "signatures"
 """Attribute of the root that maps keys of SignatureDefs to functions. Source: signature_serialization.py."""
 
+_UNREADABLE = object()
 _MAX_TENSORS = 1_000_000
 """Inputs and outputs of all traces together; repeating a large trace many times must not cost time without end."""
 
@@ -129,7 +130,7 @@ def _as_bare(trace: SignatureInfo, *, allowed: int | None) -> SignatureInfo:
         trace: The trace.
         allowed: How many arguments may take positions; None for all.
     """
-    assert trace.structure is not None, "traces have a structure"
+    assert trace.structure is not None  # noqa: S101 - traces have a structure
     args, kwargs = trace.structure.args, trace.structure.kwargs
     structure = replace(
         trace.structure,
@@ -184,9 +185,9 @@ def read_parameters(spec: Any) -> Parameters:
 
 
 def _by_name(names: tuple[str, ...], defaults: Any) -> Arguments:
-    """Pair the defaults, which belong to the last parameters, with their names. Keras writes a list, TensorFlow a tuple."""
+    """Pair the defaults of the last parameters with their names. Keras writes a list, TensorFlow a tuple."""
     values = (*defaults.tuple_value.values, *defaults.list_value.values) if defaults is not None else ()
-    return _plain(zip(names[len(names) - len(values) :], values)) if len(values) <= len(names) else ()
+    return _plain(zip(names[len(names) - len(values) :], values, strict=True)) if len(values) <= len(names) else ()
 
 
 def _keyword_defaults(defaults: Any) -> Arguments:
@@ -195,21 +196,16 @@ def _keyword_defaults(defaults: Any) -> Arguments:
 
 
 def _plain(values: Iterable[tuple[str, Any]]) -> Arguments:
-    found = []
-    for name, value in values:
-        try:
-            found.append((name, TreeReader(_input_name).read(value, (name,))))
-        except UnreadableError:
-            continue
-    return tuple(found)
+    read = ((name, TreeReader(_input_name).read_or(value, _UNREADABLE)) for name, value in values)
+    return tuple((name, tree) for name, tree in read if tree is not _UNREADABLE)
 
 
-def _input_name(path: Path, spec_name: str) -> str:
+def _input_name(path: Path) -> str:
     """Name a tensor by its parameter; one inside a container by the whole path."""
     return "/".join(map(str, path))
 
 
-def _output_name(path: Path, spec_name: str) -> str:
+def _output_name(path: Path) -> str:
     """Name an output as TensorFlow names those of signatures: by key, or ``output_0`` by position."""
     first, *rest = path or (0,)
     return "/".join(map(str, (f"output_{first}" if isinstance(first, int) else first, *rest)))

@@ -8,6 +8,7 @@ attributes of its ``ExportArchive``.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from safeload.errors import MalformedArtifactError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from safeload.readers import SavedModelArtifact
 
 _KERAS_METADATA = "keras_metadata.pb"
+_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 _MAX_METADATA_CHARS = 1 << 24
 
 
@@ -53,8 +55,8 @@ def _flavour_of_version(version: str | None) -> str | None:
     """TensorFlow 2.16 made Keras 3 its default; Keras 2 has been the package tf_keras since."""
     if version is None:
         return None
-    numbers = [int(part) if part.isascii() and part.isdecimal() and len(part) < 9 else 0 for part in version.split(".")[:2]]
-    return "tf_keras" if numbers >= [2, 16] else "tf.keras"
+    found = _VERSION.match(version)
+    return "tf_keras" if found and (int(found[1]), int(found[2])) >= (2, 16) else "tf.keras"
 
 
 def _flavour_of_export(root: Any, tensorflow_version: str | None) -> str | None:

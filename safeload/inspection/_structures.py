@@ -12,7 +12,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Union
+from typing import Any
 
 from safeload.inspection._info import Slot, TensorInfo
 from safeload.readers.protobuf import dtype_name, enum_names
@@ -31,7 +31,7 @@ _COMPOSITE_KINDS = {
 }
 """`TensorInfo.kind` by `TypeSpecProto.TypeSpecClass`; other classes go by their recorded name."""
 
-Path = tuple[Union[str, int], ...]
+Path = tuple[str | int, ...]
 """Keys and positions from the parameter to a leaf."""
 
 
@@ -43,13 +43,13 @@ class TreeReader:
     """Decodes trees and collects the tensors in them.
 
     Args:
-        name_leaf: Makes the name of a tensor from its path and the name in its spec.
+        name_leaf: Makes the name of a tensor from its path.
 
     Attributes:
         tensors: Every tensor found so far, in flattened order.
     """
 
-    def __init__(self, name_leaf: Callable[[Path, str], str]) -> None:
+    def __init__(self, name_leaf: Callable[[Path], str]) -> None:
         self._name_leaf = name_leaf
         self._names: set[str] = set()
         self.tensors: list[TensorInfo] = []
@@ -68,7 +68,7 @@ class TreeReader:
         if kind in _CONSTANTS:
             return _CONSTANTS[kind](value)
         if kind in _CONTAINERS:
-            return _CONTAINERS[kind](self, getattr(value, kind), path)
+            return getattr(self, _CONTAINERS[kind])(getattr(value, kind), path)
         if kind in ("tensor_spec_value", "bounded_tensor_spec_value"):
             spec = getattr(value, kind)
             return self._slot(path, spec.name, dtype=dtype_name(spec.dtype), shape=read_shape(spec.shape))
@@ -76,8 +76,15 @@ class TreeReader:
             return self._slot(path, "", **type_spec_facts(value.type_spec_value))
         raise UnreadableError(kind)
 
+    def read_or(self, value: Any, fallback: Any) -> Any:
+        """Return the tree that *value* encodes, or *fallback* where it has no plain form."""
+        try:
+            return self.read(value, ())
+        except UnreadableError:
+            return fallback
+
     def _slot(self, path: Path, spec_name: str, **facts: Any) -> Slot:
-        name = self._unique(self._name_leaf(path, spec_name))
+        name = self._unique(self._name_leaf(path))
         key = path[-1] if path and isinstance(path[-1], str) else ""
         aliases = tuple(alias for alias in dict.fromkeys((spec_name, key)) if alias not in ("", name))
         self.tensors.append(TensorInfo(name, aliases=aliases, **facts))
@@ -92,17 +99,17 @@ class TreeReader:
         self._names.add(found)
         return found
 
-    def read_list(self, value: Any, path: Path) -> list[Any]:
+    def _read_list(self, value: Any, path: Path) -> list[Any]:
         return [self.read(item, (*path, index)) for index, item in enumerate(value.values)]
 
-    def read_tuple(self, value: Any, path: Path) -> tuple[Any, ...]:
-        return tuple(self.read_list(value, path))
+    def _read_tuple(self, value: Any, path: Path) -> tuple[Any, ...]:
+        return tuple(self._read_list(value, path))
 
-    def read_dict(self, value: Any, path: Path) -> dict[str, Any]:
+    def _read_dict(self, value: Any, path: Path) -> dict[str, Any]:
         """Decode a dict; keys are sorted, as TensorFlow flattens them."""
         return {key: self.read(value.fields[key], (*path, key)) for key in sorted(value.fields)}
 
-    def read_named_tuple(self, value: Any, path: Path) -> Any:
+    def _read_named_tuple(self, value: Any, path: Path) -> Any:
         fields = tuple(pair.key for pair in value.values)
         items = [self.read(pair.value, (*path, pair.key)) for pair in value.values]
         try:
@@ -112,19 +119,20 @@ class TreeReader:
 
 
 _CONSTANTS: dict[str, Callable[[Any], Any]] = {
-    "none_value": lambda value: None,
+    "none_value": lambda _: None,
     "bool_value": lambda value: value.bool_value,
     "int64_value": lambda value: value.int64_value,
     "float64_value": lambda value: value.float64_value,
     "string_value": lambda value: value.string_value,
 }
 
-_CONTAINERS: dict[str, Callable[[TreeReader, Any, Path], Any]] = {
-    "list_value": TreeReader.read_list,
-    "tuple_value": TreeReader.read_tuple,
-    "dict_value": TreeReader.read_dict,
-    "named_tuple_value": TreeReader.read_named_tuple,
+_CONTAINERS = {
+    "list_value": "_read_list",
+    "tuple_value": "_read_tuple",
+    "dict_value": "_read_dict",
+    "named_tuple_value": "_read_named_tuple",
 }
+"""Methods of `TreeReader`."""
 
 
 @lru_cache(maxsize=256)

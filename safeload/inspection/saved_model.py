@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.inspection._examples import Features, example_features
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 _INITIALIZER_KEY = "__saved_model_init_op"
 BOOKKEEPING_KEYS = frozenset({_INITIALIZER_KEY, "__saved_model_train_op"})
-"""SignatureDefs that name an op to run and cannot be called. Source: constants.py, INIT_OP_SIGNATURE_KEY, TRAIN_OP_SIGNATURE_KEY."""
+"""SignatureDefs that name an op to run and cannot be called.
+
+Source: constants.py, INIT_OP_SIGNATURE_KEY and TRAIN_OP_SIGNATURE_KEY.
+"""
 
 _INITIALIZER_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 """Collections that name the op that a loader runs. Source: constants.py, MAIN_OP_KEY, LEGACY_INIT_OP_KEY."""
@@ -76,8 +80,11 @@ def _meta_graph(index: int, meta_graph: Any, *, where: str) -> MetaGraphInfo:
 class _InputFacts(NamedTuple):
     """What the graph says about nodes that may be inputs."""
 
-    with_default: frozenset[str] = frozenset()
-    features: Features = {}
+    with_default: frozenset[str]
+    features: Features
+
+
+_NO_FACTS = _InputFacts(frozenset(), MappingProxyType({}))
 
 
 def _signatures(meta_graph: Any, function_names: Mapping[str, str]) -> tuple[SignatureInfo, ...]:
@@ -104,7 +111,7 @@ def _signature(key: str, definition: Any, function_name: str | None, graph: _Inp
     )
 
 
-def _tensor(name: str, info: Any, *, is_optional: bool = False, graph: _InputFacts = _InputFacts()) -> TensorInfo:
+def _tensor(name: str, info: Any, *, is_optional: bool = False, graph: _InputFacts = _NO_FACTS) -> TensorInfo:
     node = info.name.partition(":")[0]
     # An absent shape is unknown; read as a message it would be that of a scalar.
     shape = read_shape(info.tensor_shape) if info.HasField("tensor_shape") else None
@@ -138,7 +145,8 @@ def _initializer(meta_graph: Any) -> str | None:
         names = [outputs[name].name for name in sorted(outputs)]
     else:
         collections = meta_graph.collection_def
-        names = [name for key in _INITIALIZER_COLLECTIONS if key in collections for name in collections[key].node_list.value]
+        keys = (key for key in _INITIALIZER_COLLECTIONS if key in collections)
+        names = [name for key in keys for name in collections[key].node_list.value]
     return next(iter(names), None)
 
 

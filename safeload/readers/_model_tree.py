@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safeload.errors import LimitExceededError
@@ -15,8 +16,6 @@ from safeload.formats._tree import allowed_roots
 from safeload.readers._artifact import Anomaly
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from safeload._limits import Limits
 
 
@@ -71,10 +70,10 @@ class _Walk:
                 self.visit(entry, prefix + entry.name, ancestors)
 
     def visit(self, entry: os.DirEntry[str], name: str, ancestors: tuple[str, ...]) -> None:
-        real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(ancestors[-1], entry.name)
+        real = os.path.realpath(entry.path) if entry.is_symlink() else f"{ancestors[-1]}{os.sep}{entry.name}"
         if not self.is_inside(real):
             self.odd("link-out-of-model", name, real)
-        elif not os.path.exists(real):
+        elif not Path(real).exists():
             self.odd("broken-link", name, real)
         elif entry.is_dir():
             if real in ancestors:

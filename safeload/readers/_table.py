@@ -96,9 +96,9 @@ class _Table:
         kind, block = self.data[end], self.data[offset:end]
         if kind == _UNCOMPRESSED:
             return block
+        if kind != _SNAPPY:
+            raise self.malformed(f"the block at byte {offset:,} is compressed in the unknown way {kind}")
         try:
-            if kind != _SNAPPY:
-                raise ValueError(f"is compressed in the unknown way {kind}")
             block = decompress(block, max_bytes=self.limits.max_config_bytes)
         except ValueError as error:
             raise self.malformed(f"the block at byte {offset:,} {error}") from error

@@ -114,7 +114,7 @@ def read_checkpoint_index(data: bytes, *, where: str, limits: Limits) -> Checkpo
 
     Raises:
         MalformedArtifactError: ``malformed-artifact``. It is no index, or an entry contradicts itself.
-        LimitExceededError: ``limit-exceeded``. The tensors declare more than ``max_weight_bytes``, or there are too many.
+        LimitExceededError: ``limit-exceeded``. There are too many tensors, or they declare too many bytes.
     """
     items = read_table(data, where=where, limits=limits)
     num_shards = _num_shards(items.pop(b"", None), where=where)

@@ -30,7 +30,7 @@ _BINARY, _TEXT = "saved_model.pb", "saved_model.pbtxt"
 """Names of the graph. TensorFlow takes the first that exists."""
 
 _UNREAD = frozenset({"link-out-of-model", "special-file"})
-"""Anomalies that hide a file which may be there; the policy refuses them, so that what depends on them is not checked."""
+"""Anomalies that hide a file. The policy refuses them, so what depends on the file is not checked."""
 
 _KERAS_METADATA = "keras_metadata.pb"
 _VARIABLES = "variables/variables"
@@ -54,7 +54,7 @@ def read_saved_model(detection: Detection, *, limits: Limits) -> SavedModelArtif
     Guarantees:
         Each file is opened once, none that is a pipe, a device, or behind a link out of the model.
     """
-    assert detection.path is not None, "a SavedModel is a directory"
+    assert detection.path is not None  # noqa: S101 - a SavedModel is a directory
     return _Reader(detection.path, where=detection.source.where, limits=limits).read()
 
 
@@ -128,9 +128,7 @@ class _Reader:
             return b"", CheckpointIndex(0, ())
         index = read_checkpoint_index(data, where=f"{self.where}/{_VARIABLES}.index", limits=self.limits)
         if not is_hidden:
-            require_shards(
-                index, prefix=_VARIABLES, sizes=self.tree.files, where=self.where, limits=self.limits
-            )
+            require_shards(index, prefix=_VARIABLES, sizes=self.tree.files, where=self.where, limits=self.limits)
         return data, index
 
     def has_old_checkpoint(self) -> bool:
@@ -157,7 +155,7 @@ class _Reader:
         """Read the file *name* whole if it is no larger than *allowed*, by default the value of *limit*."""
         allowed = getattr(self.limits, limit) if allowed is None else allowed
         opened = open_member(self.directory, name, where=self.where)
-        assert opened.file is not None, "open_member opens files alone"
+        assert opened.file is not None  # noqa: S101 - open_member opens files alone
         try:
             if opened.file.size > allowed:
                 raise LimitExceededError(f"{self.where}/{name}", limit=limit, allowed=allowed, found=opened.file.size)
@@ -191,7 +189,8 @@ def _reads_asset(meta_graph: Any, filename: str) -> bool:
         return bool(tensors)
     names = tensors | {tensor.removesuffix(":0") for tensor in tensors}
     return any(
-        node.op.startswith(_TABLE_INITIALIZER) and not names.isdisjoint(node.input) for node in meta_graph.graph_def.node
+        node.op.startswith(_TABLE_INITIALIZER) and not names.isdisjoint(node.input)
+        for node in meta_graph.graph_def.node
     )
 
 

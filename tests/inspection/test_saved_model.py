@@ -16,7 +16,7 @@ from safeload.inspection.saved_model import natural_key
 from safeload.readers import SavedModelArtifact, read_artifact
 from safeload.readers.protobuf import message_class
 
-Pair = collections.namedtuple("Pair", "u v")
+Pair = collections.namedtuple("Pair", "u v")  # noqa: PYI024 - as users write it
 
 
 def inspect(path):
@@ -41,11 +41,13 @@ def module_path(tmp_path_factory):
             self.scale = tf.Variable([2.0])
 
         @tf.function
-        def __call__(self, x, training=False, factor=2):
+        def __call__(self, x, training=False, factor=2):  # noqa: FBT002
             y = x * self.scale * factor
             return {"y": y + 1 if training else y, "z": (x, [x + 1])}
 
-        @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32), tf.SparseTensorSpec([None, 3], tf.float32)])
+        @tf.function(
+            input_signature=[tf.RaggedTensorSpec([None, None], tf.int32), tf.SparseTensorSpec([None, 3], tf.float32)]
+        )
         def composite(self, ragged, sparse):
             return ragged + 1, tf.sparse.reduce_sum(sparse)
 
@@ -84,7 +86,8 @@ def module_path(tmp_path_factory):
         input_signature=[tf.TensorSpec([None, 2], tf.float32, "b"), tf.TensorSpec([], tf.float32, "a")],
     )
     composite = tf.function(
-        lambda s: {"sparse": s, "ragged": tf.RaggedTensor.from_sparse(s)}, input_signature=[tf.SparseTensorSpec([None, 3], tf.float32)]
+        lambda s: {"sparse": s, "ragged": tf.RaggedTensor.from_sparse(s)},
+        input_signature=[tf.SparseTensorSpec([None, 3], tf.float32)],
     )
     path = tmp_path_factory.mktemp("module")
     signatures = {"serving_default": signature.get_concrete_function(), "composite": composite.get_concrete_function()}
@@ -159,7 +162,10 @@ def test_parameters_have_their_python_names_and_defaults(module_path):
         defaults=(("training", False), ("factor", 2)),
     )
     nested = functions["nested", 0].structure
-    assert nested.args == (("features", {"a": [Slot("features/a/0")], "b": Slot("features/b")}), ("rest_0", Slot("rest_0")))
+    assert nested.args == (
+        ("features", {"a": [Slot("features/a/0")], "b": Slot("features/b")}),
+        ("rest_0", Slot("rest_0")),
+    )
     assert nested.kwargs == (("flag", True),)
     assert nested.defaults == (("flag", None),)
     assert functions["nothing", 0].structure.defaults == (("text", "a"), ("rate", 0.5))
@@ -256,7 +262,8 @@ def test_models_of_tensorflow_1(tmp_path):
         total = v1.sparse_reduce_sum(sparse)
         main_op = tf.no_op("start")
         build = v1.saved_model.build_tensor_info
-        signature = v1.saved_model.build_signature_def({"x": build(x), "keep": build(keep), "s": build(sparse)}, {"y": build(y), "t": build(total)}, "m")
+        inputs = {"x": build(x), "keep": build(keep), "s": build(sparse)}
+        signature = v1.saved_model.build_signature_def(inputs, {"y": build(y), "t": build(total)}, "m")
         builder.add_meta_graph_and_variables(session, ["train"], main_op=main_op)
         builder.add_meta_graph(["serve", "gpu"], signature_def_map={"default": signature})
     builder.save()
@@ -288,7 +295,8 @@ def test_features_of_records(tmp_path, version):
         else:
             parsed = tf.raw_ops.ParseExample(
                 serialized=records, names=[], sparse_keys=["tags"], dense_keys=["age", "name"],
-                dense_defaults=[[0.0, 1.0], tf.constant([], tf.string)], sparse_types=[tf.int64], dense_shapes=[[2], []],
+                dense_defaults=[[0.0, 1.0], tf.constant([], tf.string)], sparse_types=[tf.int64],
+                dense_shapes=[[2], []],
             ).dense_values[0]  # fmt: skip
         build = v1.saved_model.build_tensor_info
         signature = v1.saved_model.build_signature_def({"inputs": build(records)}, {"age": build(parsed)}, "m")
@@ -486,7 +494,7 @@ def test_details_of_signatures(made):
 
 
 def test_ops_of_other_packages_are_named(made):
-    """Ops that stock TensorFlow lacks are listed with the package that registers them, functions of the file are not."""
+    """Ops that stock TensorFlow lacks are listed with the package that registers them."""
     graph = made.meta_graphs[0].graph_def
     function = graph.library.function.add()
     function.signature.name = "helper"

@@ -66,7 +66,9 @@ def test_an_index_equals_what_tensorflow_reads(tmp_path):
     import tensorflow as tf
 
     module = tf.Module()
-    module.layers = [tf.Variable(tf.zeros([3, i + 1], dtype)) for i, dtype in enumerate((tf.float32, tf.bfloat16, tf.int64))]
+    module.layers = [
+        tf.Variable(tf.zeros([3, i + 1], dtype)) for i, dtype in enumerate((tf.float32, tf.bfloat16, tf.int64))
+    ]
     module.names = tf.Variable(["a", "bc"])
     path = tf.train.Checkpoint(module).write(str(tmp_path / "ckpt"))
     reader = tf.train.load_checkpoint(path)
@@ -125,7 +127,8 @@ def test_partitioned_variables_and_several_data_files(tmp_path):
     ],
     ids=[
         "empty", "cut-at-the-end", "cut-at-the-start", "keys-descend", "key-twice", "unknown-compression", "bad-snappy",
-        "shares-too-much", "key-too-long", "too-many-restarts", "no-restarts", "block-outside", "long-number", "no-number",
+        "shares-too-much", "key-too-long", "too-many-restarts", "no-restarts", "block-outside", "long-number",
+        "no-number",
     ],
 )  # fmt: skip
 def test_broken_tables_are_malformed(data, problem):

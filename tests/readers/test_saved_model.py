@@ -111,7 +111,9 @@ def test_text_format_is_the_same_model(model):
     assert message_class("SavedModel").FromString(text.graph_bytes) == binary.saved_model
 
 
-@pytest.mark.parametrize("name", ["variables/variables.data-00000-of-00001", "variables/variables.index", "assets/vocabulary.txt"])
+@pytest.mark.parametrize(
+    "name", ["variables/variables.data-00000-of-00001", "variables/variables.index", "assets/vocabulary.txt"]
+)
 def test_links_out_of_the_model_are_not_followed(model, tmp_path, name):
     """A link that leads elsewhere is stated and its target never read."""
     (model / name).rename(tmp_path / "elsewhere")
@@ -126,7 +128,7 @@ def test_links_inside_the_model_are_followed(model):
     """Kubernetes mounts files through links to a directory beside them."""
     (model / "..data").mkdir()
     (model / "saved_model.pb").rename(model / "..data" / "saved_model.pb")
-    (model / "saved_model.pb").symlink_to(os.path.join("..data", "saved_model.pb"))
+    (model / "saved_model.pb").symlink_to("..data/saved_model.pb")
     assert kinds(read(model)) == set()
 
 
@@ -225,7 +227,13 @@ def test_a_directory_without_a_readable_graph(model):
 
 @pytest.mark.parametrize(
     "limits",
-    [{"max_graph_bytes": 100}, {"max_asset_bytes": 3}, {"max_config_bytes": 10}, {"max_entries": 4}, {"max_nesting_depth": 1}],
+    [
+        {"max_graph_bytes": 100},
+        {"max_asset_bytes": 3},
+        {"max_config_bytes": 10},
+        {"max_entries": 4},
+        {"max_nesting_depth": 1},
+    ],
     ids=lambda limits: next(iter(limits)),
 )
 def test_limits_hold(model, limits):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from safeload.readers.protobuf._pool import enum_names
 
 _RENAMED = {"float": "float32", "double": "float64", "half": "float16"}
-"""Lower-case names of `DataType` that differ from ``tf.DType.name``. Source: tensorflow/python/framework/dtypes.py."""
+"""Lower-case names that differ from ``tf.DType.name``. Source: tensorflow/python/framework/dtypes.py (2.21)."""
 
 _BYTES = {
     "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8, "complex64": 8, "complex128": 16, "bool": 1,
@@ -14,7 +14,10 @@ _BYTES = {
     "int4": 1, "uint4": 1, "int2": 1, "uint2": 1, "float4_e2m1fn": 1,
     "float8_e5m2": 1, "float8_e4m3fn": 1, "float8_e4m3fnuz": 1, "float8_e4m3b11fnuz": 1, "float8_e5m2fnuz": 1,
 }  # fmt: skip
-"""Bytes per element in memory and in a checkpoint. Source: DataTypeSize in tensorflow/core/framework/types.cc, TensorFlow 2.21."""
+"""Bytes per element in memory and in a checkpoint.
+
+Source: DataTypeSize in tensorflow/core/framework/types.cc, TensorFlow 2.21.
+"""
 
 
 def dtype_name(number: int) -> str | None:
@@ -36,5 +39,5 @@ def dtype_name(number: int) -> str | None:
 
 
 def dtype_bytes(name: str) -> int | None:
-    """Return the bytes of one element of the dtype *name*; None where elements have no fixed size (strings, variants)."""
+    """Return the bytes of one element of the dtype *name*; None where they differ (strings, variants)."""
     return _BYTES.get(name.removesuffix("_ref"))

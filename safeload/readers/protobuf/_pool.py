@@ -7,7 +7,7 @@ whose names they share, whichever is imported first.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from safeload.readers.protobuf._schema import SCHEMA
@@ -22,7 +22,7 @@ _PACKAGE = "tensorflow"
 _MEMBER = re.compile(r"(?P<name>\w+)=(?P<number>\d+)(?::(?P<type>[\w.<>,]+)(?P<repeated>\*?)(?:/(?P<oneof>\w+))?)?")
 
 
-@lru_cache(maxsize=None)
+@cache
 def message_class(name: str) -> Any:
     """Return the class of the message *name* of the package ``tensorflow``, such as ``"SavedModel"``."""
     from google.protobuf.message_factory import GetMessageClass
@@ -30,13 +30,13 @@ def message_class(name: str) -> Any:
     return GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{name}"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def enum_names(name: str) -> dict[int, str]:
     """Return the value names of the enum *name* by number."""
     return {value.number: value.name for value in _pool().FindEnumTypeByName(f"{_PACKAGE}.{name}").values}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _pool() -> DescriptorPool:
     from google.protobuf import any_pb2, descriptor_pool, wrappers_pb2
 
@@ -67,7 +67,9 @@ def _file() -> FileDescriptorProto:
 
 def _definitions() -> Iterator[tuple[str, str, list[re.Match[str]]]]:
     """Yield kind, name and members of every message and enum, an outer message before its inner ones."""
-    for block in re.split(r"^(?=message|enum)", re.sub(r"^#.*\n", "", SCHEMA, flags=re.M), flags=re.M)[1:]:
+    for block in re.split(r"^(?=message|enum)", re.sub(r"^#.*\n", "", SCHEMA, flags=re.MULTILINE), flags=re.MULTILINE)[
+        1:
+    ]:
         header, _, body = block.partition("\n")
         kind, name = header.split()
         yield kind, name, list(_MEMBER.finditer(body))
@@ -104,7 +106,7 @@ def _set_map(
     """Make *field* a map: on the wire, a repeated message of a key and a value."""
     entry = message.nested_type.add(name=field.name.title().replace("_", "") + "Entry")
     entry.options.map_entry = True
-    for number, (part, kind) in enumerate(zip(("key", "value"), types), start=1):
+    for number, (part, kind) in enumerate(zip(("key", "value"), types, strict=True), start=1):
         _set_type(entry.field.add(name=part, number=number, label=field.LABEL_OPTIONAL), kind=kind, enums=enums)
     field.label = field.LABEL_REPEATED
     field.type = field.TYPE_MESSAGE
@@ -113,7 +115,7 @@ def _set_map(
 
 def _set_type(field: FieldDescriptorProto, *, kind: str, enums: set[str]) -> None:
     scalar = f"TYPE_{kind.upper()}"
-    if scalar in field.Type.keys():
+    if scalar in field.Type.keys():  # noqa: SIM118 - an enum, not a dict
         field.type = field.Type.Value(scalar)
         return
     field.type = field.TYPE_ENUM if kind in enums else field.TYPE_MESSAGE
