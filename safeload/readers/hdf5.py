@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from safeload.errors import LimitExceededError, MalformedArtifactError
-from safeload.formats import ByteFile, Window
+from safeload.readers.hdf5_heap import GuardedWindow
 from safeload.readers.hdf5_structure import Hdf5Structure, StructureWalk
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from safeload._limits import Limits
+    from safeload.formats import ByteFile
 
 # What libhdf5 and h5py raise for broken files, by experiment over truncated and altered files (h5py 3.14).
 _BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError, UnicodeError)
@@ -48,7 +49,7 @@ class Hdf5File:
         self.where = where
         self._bytes = file
         self._base = offset if is_on_disk else None
-        self._window = Window(file, offset=offset, size=size)
+        self._window = GuardedWindow(file, offset=offset, size=size)
         self._structure: Hdf5Structure | None = None
         try:
             self._file: h5py.File | None = h5py.File(self._window, "r")
@@ -105,6 +106,7 @@ class Hdf5File:
             array = np.empty(known.shape, _bfloat16() if known.dtype == "bfloat16" else known.dtype)
             self.read_into(path, array.reshape(-1).view(np.uint8).data)
             return array
+        self._window.is_guarding = False
         try:
             dataset = self.open_file[path]
             array = np.empty(dataset.shape, dataset.dtype)

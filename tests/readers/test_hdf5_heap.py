@@ -1,0 +1,42 @@
+"""Tests of the guard against heaps that never end."""
+
+from __future__ import annotations
+
+import h5py
+import pytest
+
+from safeload._limits import Limits
+from safeload.errors import MalformedArtifactError
+from safeload.formats import MemoryFile
+from safeload.readers.hdf5 import Hdf5File
+
+
+def with_text(hdf5):
+    return hdf5(lambda file: file.attrs.create("a", "some text", dtype=h5py.string_dtype()))
+
+
+def test_ordinary_heaps(hdf5):
+    """Texts of variable length are read."""
+    assert Hdf5File(MemoryFile(with_text(hdf5)), where="m.h5").attribute("", "a", max_bytes=99) == "some text"
+
+
+@pytest.mark.parametrize("length", [0, 8])
+def test_object_without_size(hdf5, length):
+    """Free space of no size, on which libhdf5 would turn for ever, is a broken file."""
+    content = bytearray(with_text(hdf5))
+    heap = content.index(b"GCOL")
+    free = heap + 16 + 16 + 16  # the header, and the one object with its 9 bytes padded
+    assert content[free : free + 2] == b"\0\0"
+    content[free + 8 : free + 16] = length.to_bytes(8, "little")
+    content[free + 16 : free + 24] = bytes(8)
+    handle = Hdf5File(MemoryFile(bytes(content)), where="m.h5")
+    with pytest.raises(MalformedArtifactError, match="broken"):
+        handle.attribute("", "a", max_bytes=99)
+
+
+def test_arrays_may_look_like_heaps(hdf5):
+    """The bytes of an array are not looked at."""
+    content = hdf5(lambda file: file.create_dataset("x", data=b"GCOL" * 9, dtype="S36"))
+    handle = Hdf5File(MemoryFile(content), where="m.h5")
+    handle.structure(Limits())
+    assert handle.read("x")[()] == b"GCOL" * 9
