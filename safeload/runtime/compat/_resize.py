@@ -26,7 +26,7 @@ class UpSampling2D(keras.layers.UpSampling2D):  # type: ignore[misc]
 
 
 class RandomCrop(keras.layers.Layer):  # type: ignore[misc]
-    """Resizes images to cover *height* and *width*, then takes the centre: what RandomCrop did in inference. No weights.
+    """Resizes images to cover *height* and *width*, then takes the centre: RandomCrop in inference. No weights.
 
     Source: TensorFlow 2.6 ``python/keras/layers/preprocessing/image_preprocessing.py`` (RandomCrop).
     """

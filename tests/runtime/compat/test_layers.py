@@ -45,7 +45,7 @@ def assert_equal_to_tf_keras(name: str, x: np.ndarray, **config: Any) -> None:
 
 
 class TestCompatObjects:
-    """compat_objects"""
+    """The function `compat_objects`."""
 
     def test_every_name_of_the_contract_is_built(self) -> None:
         """Each name that the normal form may use has an implementation."""
@@ -210,7 +210,7 @@ class TestKeras1:
 
 
 class TestTensorFlowSymbol:
-    """TensorFlowSymbol"""
+    """The layer TensorFlowSymbol."""
 
     def test_a_function_becomes_part_of_a_model(self) -> None:
         """Called on symbolic tensors it traces, called on values it computes."""
@@ -247,7 +247,7 @@ class TestTensorFlowSymbol:
 
 
 class TestTensorFlowNode:
-    """TensorFlowNode"""
+    """The layer TensorFlowNode."""
 
     def test_an_op_with_constants(self) -> None:
         """Constants take their place among the inputs, with the dtype of the op."""
