@@ -10,7 +10,7 @@ from typing import Any
 
 from safeload.dialects import NormalForm
 from safeload.readers import KerasArtifact, WeightLayout
-from safeload.runtime._weights._assets import load_assets
+from safeload.runtime._weights._assets import load_assets, require_vocabularies
 from safeload.runtime._weights._checkpoint import set_checkpoint
 from safeload.runtime._weights._ledger import Ledger
 from safeload.runtime._weights._legacy import set_legacy
@@ -38,6 +38,7 @@ def set_weights(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
     """
     ledger = Ledger(model, artifact)
     load_assets(model, artifact, normal)
+    require_vocabularies(model, artifact)
     if artifact.weights.layout is not WeightLayout.NONE:
         _SETTERS[artifact.weights.layout](model, artifact, normal, ledger)
     ledger.close()

@@ -12,6 +12,7 @@ from typing import Any
 from safeload.dialects import NormalForm
 from safeload.errors import LoadFailedError
 from safeload.readers import KerasArtifact
+from safeload.runtime._keras_package import flat_layers
 from safeload.runtime._weights._layers import LayerOrder
 from safeload.runtime._weights._paths import PathFinder
 
@@ -38,6 +39,31 @@ def load_assets(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
                 hint="use the architecture and the classes that this file was saved from",
             )
         _load(layer, files)
+
+
+def require_vocabularies(model: Any, artifact: KerasArtifact) -> None:
+    """Check that every lookup layer has its vocabulary, which HDF5 files of Keras 2 and 3 leave out.
+
+    Raises:
+        LoadFailedError: ``load-failed``. The file does not hold the vocabulary of a layer.
+    """
+    for layer in flat_layers(model):
+        table = getattr(layer, "lookup_table", None)
+        if table is not None and not _has_entries(table):
+            raise LoadFailedError(
+                artifact.where,
+                problem=f"the vocabulary of the layer {layer.name!r} is not in the file",
+                hint="save the model again as .keras, or export it as a SavedModel",
+            )
+
+
+def _has_entries(table: Any) -> bool:
+    import tensorflow as tf
+
+    try:
+        return int(table.size()) > 0
+    except tf.errors.FailedPreconditionError:
+        return False
 
 
 def _load(layer: Any, files: dict[str, bytes]) -> None:
