@@ -404,7 +404,6 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
     "restore_saves": (restore_saves, "file-write"),
     "serving_saves": (serving_saves, "file-write"),
     "serving_restores": (lambda: simple(node("n", "RestoreV2", "x")), "checkpoint-read"),
-    "remote_device": (lambda: simple(node("n", "NoOp", device="/job:worker/task:1/device:CPU:0")), "remote-device"),
     "repeated_function": (repeated_function, "repeated-name"),
     "repeated_node": (repeated_node, "repeated-name"),
     "constant_bomb": (

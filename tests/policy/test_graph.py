@@ -88,6 +88,7 @@ HARMLESS_NODES = {
     "proto of the process": node("n", "DecodeProtoV2", "x", descriptor_source="bytes://\x0a"),
     "candidates without file": node("n", "FixedUnigramCandidateSampler", "x"),
     "jax model": node("n", "XlaCallModule", "x", module=b"ML\xefRStableHLO_v1.9.0\0add_v1"),
+    "parameter server": node("n", "NoOp", device="/job:ps/task:0"),
     "local device": node("n", "NoOp", device="/job:localhost/replica:0/task:0/device:GPU:0"),
     "anonymous variable": node("n", "VarHandleOp", shared_name="cd2c89b7-88b7-44c8-ad83-06c2a9158347"),
     "parsed numbers": node("n", "ParseTensor", "x", out_type=Type(INT32)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from safeload.policy.graph._costs import declared_sizes, endless_loops, provable_allocations, recursion
 from safeload.policy.graph._handles import forged_handles
 from safeload.policy.graph._ops import refused_ops
-from safeload.policy.graph._structure import absent_functions, asset_names, remote_devices, repeated_names
+from safeload.policy.graph._structure import absent_functions, asset_names, repeated_names
 from safeload.policy.graph._verdicts import OpVerdict, op_verdict
 
 __all__ = ["GRAPH_RULES", "OpVerdict", "op_verdict"]
@@ -19,7 +19,6 @@ GRAPH_RULES = (
     forged_handles,
     absent_functions,
     asset_names,
-    remote_devices,
     repeated_names,
     declared_sizes,
     provable_allocations,

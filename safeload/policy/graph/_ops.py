@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from safeload.inspection import ModelInfo
 
-_READS = frozenset({"file-read", "file-by-attribute", "table-from-file", "checkpoint-read", "process-handle"})
-"""Classes that do harm only when they run: training pipelines leave them behind, where nothing reaches them."""
+_LEFT_BEHIND = frozenset(
+    {"file-read", "file-by-attribute", "table-from-file", "checkpoint-read", "named-resource", "process-handle"}
+)
+"""Classes that training pipelines leave in a graph: they do not refuse it where nothing reaches them."""
 _FILE_OPERANDS = {
     "InitializeTableFromTextFile": 1,
     "InitializeTableFromTextFileV2": 1,
@@ -58,7 +60,7 @@ def _judge_op(subject: Subject, node: Node) -> Iterator[Finding]:
     if verdict is None or (kind in _EXCEPTIONS and _EXCEPTIONS[kind](subject, node)):
         return
     severity, message = verdict.severity, verdict.message
-    if kind in _READS and not subject.graph.reached(node):
+    if kind in _LEFT_BEHIND and not subject.graph.reached(node):
         severity, message = Severity.WARNING, f"{message}, but nothing that can be called reaches it"
     yield subject.finding(
         node, rule=verdict.rule, severity=severity, message=message, evidence=_evidence(subject, node)

@@ -1,4 +1,8 @@
-"""Rules about what a graph refers to: functions, assets, devices, names. Layer: policy."""
+"""Rules about what a graph refers to: functions, assets, names. Layer: policy.
+
+Devices are not judged: TensorFlow places what names an absent machine here, and others only if the
+process has joined their cluster itself. Graphs trained on parameter servers keep such names.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from safeload.inspection import ModelInfo
-
-_LOCAL_JOB = "localhost"
 
 
 def absent_functions(info: ModelInfo) -> Iterator[Finding]:
@@ -44,26 +46,6 @@ def asset_names(info: ModelInfo) -> Iterator[Finding]:
 def _leaves_directory(name: str) -> bool:
     parts = name.replace("\\", "/").split("/")
     return not name or ".." in parts or posixpath.isabs(name) or ":" in parts[0] or "\0" in name
-
-
-def remote_devices(info: ModelInfo) -> Iterator[Finding]:
-    """Find nodes that are to run on another machine."""
-    for subject in subjects(info):
-        for node in subject.graph.nodes():
-            job = _job(node.proto.device)
-            if job not in {"", _LOCAL_JOB}:
-                yield subject.finding(
-                    node,
-                    rule="remote-device",
-                    severity=Severity.UNEXAMINED,
-                    message=f"is to run on another machine, the job {job!r}",
-                    evidence=node.proto.device,
-                )
-
-
-def _job(device: str) -> str:
-    jobs = [part.removeprefix("job:") for part in device.split("/") if part.startswith("job:")]
-    return jobs[0] if jobs else ""
 
 
 def repeated_names(info: ModelInfo) -> Iterator[Finding]:
