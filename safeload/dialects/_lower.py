@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from safeload.dialects._catalogue import KerasClass, find_class, is_builtin, kind_of, newest_release
@@ -22,7 +23,19 @@ _OTHER_NAMES = {
     "FloatDTypePolicy": "DTypePolicy",
 }
 _OLDEST_READ = (3, 0, 5)
+# Functional.from_config takes one tensor that is not in a list: keras/src/models/functional.py of 3.3.3 and 3.4.1.
+_NESTED_TENSORS = (3, 4)
+# Values that mean the same as the default: what releases write for "off" beside it.
+_ALSO_NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "ragged": (False,),
+    "autocast": (True,),
+    "vocabulary_size": (None,),
+    # Layers without the keyword follow keras.config.image_data_format(), which a load sets.
+    "data_format": ("channels_last",),
+}
 
+# Classes whose own name changed; the public name was there before: keras/src/initializers of 3.6.0 and 3.7.0.
+_RENAMED = {"Orthogonal": (3, 7)}
 # Kinds whose configs are the arguments of the constructor, so that its keywords say what it takes.
 _CHECKED_KINDS = frozenset({"layer", "initializer", "regularizer", "constraint"})
 
@@ -56,6 +69,10 @@ def _value(value: Any, target: KerasTarget, where: str) -> Any:
 
 def _object(value: dict[str, Any], target: KerasTarget, where: str) -> dict[str, Any]:
     module, name = value["module"], value["class_name"]
+    if name == "Functional" and target.version < _NESTED_TENSORS:
+        return {**value, "config": _with_lists(value["config"])}
+    if kind_of(module, name) == "operation":
+        return _operation(value, target)
     if module == COMPAT_MODULE or kind_of(module, name) not in _CHECKED_KINDS:
         return value
     name, accepted = _find(module, name, target, where)
@@ -69,6 +86,27 @@ def _object(value: dict[str, Any], target: KerasTarget, where: str) -> dict[str,
     if unknown:
         raise _unknown_key(where, name, unknown[0], config[unknown[0]], known, target)
     return {**value, "class_name": name, "config": kept}
+
+
+def _with_lists(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a model's config with one input or output as a list of one, as early releases have it."""
+    ends = {key: config[key] for key in ("input_layers", "output_layers") if key in config}
+    return {**config, **{key: [end] if _is_tensor(end) else end for key, end in ends.items()}}
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and isinstance(value[0], str)
+
+
+def _operation(value: dict[str, Any], target: KerasTarget) -> dict[str, Any]:
+    """Return a node's operation; before Keras 3.11 the node alone has the name."""
+    try:
+        accepted = target.accepts(value["module"], value["class_name"])
+    except KeyError:
+        return value
+    if accepted is None or "name" in accepted or not isinstance(value["config"], dict):
+        return value
+    return {**value, "config": {key: item for key, item in value["config"].items() if key != "name"}}
 
 
 def _taken_from_kwargs(known: KerasClass | None, target: KerasTarget, accepted: frozenset[str]) -> frozenset[str]:
@@ -86,12 +124,13 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _may_go(known: KerasClass | None, key: str, value: Any) -> bool:
-    return known is not None and known.is_neutral(key, value)
+    return known is not None and (known.is_neutral(key, value) or value in _ALSO_NEUTRAL.get(key, ()))
 
 
 def _find(module: str, name: str, target: KerasTarget, where: str) -> tuple[str, frozenset[str] | None]:
     """Return the name under which *target* has the class, and the keywords that it takes."""
-    for candidate in (name, _OTHER_NAMES.get(name)):
+    names = (name, _OTHER_NAMES.get(name))
+    for candidate in reversed(names) if name in _RENAMED and target.version < _RENAMED[name] else names:
         if candidate is not None:
             try:
                 return candidate, target.accepts(module, candidate)

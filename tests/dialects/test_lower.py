@@ -92,3 +92,27 @@ def test_keywords_that_constructors_pop_are_taken():
     """``vocabulary_size`` is read from ``**kwargs``, which no signature shows."""
     value = layer("StringLookup", {"vocabulary_size": 3})
     assert lowered(value, {("keras.layers", "StringLookup"): frozenset({"trainable"})}) == value
+
+
+def test_early_releases_take_lists_of_tensors():
+    """Before 3.4 a model with one input records a list of one."""
+    value = layer("Functional", {"input_layers": ["x", 0, 0], "output_layers": [["y", 0, 0]]}, "keras.src.models.functional")
+    assert lowered(value, {}, (3, 3, 3))["config"] == {"input_layers": [["x", 0, 0]], "output_layers": [["y", 0, 0]]}
+    assert lowered(value, {}, (3, 4, 0)) == value
+
+
+@pytest.mark.parametrize(
+    ("accepted", "config"),
+    [(frozenset({"axis"}), {"axis": 1}), (frozenset({"axis", "name"}), {"axis": 1, "name": "s"}), (None, {"axis": 1, "name": "s"})],
+)
+def test_operations_of_early_releases_have_no_name(accepted, config):
+    """The node has the name; the operation loses it where it takes none."""
+    value = layer("Sum", {"axis": 1, "name": "s"}, "keras.src.ops.numpy")
+    assert lowered(value, {("keras.src.ops.numpy", "Sum"): accepted})["config"] == config
+    assert lowered(value, {}) == value
+
+
+def test_ways_to_write_off_are_neutral():
+    """``ragged: false`` means what leaving it out means."""
+    value = layer("InputLayer", {"ragged": False, "name": "x"})
+    assert lowered(value, {("keras.layers", "InputLayer"): frozenset({"name"})}, (3, 3, 3))["config"] == {"name": "x"}
