@@ -11,6 +11,7 @@ from typing import Any
 
 from safeload.dialects import _keras1, _keras2, _values
 from safeload.dialects._catalogue import (
+    EraLayer,
     era_layer,
     find_class,
     is_builtin,
@@ -36,7 +37,7 @@ class Normaliser:
 
     Attributes:
         writer: Who wrote the config.
-        convert_model: Rewrites a serialized model (`_functional.normalise_model` bound to this load); None for other objects.
+        convert_model: Rewrites a serialized model: `_functional.normalise_model` for this load. None for other objects.
     """
 
     writer: Writer
@@ -145,21 +146,20 @@ class Normaliser:
         """
         plain = name.removesuffix("V1").removesuffix("V2")
         layer = era_layer(plain, self.writer) if kind in {None, "layer"} else None
-        if layer is not None and isinstance(config, dict):
-            if layer.recorded <= config.keys() and (config.keys() <= layer.possible | _ANY_LAYER or self._may_be_newer):
-                return _keras2.LAYERS
+        if layer is not None and isinstance(config, dict) and self._has_keys_of(layer, config):
+            return _keras2.LAYERS
         operation = operation_module(name) if not self._is_old else None
         if operation is not None or layer is not None or kind == "layer":
             return operation
         found = self._module_by_name(name, kind)
         return found if found != _keras2.LAYERS else None
 
-    @property
-    def _may_be_newer(self) -> bool:
-        return not is_known_release(self.writer)
+    def _has_keys_of(self, layer: EraLayer, config: Mapping[str, Any]) -> bool:
+        is_possible = config.keys() <= layer.possible | _ANY_LAYER or not is_known_release(self.writer)
+        return layer.recorded <= config.keys() and is_possible
 
     def _custom(self, value: dict[str, Any], kind: str | None) -> dict[str, Any]:
-        package, separator, name = value["class_name"].rpartition(">")
+        _, separator, name = value["class_name"].rpartition(">")
         registered = value.get("registered_name") or (value["class_name"] if separator else None)
         return {
             "module": value.get("module"),
@@ -209,8 +209,8 @@ class Normaliser:
 
 # Keys that the machinery of any Keras may add to a layer's config.
 _ANY_LAYER = frozenset(
-    "name trainable dtype batch_input_shape batch_shape input_dtype input_dim input_length input_shape autocast activity_regularizer "
-    "dynamic experimental_autocast implementation".split()
+    "name trainable dtype batch_input_shape batch_shape input_dtype input_dim input_length input_shape autocast "
+    "activity_regularizer dynamic experimental_autocast implementation".split()
 )
 
 

@@ -44,3 +44,9 @@ def test_what_is_no_model_is_malformed(config):
     """A config that is not a serialized object is an error."""
     with pytest.raises(MalformedArtifactError):
         normalise(config, {}, Format.KERAS_HDF5)
+
+
+def test_what_is_normal_stays_as_it_is():
+    """Normalising a normal form, which is what Keras 3 writes, changes nothing."""
+    normal = normalise(OLD, {"keras_version": "2.2.4"}, Format.KERAS_HDF5)
+    assert normalise(normal.config, {"keras_version": "3.15.1"}, Format.KERAS_ARCHIVE).config == normal.config
