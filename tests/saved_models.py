@@ -101,7 +101,11 @@ def _table(path: str) -> None:
         def __init__(self) -> None:
             super().__init__()
             init = tf.lookup.TextFileInitializer(
-                str(vocabulary), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+                str(vocabulary),
+                tf.string,
+                tf.lookup.TextFileIndex.WHOLE_LINE,
+                tf.int64,
+                tf.lookup.TextFileIndex.LINE_NUMBER,
             )
             self.table = tf.lookup.StaticVocabularyTable(init, 1)
 
@@ -120,7 +124,9 @@ def _described(inputs: dict[str, Any], outputs: dict[str, Any]) -> Any:
     return tf.compat.v1.saved_model.build_signature_def(*infos, "tensorflow/serving/predict")
 
 
-def _builder(path: str, signatures: Callable[[], dict[str, Any]], tags: tuple[str, ...] = ("serve",), **options: Any) -> None:
+def _builder(
+    path: str, signatures: Callable[[], dict[str, Any]], tags: tuple[str, ...] = ("serve",), **options: Any
+) -> None:
     v1 = tf.compat.v1
     builder = v1.saved_model.Builder(path)
     with tf.Graph().as_default(), v1.Session() as session:

@@ -38,7 +38,9 @@ def load(plan: LoadPlan, *, recipe: Recipe | None = None, report: Any = None) ->
 
 
 def _saved_model(plan: LoadPlan) -> Backend:
-    runtime = SavedModelRuntime(cast("SavedModelArtifact", plan.judged.artifact), cast("MetaGraphInfo", plan.meta_graph))
+    runtime = SavedModelRuntime(
+        cast("SavedModelArtifact", plan.judged.artifact), cast("MetaGraphInfo", plan.meta_graph)
+    )
     runtime.prepare(plan.signature)
     return runtime
 

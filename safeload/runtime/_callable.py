@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import pickle
+import pickle  # noqa: TID251 - for the exception that pickling raises; nothing is unpickled
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,7 +89,9 @@ class ModelCallable:
         digest: Content digest of what was judged, or ``""``.
     """
 
-    def __init__(self, backend: Backend, key: str, *, report: Any = None, recipe: Recipe | None = None, digest: str = "") -> None:
+    def __init__(
+        self, backend: Backend, key: str, *, report: Any = None, recipe: Recipe | None = None, digest: str = ""
+    ) -> None:
         self._backend: Backend | None = backend
         self._key = key
         self._report = report
@@ -152,9 +154,11 @@ class ModelCallable:
     def _live(self) -> Backend:
         if self._backend is None:
             if self._recipe is None:
-                raise LoadFailedError(self._where, problem="this callable was closed", hint="load the model again with load_callable")
+                raise LoadFailedError(
+                    self._where, problem="this callable was closed", hint="load the model again with load_callable"
+                )
             with self._lock:
-                self._backend = self._backend or self._recipe.load().backend
+                self._backend = self._recipe.load().backend if self._backend is None else self._backend
         return self._backend
 
     @property
@@ -226,7 +230,11 @@ class ModelCallable:
         rows = _row_count(columns)
         size = self._fixed_batch() or batch_size
         parts = [
-            self(columns[""][start : start + size] if "" in columns else {n: v[start : start + size] for n, v in columns.items()})
+            self(
+                columns[""][start : start + size]
+                if "" in columns
+                else {n: v[start : start + size] for n, v in columns.items()}
+            )
             for start in range(0, max(rows, 1), size)
         ]
         return tf.nest.map_structure(lambda *leaves: _joined(leaves, rows), *parts)
@@ -238,7 +246,9 @@ class ModelCallable:
     def warmup(self) -> ModelCallable:
         """Call once with zeros, so that the first real call does not pay for tracing. Returns itself."""
         if not self._takes_anything:
-            tensors, _ = to_tensors(self.inputs, {info.name: example(info) for info in self.inputs if not info.optional})
+            tensors, _ = to_tensors(
+                self.inputs, {info.name: example(info) for info in self.inputs if not info.optional}
+            )
             self._function(self._live(), 0, frozenset(tensors))(tensors)
         return self
 
@@ -263,7 +273,9 @@ class ModelCallable:
 
     def __getstate__(self) -> dict[str, Any]:
         if self._recipe is None:
-            raise pickle.PicklingError(f"{self._where!r} was not loaded from a path by load_callable and cannot be loaded again elsewhere")
+            raise pickle.PicklingError(
+                f"{self._where!r} was not loaded from a path by load_callable and cannot be loaded again elsewhere"
+            )
         state = self.__dict__.copy()
         state.update(_backend=None, _functions={}, _lock=None, _report=None)
         return state
@@ -280,7 +292,9 @@ def _single(outputs: Any) -> Any:
 def _row_count(columns: Mapping[str, Any]) -> int:
     counts = {name: int(value.shape[0]) if len(value.shape) else -1 for name, value in columns.items()}
     if len(set(counts.values())) != 1 or -1 in counts.values():
-        raise InputMismatchError(f"inputs differ in their number of rows: {counts}", hint="the first axis of every input counts rows")
+        raise InputMismatchError(
+            f"inputs differ in their number of rows: {counts}", hint="the first axis of every input counts rows"
+        )
     return next(iter(counts.values()))
 
 
@@ -288,7 +302,9 @@ def _joined(leaves: Sequence[Any], rows: int) -> Any:
     if len(leaves) == 1:
         return leaves[0].numpy() if isinstance(leaves[0], tf.Tensor) else leaves[0]
     if any(leaf.shape.rank == 0 for leaf in leaves):
-        raise InputMismatchError("an output has no axis of rows, so batches cannot be joined", hint=f"call it with all {rows} rows at once")
+        raise InputMismatchError(
+            "an output has no axis of rows, so batches cannot be joined", hint=f"call it with all {rows} rows at once"
+        )
     joined = tf.concat(leaves, axis=0)
     return joined.numpy() if isinstance(joined, tf.Tensor) else joined
 

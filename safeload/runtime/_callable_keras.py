@@ -49,7 +49,9 @@ class KerasRuntime:
     def function(self, signature: SignatureInfo, given: frozenset[str]) -> Callable[[Mapping[str, Any]], Any]:
         """Compile the call with *given* inputs when it is first made; a model that cannot be traced runs eagerly."""
         del given  # absent optional inputs are None in the structure
-        return _Compiled(lambda tensors: _named_outputs(signature, self.model(pack(self._tree, tensors), training=False)))
+        return _Compiled(
+            lambda tensors: _named_outputs(signature, self.model(pack(self._tree, tensors), training=False))
+        )
 
     def close(self) -> None:
         """Forget the model."""
@@ -62,17 +64,17 @@ class _Compiled:
     Custom layers may do what only works eagerly (``.numpy()``, Python control flow over values).
     """
 
-    def __init__(self, eager: Callable[[dict[str, Any]], Any]) -> None:
+    def __init__(self, eager: Callable[[Mapping[str, Any]], Any]) -> None:
         self._eager = eager
         self._traced: Any = tf.function(eager, autograph=False, reduce_retracing=True)
         self._works = False
 
-    def __call__(self, tensors: dict[str, Any]) -> Any:
+    def __call__(self, tensors: Mapping[str, Any]) -> Any:
         if self._traced is None:
             return self._eager(tensors)
         try:
             result = self._traced(tensors)
-        except (TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError, tf.errors.OperatorNotAllowedInGraphError) as error:
+        except Exception as error:
             if self._works:
                 raise
             _LOG.info("the model cannot be traced and runs eagerly: %s", error)
@@ -84,18 +86,22 @@ class _Compiled:
 
 def _described(model: Any, static: SignatureInfo) -> tuple[Any, SignatureInfo]:
     """Return the tree of input slots that the model takes, and its signature with exact shapes and dtypes."""
-    nested = _attribute(model, "input")
     flat = _attribute(model, "inputs")
-    if nested is None or not flat:
+    if not flat:
         return _from_static(static)
-    names = _unique(_input_name(tensor) for tensor in flat)
-    by_id = {id(tensor): name for tensor, name in zip(flat, names)}
+    nested = _nested(model, "input")
+    names = _unique(_layer_name(tensor) for tensor in flat)
+    by_id = {id(tensor): name for tensor, name in zip(flat, names, strict=True)}
     tree = _slots(nested, by_id)
     known = {info.name: info for info in static.inputs}
-    inputs = tuple(_tensor_info(name, tensor, known.get(name)) for name, tensor in zip(names, flat))
-    is_flat = isinstance(tree, Slot) or (isinstance(tree, (list, tuple)) and all(isinstance(branch, Slot) for branch in tree))
+    inputs = tuple(_tensor_info(name, tensor, known.get(name)) for name, tensor in zip(names, flat, strict=True))
+    is_flat = isinstance(tree, Slot) or (
+        isinstance(tree, (list, tuple)) and all(isinstance(branch, Slot) for branch in tree)
+    )
     structure = None if is_flat else CallStructure(args=(("inputs", tree),))
-    signature = SignatureInfo("model", "keras", inputs, _outputs(model), is_positional=True, structure=structure)
+    signature = SignatureInfo(
+        "model", "keras", inputs, _outputs(model, static), is_positional=True, structure=structure
+    )
     return tree, signature
 
 
@@ -112,8 +118,17 @@ def _attribute(model: Any, name: str) -> Any:
         return None
 
 
-def _input_name(tensor: Any) -> str:
-    """Return the name of the InputLayer that makes *tensor*: what Keras users call the input."""
+def _nested(model: Any, name: str) -> Any:
+    """Return inputs or outputs as the model nests them; a Sequential that was never called tells the flat list."""
+    nested = _attribute(model, name)
+    if nested is None:
+        flat = _attribute(model, f"{name}s") or []
+        nested = flat[0] if len(flat) == 1 else list(flat)
+    return nested
+
+
+def _layer_name(tensor: Any) -> str:
+    """Return the name of the layer that makes *tensor*: what Keras users call an input or an output."""
     history = getattr(tensor, "_keras_history", None)
     layer = getattr(history, "operation", None) or getattr(history, "layer", None)
     return str(getattr(layer, "name", None) or tensor.name)
@@ -148,24 +163,33 @@ def _tensor_info(name: str, tensor: Any, known: TensorInfo | None) -> TensorInfo
     kind = _KINDS.get(type(spec).__name__, "sparse" if getattr(tensor, "sparse", False) else "tensor")
     kind = "ragged" if getattr(tensor, "ragged", False) else kind
     shape = None if getattr(tensor.shape, "rank", 0) is None else tuple(tensor.shape)
-    aliases = tuple(dict.fromkeys((*(known.aliases if known else ()), str(tensor.name)))) if str(tensor.name) != name else ()
+    aliases = (
+        tuple(dict.fromkeys((*(known.aliases if known else ()), str(tensor.name)))) if str(tensor.name) != name else ()
+    )
     dtype = tf.as_dtype(tensor.dtype).name
     ragged_rank = getattr(spec, "ragged_rank", getattr(tensor, "ragged_rank", None))
     return TensorInfo(
-        name, dtype, shape, kind=kind, aliases=aliases or (known.aliases if known else ()), optional=_is_optional(tensor), ragged_rank=ragged_rank
+        name,
+        dtype,
+        shape,
+        kind=kind,
+        aliases=aliases or (known.aliases if known else ()),
+        optional=_is_optional(tensor),
+        ragged_rank=ragged_rank,
     )
 
 
-def _outputs(model: Any) -> tuple[TensorInfo, ...]:
-    nested = _attribute(model, "output")
-    pairs = list(_flat(nested, ()))
+def _outputs(model: Any, static: SignatureInfo) -> tuple[TensorInfo, ...]:
+    pairs = list(_flat(_nested(model, "output"), ()))
     paths = [path for path, _ in pairs]
     if all(path and isinstance(path[-1], str) for path in paths):
         names: Any = ("_".join(map(str, path)) for path in paths)
     else:
-        recorded = list(getattr(model, "output_names", ()) or ())
-        names = recorded if len(recorded) == len(pairs) else (f"output_{i}" for i in range(len(pairs)))
-    return tuple(_tensor_info(name, tensor, None) for name, (_, tensor) in zip(_unique(iter(names)), pairs))
+        recorded = _attribute(model, "output_names") or [info.name for info in static.outputs]
+        names = recorded if len(recorded) == len(pairs) else map(_layer_name, (tensor for _, tensor in pairs))
+    return tuple(
+        _tensor_info(name, tensor, None) for name, (_, tensor) in zip(_unique(iter(names)), pairs, strict=True)
+    )
 
 
 def _flat(nested: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -191,4 +215,4 @@ def _named_outputs(signature: SignatureInfo, result: Any) -> Any:
         by_name = {"_".join(map(str, path)): leaf for path, leaf in leaves}
         if set(by_name) == {info.name for info in signature.outputs}:
             return {info.name: by_name[info.name] for info in signature.outputs}
-    return {info.name: leaf for info, (_, leaf) in zip(signature.outputs, leaves)}
+    return {info.name: leaf for info, (_, leaf) in zip(signature.outputs, leaves, strict=True)}

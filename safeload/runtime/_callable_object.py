@@ -33,7 +33,9 @@ class ObjectRuntime:
         self._traced = {key: traces for key, value in _attributes(obj) if (traces := _concrete_functions(value))}
         signatures = tuple(_signature_info(key, fn) for key, fn in sorted(self._signatures.items()))
         functions = tuple(
-            _function_info(key, fn, trace, _defaults(obj, key)) for key, fns in self._traced.items() for trace, fn in enumerate(fns)
+            _function_info(key, fn, trace, _defaults(obj, key))
+            for key, fns in self._traced.items()
+            for trace, fn in enumerate(fns)
         )
         self._meta_graph = MetaGraphInfo(0, frozenset(), signatures, functions, has_object_graph=True)
 
@@ -70,7 +72,9 @@ def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
     if _concrete_functions(obj):
         yield _ITSELF, obj
         return
-    names = dict.fromkeys((*vars(obj), *(name for cls in type(obj).__mro__ for name in vars(cls) if cls.__module__ != "builtins")))
+    names = dict.fromkeys(
+        (*vars(obj), *(name for cls in type(obj).__mro__ for name in vars(cls) if cls.__module__ != "builtins"))
+    )
     for name in names:
         if not isinstance(getattr(type(obj), name, None), property):
             yield name, getattr(obj, name, None)
@@ -82,7 +86,9 @@ def _concrete_functions(value: Any) -> list[Any]:
         return [value]
     if isinstance(value, tf.types.experimental.PolymorphicFunction):
         restored = getattr(value, "concrete_functions", None)
-        return list(restored if restored is not None else value._list_all_concrete_functions_for_serialization())
+        if restored is not None:
+            return list(restored)
+        return list(value._list_all_concrete_functions_for_serialization())  # noqa: SLF001 - there is no public list
     return []
 
 
@@ -92,11 +98,13 @@ def _signature_info(key: str, concrete_function: Any) -> SignatureInfo:
     inputs = tuple(_tensor_info(name, spec) for name, spec in sorted(kwargs.items()))
     outputs = concrete_function.structured_outputs
     named = outputs.items() if isinstance(outputs, dict) else ()
-    return SignatureInfo(key, "signature", inputs, tuple(_tensor_info(name, tf.type_spec_from_value(t)) for name, t in named))
+    return SignatureInfo(
+        key, "signature", inputs, tuple(_tensor_info(name, _spec(t)) for name, t in named)
+    )
 
 
 def _defaults(obj: Any, key: str) -> dict[str, Any] | None:
-    """Return what Python passes for parameters that are left out; None for a ConcreteFunction, which knows its constants alone."""
+    """Return what Python passes for what is left out; None for a ConcreteFunction, which knows its constants alone."""
     function = obj if key == _ITSELF and _concrete_functions(obj) else getattr(obj, key)
     values = getattr(function, "_default_values", None)
     return dict(values) if values is not None else None
@@ -107,7 +115,7 @@ def _function_info(key: str, concrete_function: Any, trace: int, defaults: dict[
     names = [name for name in concrete_function.function_type.parameters if name not in kwargs]
     inputs: dict[str, TensorInfo] = {}
     outputs: dict[str, TensorInfo] = {}
-    positional = tuple((name, _tree(spec, name, inputs)) for name, spec in zip(names, args))
+    positional = tuple((name, _tree(spec, name, inputs)) for name, spec in zip(names, args, strict=False))
     keywords = tuple((name, _tree(spec, name, inputs)) for name, spec in kwargs.items())
     constants = {name: tree for name, tree in (*positional, *keywords) if not isinstance(tree, Slot)}
     structure = CallStructure(
@@ -117,23 +125,30 @@ def _function_info(key: str, concrete_function: Any, trace: int, defaults: dict[
         trace=trace,
         defaults=tuple((constants if defaults is None else defaults).items()),
     )
-    return SignatureInfo(key, "function", tuple(inputs.values()), tuple(outputs.values()), is_positional=True, structure=structure)
+    return SignatureInfo(
+        key, "function", tuple(inputs.values()), tuple(outputs.values()), is_positional=True, structure=structure
+    )
 
 
 def _tree(spec: Any, name: str, found: dict[str, TensorInfo]) -> Any:
     """Return *spec* with slots in place of tensors, and collect what stands there."""
     if isinstance(spec, (tf.TypeSpec, tf.Tensor, tf.RaggedTensor, tf.SparseTensor)):
-        spec = spec if isinstance(spec, tf.TypeSpec) else tf.type_spec_from_value(spec)
+        spec = _spec(spec)
         unique = _unused(getattr(spec, "name", None) or name, found)
         found[unique] = _tensor_info(unique, spec)
         return Slot(unique)
     if isinstance(spec, Mapping):
         return {key: _tree(branch, str(key), found) for key, branch in spec.items()}
     if isinstance(spec, tuple) and hasattr(spec, "_fields"):
-        return type(spec)(*(_tree(branch, field, found) for field, branch in zip(spec._fields, spec)))
+        return type(spec)(*(_tree(branch, field, found) for field, branch in zip(spec._fields, spec, strict=True)))
     if isinstance(spec, (list, tuple)):
         return type(spec)(_tree(branch, f"{name}_{index}", found) for index, branch in enumerate(spec))
     return spec
+
+
+def _spec(tensor: Any) -> Any:
+    """Return the type of a tensor; ConcreteFunctions list some as tensors and some as types."""
+    return tensor if isinstance(tensor, tf.TypeSpec) else tf.type_spec_from_value(tensor)
 
 
 def _unused(name: str, found: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -35,7 +34,7 @@ class PrivateDirectory:
             _place(root, name).write_bytes(content)
         for name in artifact.files:
             if PurePosixPath(name).parts[0] == VARIABLES:
-                os.symlink((artifact.directory / name).resolve(), _place(root, name))
+                _place(root, name).symlink_to((artifact.directory / name).resolve())
 
     def remove(self) -> None:
         """Delete the directory; the linked files stay."""

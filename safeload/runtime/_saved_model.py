@@ -73,7 +73,9 @@ class SavedModelRuntime:
     def prepare(self, signature: SignatureInfo) -> None:
         """Load what *signature* needs, so that errors surface now and not in the first call."""
         is_optional = signature.kind == "signature"
-        given = (info.name for info in signature.inputs if not (is_optional and info.optional) or is_training_switch(info))
+        given = (
+            info.name for info in signature.inputs if not (is_optional and info.optional) or is_training_switch(info)
+        )
         self.function(signature, frozenset(given))
 
     def function(self, signature: SignatureInfo, given: frozenset[str]) -> Function:
@@ -200,7 +202,7 @@ def first_line(error: Exception) -> str:
 
 
 def _drop_slots(definition: meta_graph_pb2.MetaGraphDef) -> None:
-    """Drop the links from optimizers to their slots: rebuilding them needs the optimizer's class, calling needs neither."""
+    """Drop the links from optimizers to their slots: they need the optimizer's class, and a call needs neither."""
     for node in definition.object_graph_def.nodes:
         del node.slot_variables[:]
 

@@ -1,4 +1,4 @@
-"""The graph route: SignatureDefs from the MetaGraph alone, as TensorFlow 1 and its C++ loader read it. Layer: runtime."""
+"""The graph route: SignatureDefs from the MetaGraph alone, as the loader of TensorFlow 1 reads it. Layer: runtime."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 INITIALIZER_KEY = "__saved_model_init_op"
-"""SignatureDef that names the initializer. Source: INIT_OP_SIGNATURE_KEY in tensorflow/python/saved_model/constants.py (2.21)."""
+"""SignatureDef of the initializer. Source: INIT_OP_SIGNATURE_KEY, tensorflow/python/saved_model/constants.py (2.21)."""
 
 _INITIALIZER_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 """Collections that name it in older files. Source: MAIN_OP_KEY, LEGACY_INIT_OP_KEY, same file."""
@@ -66,7 +66,9 @@ class GraphRoute:
 
         return call
 
-    def _cut(self, inputs: Mapping[str, meta_graph_pb2.TensorInfo], outputs: Mapping[str, meta_graph_pb2.TensorInfo]) -> Cut:
+    def _cut(
+        self, inputs: Mapping[str, meta_graph_pb2.TensorInfo], outputs: Mapping[str, meta_graph_pb2.TensorInfo]
+    ) -> Cut:
         feeds = {name: component for info in inputs.values() for name, component in _tensors(info).items()}
         feeds |= self._service_feeds()
         fetches = {name: component.dtype for info in outputs.values() for name, component in _tensors(info).items()}
@@ -84,12 +86,16 @@ class GraphRoute:
         for node in part.handles:
             if node.name not in self._variables:
                 self._variables[node.name] = _variable(node)
-        used = {canonical(source) for node in part.graph_def.node for source in node.input if not source.startswith("^")}
+        used = {
+            canonical(source) for node in part.graph_def.node for source in node.input if not source.startswith("^")
+        }
 
         def import_graph() -> None:
             graph: Any = tf.compat.v1.get_default_graph()
             handles = {f"{node.name}:0": graph.capture(self._variables[node.name].handle) for node in part.handles}
-            tf.graph_util.import_graph_def(part.graph_def, input_map={k: v for k, v in handles.items() if k in used}, name="")
+            tf.graph_util.import_graph_def(
+                part.graph_def, input_map={k: v for k, v in handles.items() if k in used}, name=""
+            )
 
         return tf.compat.v1.wrap_function(import_graph, [])
 
@@ -125,12 +131,17 @@ class GraphRoute:
             wrapped.prune([f"{name}:0" for name in feeds], [anchor, *operations])(*feeds.values())
 
     def _initializers(self) -> list[str]:
-        """Return the operations that fill tables and local variables, as the file declares them or else as TensorFlow 1 collects them."""
+        """Return what fills tables and local variables: as the file declares it, else as TensorFlow 1 collects it."""
         collections = self._definition.collection_def
         if INITIALIZER_KEY in self._definition.signature_def:
             outputs = self._definition.signature_def[INITIALIZER_KEY].outputs.values()
             return [node_of(info.name) for info in outputs]
-        declared = [node_of(name) for key in _INITIALIZER_COLLECTIONS if key in collections for name in collections[key].node_list.value]
+        declared = [
+            node_of(name)
+            for key in _INITIALIZER_COLLECTIONS
+            if key in collections
+            for name in collections[key].node_list.value
+        ]
         if declared:
             return declared[:1]
         return [*_table_initializers(collections), *_local_initializers(collections)]
@@ -172,7 +183,11 @@ def _variable(node: Any) -> Any:
 
 
 def _table_initializers(collections: Any) -> list[str]:
-    return [node_of(name) for name in collections["table_initializer"].node_list.value] if "table_initializer" in collections else []
+    return (
+        [node_of(name) for name in collections["table_initializer"].node_list.value]
+        if "table_initializer" in collections
+        else []
+    )
 
 
 def _local_initializers(collections: Any) -> Iterator[str]:

@@ -76,8 +76,13 @@ def cut(
     wanted = computing - restored
     if restore and wanted:
         needed |= _ancestors(nodes, [node_of(restore)], placeholders, skip=lambda node: _assigns_other(node, wanted))
-    part = Cut(graph_pb2.GraphDef(versions=definition.graph_def.versions, library=definition.graph_def.library), feeds=placeholders)
-    part.graph_def.node.extend(_copied(node, needed, nodes, placeholders) for node in definition.graph_def.node if node.name in needed)
+    part = Cut(
+        graph_pb2.GraphDef(versions=definition.graph_def.versions, library=definition.graph_def.library),
+        feeds=placeholders,
+    )
+    part.graph_def.node.extend(
+        _copied(node, needed, nodes, placeholders) for node in definition.graph_def.node if node.name in needed
+    )
     for name, info in feeds.items():
         part.graph_def.node.append(_placeholder(placeholders[canonical(name)], info))
     for index, (name, dtype) in enumerate(fetches.items()):
@@ -105,7 +110,10 @@ def node_of(name: str) -> str:
 
 
 def _ancestors(
-    nodes: Nodes, roots: Iterable[str], feeds: Mapping[str, str], skip: Callable[[node_def_pb2.NodeDef], bool] = lambda node: False
+    nodes: Nodes,
+    roots: Iterable[str],
+    feeds: Mapping[str, str],
+    skip: Callable[[node_def_pb2.NodeDef], bool] = lambda node: False,
 ) -> set[str]:
     found: set[str] = set()
     stack = [root for root in roots if root in nodes]

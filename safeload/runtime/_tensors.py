@@ -45,13 +45,16 @@ def to_tensors(inputs: Sequence[TensorInfo], values: Mapping[str, Any]) -> tuple
 
 def to_tensor(info: TensorInfo, value: Any) -> Converted:
     """Convert one value; see `to_tensors`."""
-    return _CONVERTERS.get(info.kind, _other_composite)(info, value)
+    convert = _CONVERTERS.get(info.kind, _other_composite)
+    return convert(info, value)
 
 
 def _dense(info: TensorInfo, value: Any) -> Converted:
     value = _unwrapped(value)
     if isinstance(value, (tf.RaggedTensor, tf.SparseTensor, tf.IndexedSlices)):
-        raise _wrong_kind(info, value, "pass a dense tensor: value.to_tensor() of a ragged one, tf.sparse.to_dense of a sparse one")
+        raise _wrong_kind(
+            info, value, "pass a dense tensor: value.to_tensor() of a ragged one, tf.sparse.to_dense of a sparse one"
+        )
     tensor = value if tf.is_tensor(value) else _stacked(info, value)
     if tensor is None:
         return _from_array(info, _array(info, value))
@@ -85,7 +88,8 @@ def _stacked(info: TensorInfo, value: Any) -> Any:
         return tf.stack(value)
     except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
         raise InputMismatchError(
-            f"input {info.name!r} is a list whose items differ in shape or dtype", hint="make them equal, or stack them with tf.stack"
+            f"input {info.name!r} is a list whose items differ in shape or dtype",
+            hint="make them equal, or stack them with tf.stack",
         ) from error
 
 
@@ -115,7 +119,8 @@ def _array(info: TensorInfo, value: Any) -> np.ndarray[Any, Any]:
             array = np.asarray(array.tolist())
     except (ValueError, TypeError) as error:
         raise InputMismatchError(
-            f"input {info.name!r} is a {type(value).__name__} that is not rectangular", hint="rows must have equal lengths"
+            f"input {info.name!r} is a {type(value).__name__} that is not rectangular",
+            hint="rows must have equal lengths",
         ) from error
     if array.size == 0 and array.dtype == np.float64 and info.dtype is not None:
         return array.astype(tf.as_dtype(info.dtype).as_numpy_dtype)  # numpy's dtype for an empty list means nothing
@@ -171,7 +176,9 @@ def _ragged_constant(info: TensorInfo, rows: Any) -> Any:
     try:
         ragged = tf.ragged.constant(rows, dtype=info.dtype, ragged_rank=info.ragged_rank)
     except (ValueError, TypeError) as error:
-        raise _wrong_kind(info, rows, f"pass nested lists with ragged_rank {info.ragged_rank or 1}, or a tf.RaggedTensor") from error
+        raise _wrong_kind(
+            info, rows, f"pass nested lists with ragged_rank {info.ragged_rank or 1}, or a tf.RaggedTensor"
+        ) from error
     check_shape(info, _static_shape(ragged))
     return ragged
 
@@ -199,7 +206,9 @@ _CONVERTERS: dict[str, Callable[[Any, Any], Converted]] = {"tensor": _dense, "ra
 
 
 def _wrong_kind(info: TensorInfo, value: Any, hint: str) -> InputMismatchError:
-    return InputMismatchError(f"input {info.name!r} is a {type(value).__name__}, expected {info.kind} {info.dtype}", hint=hint)
+    return InputMismatchError(
+        f"input {info.name!r} is a {type(value).__name__}, expected {info.kind} {info.dtype}", hint=hint
+    )
 
 
 def example(info: TensorInfo) -> Any:

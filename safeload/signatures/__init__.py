@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from safeload.signatures._bind import bind, pack
 from safeload.signatures._check import Cast, check_dtype, check_shape
-from safeload.signatures._choose import Choice, candidates, choose, choose_in, choose_meta_graph, is_training_switch, requested, traces_of
+from safeload.signatures._choose import (
+    Choice,
+    candidates,
+    choose,
+    choose_in,
+    choose_meta_graph,
+    is_training_switch,
+    requested,
+    traces_of,
+)
 
 __all__ = [
     "Cast",

@@ -51,9 +51,11 @@ def _by_name(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str,
     elif len(args) > len(inputs):
         raise _mismatch(signature, f"{len(args)} positional arguments for {_count(len(inputs))}")
     elif args and len(inputs) > 1 and not signature.is_positional:
-        raise _mismatch(signature, f"{_count(len(inputs))} cannot be given by position: the file does not record their order")
+        raise _mismatch(
+            signature, f"{_count(len(inputs))} cannot be given by position: the file does not record their order"
+        )
     else:
-        pairs = [*((info.name, value) for info, value in zip(inputs, args)), *kwargs.items()]
+        pairs = [*((info.name, value) for info, value in zip(inputs, args, strict=False)), *kwargs.items()]
     return _resolved(signature, pairs)
 
 
@@ -106,8 +108,10 @@ def _by_structure(
         _require_constants(signature, everything)
         return None
     if len(args) > len(parameters):
-        raise _mismatch(signature, f"{len(args)} positional arguments for {_names(list(parameters)) or 'no parameters'}")
-    given = dict(zip(parameters, args))
+        raise _mismatch(
+            signature, f"{len(args)} positional arguments for {_names(list(parameters)) or 'no parameters'}"
+        )
+    given = dict(zip(parameters, args, strict=False))
     for name, value in kwargs.items():
         if name in given:
             raise _mismatch(signature, f"argument {name!r} is given twice")
@@ -154,16 +158,20 @@ def _flattened(signature: SignatureInfo, tree: Any, value: Any, where: str) -> I
         yield tree.name, value
     elif isinstance(tree, dict):
         if not isinstance(value, Mapping) or set(value) != set(tree):
-            raise _mismatch(signature, f"argument {where!r} is {_kind(value)}, expected a dict with {_names(list(tree))}")
+            raise _mismatch(
+                signature, f"argument {where!r} is {_kind(value)}, expected a dict with {_names(list(tree))}"
+            )
         for key in tree:
             yield from _flattened(signature, tree[key], value[key], f"{where}.{key}")
     elif isinstance(tree, (list, tuple)):
         if not isinstance(value, (list, tuple)) or len(value) != len(tree):
             raise _mismatch(signature, f"argument {where!r} is {_kind(value)}, expected a sequence of {len(tree)}")
-        for index, (branch, item) in enumerate(zip(tree, value)):
+        for index, (branch, item) in enumerate(zip(tree, value, strict=True)):
             yield from _flattened(signature, branch, item, f"{where}[{index}]")
     elif not _same_constant(tree, value):
-        raise _mismatch(signature, f"argument {where!r} was traced with the constant {tree!r} and cannot be another value")
+        raise _mismatch(
+            signature, f"argument {where!r} was traced with the constant {tree!r} and cannot be another value"
+        )
 
 
 def _same_constant(tree: Any, value: Any) -> bool:
@@ -203,7 +211,11 @@ def _example_call(signature: SignatureInfo) -> str:
     """Render the call that would be right, with dtype and shape of each input in place of a value."""
     structure = signature.structure
     if structure is not None:
-        parts = [f"{name}={_example_tree(tree, signature)}" for name, tree in (*structure.args, *structure.kwargs) if _has_slot(tree)]
+        parts = [
+            f"{name}={_example_tree(tree, signature)}"
+            for name, tree in (*structure.args, *structure.kwargs)
+            if _has_slot(tree)
+        ]
         return f"f({', '.join(parts)})"
     if len(signature.inputs) == 1:
         return f"f({_placeholder(signature.inputs[0])})"

@@ -63,7 +63,9 @@ def check_dtype(info: TensorInfo, dtype: str, *, is_tensor: bool) -> Cast:
             return Cast.ALWAYS
         if not is_tensor:
             return Cast.IF_IN_RANGE
-    raise InputMismatchError(f"input {info.name!r} is {dtype}, expected {info.dtype}", hint=_dtype_hint(info, dtype, is_tensor))
+    raise InputMismatchError(
+        f"input {info.name!r} is {dtype}, expected {info.dtype}", hint=_dtype_hint(info, dtype, is_tensor)
+    )
 
 
 def _dtype_hint(info: TensorInfo, dtype: str, is_tensor: bool) -> str:
@@ -89,7 +91,7 @@ def check_shape(info: TensorInfo, shape: Sequence[int | None] | None) -> None:
     problem = f"input {info.name!r} has shape {_dims(shape)}, expected {_dims(info.shape)}"
     if len(shape) != len(info.shape):
         raise InputMismatchError(problem, hint=_rank_hint(info.shape, shape))
-    wrong = [axis for axis, (have, want) in enumerate(zip(shape, info.shape)) if not _fits(have, want)]
+    wrong = [axis for axis, (have, want) in enumerate(zip(shape, info.shape, strict=True)) if not _fits(have, want)]
     if wrong:
         axes = ", ".join(f"axis {axis} is {shape[axis]}, not {info.shape[axis]}" for axis in wrong)
         raise InputMismatchError(problem, hint=axes)

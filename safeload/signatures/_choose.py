@@ -222,7 +222,9 @@ def _training_constants(trace: SignatureInfo) -> Iterator[Any]:
 
 def _as_inference(trace: SignatureInfo) -> SignatureInfo:
     """Let a call leave out the tensors that switch training on: they are False unless given."""
-    return replace(trace, inputs=tuple(replace(info, optional=True) if is_training_switch(info) else info for info in trace.inputs))
+    return replace(
+        trace, inputs=tuple(replace(info, optional=True) if is_training_switch(info) else info for info in trace.inputs)
+    )
 
 
 def is_training_switch(info: TensorInfo) -> bool:

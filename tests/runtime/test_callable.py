@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import pickle
+import pickle  # noqa: TID251 - what is pickled here was made here
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,12 +48,12 @@ def test_facts(saved: Saved) -> None:
     assert {found.key for found in model.signatures} >= {"serving_default", "minus", "__call__"}
     assert str(inspect.signature(model)) == "(x: 'float32 [None, 4]')"
     assert str(inspect.signature(model.with_signature("minus"))) == "(*, a: 'float32 [None]', b: 'float32 [None]')"
-    assert repr(model).startswith("<ModelCallable serving_default(x: float32 [None, 4]) -> (output_0: float32 [None, 3]) from ")
+    assert repr(model).startswith(
+        "<ModelCallable serving_default(x: float32 [None, 4]) -> (output_0: float32 [None, 3]) from "
+    )
     assert "<td>x: float32 [None, 4]</td>" in model._repr_html_()
     assert model.report is None
     assert hasattr(model.model, "signatures")
-
-
 
 
 def test_other_signature_shares_variables(saved: Saved) -> None:

@@ -25,7 +25,16 @@ def equal(actual: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [X, X.astype(np.float64), X.tolist(), X.astype(np.int64), tf.constant(X), tf.constant(X, tf.float64), {"x": X}, tf.Variable(X)],
+    [
+        X,
+        X.astype(np.float64),
+        X.tolist(),
+        X.astype(np.int64),
+        tf.constant(X),
+        tf.constant(X, tf.float64),
+        {"x": X},
+        tf.Variable(X),
+    ],
     ids=["numpy", "float64", "list", "int64", "tensor", "float64-tensor", "dict", "variable"],
 )
 def test_module_call(saved: Saved, value: Any) -> None:
@@ -51,7 +60,10 @@ def test_signature_by_position_is_refused(saved: Saved) -> None:
 def test_nested_structures(saved: Saved) -> None:
     """Arguments and results keep the nesting of the traced function."""
     nested = load(saved("module"), signature="nested")
-    for result in (nested({"a": [1.0, 1.0], "n": [[2.0, 2.0], [3.0, 3.0]]}), nested({"a": [1.0, 1.0], "x/n/0": [2.0, 2.0], "x/n/1": [3.0, 3.0]})):
+    for result in (
+        nested({"a": [1.0, 1.0], "n": [[2.0, 2.0], [3.0, 3.0]]}),
+        nested({"a": [1.0, 1.0], "x/n/0": [2.0, 2.0], "x/n/1": [3.0, 3.0]}),
+    ):
         equal(result["sum"], [3, 3])
         equal(result["rest"][0], [6, 6])
         assert isinstance(result["rest"], tuple)
@@ -84,7 +96,9 @@ def test_ragged_and_sparse(saved: Saved) -> None:
         equal(sparse(value), [3, 3])
 
 
-@pytest.mark.parametrize("words", [["pear", "apple", "?"], np.array(["pear", "apple", "?"]), np.array([b"pear", b"apple", b"?"], object)])
+@pytest.mark.parametrize(
+    "words", [["pear", "apple", "?"], np.array(["pear", "apple", "?"]), np.array([b"pear", b"apple", b"?"], object)]
+)
 def test_table_with_asset(saved: Saved, words: Any) -> None:
     """A vocabulary is read from the judged content of the asset."""
     equal(load(saved("table"))(words), [1, 0, 2])
@@ -123,16 +137,24 @@ def test_graph_answers_where_objects_cannot_be_rebuilt(saved: Saved) -> None:
         model.model  # noqa: B018 - the property loads
 
 
-@pytest.mark.parametrize(("name", "key"), [("signatures", "minus"), ("table", "serving_default"), ("composite", "ragged")])
+@pytest.mark.parametrize(
+    ("name", "key"), [("signatures", "minus"), ("table", "serving_default"), ("composite", "ragged")]
+)
 def test_routes_agree(saved: Saved, name: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The graph route computes what the object route computes."""
-    inputs = {"minus": {"a": [1.0], "b": [5.0]}, "serving_default": {"words": ["pear"]}, "ragged": {"r": [1.0, 2.0], "r_1": [0, 0, 2]}}[key]
+    inputs = {
+        "minus": {"a": [1.0], "b": [5.0]},
+        "serving_default": {"words": ["pear"]},
+        "ragged": {"r": [1.0, 2.0], "r_1": [0, 0, 2]},
+    }[key]
     expected = load(saved(name), signature=key)(inputs)
     monkeypatch.setattr(SavedModelRuntime, "_takes_object_route", lambda *_: False)
     equal(load(saved(name), signature=key)(inputs), expected)
 
 
-def test_keras3_save_by_tensorflow_is_refused_by_the_graph_route(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keras3_save_by_tensorflow_is_refused_by_the_graph_route(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Such a graph restores copies of the variables that it uses; computing with none would be a wrong answer."""
     keras = pytest.importorskip("keras")
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])

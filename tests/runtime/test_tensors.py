@@ -85,7 +85,8 @@ SPARSE = info("float32", (None, 2), kind="sparse")
 
 
 @pytest.mark.parametrize(
-    "value", [[[1.0, 2.0], [3.0]], [[1, 2], [3]], tf.ragged.constant([[1.0, 2.0], [3.0]]), tf.ragged.constant([[1, 2], [3]])]
+    "value",
+    [[[1.0, 2.0], [3.0]], [[1, 2], [3]], tf.ragged.constant([[1.0, 2.0], [3.0]]), tf.ragged.constant([[1, 2], [3]])],
 )
 def test_ragged(value: Any) -> None:
     """Nested lists and ragged tensors are taken."""

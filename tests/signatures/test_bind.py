@@ -20,7 +20,12 @@ ODD = SignatureInfo("s", inputs=(replace(A, name="image:0"), replace(B, name="la
 NESTED = SignatureInfo(
     "__call__",
     "function",
-    (TensorInfo("x/a", "float32", (), aliases=("a",)), TensorInfo("x/n/0", "float32"), TensorInfo("x/n/1", "float32"), TensorInfo("t")),
+    (
+        TensorInfo("x/a", "float32", (), aliases=("a",)),
+        TensorInfo("x/n/0", "float32"),
+        TensorInfo("x/n/1", "float32"),
+        TensorInfo("t"),
+    ),
     is_positional=True,
     structure=CallStructure(
         args=(("x", {"a": Slot("x/a"), "n": [Slot("x/n/0"), Slot("x/n/1")]}), ("training", False)),
@@ -29,9 +34,12 @@ NESTED = SignatureInfo(
     ),
 )
 DICT_INPUT = SignatureInfo(
-    "model", "keras", (A, B), is_positional=True, structure=CallStructure(args=(("inputs", {"left": Slot("a"), "right": Slot("b")}),))
+    "model",
+    "keras",
+    (A, B),
+    is_positional=True,
+    structure=CallStructure(args=(("inputs", {"left": Slot("a"), "right": Slot("b")}),)),
 )
-
 
 
 class Frame:
@@ -109,7 +117,12 @@ def test_bound(signature: SignatureInfo, args: tuple[Any, ...], kwargs: dict[str
             {"t": 4},
             "argument 'training' was traced with the constant False and cannot be another value",
         ),
-        (NESTED, ({"a": 1, "n": (2, 3)},), {"t": 4, "mode": "slow"}, "argument 'mode' was traced with the constant 'fast'"),
+        (
+            NESTED,
+            ({"a": 1, "n": (2, 3)},),
+            {"t": 4, "mode": "slow"},
+            "argument 'mode' was traced with the constant 'fast'",
+        ),
     ],
 )
 def test_mismatch(signature: SignatureInfo, args: tuple[Any, ...], kwargs: dict[str, Any], problem: str) -> None:

@@ -29,14 +29,20 @@ def signature(key: str) -> SignatureInfo:
 
 def function(key: str, training: object = "none", trace: int = 0) -> SignatureInfo:
     kwargs = () if training == "none" else (("training", training),)
-    return SignatureInfo(key, "function", (X,), (Y,), structure=CallStructure((("x", Slot("x")),), kwargs, Slot("y"), trace))
+    return SignatureInfo(
+        key, "function", (X,), (Y,), structure=CallStructure((("x", Slot("x")),), kwargs, Slot("y"), trace)
+    )
 
 
 def graph(
     signatures: str = "", functions: str = "", tags: tuple[str, ...] = ("serve",), *, has_objects: bool = True
 ) -> MetaGraphInfo:
     return MetaGraphInfo(
-        0, frozenset(tags), tuple(map(signature, signatures.split())), tuple(map(function, functions.split())), has_objects
+        0,
+        frozenset(tags),
+        tuple(map(signature, signatures.split())),
+        tuple(map(function, functions.split())),
+        has_objects,
     )
 
 
@@ -132,7 +138,9 @@ def test_tags(tags: list[str], asked: str | list[str] | None, index: int) -> Non
 
 def test_absent_tags() -> None:
     """The error lists the tag sets."""
-    with pytest.raises(SignatureNotFoundError, match="there is no tag set 'tpu' in this model\n.*available: gpu,serve; train"):
+    with pytest.raises(
+        SignatureNotFoundError, match="there is no tag set 'tpu' in this model\n.*available: gpu,serve; train"
+    ):
         choose(model(graph("a", tags=("serve", "gpu")), graph("a", tags=("train",))), tags="tpu")
 
 

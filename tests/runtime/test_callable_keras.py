@@ -1,0 +1,122 @@
+"""Built Keras models as callables."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from safeload.errors import InputMismatchError, SignatureNotFoundError
+from safeload.runtime import as_callable
+
+PACKAGES = ["keras", "tf_keras"]
+X = np.arange(8, dtype=np.float32).reshape(2, 4)
+
+
+@pytest.fixture(params=PACKAGES)
+def keras(request: pytest.FixtureRequest) -> Any:
+    return pytest.importorskip(request.param)
+
+
+def equal(actual: Any, expected: Any) -> None:
+    np.testing.assert_allclose(np.asarray(actual), np.asarray(expected), rtol=1e-5, atol=1e-5)
+
+
+def test_sequential(keras: Any) -> None:
+    """One input by position, names of the layers, inference."""
+    model = keras.Sequential(
+        [keras.layers.Input((4,), name="features"), keras.layers.Dropout(0.9), keras.layers.Dense(3, name="scores")]
+    )
+    fn = as_callable(model)
+    equal(fn(X), X @ np.asarray(model.get_weights()[0]))
+    equal(fn(features=X.tolist()), fn(X))
+    assert [str(info) for info in fn.inputs] == ["features: float32 [None, 4]"]
+    assert [str(info) for info in fn.outputs] == ["scores: float32 [None, 3]"]
+    assert str(inspect.signature(fn)) == "(features: 'float32 [None, 4]')"
+    assert fn.model is model
+    with pytest.raises(InputMismatchError, match="the batch dimension is missing"):
+        fn(X[0])
+
+
+def test_several_inputs_and_outputs(keras: Any) -> None:
+    """Inputs by position, name or list; outputs as a dict in declared order."""
+    b, a = keras.layers.Input((4,), name="b"), keras.layers.Input((4,), name="a")
+    outputs = [keras.layers.Subtract(name=f"output_{i}")([b, a] if i == 2 else [a, b]) for i in (10, 2)]
+    fn = as_callable(keras.Model([b, a], outputs))
+    for result in (fn(X, X * 3), fn([X, X * 3]), fn(a=X * 3, b=X), fn({"a": X * 3, "b": X})):
+        assert list(result) == ["output_10", "output_2"]
+        equal(result["output_2"], X * -2)
+
+
+def test_nested_inputs(keras: Any) -> None:
+    """A dict of inputs is taken by its keys, and flat by layer names."""
+    left, right = keras.layers.Input((4,), name="layer_l"), keras.layers.Input((4,), name="layer_r")
+    model = keras.Model({"l": left, "r": right}, {"difference": keras.layers.Subtract()([left, right])})
+    fn = as_callable(model)
+    equal(fn({"l": X, "r": X * 3}), X * -2)
+    equal(fn({"layer_l": X, "layer_r": X * 3}), X * -2)
+
+
+def test_unknown_inputs(keras: Any) -> None:
+    """A subclassed model takes what it takes."""
+
+    class Scale(keras.Model):  # type: ignore[misc]
+        def call(self, x: Any, factor: Any = 2.0, training: Any = None) -> Any:
+            return x * factor if not training else x * 0
+
+    fn = as_callable(Scale())
+    equal(fn(X), X * 2)
+    equal(fn(X, factor=3.0), X * 3)
+    assert str(inspect.signature(fn)) == "(*args, **kwargs)"
+
+
+def test_model_that_cannot_be_traced(keras: Any) -> None:
+    """A layer that only works eagerly runs eagerly."""
+
+    class Eager(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            return (
+                x * float(np.asarray(x).max())
+                if tf.executing_eagerly() and not hasattr(x, "_keras_history")
+                else _traced(x)
+            )
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return shape
+
+        def compute_output_spec(self, x: Any) -> Any:
+            return keras.KerasTensor(x.shape, x.dtype)
+
+    def _traced(x: Any) -> Any:
+        if hasattr(x, "_keras_history") or isinstance(x, getattr(keras, "KerasTensor", ())):
+            return x
+        raise TypeError("only eagerly")
+
+    if keras.__name__ == "tf_keras":
+        pytest.skip("tf_keras traces every layer when it builds a model")
+    inputs = keras.layers.Input((4,))
+    fn = as_callable(keras.Model(inputs, Eager()(inputs)))
+    for _ in range(2):
+        equal(fn(X), X * 7)
+
+
+def test_gradient_and_graph(keras: Any) -> None:
+    """Calls are differentiable and work inside graphs."""
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
+    fn = as_callable(model)
+    x = tf.Variable(X)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(fn(x))
+    equal(tape.gradient(loss, x), np.broadcast_to(np.asarray(model.get_weights()[0]).T, X.shape))
+    equal(tf.function(lambda v: fn(v))(tf.constant(X)), fn(X))
+
+
+def test_only_one_signature(keras: Any) -> None:
+    """A Keras model has no other callable."""
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
+    with pytest.raises(SignatureNotFoundError):
+        as_callable(model, signature="predict")
+    as_callable(model).close()
