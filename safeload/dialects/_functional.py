@@ -89,7 +89,7 @@ def _model(value: Json, parts: dict[str, Json], normaliser: LayerNormaliser) -> 
 def _shell(value: Json, normaliser: LayerNormaliser) -> Json:
     module = value.get("module")
     name = _BUILTIN_MODELS.get(value["class_name"])
-    if name is None or not (module is None or module.partition(".")[0] in _KERAS_PACKAGES):
+    if name is None or (module is not None and str(module).partition(".")[0] not in _KERAS_PACKAGES):
         return normaliser.object({**value, "config": {}}, "model")
     kept = {key: value[key] for key in ("name", "shared_object_id") if key in value}
     return {"module": _MODULES[name], "class_name": name, "config": {}, "registered_name": None, **kept}

@@ -22,6 +22,7 @@ from safeload.dialects._functional_nodes import (
     read_tensors,
     refs_of,
 )
+from safeload.dialects._functional_sequential import is_object
 from safeload.errors import MalformedArtifactError
 
 Json = Any
@@ -80,7 +81,7 @@ def _layer_name(layer: Json, where: str) -> str:
     name = layer.get("name") if isinstance(layer, dict) else None
     if name is None and isinstance(layer, dict) and isinstance(layer.get("config"), dict):
         name = layer["config"].get("name")
-    if not isinstance(name, str) or not isinstance(layer.get("class_name"), str) or "config" not in layer:
+    if not isinstance(name, str) or not is_object(layer):
         raise MalformedArtifactError(where, problem="a layer without name, class_name or config")
     return name
 
@@ -123,13 +124,13 @@ def with_model_offset(graph: Graph) -> Graph:
 
 def _counted_from_zero(graph: Graph) -> Graph:
     """Take 1 off the call numbers of those nested models whose own creation the saver counted as call 0."""
-    highest: dict[str, int] = {}
+    seen: dict[str, set[int]] = {}
     for ref in _all_refs(graph):
-        highest[ref.layer] = max(ref.node, highest.get(ref.layer, 0))
+        seen.setdefault(ref.layer, set()).add(ref.node)
     # Every saved call of a nested model feeds something, so the highest number tells where counting began.
     calls = {layer.name: max(len(layer.calls), 1) for layer in graph.layers}
-    first = {name: int(number >= calls[name]) for name, number in highest.items()}
-    if any(number - first[name] >= calls[name] for name, number in highest.items()):
+    first = {name: int(max(nodes) >= calls[name]) for name, nodes in seen.items()}
+    if any(max(nodes) - first[name] >= calls[name] or min(nodes) < first[name] for name, nodes in seen.items()):
         raise MalformedArtifactError(graph.where, problem="a node refers to a call that no layer has")
     return map_graph(graph, lambda ref: replace(ref, node=ref.node - first[ref.layer]))
 

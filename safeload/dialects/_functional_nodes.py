@@ -114,7 +114,10 @@ def read_calls(layer: Json, layer_names: Container[str], where: str) -> list[Cal
 
 def _read_call(node: Json, class_name: str, layer_names: Container[str], where: str) -> Call:
     if isinstance(node, dict) and set(node) == {"args", "kwargs"}:
-        return Call(tuple(_read_keras_3(node["args"])), _read_keras_3(node["kwargs"]))
+        args, kwargs = _read_keras_3(node["args"], where), _read_keras_3(node["kwargs"], where)
+        if not isinstance(args, list) or not isinstance(kwargs, dict):
+            raise MalformedArtifactError(where, problem="args is no list or kwargs no dict")
+        return Call(tuple(args), kwargs)
     entries = list(_entries(node))
     if not entries:
         raise MalformedArtifactError(where, problem="a node without tensors")
@@ -124,23 +127,28 @@ def _read_call(node: Json, class_name: str, layer_names: Container[str], where: 
     return Call((first,), _read_kwargs(entries[-1], layer_names))
 
 
-def _read_keras_3(tree: Json) -> Tree:
+def _read_keras_3(tree: Json, where: str) -> Tree:
     if isinstance(tree, list):
-        return [_read_keras_3(value) for value in tree]
+        return [_read_keras_3(value, where) for value in tree]
     if not isinstance(tree, dict):
         return tree
     if tree.get("class_name") == "__keras_tensor__":
-        config = tree["config"]
-        layer, node, tensor = config["keras_history"]
-        return TensorRef(layer, node, tensor, shape=config.get("shape"), dtype=config.get("dtype") or "float32")
-    return {key: _read_keras_3(value) for key, value in tree.items()}
+        return _read_keras_tensor(tree.get("config"), where)
+    return {key: _read_keras_3(value, where) for key, value in tree.items()}
+
+
+def _read_keras_tensor(config: Json, where: str) -> TensorRef:
+    history = config.get("keras_history") if isinstance(config, dict) else None
+    if not is_entry(history) or len(history) != 3:
+        raise MalformedArtifactError(where, problem="a tensor without keras_history")
+    return TensorRef(*history, config.get("shape"), config.get("dtype") or "float32")
 
 
 def is_entry(node: Json) -> bool:
     """True for ``[layer, node, tensor]``, with or without the keywords of the call."""
     if not (isinstance(node, (list, tuple)) and len(node) in (3, 4) and isinstance(node[0], str)):
         return False
-    return node[0] == CONSTANT or (isinstance(node[1], int) and isinstance(node[2], int))
+    return node[0] == CONSTANT or all(isinstance(number, int) and number >= 0 for number in node[1:3])
 
 
 def _entries(node: Json) -> Iterator[Json]:

@@ -76,12 +76,11 @@ def with_input_layer(obj: Json, where: str) -> Json:
 
 
 def is_object(value: Json) -> bool:
-    """True for a serialized object."""
-    return (
-        isinstance(value, dict)
-        and isinstance(value.get("class_name"), str)
-        and isinstance(value.get("config"), (dict, list))
-    )
+    """True for a serialized layer: the config is a dict, or a list of layers as Keras 1 wrote Sequential models."""
+    if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
+        return False
+    config = value.get("config")
+    return isinstance(config, dict) or (isinstance(config, list) and value["class_name"] == "Sequential")
 
 
 def _build_shape(obj: Json) -> Json:

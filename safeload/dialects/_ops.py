@@ -44,7 +44,7 @@ def modern_operation(data: Json, calls: tuple[Call, ...], *, where: str) -> tupl
     """
     config = data["config"]
     if data["class_name"] == "TensorFlowOpLayer":
-        node = {"node_def": config.get("node_def"), "constants": _plain_constants(config.get("constants") or {})}
+        node = {"node_def": config.get("node_def"), "constants": _plain_value(config.get("constants") or {})}
         return _compat("TensorFlowNode", {"name": where, **node}), tuple(_with_flat_inputs(call) for call in calls)
     symbol = _symbol(data["class_name"], config)
     if symbol in ALLOWED_SYMBOLS and not all(map(refs_of, calls)):
@@ -65,10 +65,6 @@ def _symbol(class_name: str, config: Json) -> str:
     if class_name in ("InstanceMethod", "InstanceProperty"):
         return f"RaggedTensor.{config.get('attr_name')}"
     return str(config.get("function"))
-
-
-def _plain_constants(constants: Json) -> Json:
-    return {index: _plain_value(value) for index, value in constants.items()}
 
 
 def _with_flat_inputs(call: Call) -> Call:
