@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from safeload.dialects import lower
 from safeload.errors import CustomObjectConflictError, LoadFailedError, SafeloadError
-from safeload.readers import KerasArtifact
 from safeload.runtime._ambient import plain_policy, require_tensorflow_backend
 from safeload.runtime._keras_package import import_keras, installed_target
 from safeload.runtime._resolve import Resolver
@@ -18,6 +17,7 @@ from safeload.runtime._weights import set_weights
 if TYPE_CHECKING:
     from safeload.dialects import NormalForm
     from safeload.planning import LoadPlan
+    from safeload.readers import KerasArtifact
 
 
 def load_keras(plan: LoadPlan) -> Any:
@@ -34,38 +34,46 @@ def load_keras(plan: LoadPlan) -> Any:
         CustomObjectConflictError: ``custom-object-conflict``. A given class does not take the recorded config.
         LoadFailedError: ``load-failed``. Keras failed, or weights and model do not agree.
     """
-    artifact = plan.judged.artifact
-    assert isinstance(artifact, KerasArtifact)
+    artifact = cast("KerasArtifact", plan.judged.artifact)
     facts = plan.judged.info.keras
     normal: NormalForm | None = facts.normal if facts is not None else None
     with explained(artifact.where):
-        model = _from_caller(plan) if plan.architecture is not None else _build(plan, normal)
+        if plan.architecture is not None:
+            model = _from_caller(plan.architecture, artifact.where)
+        else:
+            model = _build(plan, cast("NormalForm", normal))
         set_weights(model, artifact, normal)
     return model
 
 
-def _from_caller(plan: LoadPlan) -> Any:
-    assert plan.architecture is not None
-    model = plan.architecture()
+def _from_caller(architecture: Callable[[], Any], where: str) -> Any:
+    model = architecture()
     if not hasattr(model, "layers"):
         raise CustomObjectConflictError(
             "architecture",
             problem=f"returned {type(model).__name__}, not a Keras model",
             hint="return the built keras.Model",
         )
+    if not model.built:
+        raise LoadFailedError(
+            where,
+            problem="the model that architecture= returned has no weights yet",
+            hint="call it once on data of the right shape before returning it",
+        )
     return model
 
 
-def _build(plan: LoadPlan, normal: NormalForm | None) -> Any:
+def _build(plan: LoadPlan, normal: NormalForm) -> Any:
     from safeload.runtime.compat import compat_objects
 
-    assert normal is not None
     where = plan.judged.artifact.where
     keras = import_keras(plan.road)
     require_tensorflow_backend(keras, where)
     compat = compat_objects(plan.road)
     lowered = lower(normal, installed_target(keras, compat))
-    resolver = Resolver(keras=keras, custom=plan.custom_objects, compat=compat, where=where, trusted=plan.judged.trusted)
+    resolver = Resolver(
+        keras=keras, custom=plan.custom_objects, compat=compat, where=where, trusted=plan.judged.trusted
+    )
     config = resolver.rewrite(copy.deepcopy(lowered))
     scope = {**plan.custom_objects, **resolver.scope}
     with plain_policy(keras), keras.saving.custom_object_scope(scope):

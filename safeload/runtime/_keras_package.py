@@ -9,13 +9,13 @@ import inspect
 import sys
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from safeload.dialects import KerasTarget
 from safeload.errors import MissingDependencyError
 
 _OPERATIONS = "keras.src.ops."
-"""Where Keras 3 keeps the operation classes of Functional models (``keras.src.ops.numpy.Einsum``), which it does not export."""
+"""Where Keras 3 keeps the operation classes of Functional models (``keras.src.ops.numpy.Einsum``), not exported."""
 
 
 def import_keras(package: str) -> ModuleType:
@@ -27,14 +27,14 @@ def import_keras(package: str) -> ModuleType:
     if package == "keras":
         import keras
 
-        return keras
+        return cast("ModuleType", keras)
     try:
         import tf_keras
     except ImportError as error:
         raise MissingDependencyError(
             "this model", package="tf_keras (Keras 2)", install="safeload[keras2]"
         ) from error
-    return tf_keras  # type: ignore[no-any-return]
+    return cast("ModuleType", tf_keras)
 
 
 def package_of(model: Any) -> ModuleType:
@@ -99,13 +99,18 @@ def own_variables(layer: Any) -> list[Any]:
     """Return the variables that *layer* itself holds, trainable ones first, without its sublayers."""
     trainable = getattr(layer, "_trainable_variables", None)
     if trainable is not None and not callable(trainable):
-        return [*trainable, *layer._non_trainable_variables]
+        return [*trainable, *layer._non_trainable_variables]  # noqa: SLF001
     return [*getattr(layer, "_trainable_weights", ()), *getattr(layer, "_non_trainable_weights", ())]
 
 
 def flat_layers(layer: Any) -> Iterator[Any]:
     """Yield *layer* and every layer inside it."""
-    return iter(layer._flatten_layers())
+    return iter(layer._flatten_layers())  # noqa: SLF001
+
+
+def sublayers(layer: Any) -> list[Any]:
+    """Return the layers directly inside *layer*."""
+    return list(layer._flatten_layers(recursive=False, include_self=False))  # noqa: SLF001
 
 
 def is_container(layer: Any) -> bool:

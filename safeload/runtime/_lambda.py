@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 from safeload.errors import IncompatibleVersionError, UnsafeModelError
 
@@ -35,6 +35,6 @@ def trusted_function(config: Any, *, trusted: frozenset[str], names: Mapping[str
     try:
         function = func_load(config["code"], config.get("defaults"), config.get("closure"), known)
     except (ValueError, EOFError, TypeError) as error:
-        raise IncompatibleVersionError(where, problem=f"the bytecode of a Lambda is of another Python: {error}", hint=_HINT) from error
-    assert isinstance(function, FunctionType)
-    return function
+        problem = f"the bytecode of a Lambda is of another Python: {error}"
+        raise IncompatibleVersionError(where, problem=problem, hint=_HINT) from error
+    return cast("FunctionType", function)

@@ -15,7 +15,9 @@ from safeload.errors import CustomObjectConflictError, IncompatibleVersionError
 from safeload.runtime._keras_package import keywords_of, symbol
 from safeload.runtime._lambda import trusted_function
 
-_LAYER_KEYWORDS = frozenset({"name", "trainable", "dtype", "batch_shape", "batch_input_shape", "input_shape", "input_dim"})
+_LAYER_KEYWORDS = frozenset(
+    {"name", "trainable", "dtype", "batch_shape", "batch_input_shape", "input_shape", "input_dim"}
+)
 """Keywords that every Layer takes through ``**kwargs``. Source: keras 3.15.1 ``Layer.__init__``."""
 
 _EXPLICIT = {"data_format": "channels_last"}
@@ -53,7 +55,8 @@ class Resolver:
         if not isinstance(config, dict):
             return config
         if config.get("class_name") == "__lambda__":
-            return self._function(trusted_function(config["config"], trusted=self.trusted, names=self.custom, where=self.where))
+            function = trusted_function(config["config"], trusted=self.trusted, names=self.custom, where=self.where)
+            return self._function(function)
         copied = {key: self.rewrite(value) for key, value in config.items()}
         return self._renamed(copied) if _is_object(copied) else copied
 
@@ -108,7 +111,8 @@ class Resolver:
         if unknown:
             raise CustomObjectConflictError(
                 name,
-                problem=f"{cls.__module__}.{cls.__qualname__}() does not take {', '.join(unknown)}, which the file records",
+                problem=f"{cls.__module__}.{cls.__qualname__}() does not take {', '.join(unknown)}, "
+                "which the file records",
                 hint="pass the class that the model was saved with, or let its __init__ take **kwargs",
             )
 
@@ -124,11 +128,12 @@ class Resolver:
             # planning puts a custom class that takes a built-in's place under the full name of the built-in.
             found = self.custom.get(f"{module}.{name}") or symbol(self.keras, module, name)
         else:
-            found = next((self.custom[n] for n in (registered_name, name) if n in self.custom), None)
+            found = next((self.custom[n] for n in (registered_name or name, name) if n in self.custom), None)
         if found is None:
             raise IncompatibleVersionError(
                 self.where,
-                problem=f"{module or 'the model'} names {name!r}, which {self.keras.__name__} {self.keras.__version__} does not have",
+                problem=f"{module or 'the model'} names {name!r}, "
+                f"which {self.keras.__name__} {self.keras.__version__} does not have",
                 hint="upgrade keras, or pass an object of this name in custom_objects=",
             )
         return found

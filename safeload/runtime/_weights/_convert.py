@@ -28,7 +28,9 @@ _KERAS_1_AXES = {
 }
 """(class, data_format) → axes of a Keras 1 kernel in today's order."""
 
-_FLIPPED = frozenset({"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Deconvolution2D", "ConvLSTM2D", "ConvLSTM2DCell"})
+_FLIPPED = frozenset(
+    {"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Deconvolution2D", "ConvLSTM2D", "ConvLSTM2DCell"}
+)
 """Layers whose kernels Theano, which convolves where TensorFlow correlates, held mirrored."""
 
 _GATES = {"LSTMCell": 4, "GRUCell": 3}
@@ -37,10 +39,10 @@ _GATES = {"LSTMCell": 4, "GRUCell": 3}
 def converted(pairs: Sequence[tuple[Saved, Slot]], *, backend: str | None) -> list[tuple[Saved, Slot]]:
     """Return *pairs* with every array in today's arrangement, still unread."""
     cudnn = {id(slot.layer) for item, slot in pairs if _is_cudnn_bias(item, slot)}
-    return [(_convert(item, slot, id(slot.layer) in cudnn, backend), slot) for item, slot in pairs]
+    return [(_convert(item, slot, is_cudnn=id(slot.layer) in cudnn, backend=backend), slot) for item, slot in pairs]
 
 
-def _convert(item: Saved, slot: Slot, is_cudnn: bool, backend: str | None) -> Saved:
+def _convert(item: Saved, slot: Slot, *, is_cudnn: bool, backend: str | None) -> Saved:
     kind = type(slot.layer).__name__
     if is_cudnn:
         return _from_cudnn(item, slot, _GATES[kind])
@@ -92,10 +94,9 @@ def _bias(array: Array, gates: int) -> Array:
 
 
 def _mirror(array: Array) -> Array:
-    spatial = tuple(range(array.ndim - 2))
     import numpy as np
 
-    return np.flip(array, spatial)
+    return np.flip(array, tuple(range(array.ndim - 2)))
 
 
 def _with(item: Saved, shape: tuple[int, ...], change: Any) -> Saved:

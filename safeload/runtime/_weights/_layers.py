@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from safeload.dialects import NormalForm
-from safeload.runtime._keras_package import flat_layers, is_container, is_own_class, own_variables
+from safeload.runtime._keras_package import flat_layers, is_container, is_own_class, own_variables, sublayers
 from safeload.runtime._weights._ledger import name_of
 from safeload.runtime._weights._match import Slot
 
@@ -66,7 +66,7 @@ def slot_orders(layer: Any, order: LayerOrder) -> list[list[Slot]]:
 
 
 def _tree_order(layer: Any, order: LayerOrder) -> list[Any]:
-    children = order.layers(layer) if is_container(layer) else list(layer._flatten_layers(recursive=False, include_self=False))
+    children = order.layers(layer) if is_container(layer) else sublayers(layer)
     variables = {id(v): v for v in own_variables(layer)}
     for child in children:
         variables.update({id(v): v for v in _tree_order(child, order)})

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from safeload.errors import LoadFailedError
 from safeload.readers import DatasetInfo, KerasArtifact, WeightIndex, WeightLayout
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from safeload.readers import WeightsFile
 
 _NO_WEIGHT_PATH = re.compile(
     r"^(optimizer|_optimizer|compiled_metrics|compiled_loss|_compile_metrics|loss_tracker|_loss_tracker)/"
@@ -24,7 +26,9 @@ _NO_WEIGHT_PATH = re.compile(
 Source: attributes that ``saving_lib`` walks in keras 2.12 to 3.15 (``optimizer``, ``_metrics``, ``seed_generator``).
 """
 
-_NO_CHECKPOINT_WEIGHT = re.compile(r"(^|/)(optimizer|keras_api|save_counter|loss|_optimizer)/|/\.OPTIMIZER_SLOT/|^_CHECKPOINTABLE|^save_counter")
+_NO_CHECKPOINT_WEIGHT = re.compile(
+    r"(^|/)(optimizer|keras_api|save_counter|loss|_optimizer)/|/\.OPTIMIZER_SLOT/|^_CHECKPOINTABLE|^save_counter"
+)
 """Keys of a checkpoint that hold no weights. Source: tensorflow/python/checkpoint/graph_view.py (TensorFlow 2.21)."""
 
 _NO_WEIGHT_NAME = re.compile(r"(^|/)(StateVar|seed_generator_state)(_\d+)?(:0)?$")
@@ -49,9 +53,8 @@ class Ledger:
 
     def read(self, path: str) -> np.ndarray[Any, Any]:
         """Return the array at *path* and note that it was used."""
-        assert self.artifact.weights_file is not None
         self.unread.pop(path, None)
-        return self.artifact.weights_file.read(path)
+        return cast("WeightsFile", self.artifact.weights_file).read(path)
 
     def assign(self, variable: Any, value: np.ndarray[Any, Any], *, source: str) -> None:
         """Set *variable* to *value*.
@@ -60,7 +63,8 @@ class Ledger:
             LoadFailedError: ``load-failed``. Shape or kind of numbers differ.
         """
         if tuple(variable.shape) != tuple(value.shape):
-            raise self.mismatch([f"{source} {tuple(value.shape)} does not fit {name_of(variable)} {tuple(variable.shape)}"])
+            shapes = f"{source} {tuple(value.shape)} does not fit {name_of(variable)} {tuple(variable.shape)}"
+            raise self.mismatch([shapes])
         variable.assign(_cast(value, variable, self))
         self.note(variable)
 

@@ -30,7 +30,8 @@ def set_legacy(model: Any, artifact: KerasArtifact, normal: NormalForm | None, l
         LoadFailedError: ``load-failed``. Layers, arrays or shapes do not agree.
     """
     order = LayerOrder(normal)
-    groups = [g for g in artifact.weights.layers if g.layer_name != _TOP and any(d.path in ledger.unread for d in g.datasets)]
+    used = [g for g in artifact.weights.layers if any(d.path in ledger.unread for d in g.datasets)]
+    groups = [g for g in used if g.layer_name != _TOP]
     renamed = {old: new for new, old in normal.renamed.items()} if normal is not None else {}
     for group, layer in _matched(groups, model, order, renamed, ledger):
         _set_group(group, slot_orders(layer, order), artifact, ledger)
@@ -53,9 +54,8 @@ def _matched(
         if len(layers) == len(groups):
             return list(zip(groups, layers, strict=True))
     found, expected = [g.layer_name for g in groups], [layer.name for layer in choices[0]]
-    raise ledger.mismatch([
-        f"the file has weights for {len(found)} layers ({_names(found)}), the model for {len(expected)} ({_names(expected)})"
-    ])
+    theirs = f"the file has weights for {len(found)} layers ({_names(found)})"
+    raise ledger.mismatch([f"{theirs}, the model for {len(expected)} ({_names(expected)})"])
 
 
 def _names(names: list[str]) -> str:

@@ -25,7 +25,7 @@ _NUMBERED = re.compile(r"layer(?P<weights>_with_weights)?-(?P<index>\d{1,6})")
 """Names of layers in checkpoints, counted over all layers or over those with weights. Source: as above."""
 
 
-def set_by_paths(model: Any, artifact: KerasArtifact, normal: NormalForm | None, ledger: Ledger) -> None:
+def set_by_paths(model: Any, artifact: KerasArtifact, normal: NormalForm | None, ledger: Ledger) -> None:  # noqa: ARG001
     """Set the weights of *model* from arrays named by object path.
 
     Raises:
@@ -57,7 +57,8 @@ def _set_object(thing: Any, owner: str, entries: Mapping[str, str], ledger: Ledg
         path = entries.get(str(index))
         shape = tuple(variable.shape) if path is None else ledger.unread[path].shape
         if shape != tuple(variable.shape):
-            raise ledger.mismatch([f"{owner}/vars/{index} {shape} does not fit {name_of(variable)} {tuple(variable.shape)}"])
+            ours = f"{name_of(variable)} {tuple(variable.shape)}"
+            raise ledger.mismatch([f"{owner}/vars/{index} {shape} does not fit {ours}"])
     thing.load_own_variables({key: ledger.read(path) for key, path in entries.items()})
     for variable in variables:
         ledger.note(variable)
@@ -90,7 +91,8 @@ class PathFinder:
             return next(iter(layers[int(numbered["index"]) :]), None)
         if part in ("layers", _DEPENDENCIES) and hasattr(thing, "layers"):
             return self._listed(thing, doubled=part == _DEPENDENCIES)
-        found = next((f for f in (getattr(thing, n, None) for n in (part, f"_{part}", part.lstrip("_"))) if f is not None), None)
+        candidates = (getattr(thing, name, None) for name in (part, f"_{part}", part.lstrip("_")))
+        found = next((candidate for candidate in candidates if candidate is not None), None)
         return found if is_trackable(found) or isinstance(found, list | tuple | dict) else None
 
     def _listed(self, model: Any, *, doubled: bool) -> list[Any]:

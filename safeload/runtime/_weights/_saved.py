@@ -69,7 +69,9 @@ def _plain(name: str, shape: tuple[int, ...], read: Callable[[], Any]) -> Saved:
     return Saved(tuple(owner), leaf.partition(":")[0], shape, read, name)
 
 
-def _keras_1(match: re.Match[str], name: str, shape: tuple[int, ...], read: Callable[[], Any]) -> tuple[str | None, Saved]:
+def _keras_1(
+    match: re.Match[str], name: str, shape: tuple[int, ...], read: Callable[[], Any]
+) -> tuple[str | None, Saved]:
     leaf = _KERAS_1_LEAVES.get(match["leaf"], match["leaf"])
     return match["gate"], Saved((match["owner"],), leaf, shape, read, name, era_1=True)
 
