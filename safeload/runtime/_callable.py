@@ -152,14 +152,19 @@ class ModelCallable:
         return found
 
     def _live(self) -> Backend:
-        if self._backend is None:
-            if self._recipe is None:
-                raise LoadFailedError(
-                    self._where, problem="this callable was closed", hint="load the model again with load_callable"
-                )
-            with self._lock:
-                self._backend = self._recipe.load().backend if self._backend is None else self._backend
-        return self._backend
+        if self._backend is not None:
+            return self._backend
+        if self._recipe is None:
+            hint = "load the model again with load_callable"
+            raise LoadFailedError(self._where, problem="this callable was closed", hint=hint)
+        return self._reloaded(self._recipe)
+
+    def _reloaded(self, recipe: Recipe) -> Backend:
+        """Load once, whichever thread calls first."""
+        with self._lock:
+            if self._backend is None:
+                self._backend = recipe.load().backend
+            return self._backend
 
     @property
     def backend(self) -> Backend:

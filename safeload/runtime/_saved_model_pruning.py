@@ -113,13 +113,13 @@ def _ancestors(
     nodes: Nodes,
     roots: Iterable[str],
     feeds: Mapping[str, str],
-    skip: Callable[[node_def_pb2.NodeDef], bool] = lambda node: False,
+    skip: Callable[[node_def_pb2.NodeDef], bool] | None = None,
 ) -> set[str]:
     found: set[str] = set()
     stack = [root for root in roots if root in nodes]
     while stack:
         name = stack.pop()
-        if name in found or skip(nodes[name]):
+        if name in found or (skip is not None and skip(nodes[name])):
             continue
         found.add(name)
         stack.extend(node_of(source) for source in _sources(nodes[name], nodes, feeds))
@@ -145,7 +145,7 @@ def _assigns_other(node: node_def_pb2.NodeDef, wanted: frozenset[str]) -> bool:
 def _copied(
     node: node_def_pb2.NodeDef, needed: set[str], nodes: Nodes, feeds: Mapping[str, str]
 ) -> node_def_pb2.NodeDef:
-    """Copy a node with fed inputs replaced, absent control inputs dropped, and without places that do not exist here."""
+    """Copy a node with fed inputs replaced and absent control inputs dropped, and without the device it was on."""
     copy = node_def_pb2.NodeDef()
     copy.CopyFrom(node)
     kept = set(_sources(node, nodes, feeds))

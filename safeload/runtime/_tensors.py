@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Converted = tuple[Any, bool]
 """A tensor, and whether the value had to be cast for it."""
 
+Converter = Callable[[Any, Any], Converted]
+
 
 def to_tensors(inputs: Sequence[TensorInfo], values: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
     """Convert bound values to tensors of the dtypes that the inputs want.
@@ -45,7 +47,7 @@ def to_tensors(inputs: Sequence[TensorInfo], values: Mapping[str, Any]) -> tuple
 
 def to_tensor(info: TensorInfo, value: Any) -> Converted:
     """Convert one value; see `to_tensors`."""
-    convert = _CONVERTERS.get(info.kind, _other_composite)
+    convert: Converter = _CONVERTERS.get(info.kind, _other_composite)
     return convert(info, value)
 
 
@@ -202,7 +204,7 @@ def _other_composite(info: TensorInfo, value: Any) -> Converted:
     return value, False
 
 
-_CONVERTERS: dict[str, Callable[[Any, Any], Converted]] = {"tensor": _dense, "ragged": _ragged, "sparse": _sparse}
+_CONVERTERS: dict[str, Converter] = {"tensor": _dense, "ragged": _ragged, "sparse": _sparse}
 
 
 def _wrong_kind(info: TensorInfo, value: Any, hint: str) -> InputMismatchError:

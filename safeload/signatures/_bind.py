@@ -47,7 +47,9 @@ def _by_name(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str,
     if signature.is_positional and len(args) == 1 < len(inputs) and isinstance(args[0], (list, tuple)):
         args = args[0]
     if len(args) == 1 and _is_named(signature, args[0]):
-        pairs = [*((str(name), args[0][name]) for name in args[0].keys()), *kwargs.items()]
+        pairs = [*((str(name), args[0][name]) for name in args[0].keys()), *kwargs.items()]  # noqa: SIM118 - a table iterates over rows
+    elif len(args) == 1 and len(required := [info for info in inputs if not info.optional]) == 1:
+        pairs = [(required[0].name, args[0]), *kwargs.items()]
     elif len(args) > len(inputs):
         raise _mismatch(signature, f"{len(args)} positional arguments for {_count(len(inputs))}")
     elif args and len(inputs) > 1 and not signature.is_positional:
@@ -66,7 +68,7 @@ def _is_named(signature: SignatureInfo, value: Any) -> bool:
     if not (hasattr(value, "keys") and hasattr(value, "__getitem__")):
         return False
     names = _lookup(signature)
-    return all(str(key) in names for key in value.keys())
+    return all(str(key) in names for key in value.keys())  # noqa: SIM118 - a table iterates over rows
 
 
 def _resolved(signature: SignatureInfo, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def _resolved(signature: SignatureInfo, pairs: Sequence[tuple[str, Any]]) -> dic
 
 
 def _lookup(signature: SignatureInfo) -> dict[str, str]:
-    """Return every accepted name → input name; the signature's own names win over aliases, ambiguous aliases are dropped."""
+    """Return every accepted name → input name; own names win over aliases, and shared aliases name nothing."""
     candidates: dict[str, set[str]] = {}
     for info in signature.inputs:
         for alias in (*info.aliases, *_tensor_names(info)):
@@ -149,7 +151,7 @@ def _means_names(
         return False
     tree = structure.args[0][1] if structure.args else None
     takes_dict = isinstance(tree, dict) and set(tree) == set(args[0].keys())
-    return not takes_dict and all(key in names for key in args[0].keys())
+    return not takes_dict and all(key in names for key in args[0].keys())  # noqa: SIM118 - a table iterates over rows
 
 
 def _flattened(signature: SignatureInfo, tree: Any, value: Any, where: str) -> Iterator[tuple[str, Any]]:

@@ -64,11 +64,11 @@ def check_dtype(info: TensorInfo, dtype: str, *, is_tensor: bool) -> Cast:
         if not is_tensor:
             return Cast.IF_IN_RANGE
     raise InputMismatchError(
-        f"input {info.name!r} is {dtype}, expected {info.dtype}", hint=_dtype_hint(info, dtype, is_tensor)
+        f"input {info.name!r} is {dtype}, expected {info.dtype}", hint=_dtype_hint(info, dtype, is_tensor=is_tensor)
     )
 
 
-def _dtype_hint(info: TensorInfo, dtype: str, is_tensor: bool) -> str:
+def _dtype_hint(info: TensorInfo, dtype: str, *, is_tensor: bool) -> str:
     if "string" in (dtype, info.dtype):
         return f"pass {info.dtype} values"
     call = f"tf.cast(value, {info.dtype!r})" if is_tensor else f"value.astype({info.dtype!r})"

@@ -20,7 +20,7 @@ Source: ``DEFAULT_SERVING_SIGNATURE_DEF_KEY`` in tensorflow/python/saved_model/s
 """
 
 KERAS_KEYS = frozenset({"model", "serving_default", "__call__"})
-"""What may be asked of a Keras file, which has one callable: its own key and the names of the same thing in a SavedModel."""
+"""What may be asked of a Keras file, which has one callable: its key and what a SavedModel calls the same thing."""
 
 TRAINING_NAMES = frozenset({"training", "is_training", "keras_learning_phase"})
 """Inputs that switch between training and inference.
@@ -32,7 +32,7 @@ Source: the ``training`` argument of Keras layers; ``is_training`` of tf.contrib
 _KERAS_BOOKKEEPING = frozenset(
     {"call_and_return_conditional_losses", "call_and_return_all_conditional_losses", "activity_regularizer_fn"}
 )
-"""Functions that Keras 2 attaches to every saved layer. Source: tf_keras/src/saving/legacy/saved_model/save_impl.py (2.21)."""
+"""What Keras 2 attaches to every layer. Source: tf_keras/src/saving/legacy/saved_model/save_impl.py (2.21)."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _tagged(graphs: Sequence[MetaGraphInfo], tags: str | Iterable[str]) -> list[
 def _tag_sets(tags: str | Iterable[str]) -> list[frozenset[str]]:
     """Return the tag sets that *tags* may mean, most likely first.
 
-    A string given where a list is expected was saved as its single characters, so ``"serve"`` also means ``{s, e, r, v}``.
+    A string where a list was expected was saved as its single characters: ``"serve"`` also means ``{s, e, r, v}``.
     """
     if isinstance(tags, str):
         return [frozenset({tags} if tags else ()), frozenset(t.strip() for t in tags.split(",")), frozenset(tags)]

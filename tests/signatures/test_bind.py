@@ -77,6 +77,8 @@ FRAME = Frame(p=1, q=2)
         (replace(TWO, is_positional=True), ([1, 2],), {}, {"a": 1, "b": 2}),
         (replace(TWO, is_positional=True), (1,), {"b": 2}, {"a": 1, "b": 2}),
         (SignatureInfo("s", inputs=(A, replace(B, optional=True))), ({"a": 1},), {}, {"a": 1}),
+        (SignatureInfo("s", inputs=(replace(B, optional=True), A)), (1,), {}, {"a": 1}),
+        (SignatureInfo("s", inputs=(replace(B, optional=True), A)), (1,), {"b": 2}, {"a": 1, "b": 2}),
         (SignatureInfo("get_counter"), (), {}, {}),
         (ODD, ({"image:0": 1, "lambda x": 2},), {}, {"image:0": 1, "lambda x": 2}),
         (DICT_INPUT, ({"left": 1, "right": 2},), {}, {"a": 1, "b": 2}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from safeload.errors import AmbiguousSignatureError, NoCallableError, SignatureNotFoundError
@@ -101,6 +103,16 @@ def test_nothing_to_call(has_objects: bool, holds: str) -> None:
 def test_requested(key: str) -> None:
     """``signature=`` names a SignatureDef or a function attribute."""
     assert choose(model(graph("a b", "encode __call__")), signature=key).signature_info.key == key
+
+
+def test_constants_of_other_names_do_not_rank() -> None:
+    """Only what turns training on decides between traces."""
+    traces = [
+        replace(function("f", trace=index), structure=CallStructure((("mode", value), ("x", Slot("x"))), trace=index))
+        for index, value in enumerate((True, False))
+    ]
+    found = MetaGraphInfo(0, frozenset({"serve"}), functions=(*traces, replace(traces[0], structure=None)))
+    assert [trace.structure for trace in traces_of(found, "f")] == [traces[0].structure, traces[1].structure, None]
 
 
 def test_requested_and_absent() -> None:
