@@ -11,7 +11,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import BuiltinFunctionType, ModuleType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, Union, overload
 
 from safeload.errors import CustomObjectConflictError, CustomObjectNotFoundError
@@ -235,15 +235,17 @@ def _attributes(modules: Iterable[ModuleType], needed: ObjectInfo) -> Iterator[o
 
 
 def _is_own(value: object, module: ModuleType) -> bool:
-    """Tell whether *value* is a class or function of *module*'s project.
+    """Tell whether *value* is a class or function of a project, defined in *module* or re-exported there.
 
-    What a module merely imports is not offered: the file, not the caller, would choose ``os.system`` from
-    ``from os import system``, or the built-in ``Dense`` from ``from keras.layers import Dense``.
+    What a module imports from Python itself or from Keras is not offered: the file, not the caller, would choose
+    ``os.system`` from ``from os import system``, or the built-in ``Dense`` from ``from keras.layers import Dense``.
     """
-    home = str(getattr(value, "__module__", ""))
-    if not callable(value) or isinstance(value, (ModuleType, BuiltinFunctionType)) or _root(home) in _LIBRARIES:
+    home = _root(str(getattr(value, "__module__", "")))
+    if home in _LIBRARIES or home in sys.stdlib_module_names:
         return False
-    return _root(home) == _root(module.__name__) or (isinstance(value, type) and _is_of_keras(value))
+    if home == _root(module.__name__):
+        return callable(value) and not isinstance(value, ModuleType)
+    return isinstance(value, FunctionType) or (isinstance(value, type) and _is_of_keras(value))
 
 
 def _root(module: str) -> str:

@@ -85,7 +85,8 @@ def test_user_object_is_not_callable_after_keras_export(tmp_path):
 
 def test_user_object_is_not_callable_for_a_module_without_call(tmp_path):
     """'_UserObject' object is not callable: a tf.Module with other methods."""
-    path = _saved(Scorer(), tmp_path / "m", serving_default=Scorer().score)
+    module = Scorer()
+    path = _saved(module, tmp_path / "m", serving_default=module.score)
     np.testing.assert_allclose(load_callable(path)(X), EXPECTED)
 
 
@@ -123,7 +124,8 @@ def test_hdf5_file_where_a_saved_model_is_expected(tmp_path):
 
 def test_key_error_serving_default(tmp_path):
     """KeyError: 'serving_default': the only signature is taken, whatever its key."""
-    path = _saved(Scorer(), tmp_path / "m", classify=Scorer().score)
+    module = Scorer()
+    path = _saved(module, tmp_path / "m", classify=module.score)
     np.testing.assert_allclose(load_callable(path)(X), EXPECTED)
 
 

@@ -93,6 +93,7 @@ def _custom(keras: Any) -> tuple[Any, Any]:
     def swishy(x: Any) -> Any:
         return x * keras.activations.sigmoid(x)
 
+    Doubled.__module__ = swishy.__module__ = "my_project"  # as if they were defined in a project of the user's
     keras.safeload_demo = SimpleNamespace(Doubled=Doubled, swishy=swishy)
     layers = keras.layers
     return keras.Sequential([layers.Input((4,)), Doubled(), layers.Dense(3, activation=swishy)]), _array(2, 4)
