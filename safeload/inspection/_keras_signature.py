@@ -6,30 +6,45 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from safeload.errors import MalformedArtifactError
 from safeload.inspection._info import CallStructure, SignatureInfo, Slot, TensorInfo
-from safeload.inspection._walk import walk
+from safeload.inspection._walk import is_marker, walk
 
 _KEY = "model"
 _History = tuple[str, int, int]
 
 
-def describe_signature(model: Any) -> SignatureInfo:
+def describe_signature(model: Any, where: str = "$") -> SignatureInfo:
     """Describe the inputs and outputs that the normal form *model* records.
+
+    Args:
+        model: The root of the normal form, or a model inside it.
+        where: How messages name it.
 
     Returns:
         Inputs in the model's order. Dtypes and shapes that only building would tell are None;
         a model that records no inputs has none here.
+
+    Raises:
+        MalformedArtifactError: ``malformed-artifact``. The layers are no list of objects, or the ends name no layers.
     """
     config = model.get("config")
-    if isinstance(config, dict) and "input_layers" in config:
-        return _functional(config)
-    if isinstance(config, dict) and isinstance(config.get("layers"), list) and config["layers"]:
-        return _sequential(model, config["layers"])
+    config = config if isinstance(config, dict) else {}
+    layers = config.get("layers")
+    if layers is not None and not (isinstance(layers, list) and all(isinstance(layer, dict) for layer in layers)):
+        raise MalformedArtifactError(where, problem="the layers of the model are no list of objects")
+    if "input_layers" in config:
+        return _functional(config, where)
+    if layers:
+        return _sequential(model, layers)
     return SignatureInfo(_KEY, "keras", inputs=_built_input(model))
 
 
-def _functional(config: Mapping[str, Any]) -> SignatureInfo:
-    layers = {_name(layer): layer for layer in config.get("layers", ()) if isinstance(layer, dict)}
+def _functional(config: Mapping[str, Any], where: str) -> SignatureInfo:
+    for key in ("input_layers", "output_layers"):
+        if not _is_tree(config.get(key)):
+            raise MalformedArtifactError(where, problem=f"{key} of the model names no layers: {str(config[key])[:60]}")
+    layers = {_name(layer): layer for layer in config.get("layers") or ()}
     tensors = _recorded_tensors(config)
     ends = config.get("output_layers")
     inputs = [_input(layers.get(history[0]), history[0], key) for key, history in _leaves(config["input_layers"])]
@@ -97,16 +112,23 @@ def _name(layer: Any) -> str:
 def _recorded_tensors(config: Mapping[str, Any]) -> dict[_History, Mapping[str, Any]]:
     """Collect shapes and dtypes that the nodes record of the tensors they take, by ``keras_history``."""
     found: dict[_History, Mapping[str, Any]] = {}
-    for layer in config.get("layers", ()):
+    for layer in config.get("layers") or ():
         for place in walk(layer.get("inbound_nodes")):
-            value = place.value
-            if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-                found.setdefault(tuple(value["config"]["keras_history"]), value["config"])
+            recorded = place.value.get("config") if is_marker(place.value) else None
+            if isinstance(recorded, dict) and _is_history(recorded.get("keras_history")):
+                found.setdefault(tuple(recorded["keras_history"][:3]), recorded)
     return found
 
 
 def _is_history(value: Any) -> bool:
-    return isinstance(value, list) and len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int)
+    return isinstance(value, list) and len(value) >= 3 and [type(part) for part in value[:3]] == [str, int, int]
+
+
+def _is_tree(value: Any) -> bool:
+    if value is None or _is_history(value):
+        return True
+    branches = list(value.values()) if isinstance(value, dict) else value
+    return isinstance(branches, list) and all(branch is not None and _is_tree(branch) for branch in branches)
 
 
 def _leaves(tree: Any, key: str | None = None) -> Iterator[tuple[str | None, _History]]:

@@ -30,7 +30,7 @@ def inspect_keras(artifact: KerasArtifact) -> tuple[KerasInfo, ProducerInfo]:
     normal = normalise(artifact.config, artifact.metadata, artifact.format)
     info = KerasInfo(
         normal=normal,
-        signature=describe_signature(normal.config),
+        signature=describe_signature(normal.config, artifact.where),
         root=describe_layer(normal.config, "$"),
         objects=tuple(describe_objects(normal.config, raw=artifact.config, training=artifact.training_config)),
         parameter_count=count_parameters(artifact.weights),

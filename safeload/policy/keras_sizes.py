@@ -52,18 +52,22 @@ _SIZES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "RandomFourierFeatures": (("output_dim",),),
     "MaxoutDense": (("units", "nb_feature"),),
 }
-# Layers whose kernel is their input's last axis times the size above.
-_TIMES_INPUT = frozenset({"Dense", "LSTM", "GRU", "SimpleRNN"})
+# Layers whose kernel is their input's last axis times the size above, and layers with a value for each step of that axis.
+_TIMES_INPUT = frozenset({"Dense", "LSTM", "GRU", "SimpleRNN", "Conv1D", "Conv2D", "Conv3D"})
+_PER_FEATURE = frozenset({"BatchNormalization", "LayerNormalization", "RMSNormalization", "PReLU"})
+# The key that says how long the last axis of the output is, and layers that leave it as it is.
+_OUTPUT_WIDTH = {"Dense": "units", "Embedding": "output_dim", "LSTM": "units", "GRU": "units", "SimpleRNN": "units"}
+_KEEPS_WIDTH = frozenset({"Activation", "Dropout", "ReLU", "LeakyReLU", "ELU", "Softmax", "GaussianNoise"}) | _PER_FEATURE
 
 
 def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
     """Yield a finding if the layers declare more than the weights hold.
 
     The sum of lower bounds over all layers of the normal form must not exceed the elements that are
-    stored by more than a small factor. It bounds what building allocates only as far as configs tell; the runtime compares the
-    shapes of what it builds with the weight index again.
+    stored by more than a small factor. It bounds what building allocates only as far as configs tell; what layers make of
+    shapes that no config records is for whoever builds them to compare with the weight index.
     """
-    layers = [(least_elements(p.value), p) for p in walk(keras.normal.config) if is_object(p.value)]
+    layers = [(size, p) for p in walk(keras.normal.config) if is_object(p.value) for size in _declared(p.value)]
     declared = sum(size for size, _ in layers)
     stored = keras.parameter_count or 0
     if declared <= _SLACK * max(stored, _FREE_ELEMENTS):
@@ -79,14 +83,59 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
     )
 
 
-def least_elements(layer: Mapping[str, Any]) -> int:
-    """Return a lower bound on the elements of the variables that *layer* makes when it is built."""
-    config = layer.get("config")
-    if not isinstance(config, dict):
-        return 0
-    sizes = [math.prod(_size(config.get(key)) for key in keys) for keys in _SIZES.get(layer["class_name"], ())]
-    least = max(sizes, default=0)
-    return least * _input_width(layer) if layer["class_name"] in _TIMES_INPUT and least else least
+def _declared(value: Mapping[str, Any]) -> Iterator[int]:
+    """Yield what the object itself declares, and what its layers declare beyond that because of their order."""
+    yield least_elements(value, _recorded_width(value))
+    config = value.get("config")
+    layers = config.get("layers") if isinstance(config, dict) else None
+    if isinstance(layers, list):
+        yield from _declared_by_order([layer for layer in layers if is_object(layer)])
+
+
+def _declared_by_order(layers: list[Any]) -> Iterator[int]:
+    """Follow the last axis from layer to layer, where a file records no shapes or wrong ones."""
+    widths: dict[str, int] = {}
+    before = ""
+    for layer in layers:
+        name = str(layer.get("name") or _config(layer).get("name"))
+        width = max((widths.get(source, 1) for source in _sources(layer, before)), default=1)
+        recorded = _recorded_width(layer)
+        if width > recorded:
+            yield least_elements(layer, width) - least_elements(layer, recorded)
+        widths[name] = _output_width(layer, max(width, recorded))
+        before = name
+
+
+def _sources(layer: Mapping[str, Any], before: str) -> list[str]:
+    """Return the layers that *layer* is called on: those that its nodes name, in a Sequential model the one before it."""
+    if not isinstance(layer.get("inbound_nodes"), list):
+        return [before]
+    histories = (_config(p.value).get("keras_history") for p in walk(layer["inbound_nodes"]) if is_marker(p.value))
+    return [str(history[0]) for history in histories if isinstance(history, list) and history]
+
+
+def _output_width(layer: Mapping[str, Any], width: int) -> int:
+    name = layer["class_name"]
+    if name in _OUTPUT_WIDTH:
+        return _size(_config(layer).get(_OUTPUT_WIDTH[name]))
+    if name == "InputLayer":
+        return _last(_config(layer).get("batch_shape"))
+    return width if name in _KEEPS_WIDTH else 1
+
+
+def least_elements(layer: Mapping[str, Any], width: int) -> int:
+    """Return a lower bound on the elements of the variables of *layer*, built on an input whose last axis is *width* long."""
+    config, name = _config(layer), layer["class_name"]
+    if name in _PER_FEATURE:
+        return width
+    least = max((math.prod(_size(config.get(key)) for key in keys) for keys in _SIZES.get(name, ())), default=0)
+    is_by_last_axis = name in _TIMES_INPUT and config.get("data_format") != "channels_first" and config.get("groups") in (None, 1)
+    return least * width if is_by_last_axis else least
+
+
+def _config(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    config = value.get("config")
+    return config if isinstance(config, dict) else {}
 
 
 def _size(value: Any) -> int:
@@ -95,12 +144,14 @@ def _size(value: Any) -> int:
     return math.prod(n for n in numbers if isinstance(n, int) and n > 0)
 
 
-def _input_width(layer: Mapping[str, Any]) -> int:
+def _last(shape: Any) -> int:
+    return _size(shape[-1]) if isinstance(shape, list) and shape else 1
+
+
+def _recorded_width(layer: Mapping[str, Any]) -> int:
     """Return the last dimension of the recorded input, 1 where none is recorded."""
     build = layer.get("build_config")
-    shape = build.get("input_shape") if isinstance(build, dict) else None
-    if shape is None:
-        tensors = (p.value for p in walk(layer.get("inbound_nodes")) if is_marker(p.value))
-        shape = next((t["config"].get("shape") for t in tensors if isinstance(t.get("config"), dict)), None)
-    last = shape[-1] if isinstance(shape, list) and shape else None
-    return last if isinstance(last, int) and last > 0 else 1
+    if isinstance(build, dict) and build.get("input_shape") is not None:
+        return _last(build["input_shape"])
+    tensors = (p.value for p in walk(layer.get("inbound_nodes")) if is_marker(p.value))
+    return max((_last(_config(tensor).get("shape")) for tensor in tensors), default=1)

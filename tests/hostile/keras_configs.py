@@ -71,6 +71,16 @@ def keras2(class_name: str, **config: Any) -> Any:
     return {"class_name": class_name, "config": {"name": "x", **config}, "name": "x"}
 
 
+_CHAIN = iter(range(100))
+
+
+def keras_chain(class_name: str, units: int | None) -> Any:
+    """Return a layer on top of the last one made so, on a tensor whose recorded shape is a lie."""
+    number = next(_CHAIN)
+    node = {"args": [tensor(f"chain{number - 1}" if number else "inp")], "kwargs": {}}
+    return {**entry(class_name, f"chain{number}", **({} if units is None else {"units": units})), "inbound_nodes": [node]}
+
+
 def _array(dtype: str) -> Any:
     return {"class_name": "__numpy__", "config": {"value": [1.0], "dtype": dtype}}
 
@@ -195,6 +205,22 @@ ATTACKS: dict[str, tuple[Any, str]] = {
         "oversized-layer",
     ),
     "bomb_in_wrapper": (functional(wrapped(entry("LSTM", "d", units=2**20), "Bidirectional")), "oversized-layer"),
+    "chain_bomb": (
+        functional(keras_chain("Dense", 2**16), keras_chain("Activation", None), keras_chain("Dense", 2**16)),
+        "oversized-layer",
+    ),
+    "sequential_bomb": (
+        {
+            "module": "keras",
+            "class_name": "Sequential",
+            "config": {"layers": [keras2("InputLayer", batch_shape=[None, 2**16]), keras2("Dense", units=2**16)]},
+        },
+        "oversized-layer",
+    ),
+    "built_features_bomb": (
+        functional({**entry("BatchNormalization", "b"), "build_config": {"input_shape": [None, 2**40]}}),
+        "oversized-layer",
+    ),
     "built_input_bomb": (
         functional({**entry("Dense", "d", units=2**16), "build_config": {"input_shape": [None, 2**16]}}),
         "oversized-layer",
@@ -231,6 +257,8 @@ LOOK_ALIKES: dict[str, Any] = {
         entry("Dense", "d", source="inp", units=2)
         | {"config": {"name": "d", "dtype": {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}}}}
     ),
+    "grouped_convolution": functional(entry("Conv2D", "c", source="inp", filters=2**12, groups=2**6, kernel_size=[3, 3])),
+    "channels_first": functional(entry("Conv2D", "c", source="inp", filters=2**12, data_format="channels_first")),
     "large_and_stored": functional(entry("Dense", "d", source="inp", units=2**12)),
     "base64_text": functional(lambda_layer("f", arguments={"key": "4wABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu="})),
     "bad_base64_text": functional(lambda_layer("f", arguments={"key": "Yw" + "€" * 40 + "AAA"})),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hostile.keras_configs import entry, function, functional, tensor, wrapped
 
+from safeload.errors import MalformedArtifactError
 from safeload.formats import Format
 from safeload.inspection import inspect_artifact
 from safeload.inspection._keras_signature import describe_signature
@@ -94,6 +95,32 @@ def test_sequential_without_an_input():
     assert [str(i) for i in built.inputs] == ["inputs: unknown [None, 3]"]
     assert describe_signature(sequential(layer)).inputs == ()
     assert describe_signature(sequential(layer, build_config={"input_shape": {"a": [1]}})).inputs == ()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"layers": 3},
+        {"layers": [3]},
+        {"input_layers": 3},
+        {"input_layers": "inp"},
+        {"input_layers": [["inp", 0]]},
+        {"input_layers": [["inp", [0], 0]]},
+        {"output_layers": {"a": None}},
+    ],
+    ids=str,
+)
+def test_broken_models_are_malformed(broken):
+    """Ends that name no layers, and layers that are none, are an error of the file."""
+    with pytest.raises(MalformedArtifactError):
+        describe_signature({"config": {**functional()["config"], **broken}})
+
+
+def test_broken_tensors_record_nothing():
+    """A tensor without a usable history records no shape."""
+    layer = entry("Dense", "d", source="inp")
+    layer["inbound_nodes"] = [{"args": [{"class_name": "__keras_tensor__", "config": c} for c in (3, {"keras_history": 3})]}]
+    assert describe_signature({"config": functional(layer)["config"]}).outputs[0].shape is None
 
 
 def test_custom_model_records_nothing():
