@@ -81,7 +81,7 @@ def _object(value: dict[str, Any], target: KerasTarget, where: str) -> dict[str,
         return {**value, "class_name": name}
     known = find_class(module, value["class_name"])
     taken = accepted | _taken_from_kwargs(known, target, accepted)
-    kept = {key: item for key, item in config.items() if key in taken or not _may_go(known, key, item)}
+    kept = {key: item for key, item in config.items() if key in accepted or not _may_go(known, key, item)}
     unknown = sorted(kept.keys() - taken)
     if unknown:
         raise _unknown_key(where, name, unknown[0], config[unknown[0]], known, target)
