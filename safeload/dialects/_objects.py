@@ -89,12 +89,12 @@ class Normaliser:
             return value
         if module == COMPAT_MODULE:
             return value
-        if kind == "activation" and module in {None, "builtins"} and _values.is_activation(name):
+        if kind == "activation" and module in (None, "builtins") and _values.is_activation(name):
             return _values.activation(name, self.writer)
         registered = value.get("registered_name")
         return {
             **_values.function_object(name, module=None if module == "builtins" else module),
-            "registered_name": name if registered in {None, "function"} else registered,
+            "registered_name": name if registered in (None, "function") else registered,
         }
 
     def object(self, value: dict[str, Any], kind: str | None = None) -> dict[str, Any]:
