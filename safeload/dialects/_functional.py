@@ -98,7 +98,14 @@ def _shell(value: Json, normaliser: LayerNormaliser) -> Json:
 def _sequential_layers(layers: list[Json], normaliser: LayerNormaliser, renamed: dict[str, str]) -> list[Json]:
     taken: set[str] = set()
     named = [_renamed_layer(layer, _new_name(_name_in(layer), taken, renamed)) for layer in layers]
-    return [normaliser.object(layer, "layer") for layer in named]
+    return [normaliser.object(_without_input_shape(layer), "layer") for layer in named]
+
+
+def _without_input_shape(layer: Json) -> Json:
+    """*layer* without the shape that the base class of Keras 2 recorded; custom layers have it too."""
+    if layer["class_name"] == "InputLayer" or "batch_input_shape" not in layer["config"]:
+        return layer
+    return {**layer, "config": {key: item for key, item in layer["config"].items() if key != "batch_input_shape"}}
 
 
 def _name_in(layer: Json) -> str | None:
@@ -148,7 +155,7 @@ def _functional(config: Json, writer: Writer, normaliser: LayerNormaliser, renam
 
 def _modern(layer: GraphLayer) -> GraphLayer:
     """*layer* of Keras 1 or 2 with calls and class such as Keras 3 has them."""
-    data = {key: item for key, item in layer.data.items() if key != "inbound_nodes"}
+    data = _without_input_shape({key: item for key, item in layer.data.items() if key != "inbound_nodes"})
     class_name = data["class_name"]
     if class_name == "Merge":
         data = merge_layer(data, layer.name)

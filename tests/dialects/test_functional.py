@@ -1,0 +1,289 @@
+"""Models of every era, by hand-made configs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from safeload.dialects import NormalForm, normalise
+from safeload.errors import IncompatibleVersionError, MalformedArtifactError, SafeloadError
+from safeload.formats import Format
+
+
+def normal(config: Any, version: str) -> NormalForm:
+    """Return the normal form of an HDF5 config of Keras *version*."""
+    return normalise(config, {"keras_version": version, "backend": "tensorflow"}, Format.KERAS_HDF5)
+
+
+def layer(class_name: str, name: str, *nodes: Any, **config: Any) -> dict[str, Any]:
+    """Return a layer of a Functional model."""
+    return {"class_name": class_name, "name": name, "config": {"name": name, **config}, "inbound_nodes": list(nodes)}
+
+
+def source(name: str, *shape: int | None) -> dict[str, Any]:
+    """Return an InputLayer of Keras 2."""
+    return layer("InputLayer", name, batch_input_shape=[None, *shape], dtype="float32", sparse=False)
+
+
+def model(*layers: Any, inputs: Any, outputs: Any, name: str = "m") -> dict[str, Any]:
+    """Return a Functional model of Keras 2."""
+    config = {"name": name, "layers": list(layers), "input_layers": inputs, "output_layers": outputs}
+    return {"class_name": "Model", "config": config}
+
+
+def simple(class_name: str, *node: Any, **config: Any) -> dict[str, Any]:
+    """Return a model of one input, one layer ``y`` called by *node*, and its output."""
+    return model(source("x", 4), layer(class_name, "y", *node, **config), inputs=[["x", 0, 0]], outputs=[["y", 0, 0]])
+
+
+def layers_of(form: NormalForm) -> dict[str, dict[str, Any]]:
+    """Return the layers of a normal form by name."""
+    return {each["config"].get("name", each.get("name")): each for each in form.config["config"]["layers"]}
+
+
+def history(tensor: Any) -> list[Any]:
+    """Return where a tensor of a node comes from."""
+    found: list[Any] = tensor["config"]["keras_history"]
+    return found
+
+
+class TestNodes:
+    """Inbound nodes."""
+
+    @pytest.mark.parametrize(
+        "node", [[["x", 0, 0]], [["x", 0, 0, {}]], ["x", 0, 0, {}], [["x", 0, 0, {"training": None}]]]
+    )
+    def test_one_tensor_is_an_argument(self, node: Any) -> None:
+        """Keras 1, Keras 2 and tf.keras say the same in different ways."""
+        form = normal(simple("Flatten", node), "2.2.4")
+        (call,) = layers_of(form)["y"]["inbound_nodes"]
+        assert history(call["args"][0]) == ["x", 0, 0]
+        assert call["kwargs"] == {}
+        assert form.config["config"]["output_layers"] == ["y", 0, 0]
+
+    def test_several_tensors_are_a_list(self) -> None:
+        """Merge layers take a list as their first argument."""
+        form = normal(simple("Add", [["x", 0, 0, {}], ["x", 0, 0, {}]]), "2.2.4")
+        (call,) = layers_of(form)["y"]["inbound_nodes"]
+        assert [history(tensor) for tensor in call["args"][0]] == [["x", 0, 0]] * 2
+
+    def test_tensors_among_keywords(self) -> None:
+        """A list that names a layer is a tensor; other lists stay."""
+        node = [["x", 0, 0, {"value": ["x", 0, 0], "other": ["no", 0, 0], "deep": {"a": [["x", 0, 0]]}}]]
+        (call,) = layers_of(normal(simple("MyLayer", node), "2.4.0"))["y"]["inbound_nodes"]
+        assert history(call["kwargs"]["value"]) == ["x", 0, 0]
+        assert call["kwargs"]["other"] == ["no", 0, 0]
+        assert history(call["kwargs"]["deep"]["a"][0]) == ["x", 0, 0]
+
+    def test_dicts_keep_their_keys(self) -> None:
+        """A layer called on a dict is called on a dict."""
+        (call,) = layers_of(normal(simple("MyLayer", {"a": ["x", 0, 0, {}]}), "2.4.0"))["y"]["inbound_nodes"]
+        assert history(call["args"][0]["a"]) == ["x", 0, 0]
+
+    def test_state_becomes_a_keyword(self) -> None:
+        """Further inputs of a recurrent layer are its initial state."""
+        form = normal(simple("LSTM", [["x", 0, 0, {}], ["x", 0, 0, {}], ["x", 0, 0, {}]], units=4), "2.2.4")
+        (call,) = layers_of(form)["y"]["inbound_nodes"]
+        assert len(call["args"]) == 1
+        assert len(call["kwargs"]["initial_state"]) == 2
+
+    def test_constants_of_cells_are_refused(self) -> None:
+        """Keras 3 cannot give a cell constants."""
+        with pytest.raises(IncompatibleVersionError, match="constants"):
+            normal(simple("RNN", [["x", 0, 0, {}], ["x", 0, 0, {}]], num_constants=1), "2.2.4")
+
+    def test_keras_3_nodes_stay(self) -> None:
+        """Shapes and dtypes that are recorded are kept."""
+        tensor = {
+            "class_name": "__keras_tensor__",
+            "config": {"shape": [None, 4], "dtype": "int32", "keras_history": ["x", 0, 0]},
+        }
+        config = simple("Flatten", {"args": [tensor], "kwargs": {"k": 1}})
+        config["class_name"] = "Functional"
+        (call,) = layers_of(normal(config, "3.5.0"))["y"]["inbound_nodes"]
+        assert call == {"args": [tensor], "kwargs": {"k": 1}}
+
+    @pytest.mark.parametrize(
+        "node",
+        [
+            [],
+            [["nowhere", 0, 0, {}]],
+            [["x", 1, 0, {}], ["x", 0, 0, {}]],
+            [["x", 5, 0, {}]],
+            {"args": 1, "kwargs": {}},
+            {"args": [{"class_name": "__keras_tensor__"}], "kwargs": {}},
+            {"args": [{"class_name": "__keras_tensor__", "config": {"keras_history": [1, 0, 0]}}], "kwargs": {}},
+        ],
+    )
+    def test_broken_nodes(self, node: Any) -> None:
+        """A node that cannot be meant is an error of the file."""
+        with pytest.raises(MalformedArtifactError):
+            normal(simple("Flatten", node), "2.2.4")
+
+    @pytest.mark.parametrize(
+        "layers",
+        [[1], [{"class_name": "Dense"}], [source("x", 4), source("x", 4)], [{**source("x", 4), "inbound_nodes": 3}]],
+    )
+    def test_broken_layers(self, layers: list[Any]) -> None:
+        """So is a layer that is none, or two of the same name."""
+        with pytest.raises(SafeloadError):
+            normal(model(*layers, inputs=[["x", 0, 0]], outputs=[["x", 0, 0]]), "2.2.4")
+
+
+class TestCallNumbers:
+    """Numbers of calls."""
+
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_nested_models(self, first: int) -> None:
+        """Keras 2 may count the creation of a nested model; Keras 3 does so at the ends of a model alone."""
+        inner = {**simple("Flatten", [["x", 0, 0, {}]]), "name": "inner"}
+        inner["config"]["name"] = "inner"
+        inner["inbound_nodes"] = [[["x", 0, 0, {}]], [["inner", first, 0, {}]]]
+        form = normal(model(source("x", 4), inner, inputs=[["x", 0, 0]], outputs=[["inner", first + 1, 0]]), "2.2.4")
+        calls = layers_of(form)["inner"]["inbound_nodes"]
+        assert history(calls[1]["args"][0]) == ["inner", 0, 0]
+        assert form.config["config"]["output_layers"] == ["inner", 2, 0]
+
+    def test_calls_without_use_are_left_out(self) -> None:
+        """The calls that remain are counted anew."""
+        shared = layer("Dense", "y", [["x", 0, 0, {}]], [["x", 0, 0, {}]], units=4)
+        loss = layer("AddLoss", "loss", [["y", 0, 0, {}]])
+        form = normal(model(source("x", 4), shared, loss, inputs=[["x", 0, 0]], outputs=[["y", 1, 0]]), "2.4.0")
+        assert list(layers_of(form)) == ["x", "y"]
+        assert form.config["config"]["output_layers"] == ["y", 0, 0]
+
+
+class TestNames:
+    """Names that Keras 3 refuses."""
+
+    def test_slashes(self) -> None:
+        """The new name is unique and used everywhere."""
+        first, second = layer("Flatten", "a_b", [["x", 0, 0, {}]]), layer("Flatten", "a/b", [["a_b", 0, 0, {}]])
+        form = normal(
+            model(source("x", 4), first, second, inputs=[["x", 0, 0]], outputs=[["a/b", 0, 0]], name="m/n"), "2.2.4"
+        )
+        assert form.renamed == {"a_b_1": "a/b"}
+        assert form.config["config"]["output_layers"] == ["a_b_1", 0, 0]
+        assert form.config["config"]["name"] == "m_n"
+
+    def test_duplicates_in_a_sequential_model(self) -> None:
+        """Keras 2 did not mind two layers of the same name."""
+        layers = [{"class_name": "Flatten", "config": {"name": "f"}}] * 2
+        assert normal({"class_name": "Sequential", "config": layers}, "2.0.8").renamed == {"f_1": "f"}
+
+
+class TestSequential:
+    """Sequential models."""
+
+    def test_lists_of_layers(self) -> None:
+        """Keras 1 and 2.0 wrote a list; the first layer says the shape."""
+        layers = [
+            {
+                "class_name": "Dense",
+                "config": {"name": "d", "units": 2, "batch_input_shape": [None, 4], "dtype": "float64"},
+            }
+        ]
+        form = normal({"class_name": "Sequential", "config": layers}, "2.0.8")
+        first, second = form.config["config"]["layers"]
+        assert (first["config"]["batch_shape"], first["config"]["dtype"]) == ([None, 4], "float64")
+        assert first["config"]["name"] == "d_input"
+        assert "batch_input_shape" not in second["config"]
+
+    def test_a_model_in_front(self) -> None:
+        """The shape is that of the model's input."""
+        inner = {
+            "class_name": "Sequential",
+            "config": [{"class_name": "Dense", "config": {"name": "d", "units": 2, "batch_input_shape": [None, 4]}}],
+        }
+        outer = {"class_name": "Sequential", "config": [inner, {"class_name": "Flatten", "config": {"name": "f"}}]}
+        layers = normal(outer, "2.0.8").config["config"]["layers"]
+        assert [each["class_name"] for each in layers] == ["InputLayer", "Sequential", "Flatten"]
+        assert layers[0]["config"]["batch_shape"] == [None, 4]
+
+    def test_shapes_of_late_builds(self) -> None:
+        """A shape that only building gave is as good."""
+        config = {
+            "name": "s",
+            "layers": [{"class_name": "Embedding", "config": {"name": "e", "input_dim": 3, "output_dim": 2}}],
+        }
+        form = normal({"class_name": "Sequential", "config": {**config, "build_input_shape": [None, 5]}}, "2.4.0")
+        assert form.config["config"]["layers"][0]["config"]["batch_shape"] == [None, 5]
+
+    def test_no_shape(self) -> None:
+        """Without any shape there is no InputLayer."""
+        config = {"name": "s", "layers": [{"class_name": "Flatten", "config": {"name": "f"}}]}
+        assert len(normal({"class_name": "Sequential", "config": config}, "2.4.0").config["config"]["layers"]) == 1
+
+    @pytest.mark.parametrize("layers", [3, [1], [{"class_name": "Dense", "config": 1}]])
+    def test_broken(self, layers: Any) -> None:
+        """Layers that are none are an error of the file."""
+        with pytest.raises(MalformedArtifactError):
+            normal({"class_name": "Sequential", "config": {"name": "s", "layers": layers}}, "2.4.0")
+
+
+def branch(name: str) -> dict[str, Any]:
+    """Return a Sequential model of Keras 1."""
+    config = {"name": name, "output_dim": 2, "batch_input_shape": [None, 4], "input_dtype": "float32"}
+    return {"class_name": "Sequential", "config": [{"class_name": "Dense", "config": config}]}
+
+
+def merge(*branches: Any, **config: Any) -> dict[str, Any]:
+    """Return a Merge layer of Keras 1 with its branches."""
+    return {"class_name": "Merge", "config": {"name": "merge", "mode_type": "raw", "layers": list(branches), **config}}
+
+
+class TestMerge:
+    """The Merge layer of Keras 1."""
+
+    def test_branches_of_a_sequential_model(self) -> None:
+        """The model becomes Functional; a branch used twice is one layer."""
+        tail = {"class_name": "Flatten", "config": {"name": "f"}}
+        config = [merge(branch("a"), branch("b"), branch("a"), mode="concat", concat_axis=1), tail]
+        form = normal({"class_name": "Sequential", "config": config}, "1.2.2")
+        layers = layers_of(form)
+        assert form.config["class_name"] == "Functional"
+        assert form.config["config"]["input_layers"] == [["a_input", 0, 0], ["b_input", 0, 0]]
+        assert (layers["merge"]["class_name"], layers["merge"]["config"]["axis"]) == ("Concatenate", 1)
+        assert len(layers["a"]["inbound_nodes"]) == 2
+        assert form.config["config"]["output_layers"] == ["f", 0, 0]
+
+    def test_branches_in_branches(self) -> None:
+        """A branch may begin with a Merge, or be a Model."""
+        inner = {"class_name": "Sequential", "config": [merge(branch("a"), branch("b"), mode="sum")]}
+        outer = merge(inner, simple("Flatten", [["x", 0, 0]]), mode="dot", dot_axes=1)
+        outer["config"]["name"] = "outer"
+        layers = layers_of(normal({"class_name": "Sequential", "config": [outer]}, "1.2.2"))
+        assert layers["merge"]["class_name"] == "Add"
+        assert layers["outer"]["class_name"] == "Dot"
+
+    def test_branch_without_a_shape(self) -> None:
+        """An input of unknown shape cannot be made."""
+        flat = {"class_name": "Flatten", "config": {"name": "f"}}
+        with pytest.raises(MalformedArtifactError):
+            normal({"class_name": "Sequential", "config": [merge(flat, mode="sum")]}, "1.2.2")
+
+    def test_unknown_modes(self) -> None:
+        """The cosine of Keras 1 has another shape than that of Keras 2."""
+        with pytest.raises(IncompatibleVersionError, match="cos"):
+            normal(simple("Merge", [["x", 0, 0], ["x", 0, 0]], mode="cos"), "1.2.2")
+
+    def test_code_stays_visible(self) -> None:
+        """A mode that is Python code is a Lambda layer for the policy to see."""
+        form = normal(simple("Merge", [["x", 0, 0]], mode="code", mode_type="lambda"), "1.2.2")
+        assert layers_of(form)["y"]["class_name"] == "Lambda"
+
+
+class TestClasses:
+    """Which class a model is."""
+
+    def test_custom_models_keep_their_class(self) -> None:
+        """A class derived from Model is named as recorded."""
+        config = {**simple("Flatten", [["x", 0, 0, {}]]), "class_name": "MyModel"}
+        form = normal(config, "2.4.0")
+        assert (form.config["class_name"], form.config["module"]) == ("MyModel", None)
+
+    def test_custom_models_without_layers(self) -> None:
+        """A model that only its own config describes is an object like any other."""
+        form = normal({"class_name": "MyModel", "config": {"layers": [3, 4]}}, "2.4.0")
+        assert form.config["config"] == {"layers": [3, 4]}
