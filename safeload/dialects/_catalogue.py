@@ -106,7 +106,7 @@ def operation_module(name: str) -> str | None:
 
 @cache
 def functions_of(kind: str) -> frozenset[str]:
-    """Return the names of the built-in functions of *kind*: ``"activation"``, ``"loss"``, ``"metric"``, ``"op"`` …"""
+    """Return the names of the built-in functions of *kind*: ``"activation"``, ``"loss"``, ``"metric"``, ``"op"``."""
     modules = _data()["objects"].get(kind, {})
     return frozenset(name for entry in modules.values() for name in entry["functions"].split())
 

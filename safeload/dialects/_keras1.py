@@ -129,7 +129,7 @@ def _constraint(value: Any) -> Any:
     if not isinstance(value, dict) or "class_name" in value or "name" not in value:
         return value
     config = {"max_value" if k == "m" else k: v for k, v in value.items() if k != "name"}
-    return {"class_name": {"NonNeg": "NonNeg", "UnitNorm": "UnitNorm"}.get(value["name"], value["name"]), "config": config}
+    return {"class_name": value["name"], "config": config}
 
 
 def _kernel_of(*keys: str) -> Callable[[Config], None]:

@@ -1,7 +1,8 @@
 """Built-in layers of Keras 2, tf.keras and tf_keras → layers of Keras 3. Layer: dialects.
 
 Source:
-    keras 2.0.8 to 2.15.0, TensorFlow 1.4 to 2.4 ``python/keras/layers``, tf_keras 2.16 and 2.21, against keras 3.15.1 ``src/layers``.
+    keras 2.0.8 to 2.15.0, TensorFlow 1.4 to 2.4 ``python/keras/layers``, tf_keras 2.16 and 2.21, against keras 3.15.1
+    ``src/layers``.
 """
 
 from __future__ import annotations
@@ -43,12 +44,13 @@ _RENAMED_KEYS: Mapping[str, Mapping[str, str]] = {
     "IntegerLookup": {"max_values": "max_tokens", "oov_value": "oov_token", "mask_value": "mask_token"},
 }
 
-# Keys that Keras 3 does not have and that change no output, whatever they hold: how the work is done, what training does,
-# what the caller said of the input's shape (an InputLayer says it now).
+# Keys that Keras 3 does not have and that change no output, whatever they hold: how the work is done, what training
+# does, what the caller said of the input's shape (an InputLayer says it now).
 _WITHOUT_EFFECT = frozenset(
-    "implementation rng_type force_generator auto_vectorize input_dim input_dtype input_length batch_input_shape batch_size input_shape "
-    "query_shape key_shape value_shape vocabulary_size fused virtual_batch_size adjustment renorm_clipping renorm_momentum "
-    "experimental_autocast enable_caching_device _build_input_shape weights has_value rank".split()
+    "implementation rng_type force_generator auto_vectorize input_dim input_dtype input_length batch_input_shape "
+    "batch_size input_shape query_shape key_shape value_shape vocabulary_size fused virtual_batch_size adjustment "
+    "renorm_clipping renorm_momentum experimental_autocast enable_caching_device _build_input_shape weights "
+    "has_value rank".split()
 )
 # Keys that Keras 3 does not have and that change nothing while they hold this.
 _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
@@ -95,7 +97,7 @@ _RECURRENT = frozenset({"LSTM", "GRU", "LSTMCell", "GRUCell", "ConvLSTM1D", "Con
 def modernise(name: str, config: Mapping[str, Any], writer: Writer) -> tuple[str, str, Config]:
     """Return the module, class and config with which Keras 3 computes what the built-in layer computed.
 
-    Keys that Keras 3 does not know are left out while they hold nothing that matters; others stay, for `lower` to refuse.
+    Keys that Keras 3 does not know are left out while they hold nothing that matters; `lower` refuses the others.
 
     Args:
         name: Class of a built-in layer of Keras 2.
@@ -123,12 +125,12 @@ def _fill(name: str, new_name: str, config: Config, writer: Writer) -> None:
         config.setdefault("reset_after", name in {"CuDNNGRU", "UnifiedGRU"})
     if new_name in _RECURRENT and not _has_sigmoid_gates(writer):
         config.setdefault("recurrent_activation", "hard_sigmoid")
-    if new_name in {"LeakyReLU"}:
+    if new_name == "LeakyReLU":
         config.setdefault("negative_slope", 0.3)
 
 
 def _resized(config: Config) -> Config:
-    """Return what RandomCrop does in inference: smart_resize, keras/layers/preprocessing/image_preprocessing.py since 2.7."""
+    """Return what RandomCrop does in inference: keras/layers/preprocessing/image_preprocessing.py since 2.7."""
     return {**config, "interpolation": "bilinear", "crop_to_aspect_ratio": True}
 
 
@@ -196,7 +198,8 @@ def _convert_lambda(config: Config) -> None:
         value = config.get(part)
         if kind == "lambda" and isinstance(value, (list, str)):
             code, defaults, closure = (value + [None] * 3)[:3] if isinstance(value, list) else (value, None, None)
-            config[part] = {"class_name": "__lambda__", "config": {"code": code, "defaults": defaults, "closure": closure}}
+            parts = {"code": code, "defaults": defaults, "closure": closure}
+            config[part] = {"class_name": "__lambda__", "config": parts}
         elif kind == "function" and isinstance(value, str):
             config[part] = {"module": module, "class_name": "function", "config": value, "registered_name": value}
 

@@ -51,7 +51,7 @@ def lower(normal: NormalForm, target: KerasTarget) -> Any:
         A new config. It differs from the normal form only by keys that hold their recorded default, and by names.
 
     Raises:
-        IncompatibleVersionError: ``incompatible-version``. The target lacks a class, or a key that holds something else.
+        IncompatibleVersionError: ``incompatible-version``. The target lacks a class, or a key that matters.
     """
     return _value(normal.config, target, "$")
 
@@ -62,9 +62,9 @@ def _value(value: Any, target: KerasTarget, where: str) -> Any:
     if not isinstance(value, dict):
         return value
     lowered = {key: _value(item, target, f"{where}.{key}") for key, item in value.items()}
-    if "class_name" in value and isinstance(value.get("module"), str) and is_builtin(value["module"], str(value["class_name"])):
-        return _object(lowered, target, where)
-    return lowered
+    module, name = value.get("module"), value.get("class_name")
+    is_known = isinstance(module, str) and isinstance(name, str) and is_builtin(module, name)
+    return _object(lowered, target, where) if is_known else lowered
 
 
 def _object(value: dict[str, Any], target: KerasTarget, where: str) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _unknown_key(
     return IncompatibleVersionError(
         where,
         problem=f"{name} has {key}={str(value)[:60]!s}, which {target.package} {_dotted(target.version)} does not take",
-        hint=f"Keras {first} and later know it" if first else f"it comes from {newer} or from a release that is gone; save the model again",
+        hint=f"Keras {first} and later know it" if first else f"{newer} wrote it, or one that is gone; save it again",
     )
 
 

@@ -26,7 +26,7 @@ def normalise(config: Any, metadata: Mapping[str, str], format: Format) -> Norma
         format: The container.
 
     Returns:
-        The normal form. Keys that Keras 3 does not know and that hold no neutral value are still in it: `lower` refuses them.
+        The normal form. Keys that Keras 3 does not know and that matter are still in it: `lower` refuses them.
 
     Raises:
         MalformedArtifactError: ``malformed-artifact``. The config is not that of a model.

@@ -1,6 +1,6 @@
 """One serialized object of any era → the same object as Keras 3.15 writes it, at every depth. Layer: dialects.
 
-Owns what an object is: built in or custom, and its module. Models, nodes and operations are `_functional`'s and `_ops`'s.
+Owns what an object is: built in or custom, and its module. Models and nodes are for `_functional` and `_ops`.
 """
 
 from __future__ import annotations
@@ -219,7 +219,10 @@ def _is_keras_module(module: str) -> bool:
 
 
 def _layer_dtype(config: Mapping[str, Any]) -> Any:
-    """Return the dtype of a layer of Keras 2; an integer one was that of its input: keras/layers/embeddings.py (2.2.4)."""
+    """Return the dtype of a layer of Keras 2.
+
+    An integer one was that of an Embedding's input: keras/layers/embeddings.py (2.2.4).
+    """
     dtype = config.get("dtype", _values.PLAIN_DTYPE)
     is_integer = isinstance(dtype, str) and dtype.startswith(("int", "uint", "bool"))
     return _values.PLAIN_DTYPE if is_integer and "embeddings_initializer" in config else dtype

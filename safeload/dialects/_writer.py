@@ -12,12 +12,12 @@ from safeload.formats import Format
 # Keys that only Keras 1 writes: keras/layers/core.py, convolutional.py, recurrent.py, pooling.py of Keras 1.2.2.
 # ("output_dim" and "input_dim" are left out: Embedding has both in every release.)
 _KERAS_1_KEYS = frozenset(
-    "W_regularizer b_regularizer U_regularizer border_mode dim_ordering nb_filter nb_row inner_init input_dtype pool_length "
-    "consume_less subsample dropout_W concat_axis".split()
+    "W_regularizer b_regularizer U_regularizer border_mode dim_ordering nb_filter nb_row inner_init input_dtype "
+    "pool_length consume_less subsample dropout_W concat_axis".split()
 )
-# "build_config" and "batch_shape": keras/src/saving/serialization_lib.py, keras/src/layers/core/input_layer.py of Keras 3.
+# Keys that only Keras 3 writes: keras/src/layers/core/input_layer.py, rnn/rnn.py, core/dense.py.
 _KERAS_3_KEYS = frozenset({"batch_shape", "zero_output_for_mask", "lora_rank", "quantization_config"})
-# Keys that tf.keras writes and standalone Keras 2 does not: tensorflow/python/keras/layers/recurrent.py, engine/input_layer.py.
+# Keys that tf.keras writes and standalone Keras 2 does not: tensorflow/python/keras/layers, engine/input_layer.py.
 _TF_KERAS_KEYS = frozenset({"ragged", "time_major", "groups", "synchronized", "build_input_shape", "shared_object_id"})
 _NUMBERS = re.compile(r"\d+")
 
@@ -36,8 +36,7 @@ def writer_of(config: Any, metadata: Mapping[str, str], format: Format) -> Write
         The writer; its version is empty where the file does not record it.
 
     Source:
-        ``keras_version``: keras/src/legacy/saving/legacy_h5_format.py, ``metadata.json``: keras/src/saving/saving_lib.py
-        (Keras 3.15.1); tensorflow/python/keras/__init__.py for the suffix ``-tf``. TensorFlow 2.3 is the first whose
+        ``keras_version``: keras/src/legacy/saving/legacy_h5_format.py; ``metadata.json``: saving_lib.py (3.15.1); tensorflow/python/keras/__init__.py for the suffix ``-tf``. TensorFlow 2.3 is the first whose
         ``tf.keras`` records 2.4.0 without suffix; standalone Keras ends with 2.3.1, and its 2.4.3 calls ``tf.keras``.
     """
     recorded = metadata.get("keras_version")
@@ -61,7 +60,8 @@ def _flavour_of(version: tuple[int, ...], *, is_tensorflow: bool) -> Flavour:
 
 
 def _inferred(config: Any, format: Format) -> Flavour:  # noqa: A002
-    modules, keys = set(), set()
+    modules: set[str] = set()
+    keys: set[str] = set()
     for entry in _dicts(config):
         keys.update(entry)
         if isinstance(entry.get("module"), str):
