@@ -1,4 +1,4 @@
-"""The composed report: what a file holds, what was found in it, how it would load. Layer: beside planning, which composes it."""
+"""The composed report: what a file holds, what was found in it, how it would load. Layer: beside planning."""
 
 from __future__ import annotations
 
@@ -168,7 +168,8 @@ def _lines(report: InspectionReport) -> Iterator[str]:
     yield from _outcome_lines(report.outcome)
     yield from _section("layers", _layer_lines(report))
     yield from _section("custom objects", [_custom_line(c) for c in report.custom_objects])
-    yield from _section("ops of other packages", [f"{op} ({package or 'unknown package'})" for op, package in report.missing_ops])
+    ops = [f"{op} ({package or 'unknown package'})" for op, package in report.missing_ops]
+    yield from _section("ops of other packages", ops)
     yield from _section("findings", [text for finding in report.findings for text in _finding_lines(finding)])
 
 
@@ -179,7 +180,9 @@ def _section(title: str, lines: list[str]) -> Iterator[str]:
 
 
 def _producer(producer: ProducerInfo) -> str:
-    keras = f"{producer.keras_flavour or 'Keras'} {producer.keras_version}" if producer.keras_version else producer.keras_flavour
+    keras = producer.keras_flavour
+    if producer.keras_version:
+        keras = f"{keras or 'Keras'} {producer.keras_version}"
     parts = [
         keras,
         f"TensorFlow {producer.tensorflow_version}" if producer.tensorflow_version else None,

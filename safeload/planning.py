@@ -39,8 +39,8 @@ class LoadPlan:
         signature: What answers a call.
         reason: Which rule chose it, in words.
         meta_graph: The MetaGraph of a SavedModel, else None.
-        custom_objects: Objects for the names that the config needs: name as the config looks it up → object. What stands
-            for a class that the normal form takes for Keras's own is under ``"keras.layers.Name"``.
+        custom_objects: Objects for the names that the config needs: name as the config looks it up → object. What
+            stands for a class that the normal form takes for Keras's own is under ``"keras.layers.Name"``.
         architecture: For weights alone: a function that builds the model, or None when the judged config does.
     """
 
@@ -77,7 +77,7 @@ def plan_load(
         ArchitectureMissingError: ``architecture-missing``. Weights alone, and no *architecture*.
         CustomObjectNotFoundError: ``custom-object-not-found``. Names every missing class and function.
         CustomObjectConflictError: ``custom-object-conflict``. A name has several candidates, or the wrong kind.
-        IncompatibleVersionError: ``incompatible-version``. The config names a class of a Keras that the tables do not know.
+        IncompatibleVersionError: ``incompatible-version``. The config names a class that no known Keras has.
         SignatureNotFoundError: ``signature-not-found``. No such signature or tag set.
         AmbiguousSignatureError: ``ambiguous-signature``. Several candidates and no default.
         NoCallableError: ``no-callable``. Nothing in the model can be called.

@@ -1,4 +1,4 @@
-"""Where custom layers and functions are found: declared modules and objects, by name. Layer: beside policy, below planning.
+"""Where custom layers and functions are found: declared modules and objects, by name. Layer: beside policy.
 
 This is the one module that imports by name, and only names that the caller gave.
 """
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from safeload.errors import CustomObjectConflictError, CustomObjectNotFoundError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CustomObjects = Union[Mapping[str, object], ModuleType, Iterable[object], None]
+CustomObjects = Mapping[str, object] | ModuleType | Iterable[object] | None
 """What ``custom_objects=`` takes: a mapping, a module, or classes and functions."""
 
 # Packages whose objects a custom module holds because it imported them, not because it defines them.
@@ -56,7 +56,9 @@ def register_module(module: ModuleType | str) -> None:
     """
     if not isinstance(module, (ModuleType, str)):
         raise CustomObjectConflictError(
-            repr(module), problem="is neither a module nor a module's name", hint="use register() for classes and functions"
+            repr(module),
+            problem="is neither a module nor a module's name",
+            hint="use register() for classes and functions",
         )
     if module not in _REGISTERED.modules:
         _REGISTERED.modules.append(module)
@@ -223,7 +225,9 @@ def _imported(module: ModuleType | str) -> ModuleType:
         return importlib.import_module(module)  # noqa: TID251 - the caller named it, never the file
     except ImportError as error:
         raise CustomObjectConflictError(
-            module, problem=f"this module cannot be imported: {error}", hint="give the module itself, or fix its import name"
+            module,
+            problem=f"this module cannot be imported: {error}",
+            hint="give the module itself, or fix its import name",
         ) from error
 
 
@@ -297,12 +301,17 @@ def _fitting(needed: ObjectInfo, value: object) -> object:
         return value
     if is_class or (callable(value) and not isinstance(value, ModuleType) and not hasattr(type(value), "get_config")):
         return value
-    what = f"the module {value.__name__!r}" if isinstance(value, ModuleType) else f"an object of type {type(value).__name__!r}"
+    given = f"the module {value.__name__!r}" if isinstance(value, ModuleType) else f"an object of type {_type(value)!r}"
+    wanted = "function" if needed.kind == "function" else "class"
     raise CustomObjectConflictError(
         needed.name,
-        problem=f"{what} was given where a {'function' if needed.kind == 'function' else 'class'} is needed",
-        hint=f"pass the {'function' if needed.kind == 'function' else 'class'} itself: custom_objects={{{key_of(needed)!r}: …}}",
+        problem=f"{given} was given where a {wanted} is needed",
+        hint=f"pass the {wanted} itself: custom_objects={{{key_of(needed)!r}: …}}",
     )
+
+
+def _type(value: object) -> str:
+    return type(value).__name__
 
 
 def _shadowing(needed: ObjectInfo, value: object) -> CustomObjectConflictError:
@@ -325,6 +334,6 @@ def _put(found: dict[str, object], needed: ObjectInfo, value: object) -> None:
     if found.setdefault(key_of(needed), value) is not value:
         raise CustomObjectConflictError(
             needed.name,
-            problem=f"the file means {_described(found[key_of(needed)])} in one place and {_described(value)} in another",
+            problem=f"the file means {_described(found[key_of(needed)])} here and {_described(value)} there",
             hint="rename one of the two classes, and give both under the names in the file",
         )

@@ -305,7 +305,7 @@ def test_one_name_for_two_objects():
     """A file that means two classes under one name is an error."""
     first, second = module_with("first", Scale=a_class()), module_with("second", Scale=a_class())
     objects = [layer(module="first"), layer(module="second")]
-    with pytest.raises(CustomObjectConflictError, match="in one place and second.Scale in another"):
+    with pytest.raises(CustomObjectConflictError, match="here and second.Scale there"):
         Registry.of_call(modules=[first, second]).resolve_all(model(*objects))
 
 

@@ -47,7 +47,8 @@ def kind_of(place: Place) -> str:
 def is_layer(serialized: Any, kind: str) -> bool:
     """Tell whether the object *serialized* is a layer or a model, by its place or by the module it names."""
     return kind in {"layer", "model"} or (
-        kind != "function" and (_text(serialized.get("module")) in _LAYER_MODULES or serialized["class_name"] in _MODEL_CLASSES)
+        kind != "function"
+        and (_text(serialized.get("module")) in _LAYER_MODULES or serialized["class_name"] in _MODEL_CLASSES)
     )
 
 

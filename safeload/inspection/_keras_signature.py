@@ -106,7 +106,9 @@ def _shape(value: Any) -> tuple[int | None, ...] | None:
 
 def _name(layer: Any) -> str:
     config = layer.get("config")
-    return str(layer.get("name") or (config.get("name") if isinstance(config, dict) else None) or layer.get("class_name"))
+    return str(
+        layer.get("name") or (config.get("name") if isinstance(config, dict) else None) or layer.get("class_name")
+    )
 
 
 def _recorded_tensors(config: Mapping[str, Any]) -> dict[_History, Mapping[str, Any]]:
@@ -132,7 +134,7 @@ def _is_tree(value: Any) -> bool:
 
 
 def _leaves(tree: Any, key: str | None = None) -> Iterator[tuple[str | None, _History]]:
-    """Yield the ``[layer, node, tensor]`` leaves of ``input_layers`` or ``output_layers`` with the dict key over each."""
+    """Yield the ``[layer, node, tensor]`` leaves of ``input_layers`` or ``output_layers``, each with its dict key."""
     if _is_history(tree):
         yield key, tuple(tree[:3])
     elif isinstance(tree, dict):

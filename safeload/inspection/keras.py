@@ -1,4 +1,4 @@
-"""A Keras config in normal form → facts: the layer tree, every object at any depth, inputs and outputs. Layer: inspection."""
+"""A Keras config → facts: the layer tree, every object at any depth, inputs and outputs. Layer: inspection."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from safeload.dialects import normalise
-from safeload.inspection._info import KerasInfo, LayerInfo, ObjectInfo, ProducerInfo
+from safeload.inspection._info import KerasInfo, LayerInfo, ProducerInfo
 from safeload.inspection._keras_objects import describe_objects, is_layer, kind_of
 from safeload.inspection._keras_signature import describe_signature
 from safeload.inspection._walk import is_object, walk

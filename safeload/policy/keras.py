@@ -146,7 +146,7 @@ def references(place: Place) -> Iterator[Finding]:
 
 
 def second_names(place: Place) -> Iterator[Finding]:
-    """Find built-in objects that are registered under another name: which of the two is meant differs between loaders."""
+    """Find built-in objects with a second, registered name: which of the two is meant differs between loaders."""
     value = place.value
     if not is_object(value) or not _is_builtin_class(value):
         return
@@ -251,8 +251,9 @@ def _config(value: Any) -> dict[str, Any]:
 
 
 def _name_of(value: Any) -> str:
-    name = (_config(value).get("name") or value.get("name") or value.get("class_name")) if isinstance(value, dict) else None
-    return str(name or "config")
+    if not isinstance(value, dict):
+        return "config"
+    return str(_config(value).get("name") or value.get("name") or value.get("class_name") or "config")
 
 
 def _short(value: Any) -> str:

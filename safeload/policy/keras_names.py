@@ -53,12 +53,14 @@ _HOST_PACKAGES = {
 # Source: Lib/ of CPython 3.10 to 3.14.
 _STDLIB_PACKAGES = {
     "asyncio", "collections", "concurrent", "ctypes", "curses", "dbm", "distutils", "email", "encodings", "ensurepip",
-    "html", "http", "idlelib", "importlib", "json", "lib2to3", "logging", "multiprocessing", "os", "pathlib", "pydoc_data",
-    "re", "sqlite3", "string", "sysconfig", "tkinter", "tomllib", "unittest", "urllib", "venv", "wsgiref", "xml", "xmlrpc",
-    "zipfile", "zoneinfo",
+    "html", "http", "idlelib", "importlib", "json", "lib2to3", "logging", "multiprocessing", "os", "pathlib",
+    "pydoc_data",
+    "re", "sqlite3", "string", "sysconfig", "tkinter", "tomllib", "unittest", "urllib", "venv", "wsgiref", "xml",
+    "xmlrpc", "zipfile", "zoneinfo",
 }  # fmt: skip
 # Gone from newer interpreters, still importable from older ones.
-_STDLIB = frozenset(sys.stdlib_module_names) | {"asyncore", "commands", "distutils", "imp", "pipes", "popen2", "posix", "nt"}
+_GONE = {"asyncore", "commands", "distutils", "imp", "nt", "pipes", "popen2", "posix"}
+_STDLIB = frozenset(sys.stdlib_module_names) | _GONE
 # Not import paths but what releases write for a function or class without a home.
 _NO_HOME = frozenset({"", "builtins", "__main__"})
 _PYTHON_BUILTINS = frozenset(dir(builtins))
@@ -98,14 +100,31 @@ Source: tf_keras/src/layers/core/tf_op_layer.py (2.21.0); tensorflow/python/kera
 
 # What Keras records of composite tensors: they read the tensor that they belong to.
 _MEMBERS = frozenset(
-    """
-    bounding_shape dense_shape dtype flat_values indices merge_dims nested_row_splits nrows ragged_rank row_lengths
-    row_limits row_splits row_starts shape to_sparse to_tensor value_rowids values with_values
-    """.split()
+    [
+        "bounding_shape",
+        "dense_shape",
+        "dtype",
+        "flat_values",
+        "indices",
+        "merge_dims",
+        "nested_row_splits",
+        "nrows",
+        "ragged_rank",
+        "row_lengths",
+        "row_limits",
+        "row_splits",
+        "row_starts",
+        "shape",
+        "to_sparse",
+        "to_tensor",
+        "value_rowids",
+        "values",
+        "with_values",
+    ]
 )
 
 KNOWN_MARKERS = frozenset(
-    {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__", "__tuple__", "__typespec__"}
+    "__keras_tensor__ __tensor__ __numpy__ __bytes__ __ellipsis__ __slice__ __tuple__ __typespec__".split()
 )  # fmt: skip
 """``class_name`` of encoded values: keras/src/saving/serialization_lib.py (3.15.1), tf_keras json_utils.py."""
 
@@ -162,7 +181,7 @@ def judge_class(module: str | None, name: str) -> Verdict | None:
     if is_keras(module):
         if name in DANGEROUS_CLASSES:
             return Verdict("dangerous-class", f"the layer {name} {DANGEROUS_CLASSES[name]}")
-        if module == "keras" or module == "tf_keras":
+        if module in {"keras", "tf_keras"}:
             return None if name in _ROOT_NAMES else _gadget(module, name)
         return None if _inside(str(module), _MODELLING + _ENGINE) else _gadget(module, name)
     if not module and name in DANGEROUS_CLASSES:

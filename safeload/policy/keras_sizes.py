@@ -1,4 +1,4 @@
-"""Variables that a config declares and the weights do not hold: a few bytes of JSON can ask for a terabyte. Layer: policy."""
+"""Variables that a config declares and the weights do not hold: a line of JSON can ask for a lot. Layer: policy."""
 
 from __future__ import annotations
 
@@ -52,20 +52,22 @@ _SIZES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "RandomFourierFeatures": (("output_dim",),),
     "MaxoutDense": (("units", "nb_feature"),),
 }
-# Layers whose kernel is their input's last axis times the size above, and layers with a value for each step of that axis.
+# Layers whose kernel is their input's last axis times the size above, and layers with a value per step of that axis.
 _TIMES_INPUT = frozenset({"Dense", "LSTM", "GRU", "SimpleRNN", "Conv1D", "Conv2D", "Conv3D"})
 _PER_FEATURE = frozenset({"BatchNormalization", "LayerNormalization", "RMSNormalization", "PReLU"})
 # The key that says how long the last axis of the output is, and layers that leave it as it is.
 _OUTPUT_WIDTH = {"Dense": "units", "Embedding": "output_dim", "LSTM": "units", "GRU": "units", "SimpleRNN": "units"}
-_KEEPS_WIDTH = frozenset({"Activation", "Dropout", "ReLU", "LeakyReLU", "ELU", "Softmax", "GaussianNoise"}) | _PER_FEATURE
+_KEEPS_WIDTH = (
+    frozenset({"Activation", "Dropout", "ReLU", "LeakyReLU", "ELU", "Softmax", "GaussianNoise"}) | _PER_FEATURE
+)
 
 
 def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
     """Yield a finding if the layers declare more than the weights hold.
 
     The sum of lower bounds over all layers of the normal form must not exceed the elements that are
-    stored by more than a small factor. It bounds what building allocates only as far as configs tell; what layers make of
-    shapes that no config records is for whoever builds them to compare with the weight index.
+    stored by more than a small factor. It bounds what building allocates only as far as configs tell; what
+    layers make of shapes that no config records is for whoever builds them to compare with the weight index.
     """
     layers = [(size, p) for p in walk(keras.normal.config) if is_object(p.value) for size in _declared(p.value)]
     declared = sum(size for size, _ in layers)
@@ -78,7 +80,8 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
         Severity.DANGEROUS,
         place.where,
         f"{declared:,} declared, {stored:,} stored",
-        f"the layers declare at least {declared:,} weights ({size:,} in {place.value['class_name']}), the file holds {stored:,}",
+        f"the layers declare at least {declared:,} weights ({size:,} in {place.value['class_name']}); "
+        f"the file holds {stored:,}",
         "ask the author for a file whose weights fit its configuration",
     )
 
@@ -124,13 +127,13 @@ def _output_width(layer: Mapping[str, Any], width: int) -> int:
 
 
 def least_elements(layer: Mapping[str, Any], width: int) -> int:
-    """Return a lower bound on the elements of the variables of *layer*, built on an input whose last axis is *width* long."""
+    """Return a lower bound on the elements of *layer*'s variables, for an input of *width* on its last axis."""
     config, name = _config(layer), layer["class_name"]
     if name in _PER_FEATURE:
         return width
     least = max((math.prod(_size(config.get(key)) for key in keys) for keys in _SIZES.get(name, ())), default=0)
-    is_by_last_axis = name in _TIMES_INPUT and config.get("data_format") != "channels_first" and config.get("groups") in (None, 1)
-    return least * width if is_by_last_axis else least
+    is_plain = config.get("data_format") != "channels_first" and config.get("groups") in (None, 1)
+    return least * width if name in _TIMES_INPUT and is_plain else least
 
 
 def _config(value: Mapping[str, Any]) -> Mapping[str, Any]:
