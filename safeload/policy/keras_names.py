@@ -124,7 +124,16 @@ _MEMBERS = frozenset(
 )
 
 KNOWN_MARKERS = frozenset(
-    "__keras_tensor__ __tensor__ __numpy__ __bytes__ __ellipsis__ __slice__ __tuple__ __typespec__".split()
+    {
+        "__bytes__",
+        "__ellipsis__",
+        "__keras_tensor__",
+        "__numpy__",
+        "__slice__",
+        "__tensor__",
+        "__tuple__",
+        "__typespec__",
+    }
 )  # fmt: skip
 """``class_name`` of encoded values: keras/src/saving/serialization_lib.py (3.15.1), tf_keras json_utils.py."""
 

@@ -87,7 +87,7 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
 
 
 def _declared(value: Mapping[str, Any]) -> Iterator[int]:
-    """Yield what the object itself declares, and what its layers declare beyond that because of their order."""
+    """Yield what the object itself declares, and what its layers declare on top by their order."""
     yield least_elements(value, _recorded_width(value))
     config = value.get("config")
     layers = config.get("layers") if isinstance(config, dict) else None
@@ -127,7 +127,7 @@ def _output_width(layer: Mapping[str, Any], width: int) -> int:
 
 
 def least_elements(layer: Mapping[str, Any], width: int) -> int:
-    """Return a lower bound on the elements of *layer*'s variables, for an input of *width* on its last axis."""
+    """Return a lower bound on the elements of *layer*'s variables, for a last input axis of *width*."""
     config, name = _config(layer), layer["class_name"]
     if name in _PER_FEATURE:
         return width
