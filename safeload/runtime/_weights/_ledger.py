@@ -28,6 +28,7 @@ Source: attributes that ``saving_lib`` walks in keras 2.12 to 3.15 (``optimizer`
 
 _NO_CHECKPOINT_WEIGHT = re.compile(
     r"(^|/)(optimizer|keras_api|save_counter|loss|_optimizer)/|/\.OPTIMIZER_SLOT/|^_CHECKPOINTABLE|^save_counter"
+    r"|(^|/)\.ATTRIBUTES/OBJECT_CONFIG_JSON$"
 )
 """Keys of a checkpoint that hold no weights. Source: tensorflow/python/checkpoint/graph_view.py (TensorFlow 2.21)."""
 
