@@ -110,7 +110,7 @@ def _declared_by_order(layers: list[Any]) -> Iterator[int]:
 
 
 def _sources(layer: Mapping[str, Any], before: str) -> list[str]:
-    """Return the layers that *layer* is called on: those that its nodes name, in a Sequential model the one before it."""
+    """Return the layers that *layer* is called on: those that its nodes name, else the one before it."""
     if not isinstance(layer.get("inbound_nodes"), list):
         return [before]
     histories = (_config(p.value).get("keras_history") for p in walk(layer["inbound_nodes"]) if is_marker(p.value))
