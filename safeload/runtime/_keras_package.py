@@ -31,9 +31,7 @@ def import_keras(package: str) -> ModuleType:
     try:
         import tf_keras
     except ImportError as error:
-        raise MissingDependencyError(
-            "this model", package="tf_keras (Keras 2)", install="safeload[keras2]"
-        ) from error
+        raise MissingDependencyError("this model", package="tf_keras (Keras 2)", install="safeload[keras2]") from error
     return cast("ModuleType", tf_keras)
 
 
@@ -60,9 +58,10 @@ def symbol(keras: ModuleType, module: str, name: str) -> Any:
 
 
 def _functional_class(keras: ModuleType) -> Any:
-    found = sys.modules.get(f"{keras.__name__}.src.models.functional") or sys.modules[
-        f"{keras.__name__}.src.engine.functional"
-    ]
+    found = (
+        sys.modules.get(f"{keras.__name__}.src.models.functional")
+        or sys.modules[f"{keras.__name__}.src.engine.functional"]
+    )
     return found.Functional
 
 
