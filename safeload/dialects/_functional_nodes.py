@@ -139,9 +139,10 @@ def _read_keras_3(tree: Json, where: str) -> Tree:
 
 def _read_keras_tensor(config: Json, where: str) -> TensorRef:
     history = config.get("keras_history") if isinstance(config, dict) else None
-    if not is_entry(history) or len(history) != 3:
+    if not isinstance(history, list) or not is_entry(history[:3]):
         raise MalformedArtifactError(where, problem="a tensor without keras_history")
-    return TensorRef(*history, config.get("shape"), config.get("dtype") or "float32")
+    layer, node, tensor = history[:3]
+    return TensorRef(layer, node, tensor, config.get("shape"), config.get("dtype") or "float32")
 
 
 def is_entry(node: Json) -> bool:

@@ -130,6 +130,26 @@ class TestNodes:
         with pytest.raises(SafeloadError):
             normal(model(*layers, inputs=[["x", 0, 0]], outputs=[["x", 0, 0]]), "2.2.4")
 
+    def test_one_input_of_a_recurrent_layer_is_the_sequence(self) -> None:
+        """Without further inputs there is no state."""
+        (call,) = layers_of(normal(simple("LSTM", [["x", 0, 0, {}]], units=4), "2.2.4"))["y"]["inbound_nodes"]
+        assert call["kwargs"] == {}
+
+    def test_outputs_keep_their_keys(self) -> None:
+        """Outputs in a dict stay in a dict."""
+        config = simple("Flatten", [["x", 0, 0, {}]])
+        config["config"]["output_layers"] = {"a": ["y", 0, 0], "b": ["x", 0, 0]}
+        assert normal(config, "2.4.0").config["config"]["output_layers"] == {"a": ["y", 0, 0], "b": ["x", 0, 0]}
+
+    def test_layers_are_known_by_the_name_in_their_config(self) -> None:
+        """The name beside the config may be absent; one of the two may not."""
+        config = simple("Flatten", [["x", 0, 0, {}]])
+        del config["config"]["layers"][0]["name"]
+        assert "x" in layers_of(normal(config, "2.4.0"))
+        del config["config"]["layers"][0]["config"]["name"]
+        with pytest.raises(MalformedArtifactError):
+            normal(config, "2.4.0")
+
 
 class TestCallNumbers:
     """Numbers of calls."""
@@ -209,6 +229,13 @@ class TestSequential:
         }
         form = normal({"class_name": "Sequential", "config": {**config, "build_input_shape": [None, 5]}}, "2.4.0")
         assert form.config["config"]["layers"][0]["config"]["batch_shape"] == [None, 5]
+
+    def test_mixed_precision(self) -> None:
+        """The input has the type of the variables, whatever the policy computes with."""
+        policy = {"class_name": "Policy", "config": {"name": "mixed_float16"}}
+        first = {"class_name": "Dense", "config": {"name": "d", "batch_input_shape": [None, 4], "dtype": policy}}
+        form = normal({"class_name": "Sequential", "config": {"name": "s", "layers": [first]}}, "2.4.0")
+        assert form.config["config"]["layers"][0]["config"]["dtype"] == "float32"
 
     def test_no_shape(self) -> None:
         """Without any shape there is no InputLayer."""

@@ -48,7 +48,7 @@ def rebuilt(model: Any) -> Any:
     normal = normal_of(model)
     config = name_compat(lower(normal, installed_target(keras, COMPAT)))
     new = keras.saving.deserialize_keras_object(config, custom_objects=REGISTERED)
-    old_names = {new_name: name for new_name, name in normal.renamed.items()}
+    old_names = dict(normal.renamed)
     old_layers = {layer.name: layer for layer in leaves(model)}
     for layer in leaves(new):
         layer.set_weights(old_layers[old_names.get(layer.name, layer.name)].get_weights())
