@@ -83,7 +83,7 @@ def load_callable(
 
     from safeload import runtime  # the first line that imports TensorFlow
 
-    report = _report(seen, registry, signature=signature, tags=tags)
+    report = _report(seen, registry, signature=signature, tags=tags, architecture=build)
     return runtime.load(plan, recipe=_recipe(source, options, seen.info.digest), report=report)
 
 
