@@ -14,7 +14,7 @@ class FailureMode:
     """An error that people meet when they load models with TensorFlow or Keras.
 
     Attributes:
-        slug: Name of its page in ``docs/how-to``.
+        slug: Name of its page in ``docs/how-to/errors``.
         pattern: Regular expression that its text matches.
         cause: Why it happens, in one sentence.
         remedy: What to do, in one sentence; the call of safeload where there is one.
@@ -85,8 +85,14 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
         f"{_LOAD[:-1]}, modules=[my_module]) finds yours by name; layers of older releases load as they were.",
     ),
     FailureMode(
+        "could-not-deserialize-mse",
+        r"Could not locate function '(mse|mae|mape|msle|kld|cosine_similarity)'|not a KerasSaveable subclass",
+        "the file records a loss or metric by a short name that Keras 3 does not find again; only training needs it.",
+        f"{_LOAD} never compiles, so losses and metrics do not matter.",
+    ),
+    FailureMode(
         "could-not-locate-class",
-        r"Could not locate (class|function)|cannot be imported|not a KerasSaveable subclass",
+        r"Could not locate (class|function)|cannot be imported",
         "the .keras file names a class or function that Keras cannot import: yours, one that moved, or one that only compile() needs.",
         f"{_LOAD[:-1]}, modules=[my_module]) finds it by name wherever it lives now; what only training needs is not asked for.",
     ),
@@ -116,7 +122,7 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
     ),
     FailureMode(
         "could-not-find-matching-concrete-function",
-        r"Could not find matching (concrete )?function to call",
+        r"Could not find matching (concrete )?function to call|tf\.function failed due to `Can not cast",
         "the call differs from every trace that was saved: in dtype, in shape, in structure or in the number of arguments.",
         f"{_LOAD} casts what can be cast without loss and shows the difference otherwise.",
     ),
@@ -159,7 +165,7 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
     ),
     FailureMode(
         "unsuccessful-tensorslicereader-constructor",
-        r"Unsuccessful TensorSliceReader|Read less bytes than requested",
+        r"Unsuccessful TensorSliceReader|Read less bytes than requested|\.data-\d+-of-\d+; No such file",
         "files below variables/ are missing or cut off.",
         f"{_LOAD} says which file, with its size and the size it must have; copy the whole directory.",
     ),
@@ -205,10 +211,10 @@ def explain(error: BaseException) -> str:
     Returns:
         Three lines: the error, why, what to do. For an error that is not known, two lines that say so.
     """
-    text = " ".join(_texts(error))
-    for mode in FAILURE_MODES:
-        if re.search(mode.pattern, text):
-            return f"{_headline(error)}\n  why: {mode.cause}\n  do: {mode.remedy}"
+    matching = (mode for text in _texts(error) for mode in FAILURE_MODES if re.search(mode.pattern, text))
+    mode = next(matching, None)
+    if mode is not None:
+        return f"{_headline(error)}\n  why: {mode.cause}\n  do: {mode.remedy}"
     return f"{_headline(error)}\n  why: this error is not known to safeload; try safeload.load_callable on the same path"
 
 

@@ -95,6 +95,8 @@ def _custom_files(home: Path) -> None:
     custom = keras.Sequential([layers.Input((4,)), Scale(3.0), layers.Dense(1)])
     custom.save(home / "custom.keras")
     custom.save(home / "custom.h5")
+    Scale.__module__ = "old_project.layers"  # as if the class had moved since
+    custom.save(home / "moved.keras")
     lambdas = keras.Sequential([layers.Input((4,)), layers.Lambda(lambda x: x * 2, name="double")])
     lambdas.save(home / "lambda.keras")
     _replace_code(home / "lambda.keras", home / "old_lambda.keras", _bytecode_of_python_3_8())
@@ -118,14 +120,19 @@ def _replace_code(source: Path, target: Path, code: str) -> None:
 
 
 def _era_files(home: Path) -> None:
+    import h5py
     import tf_keras
 
     layers = tf_keras.layers
     keras2 = tf_keras.Sequential([layers.Input((8, 8, 3)), layers.DepthwiseConv2D(3), layers.Flatten(), layers.Dense(2)])
-    keras2.compile(tf_keras.optimizers.legacy.Adam(learning_rate=0.1), "mse")
     keras2.save(home / "keras2.h5")
     sigmoid = tf_keras.Sequential([layers.Input((1,)), layers.Activation("hard_sigmoid")])
+    sigmoid.compile(loss="mse")
     sigmoid.save(home / "hard_sigmoid.h5")
+    sigmoid.compile(tf_keras.optimizers.legacy.Adam(), "mse")
+    sigmoid.save(home / "old_optimizer.h5")
+    with h5py.File(home / "old_optimizer.h5", "r+") as file:  # Keras 2.2 called it so
+        file.attrs["training_config"] = file.attrs["training_config"].replace('"learning_rate"', '"lr"')
 
 
 def _saved_models(home: Path) -> None:
@@ -191,7 +198,7 @@ def _broken_files(home: Path) -> None:
     (home / "pointer" / "saved_model.pb").write_text(LFS_POINTER)
     (home / "truncated.h5").write_bytes((home / "model.h5").read_bytes()[:9000])
     shutil.copytree(home / "module", home / "no_variables")
-    (home / "no_variables" / "variables" / "variables.data-00000-of-00001").unlink()
+    shutil.rmtree(home / "no_variables" / "variables")
     shutil.copytree(home / "module", home / "foreign_op")
     path = home / "foreign_op" / "saved_model.pb"
     saved_model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
