@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
-from safeload.readers.protobuf import message_class
+from safeload.readers.protobuf import message_class, parse_message
 
 Captures = Mapping[tuple[str, str], "Capture"]
 
@@ -16,8 +16,13 @@ _CREATE = "_create_resource"
 _INITIALIZERS = frozenset({_CREATE, "_initialize", "_destroy_resource"})
 """Source: tensorflow/python/trackable/resource.py, tensorflow/python/saved_model/load.py (TF 2.21)."""
 _INIT_OP = "__saved_model_init_op"
-_INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
-"""Source: tensorflow/python/saved_model/constants.py and loader_impl.py (TF 2.21)."""
+_INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op", "table_initializer")
+_LOCAL_VARIABLES = "local_variables"
+"""Source: tensorflow/python/saved_model/constants.py and loader_impl.py, tensorflow/python/framework/ops.py (TF 2.21).
+
+Files without an initialiser leave it to the loader to run what the last two collect.
+"""
+_WITH_DEFAULT = "PlaceholderWithDefault"
 _ASSET_COLLECTION = "saved_model_assets"
 _MANY = 64
 """Sets of signature inputs that are told apart; more are treated as feeding nothing, which reaches more nodes."""
@@ -94,14 +99,22 @@ def find_entries(meta_graph: Any, functions: frozenset[str]) -> Entries:
 
 def _signature_entries(meta_graph: Any) -> Iterator[Entry]:
     by_feeds: dict[frozenset[str], list[str]] = defaultdict(list)
+    with_default = {node.name for node in meta_graph.graph_def.node if node.op == _WITH_DEFAULT}
     for key, signature in meta_graph.signature_def.items():
         if key == _INIT_OP:
             continue
-        feeds = frozenset(n for info in signature.inputs.values() for n in _tensor_names(info))
+        feeds = frozenset(_always_fed(signature, with_default))
         feeds = feeds if feeds in by_feeds or len(by_feeds) < _MANY else frozenset()
         by_feeds[feeds] += [n for info in signature.outputs.values() for n in _tensor_names(info)]
     for feeds, fetches in by_feeds.items():
         yield Entry(EntryKind.SIGNATURE, fetches=tuple(fetches), feeds=feeds)
+
+
+def _always_fed(signature: Any, with_default: set[str]) -> Iterator[str]:
+    """Yield the tensors that every call feeds; what computes the default of an input may run."""
+    for key, info in signature.inputs.items():
+        if key not in signature.defaults:
+            yield from (name for name in _tensor_names(info) if reference_producer(name) not in with_default)
 
 
 def _tensor_names(info: Any) -> Iterator[str]:
@@ -122,6 +135,9 @@ def _initializer_entries(meta_graph: Any) -> Iterator[Entry]:
     if _INIT_OP in meta_graph.signature_def:
         outputs = meta_graph.signature_def[_INIT_OP].outputs.values()
         fetches += [name for info in outputs for name in _tensor_names(info)]
+    for packed in _collection(meta_graph, _LOCAL_VARIABLES).bytes_list.value:
+        variable = parse_message("VariableDef", packed, where=f"collection {_LOCAL_VARIABLES}")
+        fetches.append(variable.initializer_name)
     yield Entry(EntryKind.INITIALIZER, fetches=tuple(fetches), feeds=_asset_feeds(meta_graph))
 
 

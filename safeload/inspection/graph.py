@@ -84,7 +84,7 @@ class GraphInfo:
         assets: File name, below ``assets/``, that is fed to a node of the main graph.
         asset_files: Every file name that the MetaGraph declares as an asset.
         creators: Functions that make the resource of an object of the object graph.
-        duplicates: Functions and nodes that share their name with another one.
+        duplicates: Functions and nodes that share their name with another one, functions with the name of an op.
         main_reach: How each node of the main graph is reached; nodes that nothing reaches are left out.
         function_reach: The same for functions.
     """
@@ -226,6 +226,8 @@ def _duplicates(functions: list[Any], bodies: Mapping[str, Body]) -> Iterator[st
         if function.signature.name in seen:
             yield function.signature.name
         seen.add(function.signature.name)
+        if function.signature.name in op_table().classes:
+            yield f"{function.signature.name}, also an op of TensorFlow"
     for body in bodies.values():
         if len(body.by_name) != len(body.nodes):
             yield f"{body.name or 'graph'}: {len(body.nodes) - len(body.by_name)} nodes"

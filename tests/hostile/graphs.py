@@ -246,6 +246,41 @@ def stale_asset() -> Any:
     return made
 
 
+def default_read() -> Any:
+    """Make a MetaGraph whose signature reads a file where the caller leaves an input out."""
+    default = node("x", "PlaceholderWithDefault", "read")
+    return meta_graph([text("p", "/etc/passwd"), node("read", "ReadFile", "p"), default, node("y", "Identity", "x")])
+
+
+def recorded_default() -> Any:
+    """Make a MetaGraph with a signature that feeds what a file holds, unless it is left out as the defaults allow."""
+    made = meta_graph([text("p", "/etc/passwd"), node("x", "ReadFile", "p"), node("y", "Identity", "x")])
+    made.signature_def["serving_default"].defaults["x"].dtype = STRING
+    return made
+
+
+def collected_table() -> Any:
+    """Make a MetaGraph without an initialiser, so that loaders run what is collected: a table filled from a file."""
+    fill = node("fill", "InitializeTableFromTextFileV2", "table", "p")
+    made = meta_graph([node("x", "Placeholder"), node("y", "Identity", "x"), text("p", "/etc/passwd"), fill])
+    made.collection_def["table_initializer"].node_list.value.append("fill")
+    return made
+
+
+def collected_variable() -> Any:
+    """Make a MetaGraph with a local variable whose value is a file."""
+    read = node("read", "ReadFile", "p")
+    made = meta_graph([node("x", "Placeholder"), node("y", "Identity", "x"), text("p", "/etc/passwd"), read])
+    variable = message_class("VariableDef")(variable_name="v", initializer_name="read")
+    made.collection_def["local_variables"].bytes_list.value.append(variable.SerializeToString())
+    return made
+
+
+def function_named_like_an_op() -> Any:
+    """Make a MetaGraph with a function that has the name of an op, so that readers may run either."""
+    return simple(node("n", "ReadFile", "x"), functions=[function("ReadFile", ["x"], ["x"])])
+
+
 def through_variable(*nodes: Any) -> Any:
     """Make a MetaGraph whose initialiser gets the asset through a variable of the graph; *nodes* are added to it."""
     made = meta_graph(
@@ -398,6 +433,11 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
     "absent_function": (lambda: simple(call("c", "__inference_of_another_model")), "absent-function"),
     "asset_outside": (asset_outside, "asset-path"),
     "stale_asset": (stale_asset, "file-read"),
+    "default_read": (default_read, "file-read"),
+    "recorded_default": (recorded_default, "file-read"),
+    "collected_table": (collected_table, "file-read"),
+    "collected_variable": (collected_variable, "file-read"),
+    "function_named_like_an_op": (function_named_like_an_op, "repeated-name"),
     "second_assignment": (lambda: through_variable(call("again", "assign", "path")), "file-read"),
     "table_from_argument": (table_from_argument, "file-read"),
     "restore_elsewhere": (restore_elsewhere, "checkpoint-read"),

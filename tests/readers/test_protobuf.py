@@ -23,6 +23,7 @@ ROOTS = {
     "tensorflow.core.protobuf.tensor_bundle_pb2": ("BundleHeaderProto", "BundleEntryProto"),
     "tensorflow.core.protobuf.trackable_object_graph_pb2": ("TrackableObjectGraph",),
     "tensorflow.core.protobuf.fingerprint_pb2": ("FingerprintDef",),
+    "tensorflow.core.framework.variable_pb2": ("VariableDef",),
 }
 
 

@@ -120,6 +120,12 @@ enum DataType
   DT_FLOAT8_E4M3B11FNUZ_REF=127 DT_FLOAT8_E5M2FNUZ_REF=128 DT_INT4_REF=129 DT_UINT4_REF=130 DT_INT2_REF=131
   DT_UINT2_REF=132 DT_FLOAT4_E2M1FN_REF=133
 # tensorflow/core/framework/variable.proto
+message VariableDef
+  variable_name=1:string initial_value_name=6:string initializer_name=2:string snapshot_name=3:string
+  save_slice_info_def=4:SaveSliceInfoDef is_resource=5:bool trainable=7:bool
+  synchronization=8:VariableSynchronization aggregation=9:VariableAggregation
+message SaveSliceInfoDef
+  full_name=1:string full_shape=2:int64* var_offset=3:int64* var_shape=4:int64*
 enum VariableAggregation
   VARIABLE_AGGREGATION_NONE=0 VARIABLE_AGGREGATION_SUM=1 VARIABLE_AGGREGATION_MEAN=2
   VARIABLE_AGGREGATION_ONLY_FIRST_REPLICA=3
