@@ -211,11 +211,16 @@ def explain(error: BaseException) -> str:
     Returns:
         Three lines: the error, why, what to do. For an error that is not known, two lines that say so.
     """
+    mode = failure_mode(error)
+    if mode is None:
+        return f"{_headline(error)}\n  why: this error is not known to safeload; try safeload.load_callable on the same path"
+    return f"{_headline(error)}\n  why: {mode.cause}\n  do: {mode.remedy}"
+
+
+def failure_mode(error: BaseException) -> FailureMode | None:
+    """Return what is known about *error*, or else about the nearest of its causes; None if nothing is."""
     matching = (mode for text in _texts(error) for mode in FAILURE_MODES if re.search(mode.pattern, text))
-    mode = next(matching, None)
-    if mode is not None:
-        return f"{_headline(error)}\n  why: {mode.cause}\n  do: {mode.remedy}"
-    return f"{_headline(error)}\n  why: this error is not known to safeload; try safeload.load_callable on the same path"
+    return next(matching, None)
 
 
 def _texts(error: BaseException | None) -> list[str]:

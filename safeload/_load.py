@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Union
 
-from safeload._explain import explain
+from safeload._explain import explain, failure_mode
 from safeload._limits import Limits
 from safeload.formats import detect, open_source
 from safeload.inspection import inspect_artifact
@@ -149,7 +149,7 @@ def wrap_loader(loader: Callable[..., Any]) -> Callable[..., ModelCallable]:
     """
     from safeload.runtime import wrap_loader as wrap
 
-    return wrap(loader, judge=_judged_report)
+    return wrap(loader, judge=_judged_report, advise=_advice)
 
 
 class _Seen(NamedTuple):
@@ -173,6 +173,11 @@ def _look(source: Source, *, version: int | None, architecture: Architecture, li
 
 def _report(seen: _Seen, registry: Registry, **choice: Any) -> InspectionReport:
     return compose_report(seen.artifact, seen.info, seen.findings, registry, evidence=seen.detection.evidence, **choice)
+
+
+def _advice(error: Exception) -> str | None:
+    mode = failure_mode(error)
+    return f"{mode.cause} Instead: {mode.remedy}" if mode is not None else None
 
 
 def _judged_report(path: str) -> tuple[InspectionReport, str]:

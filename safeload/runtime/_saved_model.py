@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Function = Callable[[Mapping[str, Any]], Any]
 """Takes tensors by input name; returns a tensor, a dict of tensors, or what a traced function returned."""
 
-_NOISE = ("Graph execution error:", "Detected at node", "File ", "Node:", "<stack traces", "[[{{node")
+_NOISE = ("Graph execution error:", "Detected at node", 'File "', "Node:", "<stack traces", "[[{{node")
 """How lines begin that say where and not what, in the errors of executed graphs."""
 
 _LOG = logging.getLogger("safeload")

@@ -42,7 +42,12 @@ def as_callable(obj: Any, *, signature: str | None = None) -> ModelCallable:
     return ModelCallable(runtime, runtime.choose(signature).key)
 
 
-def wrap_loader(loader: Callable[..., Any], *, judge: Callable[[str], tuple[Any, str]]) -> Callable[..., ModelCallable]:
+def wrap_loader(
+    loader: Callable[..., Any],
+    *,
+    judge: Callable[[str], tuple[Any, str]],
+    advise: Callable[[Exception], str | None] = lambda _: None,
+) -> Callable[..., ModelCallable]:
     """Make *loader* look before it loads, explain what goes wrong, and return a `ModelCallable`.
 
     Guarantees:
@@ -52,6 +57,7 @@ def wrap_loader(loader: Callable[..., Any], *, judge: Callable[[str], tuple[Any,
     Args:
         loader: A function whose first argument is a path, such as `tf.keras.models.load_model`.
         judge: Inspects and judges a path; returns its report and content digest, or raises.
+        advise: Says what an error of *loader* means and what to do, or returns None.
 
     Returns:
         A function with the arguments of *loader*. The ``model`` of what it returns is the loader's own object.
@@ -69,7 +75,8 @@ def wrap_loader(loader: Callable[..., Any], *, judge: Callable[[str], tuple[Any,
             raise
         except Exception as error:
             name = getattr(loader, "__name__", "the loader")
-            raise LoadFailedError(os.fspath(path), problem=f"{name} failed: {first_line(error)}") from error
+            hint = advise(error) or "load_callable loads the same path without this loader"
+            raise LoadFailedError(os.fspath(path), problem=f"{name} failed: {first_line(error)}", hint=hint) from error
         found = as_callable(loaded)
         return ModelCallable(found.backend, found.key, report=report, digest=digest)
 
