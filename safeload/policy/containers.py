@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from safeload.policy._finding import Finding, Severity
-from safeload.readers import Artifact, SavedModelArtifact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from safeload.readers import Artifact
 
 _MEANINGS = {
     "link-out-of-model": (Severity.DANGEROUS, "is a link to a file outside of the model"),
@@ -22,8 +23,8 @@ _UNKNOWN = (Severity.UNEXAMINED, "is in the container, and no writer of the form
 
 
 def container_anomalies(artifact: Artifact) -> Iterator[Finding]:
-    """Find what a reader noticed as odd in a directory; odd Keras containers are errors of their readers."""
-    for anomaly in artifact.anomalies if isinstance(artifact, SavedModelArtifact) else ():
+    """Find what a reader noticed as odd in a directory; other odd containers are errors of their readers."""
+    for anomaly in artifact.anomalies:
         severity, meaning = _MEANINGS.get(anomaly.kind, _UNKNOWN)
         yield Finding(
             rule=anomaly.kind,

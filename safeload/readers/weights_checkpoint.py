@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from safeload._limits import Limits
     from safeload.formats import ByteFile, Detection
+    from safeload.readers._artifact import WeightIndex
     from safeload.readers.checkpoint import CheckpointEntry, CheckpointIndex
 
 
@@ -33,6 +34,11 @@ class CheckpointFile:
         self.where = where
         self._entries = {entry.key: entry for entry in index.entries}
         self._shards = shards
+
+    @property
+    def size(self) -> int:
+        """Bytes of the data files."""
+        return sum(shard.size for shard in self._shards)
 
     def read(self, path: str) -> np.ndarray[Any, Any]:
         """Return the tensor *path*.
@@ -92,22 +98,28 @@ def read_weights_checkpoint(detection: Detection, limits: Limits) -> KerasArtifa
     """
     prefix = detection.path
     assert prefix is not None  # noqa: S101 - checkpoints are found by their path
-    index = read_checkpoint_index(_index_bytes(prefix, detection.where, limits), where=detection.where, limits=limits)
-    names = list(index.required_sizes(prefix.name))
-    if len(names) > limits.max_entries:
-        raise LimitExceededError(detection.where, limit="max_entries", allowed=limits.max_entries, found=len(names))
-    shards = [_opened(prefix.parent, name, detection.where) for name in names]
-    sizes = {name: shard.size for name, shard in zip(names, shards, strict=True)}
-    require_shards(index, prefix=prefix.name, sizes=sizes, where=detection.where, limits=limits)
+    weights, weights_file = open_checkpoint(prefix, where=detection.where, limits=limits)
     artifact = KerasArtifact(
         format=Format.CHECKPOINT,
         where=detection.where,
         config=None,
-        weights=index.weights(),
-        weights_file=CheckpointFile(index, shards, where=detection.where),
-        size=sum(sizes.values()),
+        weights=weights,
+        weights_file=weights_file,
+        size=weights_file.size,
     )
     return replace(artifact, digest=keras_digest(artifact))
+
+
+def open_checkpoint(prefix: Path, *, where: str, limits: Limits) -> tuple[WeightIndex, CheckpointFile]:
+    """Read the index of the checkpoint *prefix* and open its data files; see `read_weights_checkpoint`."""
+    index = read_checkpoint_index(_index_bytes(prefix, where, limits), where=where, limits=limits)
+    names = list(index.required_sizes(prefix.name))
+    if len(names) > limits.max_entries:
+        raise LimitExceededError(where, limit="max_entries", allowed=limits.max_entries, found=len(names))
+    shards = [_opened(prefix.parent, name, where) for name in names]
+    sizes = {name: shard.size for name, shard in zip(names, shards, strict=True)}
+    require_shards(index, prefix=prefix.name, sizes=sizes, where=where, limits=limits)
+    return index.weights(), CheckpointFile(index, shards, where=where)
 
 
 def _opened(directory: Path, name: str, where: str) -> ByteFile:

@@ -10,6 +10,7 @@ from typing import Any
 
 from safeload.dialects import NormalForm
 from safeload.readers import KerasArtifact, WeightLayout
+from safeload.runtime._keras_package import flat_layers, own_variables
 from safeload.runtime._weights._assets import load_assets, require_vocabularies
 from safeload.runtime._weights._checkpoint import set_checkpoint
 from safeload.runtime._weights._ledger import Ledger
@@ -41,4 +42,12 @@ def set_weights(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
     require_vocabularies(model, artifact)
     if artifact.weights.layout is not WeightLayout.NONE:
         _SETTERS[artifact.weights.layout](model, artifact, normal, ledger)
+        _finalize(model)
     ledger.close()
+
+
+def _finalize(model: Any) -> None:
+    """Let layers compute what they derive from their weights, as `Normalization` does from its statistics."""
+    for layer in flat_layers(model):
+        if hasattr(layer, "finalize_state") and own_variables(layer):
+            layer.finalize_state()

@@ -11,7 +11,7 @@ from typing import Any
 
 from safeload.dialects import NormalForm
 from safeload.readers import KerasArtifact, LayerWeights
-from safeload.runtime._keras_package import flat_layers, is_container, own_variables
+from safeload.runtime._keras_package import is_container, own_variables
 from safeload.runtime._weights._convert import converted
 from safeload.runtime._weights._layers import LayerOrder, slot_orders
 from safeload.runtime._weights._ledger import Ledger
@@ -36,9 +36,6 @@ def set_legacy(model: Any, artifact: KerasArtifact, normal: NormalForm | None, l
     for group, layer in _matched(groups, model, order, renamed, ledger):
         _set_group(group, slot_orders(layer, order), artifact, ledger)
     _set_top(model, artifact, ledger)
-    for layer in flat_layers(model):
-        if hasattr(layer, "finalize_state") and own_variables(layer):
-            layer.finalize_state()
 
 
 def _matched(
