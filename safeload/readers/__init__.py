@@ -92,9 +92,11 @@ def _keras_json(detection: Detection, limits: Limits) -> Artifact:
 
 
 def _saved_model(detection: Detection, limits: Limits) -> Artifact:
+    from safeload.readers.keras_saved_model import untraced_model
     from safeload.readers.saved_model import read_saved_model
 
-    return read_saved_model(detection, limits=limits)
+    artifact = read_saved_model(detection, limits=limits)
+    return untraced_model(artifact, limits) or artifact
 
 
 def _checkpoint(detection: Detection, limits: Limits) -> Artifact:

@@ -1,0 +1,172 @@
+"""Inputs and outputs of a graph that declares none: placeholders, and what nothing consumes. Layer: readers.
+
+They become SignatureDefs of the graph, so that the policy sees from where it is executed and the runtime what to
+fetch. The rule is the one of TensorFlow's ``summarize_graph``, less what only training and saving use.
+Source: tensorflow/tools/graph_transforms/summarize_graph_main.cc (TensorFlow 2.15, the last one with it).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+ALL_OUTPUTS = "graph"
+"""Key of the signature with every output, where all are computed from the same inputs."""
+
+_MAX_OUTPUTS = 64
+"""A graph where more nodes are consumed by none says nothing about what its author wanted."""
+
+_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
+_VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
+
+_BOOKKEEPING = re.compile(
+    r"NoOp|Assert|ControlTrigger|Print(V2)?|.*Summary(V2)?|Save(V2|Slices)?|Restore(V2|Slice)?|MergeV2Checkpoints"
+    r"|Sharded(Filename|Filespec)|Assign\w*|(Resource)?(Sparse)?Apply\w+|(Resource)?Scatter(Nd)?[A-Z]\w*"
+    r"|Initialize\w*|LookupTable(Import|Insert)\w*|\w+(Enqueue|EnqueueMany|Close)(V2)?|(Destroy|Delete)\w+"
+)
+"""Ops that save, restore, initialise, train or report: none of their results is a prediction."""
+
+_SAVERS = frozenset({"SaveV2", "SaveSlices", "Save", "RestoreV2", "RestoreSlice", "Restore"})
+"""Ops of a tf.train.Saver, which has a name scope of its own; a graph that was saved ten times has ten of them."""
+
+_TRAINING_SCOPE = re.compile(r"(^|/)gradients(_\d+)?/")
+"""Where tf.gradients puts its nodes. Source: tensorflow/python/ops/gradients_util.py (2.21)."""
+
+_OLDEST_KNOWN_SHAPE = 21
+"""Up to this version of graphs the shape of a scalar stood for an unknown one.
+
+Source: Placeholder in tensorflow/core/ops/array_ops.cc (2.21).
+"""
+
+_INT32, _INT64 = 3, 9
+_TYPE_LISTS = {
+    "IdentityN": "T", "PartitionedCall": "Tout", "StatefulPartitionedCall": "Tout", "If": "Tout", "StatelessIf": "Tout",
+    "Case": "Tout", "StatelessCase": "Tout", "While": "T", "StatelessWhile": "T",
+}  # fmt: skip
+"""Ops with one output for each type of an attribute."""
+_TYPES: dict[str, tuple[str | int, ...]] = {
+    **dict.fromkeys(
+        ("Identity", "Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Relu", "Relu6", "Elu", "Selu", "Softplus", "BiasAdd",
+         "MatMul", "BatchMatMul", "BatchMatMulV2", "Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum", "Conv2D",
+         "AvgPool", "MaxPool", "ConcatV2", "Pack", "Reshape", "Squeeze", "ExpandDims", "Transpose", "StridedSlice",
+         "Mean", "Sum", "Max", "Min", "L2Normalize", "FusedBatchNormV3", "FusedBatchNorm"), ("T",),
+    ),
+    "Cast": ("DstT",),
+    "ArgMax": ("output_type",),
+    "ArgMin": ("output_type",),
+    "TopKV2": ("T", "index_type"),
+    "Unique": ("T", "out_idx"),
+    "NonMaxSuppressionV4": (_INT32, _INT32),
+    "NonMaxSuppressionV5": (_INT32, "T", _INT32),
+    "CombinedNonMaxSuppression": (1, 1, 1, _INT32),
+    "MaxPoolWithArgmax": ("T", "Targmax"),
+}  # fmt: skip
+"""Types of the outputs of ops that often end a graph: an attribute's name or a number of `DataType`.
+
+Source: op definitions of TensorFlow 2.21.
+"""
+_DEFAULT_TYPES = {"output_type": _INT64, "index_type": _INT32, "out_idx": _INT32, "Targmax": _INT64}
+
+
+def derive_signatures(meta_graph: Any) -> None:
+    """Give *meta_graph* the SignatureDefs that follow from its nodes.
+
+    Inputs are the placeholders on which an output depends; outputs are the nodes that depend on a placeholder and that
+    no other node consumes. Where all outputs have the same inputs there is one signature, named after its only output
+    or `ALL_OUTPUTS`; otherwise there is one for each output, named after it, for the caller to choose.
+    """
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    found = [name for name in _ends(nodes) if _is_result(nodes[name])]
+    if len(found) > _MAX_OUTPUTS:
+        return
+    inputs = {name: _placeholders(nodes, name) for name in found}
+    outputs = [name for name in found if inputs[name]]
+    if len({inputs[name] for name in outputs}) == 1:
+        key = outputs[0] if len(outputs) == 1 else ALL_OUTPUTS
+        _add_signature(meta_graph, key, nodes, inputs[outputs[0]], outputs)
+        return
+    for name in outputs:
+        _add_signature(meta_graph, name, nodes, inputs[name], [name])
+
+
+def variables_behind(meta_graph: Any) -> list[str]:
+    """Return the variables that the outputs of any SignatureDef of *meta_graph* need."""
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    fetched = {info.name for signature in meta_graph.signature_def.values() for info in signature.outputs.values()}
+    return sorted(name for name in _ancestors(nodes, fetched) if nodes[name].op in _VARIABLES)
+
+
+def _ends(nodes: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the nodes that no node outside of training and saving consumes."""
+    scopes = {name.rpartition("/")[0] for name, node in nodes.items() if node.op in _SAVERS} - {""}
+    rest = [name for name in nodes if not _is_bookkeeping(nodes[name], scopes)]
+    consumed = {_producer(source) for name in rest for source in nodes[name].input if not source.startswith("^")}
+    yield from (name for name in rest if name not in consumed)
+
+
+def _is_bookkeeping(node: Any, savers: set[str]) -> bool:
+    if any(str(scope) in savers for scope in PurePosixPath(node.name).parents):
+        return True
+    return bool(_BOOKKEEPING.fullmatch(node.op) or _TRAINING_SCOPE.search(node.name))
+
+
+def _is_result(node: Any) -> bool:
+    return node.op not in _PLACEHOLDERS | _VARIABLES and node.op != "Const"
+
+
+def _placeholders(nodes: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    return tuple(sorted(found for found in _ancestors(nodes, [name]) if nodes[found].op in _PLACEHOLDERS))
+
+
+def _ancestors(nodes: Mapping[str, Any], roots: Iterable[str]) -> set[str]:
+    seen: set[str] = set()
+    pending = [_producer(root) for root in roots]
+    while pending:
+        name = pending.pop()
+        if name not in seen and name in nodes:
+            seen.add(name)
+            pending.extend(_producer(source) for source in nodes[name].input)
+    return seen
+
+
+def _producer(reference: str) -> str:
+    return reference.removeprefix("^").partition(":")[0]
+
+
+def _add_signature(
+    meta_graph: Any, key: str, nodes: Mapping[str, Any], inputs: Iterable[str], outputs: Iterable[str]
+) -> None:
+    signature = meta_graph.signature_def[key]
+    for name in inputs:
+        info = signature.inputs[name]
+        info.name, info.dtype = f"{name}:0", _type(nodes[name], "dtype")
+        _describe_shape(info, nodes[name], meta_graph.graph_def.versions.producer)
+    for name in outputs:
+        for index, dtype in enumerate(_types(nodes[name])):
+            info = signature.outputs[f"{name}:{index}" if index else name]
+            info.name, info.dtype = f"{name}:{index}", dtype
+            info.tensor_shape.unknown_rank = True
+
+
+def _describe_shape(info: Any, node: Any, producer: int) -> None:
+    shape = node.attr["shape"].shape if "shape" in node.attr else None
+    if shape is None or (not shape.dim and producer <= _OLDEST_KNOWN_SHAPE):
+        info.tensor_shape.unknown_rank = True
+    else:
+        info.tensor_shape.CopyFrom(shape)
+
+
+def _types(node: Any) -> list[int]:
+    """Return the types of the outputs of *node*; 0 for the one output of an op that the tables do not have."""
+    if node.op in _TYPE_LISTS:
+        types = node.attr.get(_TYPE_LISTS[node.op])
+        return list(types.list.type) if types is not None else []
+    return [kind if isinstance(kind, int) else _type(node, kind) for kind in _TYPES.get(node.op, (0,))]
+
+
+def _type(node: Any, key: str) -> int:
+    return node.attr[key].type if key in node.attr else _DEFAULT_TYPES.get(key, 0)
