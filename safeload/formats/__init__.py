@@ -2,7 +2,7 @@
 
 from safeload.formats._detect import Detection, detect
 from safeload.formats._file import ByteFile, MemoryFile, Window
-from safeload.formats._foreign import HDF5_MARKS, OTHER_HDF5
+from safeload.formats._foreign import HDF5_MARKS, OTHER_HDF5, is_text
 from safeload.formats._format import Format
 from safeload.formats._source import Source, open_source
 from safeload.formats._tree import open_member, resolve_member
@@ -20,6 +20,7 @@ __all__ = [
     "Window",
     "ZipIndex",
     "detect",
+    "is_text",
     "open_member",
     "open_source",
     "read_zip",

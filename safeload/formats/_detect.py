@@ -207,10 +207,10 @@ def _magic(source: Source, _file: ByteFile, head: bytes) -> Detection | None:
     return None if kind is None else _found(source, Format.FOREIGN, f"begins with {head[:8]!r}", kind)
 
 
-_PROTOBUFS: dict[str, tuple[Format, Kind]] = {
+_PROTOBUFS: dict[str, tuple[Format, Kind | None]] = {
     "saved-model": (Format.SAVED_MODEL, _foreign.LOOSE_SAVED_MODEL),
-    "graph-def": (Format.FROZEN_GRAPH, _foreign.FROZEN_GRAPH),
-    "meta-graph": (Format.TF1_CHECKPOINT, _foreign.META_GRAPH),
+    "graph-def": (Format.FROZEN_GRAPH, None),
+    "meta-graph": (Format.TF1_CHECKPOINT, None),
     "keras-metadata": (Format.FOREIGN, _foreign.KERAS_METADATA),
     "onnx": (Format.FOREIGN, _foreign.ONNX),
     "coreml": (Format.FOREIGN, _foreign.COREML),
@@ -237,6 +237,9 @@ def _protobuf(source: Source, file: ByteFile, head: bytes) -> Detection | None:
         parent = source.path.parent
         source.close()
         return Detection(format=form, source=Source(where=source.where, path=parent), path=parent, evidence=evidence)
+    if form is Format.TF1_CHECKPOINT and source.path is not None and is_checkpoint_prefix(source.path.with_suffix("")):
+        source.close()
+        return detect_checkpoint(Source(where=source.where, path=source.path.with_suffix("")))
     return _found(source, form, evidence, kind)
 
 
@@ -273,7 +276,7 @@ def detect_checkpoint(source: Source) -> Detection:
     """Decide between the checkpoints of TensorFlow 1, which have a graph beside them, and weights alone."""
     prefix = source.path
     if prefix is not None and prefix.with_name(prefix.name + ".meta").is_file():
-        return _found(source, Format.TF1_CHECKPOINT, "checkpoint with .meta", _foreign.TF1_CHECKPOINT)
+        return _found(source, Format.TF1_CHECKPOINT, "checkpoint with .meta")
     return _found(source, Format.CHECKPOINT, "checkpoint index")
 
 

@@ -42,16 +42,6 @@ TFLITE = Kind(
     "a TensorFlow Lite model",
     "run it with tf.lite.Interpreter(model_path=…); for a callable, save the original model in the .keras format",
 )
-FROZEN_GRAPH = Kind(
-    "a frozen TensorFlow 1 graph (GraphDef)",
-    "tf.compat.v1.import_graph_def and .prune make it callable in TensorFlow; or export a SavedModel from the original",
-)
-META_GRAPH = Kind(
-    "the graph of a TensorFlow 1 checkpoint (MetaGraphDef, .meta)",
-    "restore it with tf.compat.v1.train.import_meta_graph beside its checkpoint and write a SavedModel "
-    "(tf.compat.v1.saved_model.simple_save)",
-)
-TF1_CHECKPOINT = Kind("a TensorFlow 1 checkpoint with its graph (.meta)", META_GRAPH.remedy)
 LOOSE_SAVED_MODEL = Kind(
     "the graph of a SavedModel without its directory",
     "pass the path of the directory that holds saved_model.pb and variables/",

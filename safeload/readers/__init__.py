@@ -105,6 +105,12 @@ def _checkpoint(detection: Detection, limits: Limits) -> Artifact:
     return read_weights_checkpoint(detection, limits)
 
 
+def _graph(detection: Detection, limits: Limits) -> Artifact:
+    from safeload.readers.graph import read_graph
+
+    return read_graph(detection, limits)
+
+
 _READERS: dict[Format, Callable[[Detection, Limits], Artifact]] = {
     Format.KERAS_HDF5: _hdf5,
     Format.KERAS_ARCHIVE: _keras_archive,
@@ -112,4 +118,6 @@ _READERS: dict[Format, Callable[[Detection, Limits], Artifact]] = {
     Format.KERAS_JSON: _keras_json,
     Format.SAVED_MODEL: _saved_model,
     Format.CHECKPOINT: _checkpoint,
+    Format.FROZEN_GRAPH: _graph,
+    Format.TF1_CHECKPOINT: _graph,
 }

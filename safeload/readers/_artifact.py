@@ -141,16 +141,17 @@ class KerasArtifact:
 
 @dataclass(frozen=True)
 class SavedModelArtifact:
-    """A SavedModel as read.
+    """A SavedModel as read, or a graph that was made one.
 
     Attributes:
-        format: SAVED_MODEL.
+        format: SAVED_MODEL, FROZEN_GRAPH or TF1_CHECKPOINT.
         where: How messages name it.
-        directory: The directory that holds ``saved_model.pb``.
+        directory: The directory that holds ``saved_model.pb``, or the checkpoint.
         graph_bytes: The serialized SavedModel protobuf, made from text when the file was ``.pbtxt``. What is judged and loaded.
         saved_model: *graph_bytes* parsed by `readers.protobuf` (a message of the private pool).
         files: Size in bytes of every file of the model by POSIX path relative to *directory* (symlinks resolved inside the model's tree).
-        variables: Index of ``variables/variables.index``, or an empty one.
+        checkpoint: Prefix of the files of the variables in *files*; empty if there are none.
+        variables: Index of the checkpoint, or an empty one.
         assets: Contents of the asset files that MetaGraphs name, by path relative to *directory*.
         keras_metadata: Bytes of ``keras_metadata.pb``, or None.
         size: Bytes of the whole artifact.
@@ -164,6 +165,7 @@ class SavedModelArtifact:
     graph_bytes: bytes
     saved_model: Any
     files: Mapping[str, int]
+    checkpoint: str = "variables/variables"
     variables: WeightIndex = field(default_factory=WeightIndex)
     assets: Mapping[str, bytes] = field(default_factory=dict)
     keras_metadata: bytes | None = None

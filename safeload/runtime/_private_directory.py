@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from safeload.readers import SavedModelArtifact
 
-VARIABLES = "variables"
-"""Folder of the checkpoint. Source: VARIABLES_DIRECTORY in tensorflow/python/saved_model/constants.py (2.21)."""
+CHECKPOINT = "variables/variables"
+"""Prefix of the checkpoint. Source: tensorflow/python/saved_model/constants.py (2.21), VARIABLES_DIRECTORY and _FILENAME.
+"""
 
 
 class PrivateDirectory:
@@ -33,8 +34,9 @@ class PrivateDirectory:
         for name, content in artifact.assets.items():
             _place(root, name).write_bytes(content)
         for name in artifact.files:
-            if PurePosixPath(name).parts[0] == VARIABLES:
-                _place(root, name).symlink_to((artifact.directory / name).resolve())
+            if name.startswith(artifact.checkpoint):
+                place = _place(root, CHECKPOINT + name.removeprefix(artifact.checkpoint))
+                place.symlink_to((artifact.directory / name).resolve())
 
     def remove(self) -> None:
         """Delete the directory; the linked files stay."""

@@ -34,7 +34,7 @@ class Cut:
     Attributes:
         graph_def: The nodes, with placeholders for what is fed and an identity for each output.
         feeds: Fed tensor → name of its placeholder.
-        outputs: Fetched tensor → name of its identity.
+        outputs: Fetched tensor → name of its identity; of the node itself where its type is not recorded.
         handles: Resource variables of the part.
         variables: Every variable of the part, references included.
         computing: Those that the fetches and targets use; the rest is there to be restored.
@@ -61,7 +61,7 @@ def cut(
     Args:
         definition: The MetaGraph; it is not changed.
         feeds: Tensor name → its dtype and shape.
-        fetches: Tensor name → dtype number.
+        fetches: Tensor name → dtype number; 0 for the first output of a node whose type is not recorded.
         targets: Names of operations to run besides, such as initializers.
         restored: Variables that have their values already: the restore operation leaves them alone.
 
@@ -86,9 +86,10 @@ def cut(
     for name, info in feeds.items():
         part.graph_def.node.append(_placeholder(placeholders[canonical(name)], info))
     for index, (name, dtype) in enumerate(fetches.items()):
-        part.outputs[name] = f"safeload_output_{index}"
         source = placeholders.get(canonical(name), name)
-        part.graph_def.node.append(_identity(part.outputs[name], source, dtype))
+        part.outputs[name] = f"safeload_output_{index}" if dtype else node_of(source)
+        if dtype:
+            part.graph_def.node.append(_identity(part.outputs[name], source, dtype))
     part.graph_def.node.append(_anchor())
     part.handles = tuple(nodes[name] for name in sorted(needed) if nodes[name].op == HANDLE_OP)
     part.variables, part.computing = _variables(nodes, needed), computing
