@@ -1,0 +1,59 @@
+"""Write the generated parts of ``reference/formats.md``: what is tested, and what is told apart.
+
+    python docs/make_formats.py
+
+The matrix comes from ``tests/cases.py``, whose cases the tests compare with recorded outputs; the kinds come from
+``safeload/formats``.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "reference" / "formats.md"
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from cases import CASES, FORMATS, PRODUCERS  # noqa: E402
+
+from safeload.formats import _foreign  # noqa: E402
+
+
+def _matrix() -> Iterator[str]:
+    yield "| format | " + " | ".join(PRODUCERS) + " |"
+    yield "| --- " * (len(PRODUCERS) + 1) + "|"
+    for name in FORMATS:
+        cells = (", ".join(f for (n, p, f) in CASES if (n, p) == (name, producer)) for producer in PRODUCERS)
+        yield f"| `{name}` | " + " | ".join(cell or "–" for cell in cells) + " |"
+
+
+def _kinds() -> Iterator[str]:
+    yield "| what it is | what to do |"
+    yield "| --- | --- |"
+    tables = [kind for _, _, kind in _foreign.MAGIC] + [kind for _, kind in _foreign.HDF5_MARKS]
+    kinds = [value for value in vars(_foreign).values() if isinstance(value, _foreign.Kind)]
+    for kind in sorted({*kinds, *tables}, key=lambda kind: kind.name):
+        yield f"| {_cell(kind.name)} | {_cell(kind.remedy)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+PARTS = {"matrix": _matrix, "kinds": _kinds}
+
+
+def filled_in(page: str) -> str:
+    """Return *page* with its generated parts made anew."""
+    for name, make in PARTS.items():
+        start, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
+        lines = "\n".join(make())
+        page = re.sub(f"{start}.*?{end}", lambda _, t=f"{start}\n{lines}\n{end}": t, page, flags=re.DOTALL)
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled_in(PAGE.read_text("utf-8")), "utf-8")
