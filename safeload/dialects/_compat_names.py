@@ -14,6 +14,7 @@ COMPAT_OBJECTS = MappingProxyType(
     {
         # Functions: {"module": COMPAT_MODULE, "class_name": "function", "config": name, "registered_name": name}.
         "hard_sigmoid": "activation of Keras 1 and 2: clip(0.2 * x + 0.5, 0, 1)",
+        "hard_sigmoid_of_keras_3": "activation of Keras 3 on the road of tf_keras: relu6(x + 3) / 6",
         # Layers of Keras 1 and 2 that are gone. The config holds the keys of the last release that had the class.
         "LocallyConnected1D": "Keras 2 layer: unshared convolution; keys as in tf_keras, implementation dropped",
         "LocallyConnected2D": "Keras 2 layer: unshared convolution; keys as in tf_keras, implementation dropped",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from safeload.dialects import _tf_keras
 from safeload.dialects._catalogue import KerasClass, find_class, is_builtin, kind_of, newest_release
 from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._normal import KerasTarget, NormalForm
@@ -36,6 +37,7 @@ _ALSO_NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 
 # Classes whose own name changed; the public name was there before: keras/src/initializers of 3.6.0 and 3.7.0.
 _RENAMED = {"Orthogonal": (3, 7)}
+_FUNCTIONAL_KEYS = frozenset({"layers", "input_layers", "output_layers"})
 # Kinds whose configs are the arguments of the constructor, so that its keywords say what it takes.
 _CHECKED_KINDS = frozenset({"layer", "initializer", "regularizer", "constraint"})
 
@@ -62,25 +64,61 @@ def _value(value: Any, target: KerasTarget, where: str) -> Any:
     if not isinstance(value, dict):
         return value
     lowered = {key: _value(item, target, f"{where}.{key}") for key, item in value.items()}
+    if target.package == _tf_keras.PACKAGE and isinstance(value.get("class_name"), str):
+        lowered = _for_tf_keras(lowered, where)
     module, name = value.get("module"), value.get("class_name")
     is_known = isinstance(module, str) and isinstance(name, str) and is_builtin(module, name)
     return _object(lowered, target, where) if is_known else lowered
 
 
-def _object(value: dict[str, Any], target: KerasTarget, where: str) -> dict[str, Any]:
+def _for_tf_keras(value: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return an object, custom ones included, with its values and nodes as tf_keras writes them."""
+    config = value.get("config")
+    if not isinstance(config, dict):
+        return value
+    config = _tf_keras.with_keras_2_values(config, where)
+    if config.keys() >= _FUNCTIONAL_KEYS:
+        config = _tf_keras.with_keras_2_nodes(config, where)
+    return {**value, "config": config}
+
+
+def _object(value: dict[str, Any], target: KerasTarget, where: str) -> Any:
     module, name = value["module"], value["class_name"]
+    if target.package == _tf_keras.PACKAGE:
+        return _object_of_keras_2(value, target, where)
     if name == "Functional" and target.version < _NESTED_TENSORS:
         return {**value, "config": _with_lists(value["config"])}
     if kind_of(module, name) == "operation":
         return _operation(value, target)
     if module == COMPAT_MODULE or kind_of(module, name) not in _CHECKED_KINDS:
         return value
-    name, accepted = _find(module, name, target, where)
+    return _checked(value, target, where)
+
+
+def _object_of_keras_2(value: dict[str, Any], target: KerasTarget, where: str) -> Any:
+    module, name = value["module"], value["class_name"]
+    kind = kind_of(module, name)
+    if kind == "dtype policy":
+        return _tf_keras.dtype_name(value, where)
+    # Keras 3 and tf_keras build their own layers from their inputs; the recorded shapes have another nesting.
+    value = {key: item for key, item in value.items() if key != "build_config"}
+    if module == COMPAT_MODULE or kind == "operation":
+        _find(module, name, target, where)
+    if module == COMPAT_MODULE or kind not in _CHECKED_KINDS or not isinstance(value["config"], dict):
+        return value
+    checked = _checked({**value, "config": _tf_keras.with_keras_2_keys(name, value["config"])}, target, where)
+    return {**checked, "config": _tf_keras.with_function_types(checked["config"])} if name == "Lambda" else checked
+
+
+def _checked(value: dict[str, Any], target: KerasTarget, where: str) -> dict[str, Any]:
+    """Return an object of a class that *target* has, without the keys that it does not take and that hold the default."""
+    module = value["module"]
+    name, accepted = _find(module, value["class_name"], target, where)
     config = value["config"]
     if accepted is None or not isinstance(config, dict):
         return {**value, "class_name": name}
     known = find_class(module, value["class_name"])
-    taken = accepted | _taken_from_kwargs(known, target, accepted)
+    taken = accepted.union(_taken_from_kwargs(known, target, accepted), _tf_keras.taken_from_kwargs(target.package))
     kept = {key: item for key, item in config.items() if key in accepted or not _may_go(known, key, item)}
     unknown = sorted(kept.keys() - taken)
     if unknown:

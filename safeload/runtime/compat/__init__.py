@@ -36,9 +36,12 @@ def compat_objects(package: str) -> dict[str, Any]:
 def _of_keras_2() -> dict[str, Any]:
     import tf_keras
 
+    from safeload.runtime.compat import _keras2
+
     layers = tf_keras.layers
     names = ("LocallyConnected1D", "LocallyConnected2D", "ThresholdedReLU")
     return {
+        **{name: getattr(_keras2, name) for name in _keras2.__all__},
         "hard_sigmoid": tf_keras.activations.hard_sigmoid,
         "RandomFourierFeatures": layers.experimental.RandomFourierFeatures,
         **{name: getattr(layers, name) for name in names},

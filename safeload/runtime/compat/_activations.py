@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-__all__ = ["ThresholdedReLU", "hard_sigmoid"]
+__all__ = ["ThresholdedReLU", "hard_sigmoid", "hard_sigmoid_of_keras_3"]
 
 
 def hard_sigmoid(x: Any) -> Any:
@@ -16,6 +16,11 @@ def hard_sigmoid(x: Any) -> Any:
     Source: tf_keras 2.21 ``backend.py`` (hard_sigmoid). Keras 3 computes ``relu6(x + 3) / 6``.
     """
     return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
+
+
+def hard_sigmoid_of_keras_3(x: Any) -> Any:
+    """The hard sigmoid of Keras 3: ``relu6(x + 3) / 6``. tf_keras needs the name; here it is Keras's own."""
+    return keras.activations.hard_sigmoid(x)
 
 
 class ThresholdedReLU(keras.layers.Layer):  # type: ignore[misc]

@@ -5,12 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import tensorflow as tf
 
-from safeload.dialects import ALLOWED_SYMBOLS
-from safeload.errors import IncompatibleVersionError
-
-_EXPORT_HINT = "export the model as a SavedModel with the release that saved it: model.export(path)"
+from safeload.runtime.compat._tensorflow import symbol_function
 
 __all__ = ["TensorFlowSymbol"]
 
@@ -28,7 +24,7 @@ class TensorFlowSymbol(keras.Operation):  # type: ignore[misc]
     def __init__(self, function: str, *, name: str | None = None) -> None:
         super().__init__(name=name)
         self.function = function
-        self._symbol = _resolve(function)
+        self._symbol = symbol_function(function, keras=_keras_module)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
@@ -41,29 +37,6 @@ class TensorFlowSymbol(keras.Operation):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
         return {"name": self.name, "function": self.function}
-
-
-def _resolve(function: str) -> Any:
-    """The function named, out of modules that are already imported.
-
-    Raises:
-        IncompatibleVersionError: ``incompatible-version``. It is not permitted, or TensorFlow has it no longer.
-    """
-    root: Any = tf
-    path = function.split(".")
-    if function not in ALLOWED_SYMBOLS:
-        raise IncompatibleVersionError(f"tf.{function}", problem="safeload does not know it", hint=_EXPORT_HINT)
-    if path[0] == "keras":
-        root, path = _keras_module(path[1]), path[2:]
-    for name in path:
-        root = getattr(root, name, None)
-    if root is None:
-        raise IncompatibleVersionError(
-            f"tf.{function}",
-            problem=f"TensorFlow {tf.__version__} does not have it",
-            hint=_EXPORT_HINT,
-        )
-    return root
 
 
 def _keras_module(name: str) -> Any:
