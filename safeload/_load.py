@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Union
 
@@ -76,15 +77,15 @@ def load_callable(
         "modules": modules, "trusted": trusted, "architecture": architecture, "limits": limits,
     }  # fmt: skip
     registry = Registry.of_call(custom_objects, modules)
-    seen = _look(source, version=version, architecture=architecture, limits=limits)
-    judged = judge(seen.artifact, seen.info, seen.findings, trusted)
     build = architecture if callable(architecture) else None
-    plan = plan_load(judged, registry, signature=signature, tags=tags, architecture=build)
+    with _looking(source, version=version, architecture=architecture, limits=limits) as seen:
+        judged = judge(seen.artifact, seen.info, seen.findings, trusted)
+        plan = plan_load(judged, registry, signature=signature, tags=tags, architecture=build)
 
-    from safeload import runtime  # the first line that imports TensorFlow
+        from safeload import runtime  # the first line that imports TensorFlow
 
-    report = _report(seen, registry, signature=signature, tags=tags, architecture=build)
-    return runtime.load(plan, recipe=_recipe(source, options, seen.info.digest), report=report)
+        report = _report(seen, registry, signature=signature, tags=tags, architecture=build)
+        return runtime.load(plan, recipe=_recipe(source, options, seen.info.digest), report=report)
 
 
 def inspect_model(source: Source, *, limits: Limits | None = None) -> InspectionReport:
@@ -103,10 +104,8 @@ def inspect_model(source: Source, *, limits: Limits | None = None) -> Inspection
     Guarantees:
         Imports no TensorFlow and no Keras, reads no weights, runs nothing.
     """
-    seen = _look(source, version=None, architecture=None, limits=limits)
-    if isinstance(seen.artifact, KerasArtifact) and seen.artifact.weights_file is not None:
-        seen.artifact.weights_file.close()
-    return _report(seen, Registry.of_call())
+    with _looking(source, limits=limits) as seen:
+        return _report(seen, Registry.of_call())
 
 
 def custom_objects_for(source: Source) -> dict[str, object]:
@@ -116,7 +115,8 @@ def custom_objects_for(source: Source) -> dict[str, object]:
         CustomObjectNotFoundError: ``custom-object-not-found``. Names all that are not registered.
         CustomObjectConflictError: ``custom-object-conflict``. A name has several candidates.
     """
-    return Registry.of_call().resolve_all(_look(source, version=None, architecture=None, limits=None).info)
+    with _looking(source) as seen:
+        return Registry.of_call().resolve_all(seen.info)
 
 
 def as_callable(obj: Any, *, signature: str | None = None) -> ModelCallable:
@@ -161,14 +161,22 @@ class _Seen(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def _look(source: Source, *, version: int | None, architecture: Architecture, limits: Limits | None) -> _Seen:
+@contextmanager
+def _looking(
+    source: Source, *, version: int | None = None, architecture: Architecture = None, limits: Limits | None = None
+) -> Iterator[_Seen]:
+    """Open, detect, read, inspect and examine *source*; its weights stay open inside the context."""
     limits = limits or Limits()
     detection = detect(open_source(source), version=version)
     artifact = read_artifact(detection, limits)
-    if isinstance(architecture, (str, os.PathLike)) and isinstance(artifact, KerasArtifact):
-        artifact = with_architecture(artifact, architecture, limits)
-    info = inspect_artifact(artifact)
-    return _Seen(detection, artifact, info, examine(artifact, info))
+    try:
+        if isinstance(architecture, (str, os.PathLike)) and isinstance(artifact, KerasArtifact):
+            artifact = with_architecture(artifact, architecture, limits)
+        info = inspect_artifact(artifact)
+        yield _Seen(detection, artifact, info, examine(artifact, info))
+    finally:
+        if isinstance(artifact, KerasArtifact) and artifact.weights_file is not None:
+            artifact.weights_file.close()
 
 
 def _report(seen: _Seen, registry: Registry, **choice: Any) -> InspectionReport:
@@ -181,9 +189,9 @@ def _advice(error: Exception) -> str | None:
 
 
 def _judged_report(path: str) -> tuple[InspectionReport, str]:
-    seen = _look(path, version=None, architecture=None, limits=None)
-    judge(seen.artifact, seen.info, seen.findings)
-    return _report(seen, Registry.of_call()), seen.info.digest
+    with _looking(path) as seen:
+        judge(seen.artifact, seen.info, seen.findings)
+        return _report(seen, Registry.of_call()), seen.info.digest
 
 
 def _recipe(source: Source, options: Mapping[str, Any], digest: str) -> Any:
@@ -193,4 +201,5 @@ def _recipe(source: Source, options: Mapping[str, Any], digest: str) -> Any:
     if not isinstance(source, (str, bytes, os.PathLike)):
         return None
     again = source if isinstance(source, bytes) else os.path.abspath(os.path.expanduser(source))
-    return Recipe(load_callable, again, {name: value for name, value in options.items() if value not in (None, ())}, digest)
+    given = {name: value for name, value in options.items() if value is not None}
+    return Recipe(load_callable, again, given, digest)

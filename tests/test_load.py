@@ -1,0 +1,150 @@
+"""The public functions end to end: sources, options, what is closed, what is imported when."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+
+import safeload
+from safeload import custom_objects_for, errors, inspect_model, load_callable, register
+
+X = np.arange(8, dtype="float32").reshape(2, 4) / 8
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A tiny Keras model."""
+    return keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, "tanh", name="out")])
+
+
+@pytest.fixture(scope="module", params=["model.h5", "model.keras"])
+def path(request, model, tmp_path_factory):
+    """The model in a file of its two formats."""
+    path = tmp_path_factory.mktemp("m") / request.param
+    model.save(path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["path", "str", "bytes", "file"])
+def test_every_kind_of_source_gives_the_same(kind, path, model):
+    """Paths, strings, bytes and binary file objects load alike."""
+    with path.open("rb") as file:
+        source = {"path": path, "str": str(path), "bytes": path.read_bytes(), "file": file}[kind]
+        np.testing.assert_allclose(load_callable(source)(X), model(X), rtol=1e-6)
+
+
+def test_home_is_expanded(path, model, monkeypatch):
+    """``~`` means the home directory."""
+    monkeypatch.setenv("HOME", str(path.parent))
+    np.testing.assert_allclose(load_callable(f"~/{path.name}")(X), model(X), rtol=1e-6)
+
+
+def test_weights_with_their_json_architecture(tmp_path, model):
+    """Weights alone load with the JSON file of their model, or with a function that builds it."""
+    model.save_weights(tmp_path / "w.weights.h5")
+    (tmp_path / "model.json").write_text(model.to_json())
+    by_json = load_callable(tmp_path / "w.weights.h5", architecture=tmp_path / "model.json")
+    by_function = load_callable(tmp_path / "w.weights.h5", architecture=lambda: keras.models.clone_model(model))
+    np.testing.assert_allclose(by_json(X), model(X), rtol=1e-6)
+    np.testing.assert_allclose(by_function(X), model(X), rtol=1e-6)
+    assert by_function.report.outcome.code is None
+    with pytest.raises(errors.ArchitectureMissingError):
+        load_callable(tmp_path / "w.weights.h5")
+
+
+def _open_files():
+    return {os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")}
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are listed by Linux alone")
+@pytest.mark.parametrize("use", [load_callable, inspect_model, custom_objects_for])
+def test_nothing_stays_open(use, path):
+    """Once a file was loaded or inspected, it is closed."""
+    use(path)
+    assert not any(name.startswith(str(path)) for name in _open_files())
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are listed by Linux alone")
+def test_nothing_stays_open_after_a_refusal(tmp_path):
+    """A refused file is closed too."""
+    keras.Sequential([keras.layers.Input((4,)), keras.layers.Lambda(lambda x: x)]).save(tmp_path / "m.keras")
+    with pytest.raises(errors.UnsafeModelError):
+        load_callable(tmp_path / "m.keras")
+    assert not any(name.startswith(str(tmp_path)) for name in _open_files())
+
+
+def test_callable_made_from_an_open_file_has_no_recipe(path):
+    """What cannot be opened again cannot be pickled."""
+    import pickle
+
+    with pytest.raises((TypeError, pickle.PicklingError, safeload.SafeloadError)):
+        pickle.dumps(load_callable(io.BytesIO(path.read_bytes())))
+
+
+def test_custom_objects_for_another_loader(tmp_path):
+    """The mapping that Keras's own loader needs comes from the registry."""
+
+    @register
+    class OnlyHere(keras.layers.Layer):
+        def call(self, x):
+            return x + 1.0
+
+    keras.Sequential([keras.layers.Input((4,)), OnlyHere()]).save(tmp_path / "m.keras")
+    objects = custom_objects_for(tmp_path / "m.keras")
+    assert objects == {"OnlyHere": OnlyHere}
+    loaded = keras.models.load_model(tmp_path / "m.keras", custom_objects=objects)
+    np.testing.assert_allclose(loaded(X), X + 1)
+
+
+def test_module_entry_point_prints_help():
+    """``python -m safeload`` is the command line."""
+    done = subprocess.run([sys.executable, "-m", "safeload", "--help"], capture_output=True, text=True, check=True)
+    assert "demo" in done.stdout
+
+
+REFUSALS = {
+    "absent": ("nowhere.h5", "artifact-not-found"),
+    "empty": ("empty.h5", "unrecognized-format"),
+    "lambda": ("lambda.keras", "unsafe-model"),
+    "custom": ("custom.keras", "custom-object-not-found"),
+    "weights": ("w.weights.h5", "architecture-missing"),
+}
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory, model):
+    """A directory of files that are refused, each for another reason."""
+    folder = tmp_path_factory.mktemp("refused")
+
+    class Mine(keras.layers.Layer):
+        def call(self, x):
+            return x
+
+    (folder / "empty.h5").write_bytes(b"")
+    keras.Sequential([keras.layers.Input((4,)), keras.layers.Lambda(lambda x: x)]).save(folder / "lambda.keras")
+    keras.Sequential([keras.layers.Input((4,)), Mine()]).save(folder / "custom.keras")
+    model.save_weights(folder / "w.weights.h5")
+    return folder
+
+
+@pytest.mark.parametrize(("name", "code"), REFUSALS.values(), ids=REFUSALS)
+def test_refusal_needs_no_tensorflow(name, code, refused):
+    """What is decided before the runtime is decided where TensorFlow cannot be imported."""
+    script = f"""
+        import sys
+        sys.modules.update(dict.fromkeys(("tensorflow", "keras", "tf_keras")))
+        import safeload
+        try:
+            safeload.load_callable({str(refused / name)!r})
+        except safeload.SafeloadError as error:
+            print(error.code)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [code]
