@@ -77,7 +77,7 @@ def _standard(made: Made) -> Any:
         return tf.saved_model.load(str(made.path))(made.inputs)
     import keras
 
-    return keras.models.load_model(str(made.path))(made.inputs)
+    return keras.models.load_model(str(made.path), custom_objects=made.options.get("custom_objects"))(made.inputs)
 
 
 def _safeload(made: Made) -> Any:
