@@ -209,7 +209,7 @@ def explain(error: BaseException) -> str:
         error: An exception that TensorFlow, Keras or tf_keras raised on loading or calling a model. Its causes count too.
 
     Returns:
-        Three lines: the error, why, what to do. For an error that is not known, two lines that say so.
+        The error, why, and what to do, in three lines. For an error that is not known, two lines that say so.
     """
     mode = failure_mode(error)
     if mode is None:

@@ -63,7 +63,7 @@ def load_callable(
         limits: Bounds on what is read; see `Limits`.
 
     Returns:
-        A function of the model's inputs: arrays, tensors or lists in, a tensor out, or a dict of tensors for several outputs.
+        A function of the model's inputs. Arrays, tensors or lists go in; a tensor comes out, or a dict of tensors for several outputs.
 
     Raises:
         SafeloadError: Every failure, with a ``code``; see the errors reference.
@@ -127,7 +127,7 @@ def as_callable(obj: Any, *, signature: str | None = None) -> ModelCallable:
         signature: As for `load_callable`.
 
     Returns:
-        The callable. Nothing was inspected: somebody else loaded the object.
+        The callable. Nothing was inspected, for somebody else loaded the object.
     """
     from safeload.runtime import as_callable as make_callable
 
@@ -180,7 +180,8 @@ def _looking(
 
 
 def _report(seen: _Seen, registry: Registry, **choice: Any) -> InspectionReport:
-    return compose_report(seen.artifact, seen.info, seen.findings, registry, evidence=seen.detection.evidence, **choice)
+    found = {"evidence": seen.detection.evidence, "is_mislabelled": seen.detection.is_mislabelled}
+    return compose_report(seen.artifact, seen.info, seen.findings, registry, **found, **choice)
 
 
 def _advice(error: Exception) -> str | None:

@@ -20,4 +20,4 @@ class Format(Enum):
     KERAS_JSON = "keras-json"
     ARCHIVE = "archive"
     FOREIGN = "foreign"
-    """A known kind of file that is no TensorFlow model: pickle, PyTorch, ONNX, HTML, a git-LFS pointer …"""
+    """A known kind of file that is no TensorFlow model, such as a pickle, PyTorch, ONNX, HTML, a git-LFS pointer …"""
