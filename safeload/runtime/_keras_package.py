@@ -102,6 +102,18 @@ def own_variables(layer: Any) -> list[Any]:
     return [*getattr(layer, "_trainable_weights", ()), *getattr(layer, "_non_trainable_weights", ())]
 
 
+def set_value(variable: Any, value: Any) -> None:
+    """Set *variable* to the tensor *value*, of its shape and dtype."""
+    inner = getattr(variable, "_value", variable)  # Keras 3 wraps the variable of TensorFlow
+    inner.assign(value, read_value=False)
+
+
+def has_own_loader(layer: Any) -> bool:
+    """Tell whether the caller's class, not Keras, decides how *layer* takes its arrays."""
+    owner = next(base for base in type(layer).__mro__ if "load_own_variables" in vars(base))
+    return owner.__module__.partition(".")[0] not in ("keras", "tf_keras")
+
+
 def flat_layers(layer: Any) -> Iterator[Any]:
     """Yield *layer* and every layer inside it."""
     return iter(layer._flatten_layers())  # noqa: SLF001

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from safeload.errors import LoadFailedError
 from safeload.readers import DatasetInfo, KerasArtifact, WeightIndex, WeightLayout
+from safeload.runtime._keras_package import set_value
+from safeload.runtime._weights._memory import as_tensor, read_array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,8 +56,7 @@ class Ledger:
 
     def read(self, path: str) -> np.ndarray[Any, Any]:
         """Return the array at *path* and note that it was used."""
-        self.unread.pop(path, None)
-        return cast("WeightsFile", self.artifact.weights_file).read(path)
+        return read_array(cast("WeightsFile", self.artifact.weights_file), self.unread.pop(path))
 
     def assign(self, variable: Any, value: np.ndarray[Any, Any], *, source: str) -> None:
         """Set *variable* to *value*.
@@ -66,7 +67,7 @@ class Ledger:
         if tuple(variable.shape) != tuple(value.shape):
             shapes = f"{source} {tuple(value.shape)} does not fit {name_of(variable)} {tuple(variable.shape)}"
             raise self.mismatch([shapes])
-        variable.assign(_cast(value, variable, self))
+        set_value(variable, as_tensor(_cast(value, variable, self)))
         self.note(variable)
 
     def note(self, variable: Any) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 
 from safeload.dialects import NormalForm
 from safeload.readers import KerasArtifact
-from safeload.runtime._keras_package import is_container, is_trackable, own_variables
+from safeload.runtime._keras_package import has_own_loader, is_container, is_trackable, own_variables
 from safeload.runtime._weights._layers import LayerOrder
 from safeload.runtime._weights._ledger import Ledger, name_of
+from safeload.runtime._weights._memory import as_tensor
 
 _DEPENDENCIES = "_layer_checkpoint_dependencies"
 """Attribute of Keras 2.12 and 2.13 that lists a layer with weights twice, so that names count ``dense, dense_2``.
@@ -59,9 +60,14 @@ def _set_object(thing: Any, owner: str, entries: Mapping[str, str], ledger: Ledg
         if shape != tuple(variable.shape):
             ours = f"{name_of(variable)} {tuple(variable.shape)}"
             raise ledger.mismatch([f"{owner}/vars/{index} {shape} does not fit {ours}"])
-    thing.load_own_variables({key: ledger.read(path) for key, path in entries.items()})
+    convert = _unchanged if has_own_loader(thing) else as_tensor
+    thing.load_own_variables({key: convert(ledger.read(path)) for key, path in entries.items()})
     for variable in variables:
         ledger.note(variable)
+
+
+def _unchanged(array: Any) -> Any:
+    return array
 
 
 class PathFinder:
