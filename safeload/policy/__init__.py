@@ -12,6 +12,7 @@ from safeload.policy._judged import Judged, judge
 from safeload.policy.containers import container_anomalies
 from safeload.policy.graph import GRAPH_RULES, OpVerdict, op_verdict
 from safeload.policy.keras import KERAS_RULES
+from safeload.policy.keras_sizes import allowed_elements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ __all__ = [
     "Judged",
     "OpVerdict",
     "Severity",
+    "allowed_elements",
     "examine",
     "judge",
     "op_verdict",

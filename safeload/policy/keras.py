@@ -25,7 +25,7 @@ from safeload.policy.keras_names import (
     judge_class,
     judge_function,
 )
-from safeload.policy.keras_sizes import oversized_layers
+from safeload.policy.keras_sizes import oversized_layers, unrolled_layers
 
 if TYPE_CHECKING:
     from safeload.inspection import ModelInfo
@@ -49,7 +49,11 @@ def examine_keras(info: ModelInfo) -> Iterator[Finding]:
     yield from raw.values()
     # Normalising moves things: what was found in the file's own config is not reported a second time.
     told = {(rule, evidence) for rule, evidence, _ in raw}
-    for finding in (*examine_config(info.keras.normal.config), *oversized_layers(info.keras)):
+    for finding in (
+        *examine_config(info.keras.normal.config),
+        *oversized_layers(info.keras),
+        *unrolled_layers(info.keras),
+    ):
         if (finding.rule, finding.evidence) not in told:
             yield finding
             told.add((finding.rule, finding.evidence))

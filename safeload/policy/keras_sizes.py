@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # float32), and larger ones may exceed the stored weights by a small factor, which bounds the harm all the same.
 _FREE_ELEMENTS = 1 << 22
 _SLACK = 4
+_MAX_UNROLLED = 4096
+"""Steps of a recurrent layer that are written out one by one; each takes milliseconds while the model is built."""
+_HINT = "ask the author for a file whose weights fit its configuration"
 
 # Keys whose product is the least number of elements of a variable of the layer, whatever its input.
 # Source: ``build`` of the layers in keras/src/layers of Keras 3.15.1 and keras/layers of Keras 2.15.
@@ -70,9 +73,11 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
     layers make of shapes that no config records is for whoever builds them to compare with the weight index.
     """
     layers = [(size, p) for p in walk(keras.normal.config) if is_object(p.value) for size in _declared(p.value)]
-    declared = sum(size for size, _ in layers)
+    batch_shapes = [shape for _, p in layers if (shape := _batch_shape(p.value))]
+    states = sum(_state_elements(p.value, batch_shapes) for p in {id(p): p for _, p in layers}.values())
+    declared = sum(size for size, _ in layers) + states
     stored = keras.parameter_count or 0
-    if declared <= _SLACK * max(stored, _FREE_ELEMENTS):
+    if declared <= allowed_elements(stored):
         return
     size, place = max(layers, key=lambda layer: layer[0])
     yield Finding(
@@ -82,8 +87,43 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
         f"{declared:,} declared, {stored:,} stored",
         f"the layers declare at least {declared:,} weights ({size:,} in {place.value['class_name']}); "
         f"the file holds {stored:,}",
-        "ask the author for a file whose weights fit its configuration",
+        _HINT,
     )
+
+
+def allowed_elements(stored: int | None) -> int:
+    """Return how many elements the variables of a model may have whose file holds *stored*."""
+    return _SLACK * max(stored or 0, _FREE_ELEMENTS)
+
+
+def unrolled_layers(keras: KerasInfo) -> Iterator[Finding]:
+    """Yield recurrent layers that are unrolled in a model that declares sequences of a length nobody unrolls."""
+    places = [p for p in walk(keras.normal.config) if is_object(p.value)]
+    longest = max((size for p in places for size in (*_batch_shape(p.value)[1:], _repeats(p.value))), default=0)
+    for place in places if longest > _MAX_UNROLLED else ():
+        if _config(place.value).get("unroll") is True:
+            message = f"{place.value['class_name']} would be unrolled {longest:,} times"
+            yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(longest), message, _HINT)
+
+
+def _state_elements(value: Mapping[str, Any], batch_shapes: list[list[int]]) -> int:
+    """Return how much a layer that keeps its state between calls allocates for it, whatever its weights."""
+    config = _config(value)
+    if config.get("stateful") is not True:
+        return 0
+    units = max(_size(config.get("units")), _size(config.get("filters")))
+    # A sequence of images has a state for each pixel: the time and the channels are left out.
+    return max((units * math.prod([*shape[:1], *shape[2:-1]]) for shape in batch_shapes), default=0)
+
+
+def _batch_shape(value: Mapping[str, Any]) -> list[int]:
+    shape = _config(value).get("batch_shape")
+    sizes = shape if isinstance(shape, list) else []
+    return [size if isinstance(size, int) and size > 0 else 1 for size in sizes]
+
+
+def _repeats(value: Mapping[str, Any]) -> int:
+    return _size(_config(value).get("n")) if value["class_name"] == "RepeatVector" else 0
 
 
 def _declared(value: Mapping[str, Any]) -> Iterator[int]:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 from safeload.dialects import lower
 from safeload.errors import CustomObjectConflictError, LoadFailedError, SafeloadError
 from safeload.runtime._ambient import plain_policy, require_tensorflow_backend
+from safeload.runtime._budget import bounded_variables, require_bounded_outputs
 from safeload.runtime._keras_package import import_keras, installed_target
 from safeload.runtime._resolve import Resolver
 from safeload.runtime._weights import set_weights
 
 if TYPE_CHECKING:
     from safeload.dialects import NormalForm
+    from safeload.inspection import KerasInfo
     from safeload.planning import LoadPlan
     from safeload.readers import KerasArtifact
 
@@ -76,8 +78,12 @@ def _build(plan: LoadPlan, normal: NormalForm) -> Any:
     )
     config = resolver.rewrite(copy.deepcopy(lowered))
     scope = {**plan.custom_objects, **resolver.scope}
-    with plain_policy(keras), keras.saving.custom_object_scope(scope):
-        return keras.saving.deserialize_keras_object(config, custom_objects=scope, safe_mode=True)
+    facts = cast("KerasInfo", plan.judged.info.keras)
+    is_bounded = bounded_variables(facts.parameter_count, where)
+    with plain_policy(keras), keras.saving.custom_object_scope(scope), is_bounded:
+        model = keras.saving.deserialize_keras_object(config, custom_objects=scope, safe_mode=True)
+    require_bounded_outputs(model, where)
+    return model
 
 
 @contextmanager

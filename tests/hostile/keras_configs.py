@@ -28,7 +28,9 @@ def tensor(layer: str, shape: tuple[int | None, ...] = (None, 4)) -> dict[str, A
     return {"class_name": "__keras_tensor__", "config": config}
 
 
-def entry(class_name: str, name: str, *, module: str | None = "keras.layers", source: str | None = None, **config: Any) -> Any:
+def entry(
+    class_name: str, name: str, *, module: str | None = "keras.layers", source: str | None = None, **config: Any
+) -> Any:
     """Return a layer as Keras 3 records it, called on *source*."""
     nodes = [] if source is None else [{"args": [tensor(source)], "kwargs": {}}]
     config = {"name": name, "trainable": True, "dtype": "float32", **config}
@@ -78,7 +80,10 @@ def keras_chain(class_name: str, units: int | None) -> Any:
     """Return a layer on top of the last one made so, on a tensor whose recorded shape is a lie."""
     number = next(_CHAIN)
     node = {"args": [tensor(f"chain{number - 1}" if number else "inp")], "kwargs": {}}
-    return {**entry(class_name, f"chain{number}", **({} if units is None else {"units": units})), "inbound_nodes": [node]}
+    return {
+        **entry(class_name, f"chain{number}", **({} if units is None else {"units": units})),
+        "inbound_nodes": [node],
+    }
 
 
 def _array(dtype: str) -> Any:
@@ -195,7 +200,9 @@ ATTACKS: dict[str, tuple[Any, str]] = {
     "class_name_that_is_no_text": (functional({"class_name": ["Dense"], "config": {}}), "marker"),
     # What runs while the model is built.
     "constant_node": (
-        functional({**lambda_layer(function("keras.ops", "zeros")), "inbound_nodes": [{"args": [[9, 9]], "kwargs": {}}]}),
+        functional(
+            {**lambda_layer(function("keras.ops", "zeros")), "inbound_nodes": [{"args": [[9, 9]], "kwargs": {}}]}
+        ),
         "constant-node",
     ),
     # Sizes: a few hundred bytes that ask for gigabytes.
@@ -224,6 +231,16 @@ ATTACKS: dict[str, tuple[Any, str]] = {
     "built_input_bomb": (
         functional({**entry("Dense", "d", units=2**16), "build_config": {"input_shape": [None, 2**16]}}),
         "oversized-layer",
+    ),
+    "state_bomb": (
+        functional(
+            entry("InputLayer", "i", batch_shape=[2**20, 5, 8]), entry("LSTM", "l", source="i", units=64, stateful=True)
+        ),
+        "oversized-layer",
+    ),
+    "unrolled_bomb": (
+        functional(entry("RepeatVector", "r", n=10**6), entry("SimpleRNN", "l", source="r", units=1, unroll=True)),
+        "unrolled-layer",
     ),
     "kernel_bomb": (functional(entry("Conv2D", "c", filters=64, kernel_size=[4096, 4096])), "oversized-layer"),
 }
@@ -255,12 +272,27 @@ LOOK_ALIKES: dict[str, Any] = {
     "pure_node_def": functional(keras2("TensorFlowOpLayer", node_def={"op": "Mul"})),
     "dtype_policy": functional(
         entry("Dense", "d", source="inp", units=2)
-        | {"config": {"name": "d", "dtype": {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}}}}
+        | {
+            "config": {
+                "name": "d",
+                "dtype": {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}},
+            }
+        }
     ),
-    "grouped_convolution": functional(entry("Conv2D", "c", source="inp", filters=2**12, groups=2**6, kernel_size=[3, 3])),
+    "grouped_convolution": functional(
+        entry("Conv2D", "c", source="inp", filters=2**12, groups=2**6, kernel_size=[3, 3])
+    ),
     "channels_first": functional(entry("Conv2D", "c", source="inp", filters=2**12, data_format="channels_first")),
+    "stateful_layer": functional(
+        entry("InputLayer", "i", batch_shape=[32, 5, 8]), entry("LSTM", "l", source="i", units=64, stateful=True)
+    ),
+    "unrolled_layer": functional(
+        entry("InputLayer", "i", batch_shape=[None, 30, 8]), entry("GRU", "l", source="i", units=4, unroll=True)
+    ),
     "large_and_stored": functional(entry("Dense", "d", source="inp", units=2**12)),
-    "base64_text": functional(lambda_layer("f", arguments={"key": "4wABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu="})),
+    "base64_text": functional(
+        lambda_layer("f", arguments={"key": "4wABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu="})
+    ),
     "bad_base64_text": functional(lambda_layer("f", arguments={"key": "Yw" + "€" * 40 + "AAA"})),
     "unfinished_base64_text": functional(lambda_layer("f", arguments={"key": "YwAAA" * 9})),
 }

@@ -51,11 +51,11 @@ def test_every_rule_is_needed():
     assert names - sole <= {"constant-node"}
 
 
-@pytest.mark.parametrize("rule", [*PLACE_RULES, rules.constant_nodes, rules.oversized_layers], ids=lambda r: r.__name__)
+@pytest.mark.parametrize("rule", [*PLACE_RULES, rules.constant_nodes, rules.oversized_layers, rules.unrolled_layers], ids=lambda r: r.__name__)
 def test_removing_a_rule_lets_an_attack_through(rule, monkeypatch):
     """Without any one rule, some attack of the gallery is no longer refused for its reason."""
     monkeypatch.setattr(rules, "PLACE_RULES", tuple(r for r in PLACE_RULES if r is not rule))
-    for name in ("constant_nodes", "oversized_layers"):
+    for name in ("constant_nodes", "oversized_layers", "unrolled_layers"):
         if getattr(rules, name) is rule:
             monkeypatch.setattr(rules, name, lambda _: iter(()))
     assert any(

@@ -1,0 +1,91 @@
+"""Models that would allocate without end are refused while they are built, before anything of that size exists."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+
+import h5py
+import pytest
+
+from safeload import load_callable
+from safeload.errors import UnsafeModelError
+
+keras = pytest.importorskip("keras")
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Return a function that saves layers as a Sequential model in a Keras archive without weights."""
+
+    def save(*layers, shape):
+        first = keras.layers.serialize(keras.layers.InputLayer(batch_shape=shape, name="inp"))
+        config = {"name": "s", "layers": [first, *map(keras.layers.serialize, layers)]}
+        model = {"module": "keras", "class_name": "Sequential", "config": config, "registered_name": None}
+        with h5py.File(tmp_path / "weights.h5", "w") as weights:
+            weights.create_group("layers")
+        with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+            archive.writestr("metadata.json", json.dumps({"keras_version": keras.__version__}))
+            archive.writestr("config.json", json.dumps(model))
+            archive.write(tmp_path / "weights.h5", "model.weights.h5")
+        return tmp_path / "m.keras"
+
+    return save
+
+
+def _layers(name):
+    layers = keras.layers
+    return {
+        "prelu": (layers.PReLU(name="big"), (None, 10**5, 10**6)),
+        "layer_norm": (layers.LayerNormalization(axis=[1, 2], name="big"), (None, 10**6, 10**5)),
+    }[name]
+
+
+@pytest.mark.parametrize("name", ["prelu", "layer_norm"])
+def test_weights_of_the_size_of_an_input_are_counted(saved, name):
+    """A layer that makes a weight for each element of its input is stopped before the weight exists."""
+    layer, shape = _layers(name)
+    with pytest.raises(UnsafeModelError, match="100,000,000,000") as caught:
+        load_callable(saved(layer, shape=shape))
+    assert caught.value.findings[0].rule == "oversized-layer"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "shape"),
+    [
+        ("RepeatVector", {"n": 10**9}, (None, 4)),
+        ("ZeroPadding1D", {"padding": 10**9}, (None, 4, 4)),
+        ("UpSampling2D", {"size": 10**5}, (None, 4, 4, 3)),
+        ("Resizing", {"height": 10**6, "width": 10**5}, (None, 4, 4, 3)),
+        ("CategoryEncoding", {"num_tokens": 10**10}, (None, 4)),
+    ],
+)
+def test_outputs_without_end_are_refused(saved, name, options, shape):
+    """A layer whose output for a single example is larger than any host should give is refused."""
+    layer = getattr(keras.layers, name)(name="big", **options)
+    with pytest.raises(UnsafeModelError, match="'big'") as caught:
+        load_callable(saved(layer, shape=shape))
+    assert caught.value.findings[0].rule == "oversized-output"
+
+
+def test_ordinary_growth_is_let_through(saved):
+    """Layers that repeat and pad within reason load and compute."""
+    layers = keras.layers.RepeatVector(3), keras.layers.ZeroPadding1D(2)
+    assert load_callable(saved(*layers, shape=(None, 4)))([[1.0] * 4]).shape == (1, 7, 4)
+
+
+def test_the_variables_of_tf_keras_are_counted():
+    """The guard sees the shapes of variables of tf_keras, too."""
+    tf_keras = pytest.importorskip("tf_keras")
+    from safeload.runtime._budget import bounded_variables
+
+    with pytest.raises(UnsafeModelError), bounded_variables(0, "m"):
+        tf_keras.layers.PReLU().build((None, 10**5, 10**6))
+
+
+def test_other_errors_pass_through():
+    """What fails for other reasons keeps its error."""
+    from safeload.runtime._budget import bounded_variables
+
+    with pytest.raises(KeyError), bounded_variables(None, "m"):
+        raise KeyError("x")
