@@ -1,4 +1,4 @@
-"""Write the generated parts of ``reference/formats.md``: what is tested, and what is told apart.
+"""Write the generated parts of ``reference/formats.md`` and ``README.md``: what is tested, and what is told apart.
 
     python docs/make_formats.py
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "reference" / "formats.md"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "reference" / "formats.md")
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from cases import CASES, FORMATS, PRODUCERS  # noqa: E402
@@ -56,4 +56,5 @@ def filled_in(page: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(filled_in(PAGE.read_text("utf-8")), "utf-8")
+    for path in PAGES:
+        path.write_text(filled_in(path.read_text("utf-8")), "utf-8")
