@@ -6,6 +6,7 @@ from safeload.formats._foreign import HDF5_MARKS, OTHER_HDF5, is_text
 from safeload.formats._format import Format
 from safeload.formats._source import Source, open_source
 from safeload.formats._tree import open_member, resolve_member
+from safeload.formats._unpack import Unpacked, unpack
 from safeload.formats._zip import FREE_EXPANSION_BYTES, ZipIndex, read_zip
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Format",
     "MemoryFile",
     "Source",
+    "Unpacked",
     "Window",
     "ZipIndex",
     "detect",
@@ -25,4 +27,5 @@ __all__ = [
     "open_source",
     "read_zip",
     "resolve_member",
+    "unpack",
 ]

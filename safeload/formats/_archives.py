@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from safeload.errors import MalformedArtifactError
 from safeload.formats import _foreign
-from safeload.formats._file import ByteFile, Window
 from safeload.formats._foreign import Kind
 from safeload.formats._zip import name_problem
 
 if TYPE_CHECKING:
     import tarfile
     from collections.abc import Iterable
+
+    from safeload.formats._file import ByteFile
 
 COMPRESSIONS: tuple[tuple[bytes, str], ...] = ((b"\x1f\x8b", "gz"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "xz"))
 """RFC 1952; bzip2 manual 1.0.8; https://tukaani.org/xz/xz-file-format.txt."""
@@ -45,17 +46,29 @@ _ZIP_KINDS: tuple[tuple[str, Kind], ...] = (
 )
 
 
-def kind_of_zip(names: list[str]) -> Kind:
+class Content(NamedTuple):
+    """What an archive holds.
+
+    Attributes:
+        evidence: The archive and the model in it, in words.
+        kind: What it is instead of an archive around a model, or None.
+    """
+
+    evidence: str
+    kind: Kind | None = None
+
+
+def content_of_zip(names: list[str]) -> Content:
     """Return what a zip archive that is no Keras archive holds."""
+    evidence = "zip without config.json and weights at its top"
     for suffix, kind in _ZIP_KINDS:
         if any(n == suffix or n.endswith("/" + suffix) for n in names):
-            return kind
+            return Content(evidence, kind)
     inside = model_inside(names)
     if inside is not None:
-        return inside_archive("a zip archive", inside)
-    if names and all(n.endswith(".npy") for n in names):
-        return _foreign.NPZ
-    return _foreign.PLAIN_ZIP
+        return Content(f"a zip archive around {inside}")
+    is_arrays = names and all(n.endswith(".npy") for n in names)
+    return Content(evidence, _foreign.NPZ if is_arrays else _foreign.PLAIN_ZIP)
 
 
 def is_keras_archive(names: Iterable[str]) -> bool:
@@ -94,11 +107,6 @@ def model_inside(names: Iterable[str]) -> str | None:
     return None
 
 
-def inside_archive(container: str, inside: str) -> Kind:
-    """Return the kind of a container around a model."""
-    return Kind(f"{container} around {inside}", "unpack it and pass what is inside; archives are not unpacked here")
-
-
 def compression_of(head: bytes) -> str | None:
     """Return ``"gz"``, ``"bz2"`` or ``"xz"`` for a compressed file, or None."""
     return next((name for magic, name in COMPRESSIONS if head.startswith(magic)), None)
@@ -109,52 +117,46 @@ def is_tar(head: bytes) -> bool:
     return head[257:262] == b"ustar"
 
 
-def kind_of_tar(file: ByteFile, *, where: str, compression: str | None) -> Kind:
+def content_of_tar(file: ByteFile, *, where: str, compression: str | None) -> Content:
     """Return what a tar archive, or a compressed file that is none, holds.
 
     Raises:
         MalformedArtifactError: ``malformed-artifact``. A member or a link leads out of the archive.
     """
-    names = _tar_names(cast("IO[bytes]", Window(file)), where=where, compression=compression)
-    if names is None:
-        return Kind(f"a file compressed with {compression}", "decompress it and pass the result")
-    inside = model_inside(names)
-    container = f"a tar.{compression} archive" if compression else "a tar archive"
-    if inside is None:
-        return Kind(f"{container} without a model in it", _foreign.PLAIN_ZIP.remedy)
-    return inside_archive(container, inside)
-
-
-def _tar_names(stream: IO[bytes], *, where: str, compression: str | None) -> list[str] | None:
-    """Return the names of the first members, or None if it is no tar archive."""
-    infos = _tar_members(stream, compression)
+    infos, is_complete = _tar_members(file, where, compression)
+    if not infos:
+        kind = Kind(f"a file compressed with {compression}", "decompress it and pass the result")
+        return Content(str(compression), kind)
     for info in infos:
-        _refuse_member(info, where)
-    return [info.name.removeprefix("./") for info in infos] or None
+        refuse_member(info, where)
+    inside = model_inside(info.name.removeprefix("./") for info in infos)
+    container = f"a tar.{compression} archive" if compression else "a tar archive"
+    if inside is None and not is_complete:
+        return Content(f"{container} that is too large to be listed")
+    if inside is None:
+        return Content(container, Kind(f"{container} without a model in it", _foreign.PLAIN_ZIP.remedy))
+    return Content(f"{container} around {inside}")
 
 
-def _tar_members(stream: IO[bytes], compression: str | None) -> list[tarfile.TarInfo]:
+def _tar_members(file: ByteFile, where: str, compression: str | None) -> tuple[list[tarfile.TarInfo], bool]:
     """List members until a bounded number of bytes would have been decompressed, or the stream breaks off."""
-    import tarfile
+    from safeload.formats._tar import BROKEN, TarReader
 
     infos: list[tarfile.TarInfo] = []
     try:
-        with tarfile.open(fileobj=stream, mode=f"r|{compression or ''}") as archive:  # type: ignore[call-overload]
-            for info in archive:
-                infos.append(info)
-                if info.offset + info.size > _MAX_LISTED_BYTES or len(infos) >= _MAX_LISTED_MEMBERS:
-                    break
-    except (
-        tarfile.TarError,
-        EOFError,
-        OSError,
-        ValueError,
-    ):  # what tarfile and the decompressors raise for broken streams
-        return infos
-    return infos
+        for info in TarReader(file, where=where, compression=compression):
+            infos.append(info)
+            if info.offset + info.size > _MAX_LISTED_BYTES or len(infos) >= _MAX_LISTED_MEMBERS:
+                return infos, False
+    except MalformedArtifactError:
+        raise
+    except BROKEN:
+        pass  # what can be listed says what it is; unpacking says what is broken
+    return infos, True
 
 
-def _refuse_member(info: tarfile.TarInfo, where: str) -> None:
+def refuse_member(info: tarfile.TarInfo, where: str) -> None:
+    """Refuse a member of a tar archive that leads out of it, by its name or as a link."""
     problem = name_problem(info.name)
     if info.issym() or info.islnk():
         base = PurePosixPath(info.name).parent if info.issym() else PurePosixPath()

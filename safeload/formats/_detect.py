@@ -6,7 +6,7 @@ A name never decides: it is compared with the answer afterwards, to say that a f
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from safeload.errors import MalformedArtifactError, SignatureNotFoundError, UnrecognizedFormatError
@@ -59,6 +59,7 @@ class Detection:
         evidence: What was seen, in a few words.
         kind: What it is, in words, where safeload makes no callable from it; else None.
         remedy: What the reader can do about that, or None.
+        version: Which version to take from what an archive holds, or None.
     """
 
     format: Format
@@ -67,6 +68,7 @@ class Detection:
     evidence: str
     kind: str | None = None
     remedy: str | None = None
+    version: int | None = None
 
     @property
     def where(self) -> str:
@@ -110,6 +112,8 @@ def detect(source: Source, *, version: int | None = None) -> Detection:
         return detect_directory(source, version=version)
     else:
         found = detect_checkpoint(source)
+    if found.format is Format.ARCHIVE:
+        return replace(found, version=version)
     if version is not None:
         raise SignatureNotFoundError(str(version), available=(), what="version")
     return found
@@ -180,17 +184,17 @@ def _zip(source: Source, file: ByteFile, head: bytes) -> Detection | None:
         raise MalformedArtifactError(source.where, problem="a zip archive without its directory: the file is truncated")
     if _archives.is_keras_archive(names):
         return _found(source, Format.KERAS_ARCHIVE, "zip with config.json", _archives.keras_weights_problem(names))
-    kind = _archives.kind_of_zip(names)
-    form = Format.ARCHIVE if _archives.model_inside(names) else Format.FOREIGN
-    return _found(source, form, "zip without config.json and weights at its top", kind)
+    content = _archives.content_of_zip(names)
+    form = Format.ARCHIVE if content.kind is None else Format.FOREIGN
+    return _found(source, form, content.evidence, content.kind)
 
 
 def _tar(source: Source, file: ByteFile, head: bytes) -> Detection | None:
     compression = _archives.compression_of(head)
     if compression is None and not _archives.is_tar(head):
         return None
-    kind = _archives.kind_of_tar(file, where=source.where, compression=compression)
-    return _found(source, Format.ARCHIVE, compression or "tar header", kind)
+    content = _archives.content_of_tar(file, where=source.where, compression=compression)
+    return _found(source, Format.ARCHIVE, content.evidence, content.kind)
 
 
 def _tflite(source: Source, file: ByteFile, head: bytes) -> Detection | None:
@@ -237,9 +241,10 @@ def _protobuf(source: Source, file: ByteFile, head: bytes) -> Detection | None:
         parent = source.path.parent
         source.close()
         return Detection(format=form, source=Source(where=source.where, path=parent), path=parent, evidence=evidence)
-    if form is Format.TF1_CHECKPOINT and source.path is not None and is_checkpoint_prefix(source.path.with_suffix("")):
+    prefix = source.path.with_suffix("") if source.path is not None and source.path.suffix == ".meta" else None
+    if form is Format.TF1_CHECKPOINT and prefix is not None and is_checkpoint_prefix(prefix):
         source.close()
-        return detect_checkpoint(Source(where=source.where, path=source.path.with_suffix("")))
+        return detect_checkpoint(Source(where=source.where, path=prefix))
     return _found(source, form, evidence, kind)
 
 

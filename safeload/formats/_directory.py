@@ -46,11 +46,11 @@ def detect_directory(source: Source, *, version: int | None, depth: int = 0) -> 
     assert root is not None  # noqa: S101 - a directory has a path
     names = _listing(source, root)
     found = _model_itself(source, root, names)
-    if found is not None:
-        if version is not None and depth == 0:
-            raise SignatureNotFoundError(str(version), available=(), what="version")
-        return found
-    found = _version(source, root, names, version) or _wrapped(source, root, names, version, depth)
+    if found is not None and found.format in _MODEL_FORMATS and version is not None and depth == 0:
+        raise SignatureNotFoundError(str(version), available=(), what="version")
+    if found is None or found.format not in _MODEL_FORMATS:
+        # A checkpoint beside an exported model is what it was made from.
+        found = _version(source, root, names, version) or _wrapped(source, root, names, version, depth) or found
     if found is not None:
         return found
     if version is not None:

@@ -19,7 +19,7 @@ from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.formats._file import ByteFile, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from safeload._limits import Limits
 
@@ -33,6 +33,7 @@ _MAX_COMMENT = 0xFFFF
 _FLAG_ENCRYPTED = 0x1 | 0x40
 _FLAG_DESCRIPTOR = 0x8
 _MAX_DESCRIPTOR = 24
+_CHUNK = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 FREE_EXPANSION_BYTES = 16 << 20
@@ -81,24 +82,51 @@ class ZipIndex:
             MalformedArtifactError: ``malformed-artifact``. The content does not match what the headers declare.
         """
         member = self.members[name]
-        where = f"{self.where}/{name}"
         if member.size > allowed:
-            raise LimitExceededError(where, limit=limit, allowed=allowed, found=member.size)
-        content = self.file.read_at(member.offset, member.stored_size)
-        if not member.is_stored:
-            content = _inflate(content, member.size, where)
-        if len(content) != member.size or zlib.crc32(content) != member.crc:
-            raise MalformedArtifactError(where, problem="the content does not match its checksum and size")
-        return content
+            raise LimitExceededError(f"{self.where}/{name}", limit=limit, allowed=allowed, found=member.size)
+        return b"".join(self.chunks(name))
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """Yield the content of a member, no more than it declares.
+
+        Raises:
+            MalformedArtifactError: ``malformed-artifact``. As of `read`, after the last chunk.
+        """
+        member = self.members[name]
+        where = f"{self.where}/{name}"
+        stored = self._stored(member)
+        size = crc = 0
+        for chunk in stored if member.is_stored else _inflated(stored, member.size, where):
+            size, crc = size + len(chunk), zlib.crc32(chunk, crc)
+            yield chunk
+        if size != member.size or crc != member.crc:
+            raise _contradicted(where)
+
+    def _stored(self, member: Member) -> Iterator[bytes]:
+        end = member.offset + member.stored_size
+        for start in range(member.offset, end, _CHUNK):
+            yield self.file.read_at(start, min(_CHUNK, end - start))
 
 
-def _inflate(content: bytes, size: int, where: str) -> bytes:
+def _inflated(stored: Iterator[bytes], size: int, where: str) -> Iterator[bytes]:
+    """Decompress up to one byte more than *size*."""
     decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
+    left = size
     try:
-        found = decompressor.decompress(content, size + 1)
+        for chunk in stored:
+            found = decompressor.decompress(chunk, left + 1)
+            left -= len(found)
+            yield found
+            if left < 0:
+                return
     except zlib.error as error:
         raise MalformedArtifactError(where, problem=f"cannot be decompressed: {error}") from error
-    return found if decompressor.eof and not decompressor.unused_data else b""
+    if not decompressor.eof or decompressor.unused_data:
+        raise _contradicted(where)
+
+
+def _contradicted(where: str) -> MalformedArtifactError:
+    return MalformedArtifactError(where, problem="the content does not match its checksum and size")
 
 
 def zip_names(file: ByteFile) -> list[str] | None:

@@ -111,6 +111,12 @@ def _graph(detection: Detection, limits: Limits) -> Artifact:
     return read_graph(detection, limits)
 
 
+def _archive(detection: Detection, limits: Limits) -> Artifact:
+    from safeload.readers.archive import read_archive
+
+    return read_archive(detection, limits)
+
+
 _READERS: dict[Format, Callable[[Detection, Limits], Artifact]] = {
     Format.KERAS_HDF5: _hdf5,
     Format.KERAS_ARCHIVE: _keras_archive,
@@ -120,4 +126,5 @@ _READERS: dict[Format, Callable[[Detection, Limits], Artifact]] = {
     Format.CHECKPOINT: _checkpoint,
     Format.FROZEN_GRAPH: _graph,
     Format.TF1_CHECKPOINT: _graph,
+    Format.ARCHIVE: _archive,
 }

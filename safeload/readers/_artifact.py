@@ -17,6 +17,8 @@ from safeload.formats import Format
 if TYPE_CHECKING:
     import numpy as np
 
+    from safeload.formats import Unpacked
+
 Json = Any
 """A tree of dict, list, str, int, float, bool and None, as the json module makes it."""
 
@@ -124,6 +126,7 @@ class KerasArtifact:
         size: Bytes of the whole artifact.
         digest: SHA-256 (hex) of config, metadata, assets and weight index: the content digest.
         anomalies: What is odd about the container and does not keep it from being read.
+        unpacked: Where the archive lies from which it was read, or None; deleted with the artifact.
     """
 
     format: Format
@@ -137,6 +140,7 @@ class KerasArtifact:
     size: int = 0
     digest: str = ""
     anomalies: tuple[Anomaly, ...] = ()
+    unpacked: Unpacked | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,7 @@ class SavedModelArtifact:
         size: Bytes of the whole artifact.
         digest: SHA-256 (hex) of graph, asset contents and variable index: the content digest.
         anomalies: What no writer leaves in a SavedModel directory; such files are in neither *files* nor *assets*.
+        unpacked: Where the archive lies from which it was read, or None; deleted with the artifact.
     """
 
     format: Format
@@ -169,9 +174,11 @@ class SavedModelArtifact:
     variables: WeightIndex = field(default_factory=WeightIndex)
     assets: Mapping[str, bytes] = field(default_factory=dict)
     keras_metadata: bytes | None = None
+    variables_index: bytes = b""
     size: int = 0
     digest: str = ""
     anomalies: tuple[Anomaly, ...] = ()
+    unpacked: Unpacked | None = None
 
 
 Artifact = KerasArtifact | SavedModelArtifact

@@ -13,6 +13,7 @@ from tensorflow.python.ops import resource_variable_ops
 from tensorflow.python.saved_model import function_deserialization, nested_structure_coder
 
 from safeload.runtime._saved_model_pruning import ANCHOR, Cut, canonical, cut, node_of
+from safeload.runtime._saved_model_saver import add_saver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,7 @@ class GraphRoute:
     """
 
     def __init__(self, definition: meta_graph_pb2.MetaGraphDef, directory: str) -> None:
+        add_saver(definition)
         self._definition = _isolated(definition)
         self._directory = directory
         self._variables: dict[str, Any] = {}

@@ -81,11 +81,11 @@ FORMATS = {
         Format.KERAS_JSON,
         None,
     ),
-    "frozen graph": (GRAPH, Format.FROZEN_GRAPH, "frozen"),
-    "frozen graph, nodes alone": (field(1, NODE), Format.FROZEN_GRAPH, "frozen"),
-    "frozen graph, text": (b'# made by hand\nnode {\n  name: "x"\n}', Format.FROZEN_GRAPH, "frozen"),
-    "meta graph": (META_GRAPH, Format.TF1_CHECKPOINT, ".meta"),
-    "meta graph, text": (b"meta_info_def {\n}", Format.TF1_CHECKPOINT, ".meta"),
+    "frozen graph": (GRAPH, Format.FROZEN_GRAPH, None),
+    "frozen graph, nodes alone": (field(1, NODE), Format.FROZEN_GRAPH, None),
+    "frozen graph, text": (b'# made by hand\nnode {\n  name: "x"\n}', Format.FROZEN_GRAPH, None),
+    "meta graph": (META_GRAPH, Format.TF1_CHECKPOINT, None),
+    "meta graph, text": (b"meta_info_def {\n}", Format.TF1_CHECKPOINT, None),
     "loose saved model": (SAVED_MODEL, Format.SAVED_MODEL, "without its directory"),
     "loose saved model, text": (
         b"saved_model_schema_version: 1\nmeta_graphs {}",
@@ -93,14 +93,14 @@ FORMATS = {
         "without its directory",
     ),
     "tflite": (b"\x1c\0\0\0TFL3" + bytes(60), Format.TFLITE, "Lite"),
-    "zip around a SavedModel": (zipped("m/saved_model.pb", "m/variables/x"), Format.ARCHIVE, "around a SavedModel"),
-    "zip around a .keras file": (zipped("__MACOSX/a.keras", "b/model.keras"), Format.ARCHIVE, "'b/model.keras'"),
-    "zip around a directory": (zipped("m/config.json", "m/model.weights.h5"), Format.ARCHIVE, "unzipped Keras archive"),
-    "tar": (tarred("m/saved_model.pb"), Format.ARCHIVE, "a tar archive around a SavedModel"),
+    "zip around a SavedModel": (zipped("m/saved_model.pb", "m/variables/x"), Format.ARCHIVE, None),
+    "zip around a .keras file": (zipped("__MACOSX/a.keras", "b/model.keras"), Format.ARCHIVE, None),
+    "zip around a directory": (zipped("m/config.json", "m/model.weights.h5"), Format.ARCHIVE, None),
+    "tar": (tarred("m/saved_model.pb"), Format.ARCHIVE, None),
     "tar of anything": (tarred("a.txt"), Format.ARCHIVE, "without a model"),
-    "tar.gz": (tarred("./saved_model.pb", mode="w:gz"), Format.ARCHIVE, "tar.gz archive around a SavedModel"),
-    "tar.bz2": (tarred("saved_model.pb", mode="w:bz2"), Format.ARCHIVE, "tar.bz2"),
-    "tar.xz": (tarred("saved_model.pb", mode="w:xz"), Format.ARCHIVE, "tar.xz"),
+    "tar.gz": (tarred("./saved_model.pb", mode="w:gz"), Format.ARCHIVE, None),
+    "tar.bz2": (tarred("saved_model.pb", mode="w:bz2"), Format.ARCHIVE, None),
+    "tar.xz": (tarred("saved_model.pb", mode="w:xz"), Format.ARCHIVE, None),
     "gzip": (gzip.compress(b"x" * 999), Format.ARCHIVE, "compressed with gz"),
     "bzip2": (bz2.compress(b"x" * 999), Format.ARCHIVE, "compressed with bz2"),
     "xz, cut": (lzma.compress(b"x" * 999)[:-20], Format.ARCHIVE, "compressed with xz"),
@@ -154,6 +154,21 @@ def test_formats(content, form, said, suffix, tmp_path):
         path = tmp_path / f"model.{suffix}"
         path.write_bytes(content)
         assert detect(open_source(path)).format is form
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("zip around a SavedModel", "a zip archive around a SavedModel ('m/saved_model.pb')"),
+        ("zip around a .keras file", "a zip archive around a Keras model ('b/model.keras')"),
+        ("zip around a directory", "a zip archive around an unzipped Keras archive ('m')"),
+        ("tar", "a tar archive around a SavedModel ('m/saved_model.pb')"),
+        ("tar.gz", "a tar.gz archive around a SavedModel ('saved_model.pb')"),
+    ],
+)
+def test_what_archives_hold(content, said):
+    """The evidence names the model inside."""
+    assert detect(open_source(FORMATS[content][0])).evidence == said
 
 
 @pytest.mark.parametrize(
@@ -232,7 +247,7 @@ def test_malformed(content, problem):
 def test_links_inside_an_archive():
     """Links that stay inside are ordinary."""
     content = tarred("m/saved_model.pb", link=(tarfile.SYMTYPE, "../m/graph"))
-    assert detect(open_source(content)).kind.endswith("('m/saved_model.pb')")
+    assert detect(open_source(content)).evidence.endswith("('m/saved_model.pb')")
 
 
 def test_weights_at_an_hdf5_offset_of_a_zip():
@@ -247,14 +262,14 @@ def test_weights_at_an_hdf5_offset_of_a_zip():
 
 
 def test_large_archives_are_listed_in_part(monkeypatch):
-    """Members beyond the bound are not decompressed to find more."""
+    """What is not listed is left to unpacking."""
     from safeload.formats import _archives
 
     monkeypatch.setattr(_archives, "_MAX_LISTED_MEMBERS", 1)
-    assert "without a model" in detect(open_source(tarred("a", "saved_model.pb"))).kind
+    assert "too large" in detect(open_source(tarred("a", "saved_model.pb"))).evidence
     monkeypatch.setattr(_archives, "_MAX_LISTED_MEMBERS", 9)
     monkeypatch.setattr(_archives, "_MAX_LISTED_BYTES", 100)
-    assert "without a model" in detect(open_source(tarred("a", "saved_model.pb", size=200))).kind
+    assert detect(open_source(tarred("a", "saved_model.pb", size=200))).kind is None
 
 
 def test_version_of_a_file():
