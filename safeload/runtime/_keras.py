@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -11,6 +10,7 @@ from safeload.dialects import lower
 from safeload.errors import CustomObjectConflictError, LoadFailedError, SafeloadError
 from safeload.runtime._ambient import plain_policy, require_tensorflow_backend
 from safeload.runtime._budget import bounded_variables, require_bounded_outputs
+from safeload.runtime._deferred import deferred_variables
 from safeload.runtime._keras_package import import_keras, installed_target
 from safeload.runtime._resolve import Resolver
 from safeload.runtime._weights import set_weights
@@ -39,7 +39,7 @@ def load_keras(plan: LoadPlan) -> Any:
     artifact = cast("KerasArtifact", plan.judged.artifact)
     facts = plan.judged.info.keras
     normal: NormalForm | None = facts.normal if facts is not None else None
-    with explained(artifact.where):
+    with explained(artifact.where), deferred_variables(artifact.where):
         if plan.architecture is not None:
             model = _from_caller(plan.architecture, artifact.where)
         else:
@@ -76,7 +76,7 @@ def _build(plan: LoadPlan, normal: NormalForm) -> Any:
     resolver = Resolver(
         keras=keras, custom=plan.custom_objects, compat=compat, where=where, trusted=plan.judged.trusted
     )
-    config = resolver.rewrite(copy.deepcopy(lowered))
+    config = resolver.rewrite(lowered)
     scope = {**plan.custom_objects, **resolver.scope}
     facts = cast("KerasInfo", plan.judged.info.keras)
     is_bounded = bounded_variables(facts.parameter_count, where)

@@ -5,6 +5,7 @@ Owns reading symbols, layers and variables of either package. Layer: runtime.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Iterator
@@ -83,6 +84,14 @@ def keywords_of(cls: Any) -> frozenset[str] | None:
 
     ``**kwargs`` is followed up to Keras's ``Layer``, which refuses what it does not know.
     """
+    return _keywords(cls) if inspect.isclass(cls) and _is_of_package(cls) else _read_keywords(cls)
+
+
+def _is_of_package(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] in ("keras", "tf_keras", "safeload")
+
+
+def _read_keywords(cls: Any) -> frozenset[str] | None:
     names: set[str] = set()
     for base in inspect.getmro(cls) if inspect.isclass(cls) else ():
         if "__init__" not in vars(base):
@@ -92,6 +101,10 @@ def keywords_of(cls: Any) -> frozenset[str] | None:
         if base.__name__ == "Layer" or not any(p.kind is p.VAR_KEYWORD for p in parameters):
             return frozenset(names)
     return None
+
+
+_keywords = functools.cache(_read_keywords)
+"""For classes that live as long as the process; holding on to those of a caller would keep them alive."""
 
 
 def own_variables(layer: Any) -> list[Any]:
@@ -137,4 +150,4 @@ def is_trackable(thing: Any) -> bool:
 
 def is_own_class(layer: Any) -> bool:
     """Tell whether the class of *layer* belongs to Keras or safeload, not to the caller."""
-    return type(layer).__module__.partition(".")[0] in ("keras", "tf_keras", "safeload")
+    return _is_of_package(type(layer))

@@ -5,6 +5,7 @@ A path is followed from the model down, one name at a time. Layer: runtime.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -70,25 +71,32 @@ def _unchanged(array: Any) -> Any:
     return array
 
 
+class _Members(dict[str, Any]):
+    """The members of a list, tuple or dict, by the names that Keras gives them."""
+
+
+def _members(container: Any) -> _Members:
+    return container if isinstance(container, _Members) else _Members(named_members(container))
+
+
 class PathFinder:
     """Follows object paths of a weights file through a built model."""
 
     def __init__(self, model: Any, order: LayerOrder) -> None:
         self.model = model
         self.order = order
+        self._members: dict[tuple[int, str], _Members] = {}
 
     def find(self, path: str) -> Any:
         """Return the layer, metric or generator at *path*, or None."""
         thing: Any = self.model
         for part in path.split("/") if path else ():
-            thing = self._child(thing, part)
+            thing = _members(thing).get(part) if isinstance(thing, list | tuple | dict) else self._child(thing, part)
             if thing is None:
                 return None
         return thing if is_trackable(thing) else None
 
     def _child(self, thing: Any, part: str) -> Any:
-        if isinstance(thing, list | tuple | dict):
-            return dict(named_members(thing)).get(part)
         if part.startswith("__"):
             return None
         numbered = _NUMBERED.fullmatch(part)
@@ -96,10 +104,17 @@ class PathFinder:
             layers = [x for x in self._listed(thing, doubled=False) if x.weights or not numbered["weights"]]
             return next(iter(layers[int(numbered["index"]) :]), None)
         if part in ("layers", _DEPENDENCIES) and hasattr(thing, "layers"):
-            return self._listed(thing, doubled=part == _DEPENDENCIES)
+            return self._members_of(thing, part)
         candidates = (getattr(thing, name, None) for name in (part, f"_{part}", part.lstrip("_")))
         found = next((candidate for candidate in candidates if candidate is not None), None)
         return found if is_trackable(found) or isinstance(found, list | tuple | dict) else None
+
+    def _members_of(self, model: Any, part: str) -> _Members:
+        """Return the layers of *model* by name, which each path asks for anew."""
+        key = (id(model), part)
+        if key not in self._members:
+            self._members[key] = _members(self._listed(model, doubled=part == _DEPENDENCIES))
+        return self._members[key]
 
     def _listed(self, model: Any, *, doubled: bool) -> list[Any]:
         layers = self.order.layers(model) if is_container(model) else list(model.layers)
@@ -126,6 +141,7 @@ def named_members(container: Any) -> Iterator[tuple[str, Any]]:
         yield (name if count is None else f"{name}_{used[name]}"), member
 
 
+@functools.cache
 def snake_case(name: str) -> str:
     """Return ``multi_head_attention`` for ``MultiHeadAttention``, as Keras does."""
     name = re.sub(r"\W+", "", name)
