@@ -17,9 +17,9 @@ if TYPE_CHECKING:
         explain,
         inspect_model,
         load_callable,
-
         wrap_loader,
     )
+    from safeload._save import save_callable
     from safeload.errors import SafeloadError
     from safeload.formats import Format
     from safeload._report import InspectionReport
@@ -36,6 +36,7 @@ _HOMES = {
     "register_module": "safeload.registry",
     "register": "safeload.registry",
     "custom_objects_for": "safeload._load",
+    "save_callable": "safeload._save",
     "explain": "safeload._load",
     "ModelCallable": "safeload.runtime",
     "InspectionReport": "safeload._report",
@@ -60,6 +61,7 @@ __all__ = [
     "load_callable",
     "register",
     "register_module",
+    "save_callable",
     "wrap_loader",
 ]
 

@@ -182,6 +182,16 @@ class ModelCallable:
         return self._traces[0].inputs
 
     @property
+    def signature(self) -> SignatureInfo:
+        """The signature that answers calls; of a function with several traces, the first one for inference."""
+        return self._traces[0]
+
+    @property
+    def route(self) -> str:
+        """How a SavedModel was loaded: ``"direct"``, ``"object"`` or ``"graph"``; empty for anything else."""
+        return str(getattr(self._live(), "route", ""))
+
+    @property
     def outputs(self) -> tuple[TensorInfo, ...]:
         """Outputs of the signature that answers calls, in declared order."""
         return self._traces[0].outputs

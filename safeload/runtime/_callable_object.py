@@ -92,6 +92,11 @@ def _concrete_functions(value: Any) -> list[Any]:
     return []
 
 
+def is_untraced(obj: Any) -> bool:
+    """Tell whether *obj* is a `tf.function` that was never called and has no input signature."""
+    return isinstance(obj, tf.types.experimental.PolymorphicFunction) and not _concrete_functions(obj)
+
+
 def _signature_info(key: str, concrete_function: Any) -> SignatureInfo:
     """Describe a signature: keywords in, a dict of tensors out."""
     _, kwargs = concrete_function.structured_input_signature

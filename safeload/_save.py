@@ -1,0 +1,184 @@
+"""Saving so that it loads: written beside its place, loaded back, compared, and only then put there. Layer: top."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from safeload._load import as_callable, load_callable
+from safeload.errors import (
+    ArtifactNotFoundError,
+    CustomObjectNotFoundError,
+    LoadFailedError,
+    SafeloadError,
+    UnsupportedFormatError,
+)
+
+if TYPE_CHECKING:
+    from safeload.runtime import ModelCallable
+
+_KERAS_SUFFIX = ".keras"
+_OTHER_SUFFIXES = frozenset({".h5", ".hdf5", ".pb", ".pbtxt", ".tflite", ".json"})
+"""Suffixes that promise a format which is not written here."""
+
+_OWN = "safeload>"
+"""How the names of functions begin that stand in for those of old releases."""
+
+_SAVED_MODEL = "give a path without a suffix, for a SavedModel"
+_DEFAULT_KEY = "serving_default"
+
+
+class _Job(NamedTuple):
+    """What to save: callables by key, and inputs for the first of them."""
+
+    functions: Mapping[str, ModelCallable]
+    example: Any
+    has_signatures: bool
+
+
+def save_callable(
+    obj: Any,
+    path: str | os.PathLike[str],
+    *,
+    signatures: Mapping[str, Any] | Iterable[str] | None = None,
+    example_inputs: Any = None,
+) -> Path:
+    """Save a model so that `load_callable` gives the same function back.
+
+    The model is written beside *path*, loaded back and called; only if it computes what *obj* computes is it put in
+    place, in one step. What `load_callable` made of an old file can be saved too, which rescues the file.
+
+    Args:
+        obj: A Keras model, a `tf.Module`, a ConcreteFunction, a `tf.function`, a `ModelCallable`, or what
+            `tf.saved_model.load` returned.
+        path: A file ending in ``.keras`` for a Keras model, else the directory of a SavedModel. Nothing may be there.
+        signatures: For a SavedModel: callables by signature key, or keys of signatures that *obj* has. By default what
+            answers a call of *obj*, as ``serving_default``.
+        example_inputs: What to call the first signature with: one value, or a mapping of input names. By default made
+            up from the recorded shapes. A `tf.function` that was never called is traced for them, the first dimension
+            of each left free.
+
+    Returns:
+        The path.
+
+    Raises:
+        ArtifactNotFoundError: ``artifact-not-found``. There is no directory to write into.
+        UnsupportedFormatError: ``unsupported-format``. *path* asks for a format that cannot hold *obj*.
+        NoCallableError: ``no-callable``. Nothing in *obj* can be called.
+        AmbiguousSignatureError: ``ambiguous-signature``. Several functions, none of them the default.
+        InputMismatchError: ``input-mismatch``. The example does not fit, or is needed and missing.
+        UnsafeModelError: ``unsafe-model``. What was written would be refused when it is loaded.
+        LoadFailedError: ``load-failed``. Something is at *path*, or what was written computes something else.
+
+    Guarantees:
+        Nothing that exists is overwritten, and after a failure nothing is left behind.
+    """
+    target = Path(path).expanduser()
+    _require_free(target)
+    job = _Job(_functions(obj, signatures, example_inputs), example_inputs, signatures is not None)
+    temporary = tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        written = str(Path(temporary) / target.name)
+        _write(written, target, job)
+        _require_free(target)
+        os.replace(written, target)  # noqa: PTH105 - in one step, or not at all
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _require_free(target: Path) -> None:
+    if not target.parent.is_dir():
+        raise ArtifactNotFoundError(str(target.parent), problem="is no directory to write into")
+    if os.path.lexists(target):
+        raise LoadFailedError(
+            str(target), problem="exists already, and is left as it is", hint="delete it, or give another path"
+        )
+    if target.suffix in _OTHER_SUFFIXES:
+        raise UnsupportedFormatError(
+            str(target),
+            kind=f"the name of a {target.suffix} file, and such files are not written",
+            remedy="give a path that ends in .keras, or one without a suffix for a SavedModel",
+        )
+
+
+def _functions(obj: Any, signatures: Any, example: Any) -> dict[str, ModelCallable]:
+    """Return the callables to save by their keys, the one that *example* is for first."""
+    from safeload.runtime._export import callable_of
+
+    if signatures is None:
+        return {_DEFAULT_KEY: callable_of(obj, example)}
+    if isinstance(signatures, Mapping):
+        examples = [example, *[None] * len(signatures)]
+        return {
+            key: callable_of(value, given) for (key, value), given in zip(signatures.items(), examples, strict=False)
+        }
+    return {key: as_callable(obj, signature=key) for key in signatures}
+
+
+def _write(written: str, target: Path, job: _Job) -> None:
+    """Write, load back and compare."""
+    from safeload.runtime import _export
+
+    expected = [_called(fn, job.example if index == 0 else None) for index, fn in enumerate(job.functions.values())]
+    try:
+        if target.suffix == _KERAS_SUFFIX:
+            loaded = _written_keras(written, target, job)
+        else:
+            _export.write_saved_model(job.functions, written, example=job.example)
+            loaded = load_callable(written, signature=next(iter(job.functions)))
+    except SafeloadError:
+        raise
+    except Exception as error:
+        raise LoadFailedError(str(target), problem=f"cannot be written: {_first_line(error)}") from error
+    try:
+        for key, (values, outputs) in zip(job.functions, expected, strict=True):
+            found = loaded.with_signature(key) if len(expected) > 1 else loaded
+            _compare(found, values, outputs, target)
+    finally:
+        loaded.close()
+
+
+def _written_keras(written: str, target: Path, job: _Job) -> ModelCallable:
+    from safeload.runtime._export import custom_classes, keras_model_of
+
+    model = keras_model_of(next(iter(job.functions.values())))
+    if model is None or job.has_signatures:
+        kind = "to be a Keras file, which holds one Keras model" + (" and no signatures" if model is not None else "")
+        raise UnsupportedFormatError(str(target), kind=kind, remedy=_SAVED_MODEL)
+    model.save(written)
+    try:
+        return load_callable(written, custom_objects=custom_classes(model))
+    except CustomObjectNotFoundError as error:
+        if not any(needed.name.startswith(_OWN) for needed in error.missing):
+            raise
+        kind = "to be a Keras file, and the model computes what an old release did and none of Keras 3 does"
+        raise UnsupportedFormatError(str(target), kind=kind, remedy=_SAVED_MODEL) from error
+
+
+def _called(fn: ModelCallable, example: Any) -> tuple[Any, dict[str, Any]]:
+    """Return inputs of *fn* and what it computes from them."""
+    from safeload.runtime._export import inputs_by_name, named_outputs
+
+    values = inputs_by_name(fn, example)
+    return values, named_outputs(fn, fn(values))
+
+
+def _compare(loaded: ModelCallable, values: Any, expected: dict[str, Any], target: Path) -> None:
+    from safeload.runtime._export import difference, named_outputs
+
+    problem = difference(expected, named_outputs(loaded, loaded(values)))
+    if problem:
+        raise LoadFailedError(
+            str(target),
+            problem=f"loaded back, it computes something else: {problem}",
+            hint="nothing was saved; what the model computes may depend on random numbers or on state",
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]

@@ -1,0 +1,211 @@
+"""Callables → SavedModels with explicit signatures, and the comparison of what they compute. Layer: runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.ops import handle_data_util, resource_variable_ops
+
+from safeload.errors import InputMismatchError
+from safeload.runtime._callable_keras import KerasRuntime
+from safeload.runtime._callable_object import is_untraced
+from safeload.runtime._keras_package import flat_layers, is_own_class
+from safeload.runtime._tensors import to_tensors
+from safeload.runtime._wrap import as_callable
+from safeload.signatures import bind
+
+if TYPE_CHECKING:
+    from safeload.inspection import TensorInfo
+    from safeload.runtime._callable import ModelCallable
+
+_BATCH, _LENGTH = 2, 16
+"""What stands for an unknown first dimension, and for any other unknown one, in synthesised inputs."""
+
+_TOLERANCES = {
+    "bfloat16": (5e-2, 1e-2),
+    "float16": (1e-2, 1e-3),
+    "float32": (1e-4, 1e-5),
+    "float64": (1e-8, 1e-10),
+    "complex64": (1e-4, 1e-5),
+    "complex128": (1e-8, 1e-10),
+}
+"""Relative and absolute difference that two ways of running a model may show, by dtype; other dtypes must be equal."""
+
+
+def callable_of(obj: Any, example: Any = None) -> ModelCallable:
+    """Return the callable of *obj*; a `tf.function` that was never called is traced for *example* first.
+
+    Raises:
+        InputMismatchError: ``input-mismatch``. It was never called, and there is no example.
+        NoCallableError: ``no-callable``. The object has no traced function.
+        AmbiguousSignatureError: ``ambiguous-signature``. It has several, none of them the default.
+    """
+    if not is_untraced(obj):
+        return as_callable(obj)
+    if example is None:
+        raise InputMismatchError(
+            "the function was never called, so what it takes is unknown",
+            hint="pass example_inputs=, or make it with tf.function(f, input_signature=[tf.TensorSpec(…)])",
+        )
+    if isinstance(example, Mapping):
+        specs = {name: tf.nest.map_structure(_free_batch, value) for name, value in example.items()}
+        return as_callable(obj.get_concrete_function(**specs))
+    return as_callable(obj.get_concrete_function(tf.nest.map_structure(_free_batch, example)))
+
+
+def _free_batch(value: Any) -> tf.TensorSpec:
+    """Return the type of *value* with its first dimension left open."""
+    tensor = tf.convert_to_tensor(value)
+    shape = [None, *tensor.shape[1:]] if tensor.shape.rank else []
+    return tf.TensorSpec(shape, tensor.dtype)
+
+
+def keras_model_of(fn: ModelCallable) -> Any:
+    """Return the Keras model that *fn* calls, or None."""
+    return fn.model if isinstance(fn.backend, KerasRuntime) else None
+
+
+def custom_classes(model: Any) -> list[type]:
+    """Return the classes of *model* and its layers that are neither Keras's nor safeload's."""
+    return list(dict.fromkeys(type(layer) for layer in flat_layers(model) if not is_own_class(layer)))
+
+
+def write_saved_model(functions: Mapping[str, ModelCallable], directory: str, *, example: Any = None) -> None:
+    """Write a SavedModel that has each of *functions* as a signature.
+
+    Args:
+        functions: Callables by signature key.
+        directory: Where to write.
+        example: Inputs of the first function, for a Keras model that records none.
+    """
+    module = tf.Module()
+    module.models = [fn.model for fn in functions.values()]
+    signatures = {key: _signature(fn, example) for key, fn in functions.items()}
+    module.held = [variable for function in signatures.values() for variable in _variables(function)]
+    tf.saved_model.save(module, directory, signatures=signatures)
+
+
+def _variables(function: Any) -> Iterator[Any]:
+    """Yield the variables that *function* uses, also those of which it captured nothing but the handle."""
+    known = {id(variable.handle) for variable in function.graph.variables}
+    yield from function.graph.variables
+    for handle, inside in function.graph.captures:
+        facts = _variable_facts(inside)
+        if facts is not None and id(handle) not in known:
+            yield resource_variable_ops.BaseResourceVariable(
+                trainable=False, shape=facts.shape, dtype=facts.dtype, handle=handle, handle_name="variable"
+            )
+
+
+def _variable_facts(tensor: Any) -> Any:
+    """Return shape and dtype of the variable whose handle *tensor* is; None for tables and plain tensors."""
+    data = handle_data_util.get_resource_handle_data(tensor) if tensor.dtype == tf.resource else None
+    if data is None or not data.is_set or len(data.shape_and_type) != 1:
+        return None
+    fact = data.shape_and_type[0]
+    return tf.TensorSpec(tf.TensorShape(fact.shape), fact.dtype)
+
+
+def _signature(fn: ModelCallable, example: Any) -> Any:
+    infos = [info for info in fn.inputs if not info.optional]
+    if infos:
+        specs = {info.name: _spec(info) for info in infos}
+    else:
+        named = example if isinstance(example, Mapping) else {"inputs": example}
+        specs = {name: _free_batch(value) for name, value in named.items()}
+    is_bare = not infos and not isinstance(example, Mapping)
+
+    def call(**tensors: Any) -> dict[str, Any]:
+        return named_outputs(fn, fn(tensors["inputs"] if is_bare else tensors))
+
+    return tf.function(call, autograph=False).get_concrete_function(**specs)
+
+
+def _spec(info: TensorInfo) -> Any:
+    if info.kind == "ragged":
+        return tf.RaggedTensorSpec(info.shape, info.dtype, info.ragged_rank)
+    if info.kind == "sparse":
+        return tf.SparseTensorSpec(info.shape, info.dtype)
+    return tf.TensorSpec(info.shape, info.dtype or tf.float32, info.name)
+
+
+def named_outputs(fn: ModelCallable, result: Any) -> dict[str, Any]:
+    """Return what *fn* returned as one flat dict, by the names of its outputs."""
+    if isinstance(result, dict) and not any(isinstance(leaf, (dict, list, tuple)) for leaf in result.values()):
+        return dict(result)
+    leaves = list(_leaves(result))
+    names = [info.name for info in fn.outputs]
+    if len(names) != len(leaves):
+        names = [f"output_{index}" for index in range(len(leaves))]
+    return dict(zip(names, leaves, strict=True))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, (Mapping, list, tuple)):
+        for branch in value.values() if isinstance(value, Mapping) else value:
+            yield from _leaves(branch)
+    elif value is not None:
+        yield value
+
+
+def inputs_by_name(fn: ModelCallable, example: Any) -> Any:
+    """Return *example* as a mapping of input names to tensors; as it is for a model that records no inputs.
+
+    Raises:
+        InputMismatchError: ``input-mismatch``. It does not fit *fn*, or it is missing and cannot be made up.
+    """
+    if not fn.inputs:
+        if example is None:
+            raise InputMismatchError("the model does not record its inputs", hint="pass example_inputs=")
+        return example
+    if example is None:
+        return {info.name: _made_up(info, seed) for seed, info in enumerate(fn.inputs) if not info.optional}
+    return to_tensors(fn.inputs, bind(fn.signature, (example,), {}))[0]
+
+
+def _made_up(info: TensorInfo, seed: int) -> Any:
+    shape = [_size(axis, dim) for axis, dim in enumerate(info.shape or ())]
+    dtype = tf.as_dtype(info.dtype or "float32")
+    rng = np.random.default_rng(seed)
+    if dtype == tf.string:
+        dense = tf.constant(rng.choice(["a", "b c"], shape))
+    else:
+        scale = 1 if dtype.is_floating or dtype.is_complex else 2
+        dense = tf.cast(tf.constant(rng.random(shape) * scale), dtype)
+    return to_tensors([info], {info.name: dense})[0][info.name]
+
+
+def _size(axis: int, dim: int | None) -> int:
+    return dim if dim is not None else _LENGTH if axis else _BATCH
+
+
+def difference(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
+    """Say where two sets of outputs differ by more than the tolerance of their dtype; None if nowhere."""
+    if expected.keys() != found.keys():
+        return f"the outputs are {', '.join(found)} instead of {', '.join(expected)}"
+    problems = (_leaf_difference(_array(expected[name]), _array(found[name])) for name in expected)
+    return next(
+        (f"output {name!r} {problem}" for name, problem in zip(expected, problems, strict=True) if problem), None
+    )
+
+
+def _array(value: Any) -> Any:
+    if isinstance(value, tf.RaggedTensor):
+        value = value.to_tensor()
+    return np.asarray(tf.sparse.to_dense(value) if isinstance(value, tf.SparseTensor) else value)
+
+
+def _leaf_difference(expected: Any, found: Any) -> str | None:
+    if (expected.shape, expected.dtype) != (found.shape, found.dtype):
+        return f"is {found.dtype} {found.shape} instead of {expected.dtype} {expected.shape}"
+    tolerance = _TOLERANCES.get(expected.dtype.name)
+    if tolerance is None:
+        return None if np.array_equal(expected, found) else "has other values"
+    wide = "complex128" if expected.dtype.name.startswith("complex") else "float64"
+    expected, found = expected.astype(wide), found.astype(wide)
+    if np.allclose(found, expected, *tolerance, equal_nan=True):
+        return None
+    return f"differs by up to {np.nanmax(np.abs(found - expected)):.3g}"
