@@ -141,7 +141,7 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
     ),
     FailureMode(
         "serving-default-not-found",
-        r"^'?serving_default'?$|[Uu]nknown signature|[Ss]ignature.{0,40}not found in signature",
+        r"^(KeyError: )?'?serving_default'?$|[Uu]nknown signature|[Ss]ignature.{0,40}not found in signature",
         "the SavedModel has signatures under other keys.",
         f"{_LOAD} takes the only one; signature= chooses, and the error lists all with inputs and outputs.",
     ),

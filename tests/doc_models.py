@@ -46,7 +46,7 @@ def make_models(home: Path) -> None:
     sys.path.insert(0, str(home))
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            for make in (_keras_files, _custom_files, _era_files, _saved_models, _tf1_models, _broken_files):
+            for make in (_keras_files, _custom_files, _era_files, _saved_models, _tf1_models, _other_files, _broken_files):
                 make(home)
     finally:
         sys.path.remove(str(home))
@@ -188,6 +188,17 @@ def _tf1_models(home: Path) -> None:
             else:
                 builder.add_meta_graph(list(tags), {"serving_default": signature})
     builder.save()
+
+
+def _other_files(home: Path) -> None:
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [None, 4], name="x")
+        tf.matmul(x, tf.ones((4, 3)), name="scores")
+    (home / "frozen.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    shutil.make_archive(str(home / "packed"), "zip", home, "exported")
 
 
 def _broken_files(home: Path) -> None:

@@ -60,8 +60,11 @@ def models(tmp_path_factory):
 
 @pytest.fixture
 def workplace(models, tmp_path, monkeypatch):
-    """A fresh copy of the files as working directory, and a registry of its own."""
+    """A fresh copy of the files as working directory, a registry of its own, Keras's automatic names from the start."""
+    import keras
     from doc_models import forget_project
+
+    keras.utils.clear_session()
 
     home = tmp_path / "work"
     shutil.copytree(models, home)
