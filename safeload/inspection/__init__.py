@@ -15,7 +15,7 @@ from safeload.inspection._info import (
     Slot,
     TensorInfo,
 )
-from safeload.inspection._walk import Place, is_marker, is_object, walk
+from safeload.inspection._walk import Place, is_marker, is_object, walk, walk_dicts
 from safeload.inspection.keras import describe_producer, inspect_keras
 from safeload.inspection.saved_model import inspect_saved_model
 from safeload.readers import Artifact, KerasArtifact
@@ -37,6 +37,7 @@ __all__ = [
     "is_marker",
     "is_object",
     "walk",
+    "walk_dicts",
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from safeload.dialects import is_builtin
 from safeload.inspection._info import ObjectInfo
-from safeload.inspection._walk import Place, is_object, walk
+from safeload.inspection._walk import Place, is_object, walk_dicts
 
 # What the configs of keras/src/layers (Keras 3.15.1, tf_keras 2.21) call their parts.
 _KINDS = {
@@ -61,17 +61,17 @@ def describe_objects(normal: Any, *, raw: Any, training: Any) -> Iterator[Object
         training: The training config of an HDF5 file, or None.
     """
     unlocated = _unlocated_names(raw)
-    for place in walk(normal):
+    for place in walk_dicts(normal):
         if is_object(place.value):
             yield _describe(place, unlocated)
-    for place in walk({"raw": raw, "training_config": training}):
+    for place in walk_dicts({"raw": raw, "training_config": training}):
         if place.is_training_only and is_object(place.value):
             yield _describe(place, unlocated)
 
 
 def _unlocated_names(raw: Any) -> frozenset[str]:
     """Names that the file records without a module: there a custom class looks like a built-in one."""
-    return frozenset(p.value["class_name"] for p in walk(raw) if is_object(p.value) and not p.value.get("module"))
+    return frozenset(p.value["class_name"] for p in walk_dicts(raw) if is_object(p.value) and not p.value.get("module"))
 
 
 def _describe(place: Place, unlocated: frozenset[str]) -> ObjectInfo:

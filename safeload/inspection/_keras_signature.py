@@ -8,7 +8,7 @@ from typing import Any
 
 from safeload.errors import MalformedArtifactError
 from safeload.inspection._info import CallStructure, SignatureInfo, Slot, TensorInfo
-from safeload.inspection._walk import is_marker, walk
+from safeload.inspection._walk import is_marker, walk_dicts
 
 _KEY = "model"
 _History = tuple[str, int, int]
@@ -115,7 +115,7 @@ def _recorded_tensors(config: Mapping[str, Any]) -> dict[_History, Mapping[str, 
     """Collect shapes and dtypes that the nodes record of the tensors they take, by ``keras_history``."""
     found: dict[_History, Mapping[str, Any]] = {}
     for layer in config.get("layers") or ():
-        for place in walk(layer.get("inbound_nodes")):
+        for place in walk_dicts(layer.get("inbound_nodes")):
             recorded = place.value.get("config") if is_marker(place.value) else None
             if isinstance(recorded, dict) and _is_history(recorded.get("keras_history")):
                 found.setdefault(tuple(recorded["keras_history"][:3]), recorded)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A value of a JSON tree and where it stands.
 
     Attributes:
@@ -21,8 +19,8 @@ class Place:
 
     where: str
     key: str
-    value: Any = field(repr=False)
-    owner: Any = field(repr=False, default=None)
+    value: Any
+    owner: Any = None
     is_training_only: bool = False
 
 
@@ -32,28 +30,44 @@ _TRAINING_KEYS = frozenset({"compile_config", "training_config"})
 
 
 def walk(tree: Any, where: str = "$", *, is_training_only: bool = False) -> Iterator[Place]:
-    """Yield every value of *tree*, containers before their content, in reading order.
+    """Yield every dict, list and string of *tree*, containers before their content, in reading order.
 
     Args:
         tree: What the json module made.
         where: Path of *tree* itself.
         is_training_only: What holds for *tree* itself; it holds for everything below too.
     """
-    stack = [Place(where, "", tree, None, is_training_only)]
+    return _walk(Place(where, "", tree, None, is_training_only), (dict, list, str))
+
+
+def walk_dicts(tree: Any, where: str = "$", *, is_training_only: bool = False) -> Iterator[Place]:
+    """Yield every dict of *tree*, in the same order and with the same arguments."""
+    places = _walk(Place(where, "", tree, None, is_training_only), (dict, list))
+    return (place for place in places if isinstance(place.value, dict))
+
+
+def _walk(root: Place, kinds: tuple[type, ...]) -> Iterator[Place]:
+    stack = [root] if isinstance(root.value, kinds) else []
     while stack:
         place = stack.pop()
         yield place
-        stack.extend(reversed(_children(place)))
+        if not isinstance(place.value, str):
+            stack.extend(_children(place, kinds))
 
 
-def _children(place: Place) -> list[Place]:
-    value, where, training = place.value, place.where, place.is_training_only
+def _children(place: Place, kinds: tuple[type, ...]) -> list[Place]:
+    """Return the children of a dict or a list, the last one first."""
+    where, key, value, owner, training = place
     if isinstance(value, list):
-        return [Place(f"{where}[{i}]", place.key, v, place.owner, training) for i, v in enumerate(value)]
-    if not isinstance(value, dict):
-        return []
-    owner = value if is_object(value) and value["class_name"] != "function" else place.owner
-    return [Place(f"{where}.{k}", str(k), v, owner, training or k in _TRAINING_KEYS) for k, v in value.items()]
+        found = [Place(f"{where}[{i}]", key, v, owner, training) for i, v in enumerate(value) if isinstance(v, kinds)]
+    else:
+        owner = value if is_object(value) and value["class_name"] != "function" else owner
+        found = [
+            Place(f"{where}.{k}", k, v, owner, training or k in _TRAINING_KEYS)
+            for k, v in value.items()
+            if isinstance(v, kinds)
+        ]
+    return found[::-1]
 
 
 def is_object(value: Any) -> bool:

@@ -10,7 +10,7 @@ from safeload.dialects import normalise
 from safeload.inspection._info import KerasInfo, LayerInfo, ProducerInfo
 from safeload.inspection._keras_objects import describe_objects, is_layer, kind_of
 from safeload.inspection._keras_signature import describe_signature
-from safeload.inspection._walk import is_object, walk
+from safeload.inspection._walk import is_object, walk_dicts
 from safeload.readers import KerasArtifact, WeightIndex, WeightLayout
 
 
@@ -68,7 +68,7 @@ def describe_layer(serialized: Any, where: str) -> LayerInfo:
 
 def _layers_below(config: Any, where: str) -> Iterator[LayerInfo]:
     inner: str | None = None
-    for place in walk(config, where):
+    for place in walk_dicts(config, where):
         if inner is not None and _is_below(place.where, inner):
             continue
         if is_object(place.value) and is_layer(place.value, kind_of(place)):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from safeload.dialects import COMPAT_MODULE
+from safeload.dialects import COMPAT_MODULE, CONSTANT
 from safeload.inspection import Place, is_marker, is_object, walk
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.keras_bytecode import digest_of, read_bytecode
@@ -63,16 +63,21 @@ def _examine_raw(info: ModelInfo) -> Iterator[Finding]:
     keras = info.keras
     trees = (walk(keras.raw), walk(keras.training, "$.training_config", is_training_only=True))  # type: ignore[union-attr]
     for place in (p for tree in trees for p in tree):
-        for rule in PLACE_RULES:
+        for rule in _rules_for(place.value):
             yield from rule(place)
 
 
 def examine_config(config: Any) -> Iterator[Finding]:
     """Yield what is wrong with *config*, a normal form or what was lowered from one."""
     for place in walk(config):
-        for rule in (*PLACE_RULES, constant_nodes):
+        for rule in _rules_for(place.value):
             if rule is not references or not _is_compat(place.value):
                 yield from rule(place)
+        yield from constant_nodes(place)
+
+
+def _rules_for(value: Any) -> tuple[Callable[[Place], Iterator[Finding]], ...]:
+    return TEXT_RULES if isinstance(value, str) else OBJECT_RULES
 
 
 def _is_compat(value: Any) -> bool:
@@ -220,25 +225,32 @@ def constant_nodes(place: Place) -> Iterator[Finding]:
     if not is_object(value) or value["class_name"] == "InputLayer" or not isinstance(value.get("inbound_nodes"), list):
         return
     for node in value["inbound_nodes"]:
-        if not any(is_marker(p.value) and p.value["class_name"] == "__keras_tensor__" for p in walk(node)):
+        if not any(_is_tensor(p.value) for p in walk(node)):
             message = f"{_name_of(value)!r} is called on constants, while the model is built"
             yield _unexamined("constant-node", place, message, _short(node))
 
 
-PLACE_RULES: tuple[Callable[[Place], Iterator[Finding]], ...] = (
-    bytecode,
+TEXT_RULES: tuple[Callable[[Place], Iterator[Finding]], ...] = (bytecode, path_names, vocabulary_paths)
+"""Rules that look at one string each, in reading order."""
+
+OBJECT_RULES: tuple[Callable[[Place], Iterator[Finding]], ...] = (
     lambda_functions,
     references,
     second_names,
     markers,
-    path_names,
-    vocabulary_paths,
     tensorflow_symbols,
 )
-"""Rules that look at one value each, in reading order."""
+"""Rules that look at one dict each."""
 
 KERAS_RULES: tuple[Callable[[ModelInfo], Iterator[Finding]], ...] = (examine_keras,)
 """What `policy.RULES` takes from here."""
+
+
+def _is_tensor(value: Any) -> bool:
+    """Tell whether *value* is a tensor of a node: a marker of Keras 3, or ``[layer, node, tensor, …]`` of tf_keras."""
+    if isinstance(value, list):
+        return len(value) in {3, 4} and isinstance(value[0], str) and value[0] != CONSTANT
+    return is_marker(value) and bool(value["class_name"] == "__keras_tensor__")
 
 
 def _unexamined(rule: str, place: Place, message: str, evidence: str) -> Finding:

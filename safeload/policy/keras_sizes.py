@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from safeload.inspection import is_marker, is_object, walk
+from safeload.inspection import is_marker, is_object, walk_dicts
 from safeload.policy._finding import Finding, Severity
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
     stored by more than a small factor. It bounds what building allocates only as far as configs tell; what
     layers make of shapes that no config records is for whoever builds them to compare with the weight index.
     """
-    layers = [(size, p) for p in walk(keras.normal.config) if is_object(p.value) for size in _declared(p.value)]
+    layers = [(size, p) for p in walk_dicts(keras.normal.config) if is_object(p.value) for size in _declared(p.value)]
     batch_shapes = [shape for _, p in layers if (shape := _batch_shape(p.value))]
     states = sum(_state_elements(p.value, batch_shapes) for p in {id(p): p for _, p in layers}.values())
     declared = sum(size for size, _ in layers) + states
@@ -98,7 +98,7 @@ def allowed_elements(stored: int | None) -> int:
 
 def unrolled_layers(keras: KerasInfo) -> Iterator[Finding]:
     """Yield recurrent layers that are unrolled in a model that declares sequences of a length nobody unrolls."""
-    places = [p for p in walk(keras.normal.config) if is_object(p.value)]
+    places = [p for p in walk_dicts(keras.normal.config) if is_object(p.value)]
     longest = max((size for p in places for size in (*_batch_shape(p.value)[1:], _repeats(p.value))), default=0)
     for place in places if longest > _MAX_UNROLLED else ():
         if _config(place.value).get("unroll") is True:
@@ -153,7 +153,7 @@ def _sources(layer: Mapping[str, Any], before: str) -> list[str]:
     """Return the layers that *layer* is called on: those that its nodes name, else the one before it."""
     if not isinstance(layer.get("inbound_nodes"), list):
         return [before]
-    histories = (_config(p.value).get("keras_history") for p in walk(layer["inbound_nodes"]) if is_marker(p.value))
+    histories = (_config(p.value).get("keras_history") for p in walk_dicts(layer["inbound_nodes"]) if is_marker(p.value))
     return [str(history[0]) for history in histories if isinstance(history, list) and history]
 
 
@@ -196,5 +196,5 @@ def _recorded_width(layer: Mapping[str, Any]) -> int:
     build = layer.get("build_config")
     if isinstance(build, dict) and build.get("input_shape") is not None:
         return _last(build["input_shape"])
-    tensors = (p.value for p in walk(layer.get("inbound_nodes")) if is_marker(p.value))
+    tensors = (p.value for p in walk_dicts(layer.get("inbound_nodes")) if is_marker(p.value))
     return max((_last(_config(tensor).get("shape")) for tensor in tensors), default=1)

@@ -9,7 +9,7 @@ from safeload.errors import MalformedArtifactError
 from safeload.formats import Format
 from safeload.inspection import inspect_artifact
 from safeload.inspection._keras_signature import describe_signature
-from safeload.inspection._walk import walk
+from safeload.inspection._walk import walk, walk_dicts
 from safeload.inspection.keras import count_parameters, describe_layer
 from safeload.inspection import Slot
 from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights, WeightIndex, WeightLayout
@@ -199,8 +199,8 @@ def test_parameters_are_counted_without_the_optimizer():
 
 
 def test_walk_reaches_everything_once():
-    """Every value is yielded once, containers first, with the nearest key and the object around it."""
-    tree = {"a": [1, {"class_name": "X", "config": {"b": tensor("t")}}]}
+    """Every dict, list and string is yielded once, containers first, with the nearest key and the object around it."""
+    tree = {"a": ["w", {"class_name": "X", "config": {"b": tensor("t")}}]}
     places = list(walk(tree))
     assert len({place.where for place in places}) == len(places)
     at = {place.where: place for place in places}
@@ -208,3 +208,4 @@ def test_walk_reaches_everything_once():
     assert at["$.a[1].config.b.config.dtype"].owner["class_name"] == "X"
     assert at["$.a[1].class_name"].owner["class_name"] == "X"
     assert at["$.a[1]"].owner is None
+    assert [place for place in places if isinstance(place.value, dict)] == list(walk_dicts(tree))

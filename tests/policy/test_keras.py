@@ -10,7 +10,7 @@ from safeload.formats import Format
 from safeload.inspection import KerasInfo, LayerInfo, ModelInfo, ProducerInfo, SignatureInfo
 from safeload.policy import keras as rules
 from safeload.policy._finding import Severity
-from safeload.policy.keras import KERAS_RULES, PLACE_RULES, examine_config, examine_keras
+from safeload.policy.keras import KERAS_RULES, OBJECT_RULES, TEXT_RULES, examine_config, examine_keras
 
 
 def info_of(raw, *, normal=None, training=None, parameter_count=1 << 20):
@@ -51,10 +51,11 @@ def test_every_rule_is_needed():
     assert names - sole <= {"constant-node"}
 
 
-@pytest.mark.parametrize("rule", [*PLACE_RULES, rules.constant_nodes, rules.oversized_layers, rules.unrolled_layers], ids=lambda r: r.__name__)
+@pytest.mark.parametrize("rule", [*TEXT_RULES, *OBJECT_RULES, rules.constant_nodes, rules.oversized_layers, rules.unrolled_layers], ids=lambda r: r.__name__)
 def test_removing_a_rule_lets_an_attack_through(rule, monkeypatch):
     """Without any one rule, some attack of the gallery is no longer refused for its reason."""
-    monkeypatch.setattr(rules, "PLACE_RULES", tuple(r for r in PLACE_RULES if r is not rule))
+    for table in ("TEXT_RULES", "OBJECT_RULES"):
+        monkeypatch.setattr(rules, table, tuple(r for r in getattr(rules, table) if r is not rule))
     for name in ("constant_nodes", "oversized_layers", "unrolled_layers"):
         if getattr(rules, name) is rule:
             monkeypatch.setattr(rules, name, lambda _: iter(()))
