@@ -10,6 +10,7 @@ import pytest
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.readers import protobuf
 from safeload.readers.protobuf import (
+    _count,
     dtype_bytes,
     dtype_name,
     enum_names,
@@ -182,3 +183,50 @@ def test_both_can_live_in_one_process_in_either_order():
 def test_everything_named_is_there():
     """The package exports what it lists."""
     assert all(hasattr(protobuf, name) for name in protobuf.__all__)
+
+
+def _field(number, content):
+    """Encode a length-delimited field."""
+    size, head = len(content), bytes([number << 3 | 2])
+    while size >= 0x80:
+        head += bytes([size & 0x7F | 0x80])
+        size >>= 7
+    return head + bytes([size]) + content
+
+
+def _graph(content):
+    return _field(2, _field(2, content))
+
+
+EMPTY = {
+    "nodes": lambda n: _graph(_field(1, b"") * n),
+    "functions": lambda n: _graph(_field(2, _field(1, b"") * n)),
+    "attributes": lambda n: _graph(_field(1, _field(5, b"") * n)),
+    "function attributes": lambda n: _graph(_field(1, _field(5, _field(2, _field(1, _field(9, b"") * n))))),
+    "objects": lambda n: _field(2, _field(7, _field(1, b"") * n)),
+    "graphs": lambda n: _field(2, b"") * n,
+    "nodes in a group": lambda n: b"\x7b" + _graph(_field(1, b"") * n) + b"\x7c",
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_empty_messages_without_end_are_refused(name, monkeypatch):
+    """Two bytes a message would take a hundred bytes of memory each: they are counted before they are parsed."""
+    monkeypatch.setattr(_count, "MAX_MESSAGES", 5000)
+    assert parse_message("SavedModel", EMPTY[name](10), where="m") is not None
+    with pytest.raises(LimitExceededError, match="MAX_MESSAGES"):
+        parse_message("SavedModel", EMPTY[name](6000), where="m")
+
+
+def test_fields_without_end_are_refused(monkeypatch):
+    """Counting itself ends."""
+    monkeypatch.setattr(_count, "MAX_FIELDS", 5000)
+    with pytest.raises(LimitExceededError, match="MAX_FIELDS"):
+        parse_message("SavedModel", b"\x08\x01" * 6000, where="m")
+
+
+def test_many_strings_are_no_messages(monkeypatch):
+    """A vocabulary of many words in one constant is let through."""
+    monkeypatch.setattr(_count, "MAX_MESSAGES", 100)
+    made = message_class("TensorProto")(string_val=[b"word"] * 5000)
+    assert parse_message("TensorProto", made.SerializeToString(), where="m") == made

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.readers.protobuf._count import require_few_messages
 from safeload.readers.protobuf._pool import message_class
 
-MAX_TEXT_BYTES = 64 << 20
+MAX_TEXT_BYTES = 16 << 20
 """Bytes of text format that are parsed at most.
 
 Source: google.protobuf.text_format reads about 1 MB/s; the largest public ``saved_model.pbtxt`` seen has 5 MB.
@@ -27,9 +28,11 @@ def parse_message(name: str, data: bytes, *, where: str) -> Any:
 
     Raises:
         MalformedArtifactError: ``malformed-artifact``. The bytes are no such message.
+        LimitExceededError: ``limit-exceeded``. There are too many messages in it.
     """
     from google.protobuf.message import DecodeError
 
+    require_few_messages(name, data, where=where)
     try:
         return message_class(name).FromString(data)
     except DecodeError as error:
