@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+def _printable(text: str) -> str:
+    """Write what would steer a terminal as escapes: names come from files of strangers."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 class SafeloadError(Exception):
     """Base of every error that safeload raises on purpose.
 
@@ -54,7 +59,7 @@ class SafeloadError(Exception):
         if self.hint is not None:
             lines.append(f"  hint: {self.hint}")
         lines.append(f"  code: {self.code}")
-        return "\n".join(lines)
+        return _printable("\n".join(lines))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)
@@ -75,7 +80,9 @@ class ArtifactNotFoundError(SafeloadError, FileNotFoundError):
 
     def __init__(self, path: str, *, problem: str = "does not exist", nearest: str | None = None) -> None:
         control = next((c for c in path if ord(c) < 32), None)
-        hint = f"did you mean {nearest!r}?" if nearest else "check the path; relative paths start at the working directory"
+        hint = (
+            f"did you mean {nearest!r}?" if nearest else "check the path; relative paths start at the working directory"
+        )
         if control is not None:
             hint = f"the path holds the control character {control!r}; write it as a raw string: r'…'"
         super().__init__(f"{path!r} {problem}", hint=hint)
@@ -113,7 +120,9 @@ class MalformedArtifactError(SafeloadError, ValueError):
 
     code = "malformed-artifact"
 
-    def __init__(self, where: str, *, problem: str, hint: str = "copy or download the file again, or save the model again") -> None:
+    def __init__(
+        self, where: str, *, problem: str, hint: str = "copy or download the file again, or save the model again"
+    ) -> None:
         super().__init__(f"{where}: {problem}", hint=hint)
         self.where = where
         self.problem = problem
@@ -165,7 +174,9 @@ class UnsafeModelError(SafeloadError, ValueError):
         identifiers = sorted({f.identifier for f in findings if f.identifier})
         if len(identifiers) == len({(f.identifier, f.where) for f in findings}) or all(f.identifier for f in findings):
             names = ", ".join(repr(i) for i in identifiers[:4]) + (", …" if len(identifiers) > 4 else "")
-            hint = f"only if you trust the author to run code on this machine: trusted=[{names}]; error.findings has all"
+            hint = (
+                f"only if you trust the author to run code on this machine: trusted=[{names}]; error.findings has all"
+            )
         else:
             hint = "this cannot be permitted by name; ask the author for a file without it"
         super().__init__(f"{where}: {shown}{more}", hint=hint)
@@ -329,7 +340,9 @@ class LoadFailedError(SafeloadError, RuntimeError):
 
     code = "load-failed"
 
-    def __init__(self, where: str, *, problem: str, hint: str = "the exception below is TensorFlow's or Keras's own") -> None:
+    def __init__(
+        self, where: str, *, problem: str, hint: str = "the exception below is TensorFlow's or Keras's own"
+    ) -> None:
         super().__init__(f"{where}: {problem}", hint=hint)
         self.where = where
         self.problem = problem

@@ -144,3 +144,10 @@ def test_missing_object_without_a_module_is_described_without_it():
     """Old files record no module."""
     missing = SimpleNamespace(name="Scale", kind="layer", module=None, where="$")
     assert "layer 'Scale' at $" in str(errors.CustomObjectNotFoundError("m", missing=[missing]))
+
+
+def test_control_characters_are_written_as_escapes():
+    """A name in a file cannot clear the terminal, recolour it or turn the direction of the text."""
+    error = errors.MalformedArtifactError("m\x1b[2J\x9b\u202e", problem="holds \x07\t\r a line\nand another")
+    assert "m\\x1b[2J\\x9b\\u202e: holds \\x07\\t\\r a line\nand another" in str(error)
+    assert str(error).count("\n") == 3
