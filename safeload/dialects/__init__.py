@@ -2,6 +2,7 @@
 
 from safeload.dialects._catalogue import find_class, functions_of, is_builtin, kind_of, newest_release
 from safeload.dialects._compat_names import COMPAT_MODULE, COMPAT_OBJECTS
+from safeload.dialects._functional_nodes import CONSTANT
 from safeload.dialects._lower import lower
 from safeload.dialects._normal import Flavour, KerasTarget, NormalForm, Writer
 from safeload.dialects._normalise import normalise
@@ -12,6 +13,7 @@ __all__ = [
     "ALLOWED_SYMBOLS",
     "COMPAT_MODULE",
     "COMPAT_OBJECTS",
+    "CONSTANT",
     "Flavour",
     "KerasTarget",
     "NormalForm",

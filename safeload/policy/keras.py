@@ -225,7 +225,7 @@ def constant_nodes(place: Place) -> Iterator[Finding]:
     if not is_object(value) or value["class_name"] == "InputLayer" or not isinstance(value.get("inbound_nodes"), list):
         return
     for node in value["inbound_nodes"]:
-        if not any(_is_tensor(p.value) for p in walk(node)):
+        if not any(_is_tensor(p.value, node) for p in walk(node)):
             message = f"{_name_of(value)!r} is called on constants, while the model is built"
             yield _unexamined("constant-node", place, message, _short(node))
 
@@ -246,9 +246,12 @@ KERAS_RULES: tuple[Callable[[ModelInfo], Iterator[Finding]], ...] = (examine_ker
 """What `policy.RULES` takes from here."""
 
 
-def _is_tensor(value: Any) -> bool:
-    """Tell whether *value* is a tensor of a node: a marker of Keras 3, or ``[layer, node, tensor, …]`` of tf_keras."""
-    if isinstance(value, list):
+def _is_tensor(value: Any, node: Any) -> bool:
+    """Tell whether *value* is a tensor in *node*.
+
+    Nodes of Keras 3 are dicts with markers in them, those of tf_keras lists with ``[layer, call, tensor, …]``.
+    """
+    if isinstance(node, list) and isinstance(value, list):
         return len(value) in {3, 4} and isinstance(value[0], str) and value[0] != CONSTANT
     return is_marker(value) and bool(value["class_name"] == "__keras_tensor__")
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from safeload.dialects import lower
 from safeload.errors import CustomObjectConflictError, LoadFailedError, SafeloadError
 from safeload.runtime._ambient import plain_policy, require_tensorflow_backend
 from safeload.runtime._budget import bounded_variables, require_bounded_outputs
 from safeload.runtime._deferred import deferred_variables
 from safeload.runtime._keras_package import import_keras, installed_target
+from safeload.runtime._lowered import lowered_config
 from safeload.runtime._resolve import Resolver
 from safeload.runtime._weights import set_weights
 
@@ -43,7 +43,7 @@ def load_keras(plan: LoadPlan) -> Any:
         if plan.architecture is not None:
             model = _from_caller(plan.architecture, artifact.where)
         else:
-            model = _build(plan, cast("NormalForm", normal))
+            model = _build(plan)
         set_weights(model, artifact, normal)
     return model
 
@@ -65,14 +65,14 @@ def _from_caller(architecture: Callable[[], Any], where: str) -> Any:
     return model
 
 
-def _build(plan: LoadPlan, normal: NormalForm) -> Any:
+def _build(plan: LoadPlan) -> Any:
     from safeload.runtime.compat import compat_objects
 
     where = plan.judged.artifact.where
     keras = import_keras(plan.road)
     require_tensorflow_backend(keras, where)
     compat = compat_objects(plan.road)
-    lowered = lower(normal, installed_target(keras, compat))
+    lowered = lowered_config(plan.judged, installed_target(keras, compat))
     resolver = Resolver(
         keras=keras, custom=plan.custom_objects, compat=compat, where=where, trusted=plan.judged.trusted
     )
