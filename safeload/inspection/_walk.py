@@ -72,7 +72,8 @@ def _children(place: Place, kinds: tuple[type, ...]) -> list[Place]:
 
 def is_object(value: Any) -> bool:
     """Tell whether *value* is a serialized object: a dict that names a class, markers of values left out."""
-    return isinstance(value, dict) and isinstance(value.get("class_name"), str) and not is_marker(value)
+    name = value.get("class_name") if isinstance(value, dict) else None
+    return isinstance(name, str) and not (name.startswith("__") and name.endswith("__"))
 
 
 def is_marker(value: Any) -> bool:
