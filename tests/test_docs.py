@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import importlib.metadata
 import json
@@ -177,8 +178,19 @@ def test_generated_tables_are_current():
         assert script["filled_in"](page.read_text("utf-8")) == page.read_text("utf-8")
 
 
+def test_every_command_and_option_is_documented():
+    """The command line's page names each command and each option."""
+    from safeload.cli import _parser
+
+    text = (DOCS / "reference" / "cli.md").read_text("utf-8")
+    commands = next(a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
+    options = [o for c in commands.values() for a in c._actions for o in a.option_strings if o not in {"-h", "--help"}]
+    assert [name for name in commands if f"## {name}" not in text] == []
+    assert [option for option in options if f"`{option}" not in text] == []
+
+
 def test_every_limit_and_report_key_is_documented():
-    """Pages name each field of Limits, each option of load_callable, and each key of a report."""
+    """Pages name each field of Limits and each key of a report."""
     limits = (DOCS / "how-to" / "run-in-a-server.md").read_text("utf-8")
     assert [f for f in safeload.Limits.__dataclass_fields__ if f"`{f}`" not in limits] == []
     schema = (DOCS / "reference" / "report-schema.md").read_text("utf-8")
