@@ -180,7 +180,7 @@ def _looking(
 
 
 def _report(seen: _Seen, registry: Registry, **choice: Any) -> InspectionReport:
-    found = {"evidence": seen.detection.evidence, "is_mislabelled": seen.detection.is_mislabelled}
+    found: dict[str, Any] = {"evidence": seen.detection.evidence, "is_mislabelled": seen.detection.is_mislabelled}
     return compose_report(seen.artifact, seen.info, seen.findings, registry, **found, **choice)
 
 

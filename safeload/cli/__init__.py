@@ -1,39 +1,58 @@
-"""The command line: ``show``, ``check`` and ``demo``. Layer: top."""
+"""Look into model files without running them: ``show``, ``check`` and ``demo``. Layer: top."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
+import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safeload.errors import SafeloadError, UnrecognizedFormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from typing import Any
 
     from safeload._report import InspectionReport
 
 # Exit codes as model scanners have them (modelscan, https://github.com/protectai/modelscan#exit-codes).
 EXIT_FINE, EXIT_FINDINGS, EXIT_ERROR, EXIT_NOTHING = 0, 1, 2, 3
+EXIT_INTERRUPTED = 130
+"""What shells report for a process that Ctrl-C ended: 128 + SIGINT."""
+
+_DESCRIPTION = "Look into TensorFlow and Keras model files without running them."
 
 _EPILOG = """examples:
   safeload show model.h5                what is inside, and how it would load
-  safeload check --format json models/  verdicts for a whole tree, for a CI job
+  safeload show --format json export/   the same as data
+  safeload check models/                a verdict for each model below a folder
   safeload demo                         models of every format, loaded and compared
 
 exit codes: 0 fine, 1 findings, 2 error, 3 nothing recognised"""
 
+_SHOW = """Print what a model file holds and how it would load, without running anything:
+format and producer, findings and verdict, signatures, custom objects that it
+needs, layers. PATH may be any file or directory; its content tells the format.
+
+exit codes: 0 not refused, 1 refused, 2 error, 3 not recognised"""
+
+_CHECK = """Print a verdict for each model file: fine, refused, error or unknown. Directories
+are searched; one that is a model counts as one. Nothing is run.
+
+exit codes: 0 all fine, 1 something is refused, 2 something is broken,
+3 nothing was recognised"""
+
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="safeload", description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="safeload", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=raw)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    show = commands.add_parser("show", help="print what a model file holds, without running anything")
-    show.add_argument("path", help="a model file or directory")
-    check = commands.add_parser("check", help="print a verdict for each model file")
+    show = commands.add_parser("show", help="print what a model file holds", description=_SHOW, formatter_class=raw)
+    show.add_argument("path", metavar="PATH", help="a model file or directory")
+    show.add_argument("--all", action="store_true", dest="full", help="print long lists whole")
+    check = commands.add_parser("check", help="print verdicts", description=_CHECK, formatter_class=raw)
     check.add_argument("paths", nargs="+", metavar="PATH", help="model files, or directories to search")
     for command in (show, check):
         command.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
@@ -52,37 +71,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(argv)
     try:
-        if options.command == "demo":
-            return _demo()
-        if options.command == "show":
-            return _show(options.path, as_json=options.format == "json")
-        return _check(options.paths, as_json=options.format == "json")
-    except UnrecognizedFormatError as error:
-        print(error, file=sys.stderr)
-        return EXIT_NOTHING
+        return _COMMANDS[options.command](options)
     except SafeloadError as error:
-        print(error, file=sys.stderr)
-        return EXIT_ERROR
+        _print_error(error)
+        return EXIT_NOTHING if isinstance(error, UnrecognizedFormatError) else EXIT_ERROR
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
 
 
-def _show(path: str, *, as_json: bool) -> int:
+def _show(options: argparse.Namespace) -> int:
     from safeload._load import inspect_model
 
-    report = inspect_model(path)
-    print(json.dumps(report.to_json(), indent=1) if as_json else report)
+    _prepare()
+    report = inspect_model(options.path)
+    _print(_json(report.to_json()) if options.format == "json" else report.to_text(full=options.full))
     return EXIT_FINDINGS if report.is_refused else EXIT_FINE
 
 
-def _check(paths: Sequence[str], *, as_json: bool) -> int:
+def _check(options: argparse.Namespace) -> int:
+    _prepare()
+    verdicts = []
+    rows = []
+    for path, verdict in _verdicts(options.paths):
+        verdicts.append(verdict)
+        if options.format == "json":
+            rows.append(_as_json(path, verdict))
+        else:
+            _print("\n".join(_row(path, verdict)))
+    if options.format == "json":
+        _print(_json(rows))
+    return _exit_code(verdicts)
+
+
+def _verdicts(paths: Sequence[str]) -> Iterator[tuple[Path, InspectionReport | SafeloadError]]:
+    """Yield each artifact with its verdict; a terminal sees which one is being looked at."""
+    from pathlib import Path
+
     from safeload.cli._tree import find_artifacts
 
-    rows = [(path, _verdict(path)) for path in find_artifacts(map(Path, paths))]
-    if as_json:
-        print(json.dumps([_as_json(path, verdict) for path, verdict in rows], indent=1))
-    else:
-        for path, verdict in rows:
-            print(f"{_label(verdict):<10} {path}" + (f"\n{_indented(verdict)}" if _is_bad(verdict) else ""))
-    return _exit_code([verdict for _, verdict in rows])
+    for number, path in enumerate(find_artifacts(map(Path, paths)), start=1):
+        with _progress(f"{number}: {path}"):
+            verdict = _verdict(path)
+        yield path, verdict
 
 
 def _verdict(path: Path) -> InspectionReport | SafeloadError:
@@ -94,20 +124,21 @@ def _verdict(path: Path) -> InspectionReport | SafeloadError:
         return error
 
 
-def _is_bad(verdict: InspectionReport | SafeloadError) -> bool:
-    return isinstance(verdict, SafeloadError) or verdict.is_refused
-
-
 def _label(verdict: InspectionReport | SafeloadError) -> str:
     if isinstance(verdict, SafeloadError):
-        return verdict.code if isinstance(verdict, UnrecognizedFormatError) else "error"
+        return "unknown" if isinstance(verdict, UnrecognizedFormatError) else "error"
     return "refused" if verdict.is_refused else "fine"
 
 
-def _indented(verdict: InspectionReport | SafeloadError) -> str:
-    if isinstance(verdict, SafeloadError):
-        return "    " + str(verdict).replace("\n", "\n    ")
-    return "\n".join(f"    {f.rule}: {f.message} at {f.where}" for f in verdict.findings)
+def _row(path: Path, verdict: InspectionReport | SafeloadError) -> Iterator[str]:
+    from safeload._report_text import printable
+
+    code = None if isinstance(verdict, SafeloadError) else verdict.outcome.code
+    yield printable(f"{_label(verdict):<10} {path}" + (f" (loading it: {code})" if code is not None else ""))
+    if _label(verdict) == "error":
+        yield from (f"    {printable(line)}" for line in str(verdict).splitlines())
+    elif not isinstance(verdict, SafeloadError) and verdict.is_refused:
+        yield from (printable(f"    {f.rule}: {f.message} at {f.where}") for f in verdict.findings)
 
 
 def _as_json(path: Path, verdict: InspectionReport | SafeloadError) -> dict[str, object]:
@@ -117,30 +148,63 @@ def _as_json(path: Path, verdict: InspectionReport | SafeloadError) -> dict[str,
 
 
 def _exit_code(verdicts: Sequence[InspectionReport | SafeloadError]) -> int:
-    known = [v for v in verdicts if not isinstance(v, UnrecognizedFormatError)]
-    if not known:
-        return EXIT_NOTHING
-    if any(isinstance(v, SafeloadError) for v in known):
+    labels = {_label(verdict) for verdict in verdicts}
+    if "error" in labels:
         return EXIT_ERROR
-    return EXIT_FINDINGS if any(_is_bad(v) for v in known) else EXIT_FINE
+    if "refused" in labels:
+        return EXIT_FINDINGS
+    return EXIT_FINE if "fine" in labels else EXIT_NOTHING
 
 
-def _demo() -> int:
-    from rich.console import Console
-    from rich.table import Table
+def _demonstrate(_: argparse.Namespace) -> int:
+    from safeload.cli._demo import print_demo
 
-    from safeload.cli._demo import run_demo
-
-    rows = run_demo()
-    table = Table("model", "standard loader", "safeload", title="Outputs against those of the maker")
-    for row in rows:
-        style = "" if row.agrees else "bold red"
-        table.add_row(row.recipe, _short(row.standard), _short(row.safeload), style=style)
-    Console().print(table)
-    right = sum(row.agrees for row in rows)
-    print(f"safeload: {right} of {len(rows)} equal; standard loaders: {sum(r.standard == 'equal' for r in rows)}")
-    return EXIT_FINE if right == len(rows) else EXIT_ERROR
+    return EXIT_FINE if print_demo() else EXIT_ERROR
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 90 else text[:89] + "…"
+_COMMANDS = {"show": _show, "check": _check, "demo": _demonstrate}
+
+
+def _prepare() -> None:
+    """Keep numpy, which h5py imports, from starting threads that would have nothing to do."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def _json(value: Any) -> str:
+    import json
+
+    return json.dumps(value, indent=1)
+
+
+def _print(text: str) -> None:
+    """Print *text*; who no longer reads, or cannot show a character, does not change the verdict."""
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except BrokenPipeError:
+        # The interpreter flushes again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print_error(error: SafeloadError) -> None:
+    from safeload._report_text import printable
+
+    encoding = sys.stderr.encoding or "utf-8"
+    for line in str(error).splitlines():
+        print(printable(line).encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _progress(text: str) -> Iterator[None]:
+    """Show *text* on a terminal for as long as the block takes."""
+    from safeload._report_text import printable
+
+    is_shown = sys.stderr.isatty()
+    if is_shown:
+        print(f"\r{printable(text)[:_TERMINAL]}", end="", file=sys.stderr, flush=True)
+    yield
+    if is_shown:
+        print(f"\r{'':{_TERMINAL}}\r", end="", file=sys.stderr, flush=True)
+
+
+_TERMINAL = 78

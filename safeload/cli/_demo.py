@@ -96,7 +96,26 @@ def _attempt(call: Any, made: Made) -> str:
 
 def _equal(got: Any, expected: Any) -> bool:
     if isinstance(got, (list, tuple)) and isinstance(expected, dict):
-        got = dict(zip(expected, got))
+        got = dict(zip(expected, got, strict=True))
     if isinstance(expected, dict):
         return all(_equal(got[name], value) for name, value in expected.items())
     return np.allclose(np.asarray(got), expected, rtol=_TOLERANCE, atol=_TOLERANCE)
+
+
+def print_demo() -> bool:
+    """Print the table of `run_demo`; return True if every output is equal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = run_demo()
+    table = Table("model", "standard loader", "safeload", title="Outputs against those of the maker")
+    for row in rows:
+        table.add_row(row.recipe, _short(row.standard), _short(row.safeload), style="" if row.agrees else "bold red")
+    Console().print(table)
+    right = sum(row.agrees for row in rows)
+    print(f"safeload: {right} of {len(rows)} equal; standard loaders: {sum(r.standard == 'equal' for r in rows)}")
+    return right == len(rows)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 90 else text[:89] + "…"

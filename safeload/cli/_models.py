@@ -103,7 +103,7 @@ def _recorded(model: Any, inputs: Any) -> Any:
     values = [inputs[name] for name in ("left", "right")] if isinstance(inputs, dict) else inputs
     outputs = model(values)
     if isinstance(outputs, (list, tuple)):
-        return {name: np.asarray(o) for name, o in zip(("kind", "score"), outputs)}
+        return {name: np.asarray(o) for name, o in zip(("kind", "score"), outputs, strict=True)}
     return np.asarray(outputs)
 
 

@@ -20,7 +20,11 @@ def find_artifacts(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _below(directory: Path) -> Iterator[Path]:
-    entries = sorted(directory.iterdir())
+    try:
+        entries = sorted(directory.iterdir())
+    except OSError:
+        yield directory  # inspecting it says why it cannot be read
+        return
     names = {entry.name for entry in entries}
     if any(marker <= names for marker in _MARKERS):
         yield directory

@@ -14,8 +14,10 @@ from safeload.inspection._info import (
     SignatureInfo,
     Slot,
     TensorInfo,
+    WeightsInfo,
 )
 from safeload.inspection._walk import Place, is_marker, is_object, walk, walk_dicts
+from safeload.inspection._weights import describe_weights
 from safeload.inspection.keras import describe_producer, inspect_keras
 from safeload.inspection.saved_model import inspect_saved_model
 from safeload.readers import Artifact, KerasArtifact
@@ -33,6 +35,7 @@ __all__ = [
     "SignatureInfo",
     "Slot",
     "TensorInfo",
+    "WeightsInfo",
     "inspect_artifact",
     "is_marker",
     "is_object",
@@ -59,4 +62,12 @@ def inspect_artifact(artifact: Artifact) -> ModelInfo:
     keras, producer = None, describe_producer(artifact)
     if artifact.config is not None:
         keras, producer = inspect_keras(artifact)
-    return ModelInfo(artifact.format, artifact.where, artifact.digest, artifact.size, producer, keras=keras)
+    return ModelInfo(
+        artifact.format,
+        artifact.where,
+        artifact.digest,
+        artifact.size,
+        producer,
+        keras,
+        weights=describe_weights(artifact.weights),
+    )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safeload.formats import Format
+
+if TYPE_CHECKING:
+    from safeload.readers.tflite_model import TFLiteTensor
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,15 @@ class SignatureInfo:
     """Something that can be called, with its inputs and outputs.
 
     Attributes:
-        key: Key of the SignatureDef, name of the attribute (``"__call__"``, ``"predict"``), or ``"model"`` for a Keras model.
+        key: Key of the SignatureDef, name of the attribute (``"__call__"``, ``"predict"``), or ``"model"`` for a Keras
+            model.
         kind: ``"signature"`` (a SignatureDef), ``"function"`` (a traced attribute of the object graph) or ``"keras"``.
         inputs: In the order in which they are listed; for SignatureDefs sorted by name.
         outputs: In declared order, ``output_2`` before ``output_10``.
         method_name: Of a SignatureDef, such as ``"tensorflow/serving/predict"``.
         is_positional: True if the Python order of the inputs is known, so that positions may be used.
-        structure: Nesting of arguments and results, for functions and for Keras models with nested inputs; None where flat or unknown.
+        structure: Nesting of arguments and results, for functions and for Keras models with nested inputs; None where
+            flat or unknown.
         function_name: ConcreteFunction of the function library that answers, where known.
     """
 
@@ -112,7 +117,8 @@ class ProducerInfo:
 
     Attributes:
         keras_version: Such as ``"2.12.0"``; ``"2.4.0-tf"`` as written.
-        keras_flavour: ``"keras1"``, ``"keras2"`` (standalone), ``"tf.keras"``, ``"tf_keras"``, ``"keras3"``, or None when unknown.
+        keras_flavour: ``"keras1"``, ``"keras2"`` (standalone), ``"tf.keras"``, ``"tf_keras"``, ``"keras3"``, or None
+            when unknown.
         tensorflow_version: Of a SavedModel, or None.
         backend: Keras backend recorded, or None.
         date_saved: As recorded, or None.
@@ -132,13 +138,15 @@ class ObjectInfo:
     Attributes:
         where: Path such as ``$.config.layers[3].config.cell``.
         name: ``class_name``, or the function's name.
-        kind: ``"layer"``, ``"function"``, ``"initializer"``, … what the place asks for; ``"object"`` when it does not tell.
+        kind: ``"layer"``, ``"function"``, ``"initializer"``, … what the place asks for; ``"object"`` when it does not
+            tell.
         module: Module recorded, or None.
         registered_name: Name recorded for registration, such as ``"pkg>Scale"``, or None.
         config: Its (normal form) config.
         is_builtin: True if it names an object of Keras or safeload that the tables know.
         is_training_only: True if only ``compile`` needs it.
-        is_module_recorded: False if the file names it without a module, so that a custom class may hide behind a built-in name.
+        is_module_recorded: False if the file names it without a module, so that a custom class may hide behind a
+            built-in name.
     """
 
     where: str
@@ -174,7 +182,8 @@ class KerasInfo:
         signature: Inputs and outputs of the model as recorded; dtypes and shapes None where only building would tell.
         root: The layer tree.
         objects: Every serialized object, in walking order.
-        parameter_count: Elements of all model arrays in the weight index (optimizer state not counted); None for no weights.
+        parameter_count: Elements of all model arrays in the weight index (optimizer state not counted); None for no
+            weights.
         raw: The config as the file has it, before it was normalised.
         training: What only ``compile`` needs, as the file has it beside the config.
     """
@@ -196,7 +205,8 @@ class MetaGraphInfo:
         index: Its position in the file.
         tags: Its tags.
         signatures: Its SignatureDefs, bookkeeping ones left out, sorted by key.
-        functions: Functions reachable as attributes of the root object (``__call__``, ``predict``, ``serve``), one entry per trace.
+        functions: Functions reachable as attributes of the root object (``__call__``, ``predict``, ``serve``), one
+            entry per trace.
         has_object_graph: False for SavedModels of TF1.
         initializer: Name of the TF1 init op (``__saved_model_init_op``, ``main_op``, ``legacy_init_op``), or None.
         graph: `inspection.graph.GraphInfo`: every node and function with what reaches what.
@@ -224,10 +234,47 @@ class SavedModelInfo:
 
 
 @dataclass(frozen=True)
+class WeightsInfo:
+    """How much the index of the weights lists.
+
+    Attributes:
+        arrays: Arrays, those of the optimizer left out.
+        elements: Their elements.
+        nbytes: Their declared size in bytes.
+        training_bytes: Declared size of what only training needs.
+    """
+
+    arrays: int
+    elements: int
+    nbytes: int
+    training_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class TFLiteInfo:
+    """Facts about a TensorFlow Lite model.
+
+    Attributes:
+        signatures: Its SignatureDefs, sorted by key; the first subgraph where it declares none.
+        ops: Names of its ops, sorted; ``"#300"`` for a builtin that the table does not know.
+        missing_ops: Custom ops that no interpreter has of itself, by name → package or None.
+        flex_ops: Custom ops that run an op of TensorFlow.
+        tensors: Every tensor of every subgraph.
+    """
+
+    signatures: tuple[SignatureInfo, ...]
+    ops: tuple[str, ...] = ()
+    missing_ops: tuple[tuple[str, str | None], ...] = ()
+    flex_ops: tuple[str, ...] = ()
+    tensors: tuple[TFLiteTensor, ...] = field(repr=False, default=())
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """Facts about an artifact: what inspection hands to policy, signatures and planning.
 
-    Exactly one of *keras* and *saved_model* is set, except for weights alone, which have neither.
+    Exactly one of *keras*, *saved_model* and *tflite* is set, except for weights alone, which have neither.
+    *weights* is None where there are none.
     """
 
     format: Format
@@ -237,3 +284,5 @@ class ModelInfo:
     producer: ProducerInfo
     keras: KerasInfo | None = None
     saved_model: SavedModelInfo | None = None
+    tflite: TFLiteInfo | None = None
+    weights: WeightsInfo | None = None

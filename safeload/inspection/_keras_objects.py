@@ -22,6 +22,7 @@ _KINDS = {
     "metrics": "metric",
     "weighted_metrics": "metric",
     "optimizer": "optimizer",
+    "optimizer_config": "optimizer",
     "": "model",
 }
 _KIND_SUFFIXES = {
@@ -33,6 +34,7 @@ _KIND_SUFFIXES = {
 }
 _LAYER_MODULES = frozenset({"keras.layers", "keras.models"})
 _MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
+_TRAINING_MODULES = ("keras.optimizers", "keras.losses", "keras.metrics")
 
 
 def kind_of(place: Place) -> str:
@@ -86,10 +88,16 @@ def _describe(place: Place, unlocated: frozenset[str]) -> ObjectInfo:
         module=module,
         registered_name=None if registered in {"function", name} else registered,
         config=None if is_function else value.get("config"),
-        is_builtin=is_builtin(module, name),
+        is_builtin=is_builtin(module, name) or (place.is_training_only and _is_training_class(module, name)),
         is_training_only=place.is_training_only,
         is_module_recorded=value["class_name"] not in unlocated,
     )
+
+
+def _is_training_class(module: str | None, name: str) -> bool:
+    """Tell whether Keras has the optimizer, loss or metric; old files record no module, or ``Custom>`` as package."""
+    is_of_keras = (module or "keras").partition(".")[0] == "keras"
+    return is_of_keras and any(is_builtin(home, name.removeprefix("Custom>")) for home in _TRAINING_MODULES)
 
 
 def _text(value: Any) -> str | None:

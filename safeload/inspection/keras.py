@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,8 @@ from safeload.inspection._info import KerasInfo, LayerInfo, ProducerInfo
 from safeload.inspection._keras_objects import describe_objects, is_layer, kind_of
 from safeload.inspection._keras_signature import describe_signature
 from safeload.inspection._walk import is_object, walk_dicts
-from safeload.readers import KerasArtifact, WeightIndex, WeightLayout
+from safeload.inspection._weights import count_parameters
+from safeload.readers import KerasArtifact
 
 
 def inspect_keras(artifact: KerasArtifact) -> tuple[KerasInfo, ProducerInfo]:
@@ -78,18 +78,3 @@ def _layers_below(config: Any, where: str) -> Iterator[LayerInfo]:
 
 def _is_below(where: str, ancestor: str) -> bool:
     return where.startswith(ancestor) and where[len(ancestor) : len(ancestor) + 1] in {".", "["}
-
-
-# Groups and keys that hold what only training needs: keras/src/saving/saving_lib.py of Keras 3.15.1 ("optimizer"),
-# tf_keras 2.21 ("optimizer", "_optimizer"), TensorFlow checkpoints (".OPTIMIZER_SLOT", "save_counter").
-_TRAINING_ARRAYS = ("optimizer/", "_optimizer/", "optimizer_weights/", "save_counter/")
-
-
-def count_parameters(weights: WeightIndex) -> int | None:
-    """Count the elements of the model's own arrays, or return None where there are no weights."""
-    if weights.layout is WeightLayout.NONE:
-        return None
-    if weights.layout is WeightLayout.LEGACY_HDF5:
-        return sum(math.prod(d.shape) for layer in weights.layers for d in layer.datasets)
-    own = (d for d in weights.datasets if not d.path.startswith(_TRAINING_ARRAYS) and ".OPTIMIZER_SLOT" not in d.path)
-    return sum(math.prod(d.shape) for d in own)

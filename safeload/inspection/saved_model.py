@@ -16,6 +16,7 @@ from safeload.inspection._functions import FunctionReader
 from safeload.inspection._info import MetaGraphInfo, ModelInfo, SavedModelInfo, SignatureInfo, TensorInfo
 from safeload.inspection._saved_model_producer import describe_saved_model_producer
 from safeload.inspection._structures import read_shape, type_spec_facts
+from safeload.inspection._weights import describe_weights
 from safeload.inspection.graph import inspect_graph
 from safeload.inspection.op_classes import op_class, op_package
 from safeload.readers.protobuf import dtype_name
@@ -59,6 +60,7 @@ def inspect_saved_model(artifact: SavedModelArtifact) -> ModelInfo:
         artifact.size,
         describe_saved_model_producer(artifact),
         saved_model=SavedModelInfo(graphs, has_keras_metadata=artifact.keras_metadata is not None),
+        weights=describe_weights(artifact.variables),
     )
 
 

@@ -10,7 +10,8 @@ from safeload.formats import Format
 from safeload.inspection import inspect_artifact
 from safeload.inspection._keras_signature import describe_signature
 from safeload.inspection._walk import walk, walk_dicts
-from safeload.inspection.keras import count_parameters, describe_layer
+from safeload.inspection._weights import count_parameters
+from safeload.inspection.keras import describe_layer
 from safeload.inspection import Slot
 from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights, WeightIndex, WeightLayout
 

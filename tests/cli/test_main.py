@@ -1,0 +1,209 @@
+"""The command line: what it prints, where, and its exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from hostile.keras_configs import ATTACKS, entry, functional
+
+from safeload.cli import main
+from safeload.cli._tree import find_artifacts
+
+CONTROL = "\x1b]0;owned\x07\u202ename"
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Writes a Keras archive with a config and empty weights."""
+    import h5py
+
+    def write(name, config):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        weights = io.BytesIO()
+        with h5py.File(weights, "w") as file:
+            file.create_group("layers")
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("config.json", json.dumps(config))
+            archive.writestr("metadata.json", json.dumps({"keras_version": "3.15.1", "date_saved": "2026-01-01"}))
+            archive.writestr("model.weights.h5", weights.getvalue())
+        return path
+
+    return write
+
+
+def test_show_prints_the_report(make, capsys):
+    """A model that is not refused: its report on standard output, exit code 0."""
+    assert main(["show", str(make("m.keras", functional()))]) == 0
+    out, err = capsys.readouterr()
+    assert "m.keras: fine\n  would load  through keras" in out
+    assert err == ""
+
+
+def test_show_prints_json(make, capsys):
+    """Data has the version of its schema."""
+    assert main(["show", "--format", "json", str(make("m.keras", functional()))]) == 0
+    assert json.loads(capsys.readouterr().out)["schema"] == 1
+
+
+def test_show_all(make, capsys):
+    """Long lists are cut with a count, and whole on request."""
+    path = str(make("m.keras", functional(*(entry("Dense", f"d{i}", source="inp", units=1) for i in range(99)))))
+    main(["show", path])
+    assert "more (safeload show --all)" in capsys.readouterr().out
+    main(["show", "--all", path])
+    out = capsys.readouterr().out
+    assert "d98 (Dense)" in out
+    assert "--all" not in out
+
+
+def test_a_refused_model_has_its_own_exit_code(make, capsys):
+    """Findings are exit code 1, for one file and for a tree."""
+    path = make("m.keras", ATTACKS["lambda"][0])
+    assert main(["show", str(path)]) == 1
+    assert main(["check", str(path.parent)]) == 1
+    assert f"refused    {path}\n    lambda-bytecode: " in capsys.readouterr().out
+
+
+def test_errors_are_three_lines_on_standard_error(tmp_path, capsys):
+    """What is wrong, what to do, the code; no traceback."""
+    assert main(["show", str(tmp_path / "absent.h5")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line.split(":")[0] for line in err.splitlines()[1:]] == ["  hint", "  code"]
+    assert "does not exist" in err
+
+
+def test_what_is_no_model_has_its_own_exit_code(tmp_path, capsys):
+    """Exit code 3 where nothing was recognised."""
+    (tmp_path / "notes.bin").write_bytes(b"\x00\x01\x02" * 99)
+    assert main(["show", str(tmp_path / "notes.bin")]) == 3
+    assert main(["check", str(tmp_path)]) == 3
+    assert f"unknown    {tmp_path / 'notes.bin'}\n" in capsys.readouterr().out
+
+
+def test_check_goes_through_a_tree(make, tmp_path, capsys):
+    """Every artifact has a row; a broken one has its error, and decides the exit code."""
+    make("a/m.keras", functional())
+    make("a/needs.keras", functional(entry("Scale", "s", module="mine", source="inp")))
+    (tmp_path / "b.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    assert main(["check", str(tmp_path)]) == 2
+    out = capsys.readouterr().out
+    assert f"fine       {tmp_path}/a/m.keras\n" in out
+    assert f"fine       {tmp_path}/a/needs.keras (loading it: custom-object-not-found)\n" in out
+    assert f"error      {tmp_path}/b.h5\n    " in out
+    assert "      hint: " in out
+
+
+def test_check_prints_json(make, tmp_path, capsys):
+    """One list, with a report or an error for each artifact."""
+    make("m.keras", functional())
+    (tmp_path / "b.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    assert main(["check", "--format", "json", str(tmp_path)]) == 2
+    broken, fine = json.loads(capsys.readouterr().out)
+    assert (broken["verdict"], broken["code"]) == ("error", "malformed-artifact")
+    assert (fine["verdict"], fine["report"]["schema"]) == ("fine", 1)
+    assert main(["check", str(tmp_path / "m.keras")]) == 0
+
+
+def test_names_cannot_write_to_the_terminal(make, capsys):
+    """Escape sequences, direction marks and lone surrogates in names are shown, not sent."""
+    path = str(make(f"m{CONTROL}.keras", functional(entry("Dense", f"{CONTROL}\ud800", source="inp", units=1))))
+    for arguments in (["show", path], ["show", "--all", path], ["check", path], ["show", path + "absent"]):
+        main(arguments)
+        out, err = capsys.readouterr()
+        assert "\\x1b]0;owned\\x07\\u202ename" in out + err
+        assert (out + err).replace("\n", "").isprintable()
+
+
+def test_a_terminal_sees_progress(make, monkeypatch, capsys):
+    """On a terminal the artifact that is being looked at is named and wiped away."""
+    path = make("m.keras", functional())
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    main(["check", str(path)])
+    assert f"\r1: {path}"[:40] in capsys.readouterr().err
+
+
+def test_interrupted(make, monkeypatch):
+    """Ctrl-C leaves no traceback."""
+    monkeypatch.setattr("safeload._load.inspect_model", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert main(["show", "x"]) == 130
+
+
+def test_a_closed_pipe_does_not_change_the_verdict(make):
+    """Nobody reading is no error, and no traceback."""
+    path = str(make("m.keras", functional()))
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "safeload", "show", path]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False, env=_environment())
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_terminal_without_unicode(make):
+    """Characters that the encoding lacks are escaped."""
+    path = str(make("m.keras", functional(*(entry("Dense", f"é{i}", source="inp", units=1) for i in range(99)))))
+    command = [sys.executable, "-m", "safeload", "show", path]
+    environment = {**_environment(), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, check=False, env=environment)
+    assert done.returncode == 0
+    assert rb"\xe90 (Dense)" in done.stdout
+    assert rb"\u2026 and " in done.stdout
+
+
+def _environment():
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def test_wrong_usage_is_an_error(capsys):
+    """Without a command the usage is printed, with exit code 2."""
+    with pytest.raises(SystemExit) as caught:
+        main([])
+    assert caught.value.code == 2
+    assert "usage: safeload" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["show", "check"])
+def test_help_names_the_exit_codes(command, capsys):
+    """The help of a command says what its exit codes mean."""
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert "exit codes: 0 " in capsys.readouterr().out
+
+
+def test_the_tree_holds_models_not_their_parts(tmp_path):
+    """A SavedModel counts as one; hidden files and links to directories are left out."""
+    (tmp_path / "export" / "variables").mkdir(parents=True)
+    (tmp_path / "export" / "saved_model.pb").touch()
+    (tmp_path / ".hidden").touch()
+    (tmp_path / "m.h5").touch()
+    (tmp_path / "loop").symlink_to(tmp_path)
+    assert list(find_artifacts([tmp_path])) == [tmp_path / "export", tmp_path / "m.h5"]
+
+
+def test_a_directory_that_cannot_be_listed_counts_as_one(tmp_path, monkeypatch):
+    """Inspecting it says why."""
+    monkeypatch.setattr("pathlib.Path.iterdir", lambda _: (_ for _ in ()).throw(PermissionError))
+    assert list(find_artifacts([tmp_path])) == [tmp_path]
+
+
+def test_demo_compares(monkeypatch, capsys):
+    """The table has a row per model, and the exit code says whether all outputs are equal."""
+    from safeload.cli import _demo
+
+    rows = [
+        _demo.DemoRow("one", "equal", "equal", agrees=True),
+        _demo.DemoRow("two", "E" * 99, "ValueError: no", agrees=False),
+    ]
+    monkeypatch.setattr(_demo, "run_demo", lambda: rows)
+    assert main(["demo"]) == 2
+    assert "safeload: 1 of 2 equal; standard loaders: 1" in capsys.readouterr().out
+    monkeypatch.setattr(_demo, "run_demo", lambda: rows[:1])
+    assert main(["demo"]) == 0
