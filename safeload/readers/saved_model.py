@@ -81,6 +81,7 @@ class _Reader:
             variables=index.weights(),
             assets=assets,
             keras_metadata=self.optional(_KERAS_METADATA),
+            variables_index=index_bytes,
             size=sum(self.tree.files.values()),
             digest=_digest(graph_bytes, assets, index_bytes),
             anomalies=tuple(self.tree.anomalies),

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -88,6 +89,9 @@ class ModelCallable:
         recipe: How to load it again, or None if it cannot be pickled.
         digest: Content digest of what was judged, or ``""``.
     """
+
+    autograph_info__: Mapping[str, Any] = MappingProxyType({})
+    """Autograph calls this unconverted. Source: `autograph_artifact` in autograph/impl/api.py (TensorFlow 2.21)."""
 
     def __init__(
         self, backend: Backend, key: str, *, report: Any = None, recipe: Recipe | None = None, digest: str = ""
@@ -177,11 +181,6 @@ class ModelCallable:
         return self._key
 
     @property
-    def inputs(self) -> tuple[TensorInfo, ...]:
-        """Inputs of the signature that answers calls."""
-        return self._traces[0].inputs
-
-    @property
     def signature(self) -> SignatureInfo:
         """The signature that answers calls; of a function with several traces, the first one for inference."""
         return self._traces[0]
@@ -190,6 +189,11 @@ class ModelCallable:
     def route(self) -> str:
         """How a SavedModel was loaded: ``"direct"``, ``"object"`` or ``"graph"``; empty for anything else."""
         return str(getattr(self._live(), "route", ""))
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """Inputs of the signature that answers calls."""
+        return self._traces[0].inputs
 
     @property
     def outputs(self) -> tuple[TensorInfo, ...]:

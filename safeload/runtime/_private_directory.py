@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from safeload.readers import SavedModelArtifact
 
 CHECKPOINT = "variables/variables"
-"""Prefix of the checkpoint. Source: tensorflow/python/saved_model/constants.py (2.21), VARIABLES_DIRECTORY and _FILENAME.
-"""
+"""Prefix of the checkpoint. Source: VARIABLES_DIRECTORY and _FILENAME in saved_model/constants.py (2.21)."""
 
 
 class PrivateDirectory:
-    """A SavedModel directory made of the judged graph, the judged assets, and links to the variables.
+    """A SavedModel directory made of the judged graph, index and assets, and links to the variables' values.
 
     Guarantees:
-        Graph and assets come from memory. Nothing else of the original directory is reachable through it, save
-        the files of the checkpoint, which are links: whoever can write to the original can still change weights.
+        Graph, assets and the index of the variables come from memory. Nothing else of the original directory is
+        reachable through it, save the values in the data files, which are links: whoever can write to the original
+        can still change values, not which there are or how large they are.
 
     Args:
         artifact: What was judged.
@@ -36,7 +36,10 @@ class PrivateDirectory:
         for name in artifact.files:
             if name.startswith(artifact.checkpoint):
                 place = _place(root, CHECKPOINT + name.removeprefix(artifact.checkpoint))
-                place.symlink_to((artifact.directory / name).resolve())
+                if name == f"{artifact.checkpoint}.index" and artifact.variables_index:
+                    place.write_bytes(artifact.variables_index)
+                else:
+                    place.symlink_to((artifact.directory / name).resolve())
 
     def remove(self) -> None:
         """Delete the directory; the linked files stay."""

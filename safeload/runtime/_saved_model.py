@@ -1,9 +1,11 @@
 """A judged SavedModel → functions on dicts of tensors. Layer: runtime.
 
-Two routes with one face. The *object route* is `tf.saved_model.load` on the judged
-graph. The *graph route* takes the MetaGraph alone, as TensorFlow 1 and its C++
-loader do: it serves SignatureDefs of files without an object graph, or with one
-that the installed TensorFlow cannot rebuild.
+Three routes with one face. The *direct route* registers the judged functions that a
+signature reaches and makes what they capture, without Python graphs. The *object
+route* is `tf.saved_model.load` on the judged graph: it serves what the direct route
+does not understand. The *graph route* takes the MetaGraph alone, as TensorFlow 1 and
+its C++ loader do: it serves SignatureDefs of files without an object graph, or with
+one that the installed TensorFlow cannot rebuild.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from tensorflow.python.framework import op_def_registry
 
 from safeload.errors import LoadFailedError, OpNotRegisteredError, SafeloadError
 from safeload.runtime._private_directory import PrivateDirectory
+from safeload.runtime._saved_model_direct import DirectRoute
 from safeload.runtime._saved_model_graph import GraphRoute
+from safeload.runtime._saved_model_objects import NotUnderstoodError
 from safeload.signatures import candidates, is_training_switch, pack, requested, traces_of
 
 if TYPE_CHECKING:
@@ -42,6 +46,9 @@ class SavedModelRuntime:
     Args:
         artifact: What was judged; it owns the graph and the assets.
         meta_graph: The MetaGraph to load.
+
+    Attributes:
+        route: Which route made the function that was asked for last: ``"direct"``, ``"object"`` or ``"graph"``.
     """
 
     def __init__(self, artifact: SavedModelArtifact, meta_graph: MetaGraphInfo) -> None:
@@ -50,7 +57,10 @@ class SavedModelRuntime:
         self._meta_graph = meta_graph
         self._lock = threading.RLock()
         self._root: Any = None
-        self._route: GraphRoute | None = None
+        self._graph: GraphRoute | None = None
+        self._direct: DirectRoute | None = None
+        self._is_direct = meta_graph.has_object_graph
+        self.route = ""
         self._directories: list[PrivateDirectory] = []
         self._object_error: SafeloadError | None = None
         self._prepare_ops()
@@ -64,6 +74,11 @@ class SavedModelRuntime:
     def model(self) -> Any:
         """What `tf.saved_model.load` returns for the judged graph."""
         return self._object_root()
+
+    @property
+    def has_objects(self) -> bool:
+        """True once `tf.saved_model.load` made objects: from then on their variables count."""
+        return self._root is not None
 
     def traces(self, key: str) -> tuple[SignatureInfo, ...]:
         """Return what answers *key*: one SignatureDef, or every trace of a function, those for inference first."""
@@ -86,17 +101,47 @@ class SavedModelRuntime:
             LoadFailedError: ``load-failed``. TensorFlow cannot load the graph; its error is the cause.
         """
         with self._lock, tf.init_scope():
-            if signature.kind == "function":
-                return self._traced(signature)
-            if self._takes_object_route(signature, given):
-                return self._object_signature(signature)
-            return self._graph_signature(signature, given)
+            function = self._direct_function(signature, given)
+            self.route = "direct"
+            if function is None:
+                function, self.route = self._ordinary_function(signature, given)
+            _LOG.info("%s: %s is answered by the %s route", self.where, signature.key, self.route)
+            return function
 
     def close(self) -> None:
         """Forget the loaded objects; TensorFlow frees variables that nobody else holds."""
-        self._root, self._route = None, None
+        self._root, self._graph = None, None
+        if self._direct is not None:
+            self._direct.close()
         for directory in self._directories:
             directory.remove()
+
+    def _ordinary_function(self, signature: SignatureInfo, given: frozenset[str]) -> tuple[Function, str]:
+        if signature.kind == "function":
+            return self._traced(signature), "object"
+        if self._takes_object_route(signature, given):
+            return self._object_signature(signature), "object"
+        return self._graph_signature(signature, given), "graph"
+
+    def _direct_function(self, signature: SignatureInfo, given: frozenset[str]) -> Function | None:
+        """Take the direct route; None once anything was not understood, and where an input is left out."""
+        if not self._is_direct or given != {info.name for info in signature.inputs}:
+            return None
+        try:
+            direct = self._direct_route().function(signature)
+        except (NotUnderstoodError, tf.errors.OpError, KeyError, ValueError, TypeError) as error:
+            _LOG.info("%s: the direct route does not understand it: %s", self.where, error)
+            self._is_direct = False
+            return None
+        return _Replaceable(self, direct, lambda: self._ordinary_function(signature, given)[0])
+
+    def _direct_route(self) -> DirectRoute:
+        if self._direct is None:
+            directory = PrivateDirectory(self._artifact, b"")
+            self._directories.append(directory)
+            meta_graph = self._artifact.saved_model.meta_graphs[self._meta_graph.index]
+            self._direct = DirectRoute(meta_graph, directory.path)
+        return self._direct
 
     def _takes_object_route(self, signature: SignatureInfo, given: frozenset[str]) -> bool:
         if not self._meta_graph.has_object_graph or given != {info.name for info in signature.inputs}:
@@ -132,6 +177,9 @@ class SavedModelRuntime:
                 raise self._object_error
             if self._root is None:
                 self._root = self._load()
+                self._is_direct = False
+                if self._direct is not None:
+                    self._direct.hand_over(self._root)
             return self._root
 
     def _load(self) -> Any:
@@ -156,11 +204,11 @@ class SavedModelRuntime:
             directory.remove()
 
     def _graph_route(self) -> GraphRoute:
-        if self._route is None:
+        if self._graph is None:
             directory = PrivateDirectory(self._artifact, b"")
             self._directories.append(directory)
-            self._route = GraphRoute(self._definition(), directory.path)
-        return self._route
+            self._graph = GraphRoute(self._definition(), directory.path)
+        return self._graph
 
     def _definition(self) -> meta_graph_pb2.MetaGraphDef:
         """Parse the judged MetaGraph anew; what is edited afterwards is a copy."""
@@ -181,6 +229,27 @@ class SavedModelRuntime:
             package = dict(self._meta_graph.missing_ops).get(unknown[1])
             return OpNotRegisteredError(self.where, ops=[unknown[1]], package=package)
         return LoadFailedError(self.where, problem=f"TensorFlow cannot load it: {first_line(error)}")
+
+
+class _Replaceable:
+    """A function of the direct route, until the object route takes over with its variables."""
+
+    def __init__(self, runtime: SavedModelRuntime, direct: Function, ordinary: Callable[[], Function]) -> None:
+        self._runtime = runtime
+        self._direct = direct
+        self._make_ordinary = ordinary
+        self._ordinary: Function | None = None
+
+    def __call__(self, tensors: Mapping[str, Any]) -> Any:
+        if not self._runtime.has_objects:
+            try:
+                return self._direct(tensors)
+            except NotUnderstoodError as error:
+                _LOG.info("%s: the direct route cannot build a graph: %s", self._runtime.where, error)
+        if self._ordinary is None:
+            with tf.init_scope():
+                self._ordinary = self._make_ordinary()
+        return self._ordinary(tensors)
 
 
 def structured_call(concrete_function: Callable[..., Any], structure: CallStructure | None) -> Function:

@@ -148,6 +148,7 @@ def test_routes_agree(saved: Saved, name: str, key: str, monkeypatch: pytest.Mon
         "ragged": {"r": [1.0, 2.0], "r_1": [0, 0, 2]},
     }[key]
     expected = load(saved(name), signature=key)(inputs)
+    monkeypatch.setattr(SavedModelRuntime, "_direct_function", lambda *_: None)
     monkeypatch.setattr(SavedModelRuntime, "_takes_object_route", lambda *_: False)
     equal(load(saved(name), signature=key)(inputs), expected)
 
@@ -160,6 +161,7 @@ def test_keras3_save_by_tensorflow_is_refused_by_the_graph_route(
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     tf.saved_model.save(model, str(tmp_path / "model"))
     equal(load(tmp_path / "model")(X), model(X))
+    monkeypatch.setattr(SavedModelRuntime, "_direct_function", lambda *_: None)
     monkeypatch.setattr(SavedModelRuntime, "_takes_object_route", lambda *_: False)
     with pytest.raises(LoadFailedError, match="restores no value for the variables"):
         load(tmp_path / "model")

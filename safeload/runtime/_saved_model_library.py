@@ -1,0 +1,139 @@
+"""Functions of a judged SavedModel, registered with TensorFlow as they were judged. Layer: runtime.
+
+Registering a FunctionDef costs a fraction of building a Python graph for it. Names of functions and of
+shared resources are made unique, so that two loads in one process never meet.
+
+Source: function_deserialization.py and TFE_ContextAddFunctionDef (TensorFlow 2.21).
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tensorflow.core.framework import function_pb2
+from tensorflow.python.eager import context
+from tensorflow.python.framework import op_def_registry, ops
+
+GRADIENT_ATTRIBUTE = "_gradient_op_type"
+"""Attribute that names a custom gradient. Source: ops.py, `override_gradient_function`."""
+
+
+class FunctionLibrary:
+    """The function library of one MetaGraph; a function is registered when it is first needed.
+
+    Args:
+        library: The judged `FunctionDefLibrary`.
+    """
+
+    def __init__(self, library: Any) -> None:
+        self._functions = {function.signature.name: function for function in library.function}
+        self._gradients = {g.registered_op_type: g.gradient_func for g in library.registered_gradients}
+        self.uid = ops.uid()
+        self._suffix = f"_load_{self.uid}"
+        self._registered: list[str] = []
+        self._definitions: dict[str, function_pb2.FunctionDef] = {}
+        # Not at exit: TensorFlow's context may be gone by then.
+        self._finalizer = weakref.finalize(self, _remove, self._registered)
+        self._finalizer.atexit = False
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._functions
+
+    def definition(self, name: str) -> Any:
+        """Return the judged FunctionDef *name*."""
+        return self._functions[name]
+
+    def register(self, name: str) -> str:
+        """Make *name* and what it calls known to TensorFlow.
+
+        Returns:
+            The name under which it can be executed.
+        """
+        for reached in self.reached([name]):
+            if reached not in self._definitions:
+                self._definitions[reached] = self._renamed(reached)
+                context.context().add_function_def(self._definitions[reached])
+                self._registered.append(self._unique(reached))
+        return self._unique(name)
+
+    def reached(self, names: Iterable[str], *, with_gradients: bool = False) -> list[str]:
+        """Return *names* and every function that they call, directly or not.
+
+        Args:
+            names: Functions of the library.
+            with_gradients: True to count the functions that compute custom gradients.
+        """
+        found: dict[str, None] = {}
+        stack = [name for name in names if name in self._functions]
+        while stack:
+            name = stack.pop()
+            if name not in found:
+                found[name] = None
+                stack.extend(n for n in self._called(name, with_gradients=with_gradients) if n in self._functions)
+        return list(found)
+
+    def close(self) -> None:
+        """Remove what was registered."""
+        self._finalizer()
+
+    def _called(self, name: str, *, with_gradients: bool) -> Iterator[str]:
+        for node in self._functions[name].node_def:
+            yield node.op
+            yield from (function.name for value in node.attr.values() for function in _functions_in(value))
+            if with_gradients and GRADIENT_ATTRIBUTE in node.attr:
+                yield self._gradients.get(node.attr[GRADIENT_ATTRIBUTE].s.decode(), "")
+
+    def _unique(self, name: str) -> str:
+        return f"{name}{self._suffix}"
+
+    def _renamed(self, name: str) -> function_pb2.FunctionDef:
+        definition = function_pb2.FunctionDef.FromString(self._functions[name].SerializeToString())
+        definition.signature.name = self._unique(name)
+        definition.attr.pop("_input_shapes", None)  # may contradict the shapes of a call
+        for node in definition.node_def:
+            self._rename(node)
+        return definition
+
+    def _rename(self, node: Any) -> None:
+        if node.op in self._functions:
+            node.op = self._unique(node.op)
+            return
+        for value in node.attr.values():
+            for function in _functions_in(value):
+                function.name = self._unique(function.name) if function.name in self._functions else function.name
+        default = _default_shared_name(node.op)
+        if default is not None:
+            shared_name = (node.attr["shared_name"].s or default or node.name.encode()) + self._suffix.encode()
+            node.attr["shared_name"].s = shared_name
+
+
+def _functions_in(value: Any) -> Iterator[Any]:
+    """Yield every function that an attribute names, at any depth."""
+    kind = value.WhichOneof("value")
+    stack = [value.func] if kind == "func" else list(value.list.func) if kind == "list" else []
+    while stack:
+        function = stack.pop()
+        yield function
+        for inner in function.attr.values():
+            stack.extend(_functions_in(inner))
+
+
+_SHARED_NAMES: dict[str, bytes | None] = {}
+
+
+def _default_shared_name(op: str) -> bytes | None:
+    """Return the default of an op's attribute ``shared_name``; None for an op that shares nothing."""
+    if op not in _SHARED_NAMES:
+        definition = op_def_registry.get(op)
+        attributes = {attribute.name: attribute for attribute in definition.attr} if definition else {}
+        shared = attributes.get("shared_name")
+        _SHARED_NAMES[op] = None if shared is None else shared.default_value.s
+    return _SHARED_NAMES[op]
+
+
+def _remove(names: list[str]) -> None:
+    for name in names:
+        context.context().remove_function(name)
+    names.clear()

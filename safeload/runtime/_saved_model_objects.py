@@ -1,0 +1,322 @@
+"""What the functions of a SavedModel capture: variables, tables, assets, constants. Layer: runtime.
+
+Only what is asked for is made. Kinds of objects that are not understood here are left to `tf.saved_model.load`.
+
+Source: load.py, restore.py and saved_object_graph.proto (TensorFlow 2.21).
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.core.protobuf import trackable_object_graph_pb2
+from tensorflow.python.eager import context
+from tensorflow.python.framework import tensor_util
+from tensorflow.python.ops import handle_data_util, resource_variable_ops
+from tensorflow.python.saved_model import registration
+
+from safeload.runtime._saved_model_library import FunctionLibrary
+
+_OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""Tensor that holds the object graph of a checkpoint. Source: OBJECT_GRAPH_PROTO_KEY in trackable/base.py."""
+
+_VARIABLE_VALUE = "VARIABLE_VALUE"
+"""The only attribute of a variable in a checkpoint. Source: VARIABLE_VALUE_KEY, same file."""
+
+_CREATE, _INITIALIZE, _DESTROY = "_create_resource", "_initialize", "_destroy_resource"
+"""Functions of a resource. Source: trackable/resource.py."""
+
+_PLAIN_CLASSES = frozenset({"tf.TrackableConstant", "tf.StaticHashTable"})
+"""Registered classes that TensorFlow loads as it loads unregistered ones. Source: their `_deserialize_from_proto`."""
+
+_LOG = logging.getLogger("safeload")
+
+_VARIANT, _RESOURCE = tf.variant.as_datatype_enum, tf.resource.as_datatype_enum
+
+
+class NotUnderstoodError(Exception):
+    """This part of a SavedModel is left to `tf.saved_model.load`."""
+
+
+@dataclass
+class ObjectStore:
+    """Makes captured objects, each once.
+
+    Attributes:
+        graph: The judged `SavedObjectGraph`.
+        library: Its functions.
+        constant: Operation name → the `TensorProto` of a constant in the judged graph.
+        asset: Number of an asset → where its judged content lies.
+        checkpoint: Path of the variables.
+    """
+
+    graph: Any
+    library: FunctionLibrary
+    constant: Callable[[str], Any]
+    asset: Callable[[int], str]
+    checkpoint: str
+    _handles: dict[int, Any] = field(default_factory=dict)
+    _variables: dict[int, Any] = field(default_factory=dict)
+    _keys: dict[int, str] | None = None
+    _resources: list[tuple[Any, Callable[[], Any] | None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # Not at exit: TensorFlow's context may be gone by then.
+        self._finalizer = weakref.finalize(self, _destroy, self._resources, self.library)
+        self._finalizer.atexit = False
+
+    def captures(self, function_name: str) -> list[Any]:
+        """Return the tensors that the ConcreteFunction *function_name* captured, in its order.
+
+        Raises:
+            NotUnderstoodError: It captured something else than variables, tables, assets and constants.
+        """
+        ids = self._bound(function_name)
+        self._make(ids)
+        return [self._handles[node_id] for node_id in ids]
+
+    def trackables(self, function_name: str) -> list[Any]:
+        """Return the same with variables as Python objects, for building graphs."""
+        ids = self._bound(function_name)
+        self._make(ids)
+        return [self._variable(i) if self._kind(i) == "variable" else self._handles[i] for i in ids]
+
+    @property
+    def variable_ids(self) -> tuple[int, ...]:
+        """Nodes of the variables that were made."""
+        return tuple(node_id for node_id in self._handles if self._kind(node_id) == "variable")
+
+    def value(self, node_id: int) -> Any:
+        """Return the present value of a variable."""
+        dtype = self.graph.nodes[node_id].variable.dtype
+        return tf.raw_ops.ReadVariableOp(resource=self._handles[node_id], dtype=dtype)
+
+    def close(self) -> None:
+        """Let go of everything; TensorFlow frees variables that nobody else holds."""
+        self._finalizer()
+        self._handles.clear()
+        self._variables.clear()
+
+    def _bound(self, function_name: str) -> list[int]:
+        functions = self.graph.concrete_functions
+        return list(functions[function_name].bound_inputs) if function_name in functions else []
+
+    def _kind(self, node_id: int) -> str | None:
+        kind: str | None = self.graph.nodes[node_id].WhichOneof("kind")
+        return kind
+
+    def _make(self, ids: Iterable[int]) -> None:
+        needed = self._closure(ids)
+        self._restore([node_id for node_id in needed if self._kind(node_id) == "variable"])
+        makers = {"constant": self._constant, "asset": self._asset, "resource": self._resource}
+        for kind, maker in makers.items():
+            for node_id in needed:
+                if self._kind(node_id) == kind:
+                    self._handles[node_id] = maker(node_id)
+        for node_id in needed:
+            if self._kind(node_id) == "resource":
+                self._run(node_id, _INITIALIZE)
+                self._resources.append((self._handles[node_id], self._call(node_id, _DESTROY)))
+
+    def _closure(self, ids: Iterable[int]) -> list[int]:
+        """Return the nodes to make, sorted: *ids*, and what the initializers among them capture."""
+        found: set[int] = set()
+        stack = list(ids)
+        while stack:
+            node_id = stack.pop()
+            if node_id not in found and node_id not in self._handles:
+                self._require_understood(node_id)
+                found.add(node_id)
+                for name in (_CREATE, _INITIALIZE, _DESTROY):
+                    function = self._method(node_id, name)
+                    stack.extend(self._bound(function) if function else ())
+        return sorted(found)
+
+    def _require_understood(self, node_id: int) -> None:
+        if not 0 <= node_id < len(self.graph.nodes):
+            raise NotUnderstoodError(f"it captures object {node_id} of {len(self.graph.nodes)}")
+        node, kind = self.graph.nodes[node_id], self._kind(node_id)
+        problems = {
+            f"a {kind}": kind not in ("variable", "constant", "asset", "resource"),
+            f"a {node.registered_name}": _has_own_loader(node.registered_name),
+            "an object with its own saver": bool(node.registered_saver),
+            "a resource with saved state": kind == "resource" and bool(node.saveable_objects),
+            "a resource without a creator": kind == "resource" and self._method(node_id, _CREATE) is None,
+            "a distributed variable": bool(node.variable.experimental_distributed_variable_components),
+            "a variable of variants": kind == "variable" and node.variable.dtype in (_VARIANT, _RESOURCE),
+        }
+        found = [problem for problem, applies in problems.items() if applies]
+        if found:
+            raise NotUnderstoodError(f"it captures {found[0]}")
+
+    def _method(self, node_id: int, name: str) -> str | None:
+        """Return the only trace of a function of a resource."""
+        if self._kind(node_id) != "resource":
+            return None
+        for child in self.graph.nodes[node_id].children:
+            if child.local_name == name and 0 <= child.node_id < len(self.graph.nodes):
+                node = self.graph.nodes[child.node_id]
+                bare = node.bare_concrete_function.concrete_function_name
+                traces = list(node.function.concrete_functions) or ([bare] if bare else [])
+                if len(traces) != 1 or traces[0] not in self.library:
+                    raise NotUnderstoodError(f"a resource has {len(traces)} traces of {name}")
+                return str(traces[0])
+        return None
+
+    def _constant(self, node_id: int) -> Any:
+        proto = self.constant(self.graph.nodes[node_id].constant.operation)
+        with tf.device("CPU" if proto.dtype == tf.string.as_datatype_enum else None):
+            return tf.constant(tensor_util.MakeNdarray(proto))
+
+    def _asset(self, node_id: int) -> Any:
+        return tf.constant(self.asset(self.graph.nodes[node_id].asset.asset_file_def_index))
+
+    def _resource(self, node_id: int) -> Any:
+        outputs = self._run(node_id, _CREATE)
+        if len(outputs) != 1 or outputs[0].dtype != tf.resource:
+            raise NotUnderstoodError("the creator of a resource returns something else")
+        return outputs[0]
+
+    def _run(self, node_id: int, name: str) -> Sequence[Any]:
+        call = self._call(node_id, name)
+        with tf.device(self.graph.nodes[node_id].resource.device or None):
+            return call() if call is not None else []
+
+    def _call(self, node_id: int, name: str) -> Callable[[], Sequence[Any]] | None:
+        """Return a call of a function of a resource, None if it has no such function."""
+        function = self._method(node_id, name)
+        if function is None:
+            return None
+        captures = [self._handles[bound] for bound in self._bound(function)]
+        signature = self.library.definition(function).signature
+        if len(signature.input_arg) != len(captures):
+            raise NotUnderstoodError(f"{name} of a resource takes arguments")
+        return partial(execute, self.library.register(function), captures, len(signature.output_arg))
+
+    def _restore(self, ids: Sequence[int]) -> None:
+        """Create variables and read their values in one go."""
+        if not ids:
+            return
+        keys, protos = self._checkpoint_keys(), [self.graph.nodes[node_id].variable for node_id in ids]
+        if any(node_id not in keys for node_id in ids):
+            raise NotUnderstoodError("a variable has no plain entry in the checkpoint")
+        dtypes = [tf.as_dtype(proto.dtype) for proto in protos]
+        names = [keys[node_id] for node_id in ids]
+        with tf.device("CPU"):
+            values = tf.raw_ops.RestoreV2(
+                prefix=self.checkpoint, tensor_names=names, shape_and_slices=[""] * len(names), dtypes=dtypes
+            )
+        shared_name = context.anonymous_name()
+        for node_id, proto, value in zip(ids, protos, values, strict=True):
+            shape = _shape(proto.shape)
+            if not shape.is_compatible_with(value.shape):
+                raise NotUnderstoodError("a variable has another shape than its value")
+            handle = tf.raw_ops.VarHandleOp(dtype=value.dtype, shape=shape, shared_name=shared_name)
+            tf.raw_ops.AssignVariableOp(resource=handle, value=value)
+            self._handles[node_id] = handle
+
+    def _checkpoint_keys(self) -> dict[int, str]:
+        if self._keys is None:
+            with tf.device("CPU"):
+                (content,) = tf.raw_ops.RestoreV2(
+                    prefix=self.checkpoint,
+                    tensor_names=[_OBJECT_GRAPH_KEY],
+                    shape_and_slices=[""],
+                    dtypes=[tf.string],
+                )
+            saved = trackable_object_graph_pb2.TrackableObjectGraph.FromString(content.numpy())
+            self._keys = dict(_plain_keys(saved, matched_objects(self.graph.nodes, saved.nodes)))
+        return self._keys
+
+    def _variable(self, node_id: int) -> Any:
+        """Make the Python object around a handle."""
+        if node_id not in self._variables:
+            proto, handle = self.graph.nodes[node_id].variable, self._handles[node_id]
+            shape, dtype = _shape(proto.shape), tf.as_dtype(proto.dtype)
+            handle._handle_data = handle_data_util.create_handle_data(shape, dtype)  # noqa: SLF001 - as its creator does
+            self._variables[node_id] = resource_variable_ops.BaseResourceVariable(
+                trainable=proto.trainable,
+                shape=shape,
+                dtype=dtype,
+                handle=handle,
+                name=proto.name or None,
+                handle_name=proto.name or "Variable",
+                unique_id=f"{proto.name}_{self.library.uid}_{node_id}",
+                synchronization=tf.VariableSynchronization(proto.synchronization),
+                aggregation=tf.VariableAggregation(proto.aggregation),
+                in_graph_mode=False,
+            )
+        return self._variables[node_id]
+
+
+def execute(name: str, inputs: list[Any], count: int) -> Sequence[Any]:
+    """Call a registered function eagerly; return its *count* outputs."""
+    return context.context().call_function(name.encode(), inputs, count) or []
+
+
+def _destroy(resources: list[tuple[Any, Callable[[], Any] | None]], library: FunctionLibrary) -> None:
+    """Free tables. Those of old files have names, so that TensorFlow would keep them for ever."""
+    with context.eager_mode():  # the collector may come while a graph is built
+        for handle, destroyer in resources:
+            _destroy_one(handle, destroyer)
+    resources.clear()
+    library.close()
+
+
+def _destroy_one(handle: Any, destroyer: Callable[[], Any] | None) -> None:
+    try:
+        if destroyer is not None:
+            destroyer()
+        tf.raw_ops.DestroyResourceOp(resource=handle, ignore_lookup_error=True)
+    except tf.errors.OpError as error:
+        _LOG.info("a resource could not be destroyed: %s", error)
+
+
+def _has_own_loader(registered_name: str) -> bool:
+    is_known = registration.get_registered_class(registered_name) is not None
+    return is_known and registered_name not in _PLAIN_CLASSES
+
+
+def matched_objects(nodes: Sequence[Any], saved: Sequence[Any]) -> dict[int, int]:
+    """Return which object of a checkpoint is which object of the SavedModel, for those where there is no doubt.
+
+    Args:
+        nodes: Objects of the SavedModel, the root first.
+        saved: Objects of the checkpoint, the root first.
+
+    Returns:
+        Number in *nodes* → number in *saved*. They are the same where the same attributes lead to them.
+    """
+    matched, owners, doubtful = {0: 0}, {0: 0}, set()
+    stack = [(0, 0)] if nodes and saved else []
+    while stack:
+        node_id, saved_id = stack.pop()
+        children = {child.local_name: child.node_id for child in nodes[node_id].children}
+        for child in saved[saved_id].children:
+            pair = children.get(child.local_name), child.node_id
+            if pair[0] is None or not (0 <= pair[0] < len(nodes) and 0 <= pair[1] < len(saved)):
+                continue
+            if pair[0] not in matched and pair[1] not in owners:
+                matched[pair[0]], owners[pair[1]] = pair[1], pair[0]
+                stack.append((pair[0], pair[1]))
+            elif matched.get(pair[0]) != pair[1]:
+                doubtful |= {pair[0], owners.get(pair[1], pair[0])}
+    return {node_id: saved_id for node_id, saved_id in matched.items() if node_id not in doubtful}
+
+
+def _plain_keys(saved: Any, matched: Mapping[int, int]) -> Iterable[tuple[int, str]]:
+    """Yield (node, tensor of the checkpoint) of variables that are stored as one tensor."""
+    for node_id, saved_id in matched.items():
+        attributes = saved.nodes[saved_id].attributes
+        if len(attributes) == 1 and attributes[0].name == _VARIABLE_VALUE:
+            yield node_id, attributes[0].checkpoint_key
+
+
+def _shape(proto: Any) -> tf.TensorShape:
+    return tf.TensorShape(None if proto.unknown_rank else [None if d.size < 0 else d.size for d in proto.dim])

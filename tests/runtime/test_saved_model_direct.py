@@ -1,0 +1,349 @@
+"""The direct route computes bit for bit what `tf.saved_model.load` computes, and takes no more than it needs."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from saved_models import WEIGHTS, X, load
+from tensorflow.python.eager import context
+
+from safeload._limits import Limits
+from safeload.formats import detect, open_source
+from safeload.inspection import inspect_artifact
+from safeload.readers import read_artifact
+from safeload.runtime._callable import ModelCallable
+from safeload.runtime._saved_model import SavedModelRuntime
+from safeload.signatures import choose
+
+Saved = Callable[[str], Path]
+
+
+class Many(tf.Module):
+    """State, control flow, strings, gradients of its own, captured constants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = tf.Variable(WEIGHTS, name="w")
+        self.b = tf.Variable(tf.ones([3], tf.float64), trainable=False)
+        self.counter = tf.Variable(0, dtype=tf.int64)
+        self.parts = [tf.Variable(2.0), {"deep": tf.Variable(3.0)}]
+        self.generator = tf.random.Generator.from_seed(7)
+        self.constant = tf.range(3, dtype=tf.float32)
+        self.words = tf.constant(["a", "b"])
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32)])
+    def __call__(self, x: Any) -> Any:
+        return x @ self.w + tf.cast(self.b, tf.float32) + self.constant
+
+    @tf.function(input_signature=[])
+    def count(self) -> Any:
+        return self.counter.assign_add(1)
+
+    @tf.function(input_signature=[])
+    def random(self) -> Any:
+        return self.generator.normal([4])
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.float32)])
+    def controlled(self, n: Any) -> Any:
+        total = tf.constant(0.0)
+        while total < n:
+            total += self.parts[0]
+        return total * self.parts[1]["deep"] if n > 5.0 else -total
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def greet(self, names: Any) -> Any:
+        return {"text": tf.strings.join([self.words[0], names]), "none": None, "pair": (names, tf.shape(names))}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+    def clipped(self, x: Any) -> Any:
+        @tf.custom_gradient
+        def clip(value: Any) -> Any:
+            return value * 2.0, lambda upstream: tf.clip_by_value(upstream, -0.5, 0.5)
+
+        return clip(x)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+    def ragged_out(self, x: Any) -> Any:
+        return tf.RaggedTensor.from_row_lengths(x, [1, 2])
+
+    @tf.function(input_signature=[tf.TensorSpec([2], tf.float32)], jit_compile=False)
+    def mapped(self, x: Any) -> Any:
+        return tf.map_fn(lambda row: row * 2.0, x) + tf.nest.flatten(self.nested_call(x))[0]
+
+    @tf.function
+    def nested_call(self, x: Any) -> Any:
+        return [tf.cond(tf.reduce_sum(x) > 0.0, lambda: x, lambda: -x)]
+
+
+CALLS: dict[str, tuple[Any, ...]] = {
+    "__call__": (X,),
+    "count": (),
+    "random": (),
+    "controlled": (7.0,),
+    "greet": (["x", "y"],),
+    "clipped": (np.float32([1, -2]),),
+    "ragged_out": (np.float32([1, 2, 3]),),
+    "mapped": (np.float32([1, -2]),),
+}
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("many") / "model"
+    module = Many()
+    signatures = {"count": module.count, "call": module.__call__, "controlled": module.controlled}
+    tf.saved_model.save(module, str(path), signatures=signatures)
+    return path
+
+
+def flat(value: Any) -> list[Any]:
+    return [np.asarray(leaf) for leaf in tf.nest.flatten(value, expand_composites=True)]
+
+
+def identical(actual: Any, expected: Any) -> None:
+    tf.nest.assert_same_structure(actual, expected, expand_composites=True)
+    for one, other in zip(flat(actual), flat(expected), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+
+
+def tensors(values: tuple[Any, ...]) -> list[Any]:
+    return [tf.constant(value, tf.float32) if isinstance(value, float) else tf.constant(value) for value in values]
+
+
+def reference(root: Any, key: str) -> Any:
+    return root.__call__ if key == "__call__" else getattr(root, key)
+
+
+@pytest.mark.parametrize("key", CALLS)
+def test_functions_equal_the_loader(many: Path, key: str) -> None:
+    """Results are those of the object that TensorFlow loads, bit for bit, also the second time."""
+    model, root = load(many, signature=key), tf.saved_model.load(str(many))
+    assert model.route == "direct"
+    for _ in range(2):
+        identical(model(*CALLS[key]), reference(root, key)(*tensors(CALLS[key])))
+
+
+def test_signatures_share_state(many: Path) -> None:
+    """Signatures and functions of one load count together; two loads of one path do not."""
+    first, second = load(many, signature="count"), load(many, signature="count")
+    values = [first(), first.with_signature("count")(), second(), first()]
+    assert [int(value) for value in values] == [1, 2, 1, 3]
+
+
+def test_signature_answers_like_the_loader(many: Path) -> None:
+    """A SignatureDef is answered by its function."""
+    model, root = load(many, signature="call"), tf.saved_model.load(str(many))
+    identical(model(x=X), root.signatures["call"](x=tf.constant(X))["output_0"])
+    assert model.route == "direct"
+
+
+@pytest.mark.parametrize("key", ["__call__", "clipped", "controlled", "mapped"])
+def test_gradients_equal_the_loader(many: Path, key: str) -> None:
+    """Under a tape the real graph answers; gradients are those of the loader, custom ones included."""
+    model, root = load(many, signature=key), tf.saved_model.load(str(many))
+    gradients = []
+    for function in (model, reference(root, key)):
+        (x,) = tensors(CALLS[key])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+        gradients.append(tape.gradient(y, x))
+    identical(*gradients)
+
+
+def test_tape_watches_the_variables(many: Path) -> None:
+    """Trainable variables are watched of themselves, the others are not."""
+    model, root = load(many), tf.saved_model.load(str(many))
+    watched = []
+    for function in (model, root):
+        with tf.GradientTape() as tape:
+            y = tf.reduce_sum(function(tf.constant(X)))
+        watched.append((tape.gradient(y, tape.watched_variables()), [v.shape for v in tape.watched_variables()]))
+    identical(watched[0][0], watched[1][0])
+    assert watched[0][1] == watched[1][1]
+
+
+def test_forward_mode(many: Path) -> None:
+    """A forward accumulator sees the function too."""
+    model, root = load(many), tf.saved_model.load(str(many))
+    tangents = []
+    for function in (model, root):
+        x = tf.constant(X)
+        with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as accumulator:
+            tangents.append(accumulator.jvp(function(x)))
+    identical(*tangents)
+
+
+def test_graph_uses_the_same_variables(many: Path) -> None:
+    """A call inside tf.function counts on where eager calls stopped."""
+    model = load(many, signature="count")
+    traced = tf.function(model)
+    assert [int(model()), int(traced()), int(model()), int(traced())] == [1, 2, 3, 4]
+
+
+def test_inside_a_dataset(many: Path) -> None:
+    """A dataset maps over the model."""
+    model = load(many)
+    dataset = tf.data.Dataset.from_tensor_slices(X).batch(1).map(model)
+    identical(tf.concat(list(dataset), 0), model(X))
+
+
+def test_objects_take_the_state_over(many: Path) -> None:
+    """What TensorFlow loads for ``model`` goes on with the values that the direct route left."""
+    model = load(many, signature="count")
+    model()
+    root = model.model
+    assert [int(root.count()), int(model()), int(root.counter)] == [2, 3, 3]
+
+
+def test_table_with_asset(saved: Saved) -> None:
+    """A table is created, filled from the judged asset, and serves strings; tables of two loads are different."""
+    path = saved("table")
+    model, other, root = load(path), load(path), tf.saved_model.load(str(path))
+    assert model.route == "direct"
+    words = ["pear", "apple", "?"]
+    identical(model(words), root.signatures["serving_default"](words=tf.constant(words))["output_0"])
+    other.close()
+    identical(model(words), tf.constant([1, 0, 2], tf.int64))
+    identical(tf.function(model)(tf.constant(words)), tf.constant([1, 0, 2], tf.int64))
+
+
+def test_mutable_table_takes_the_object_route(tmp_path: Path) -> None:
+    """A table with saved contents is left to the ordinary loader."""
+
+    class Counter(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, -1)
+            self.table.insert(["a"], [5])
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def __call__(self, words: Any) -> Any:
+            return self.table.lookup(words)
+
+    tf.saved_model.save(Counter(), str(tmp_path / "model"))
+    model = load(tmp_path / "model")
+    assert model.route == "object"
+    identical(model(["a", "b"]), tf.constant([5, -1], tf.int64))
+
+
+def test_keras_models(tmp_path: Path) -> None:
+    """Exports of Keras 3 and saves of tf_keras answer as the ordinary loader does."""
+    keras = pytest.importorskip("keras")
+    model = keras.Sequential([keras.Input((4, 3)), keras.layers.LSTM(5), keras.layers.Dense(3)])
+    model.export(str(tmp_path / "three"), verbose=False)
+    tf.saved_model.save(model, str(tmp_path / "saved"))
+    names = ["three", "saved"]
+    tf_keras = pytest.importorskip("tf_keras")
+    old = tf_keras.Sequential([tf_keras.Input((4, 3)), tf_keras.layers.LSTM(5), tf_keras.layers.Dropout(0.5)])
+    old.save(str(tmp_path / "two"), save_format="tf")
+    x = np.random.default_rng(0).random((2, 4, 3), np.float32)
+    for name in [*names, "two"]:
+        loaded, root = load(tmp_path / name), tf.saved_model.load(str(tmp_path / name))
+        assert loaded.route == "direct"
+        expected = root.signatures["serving_default"](**{loaded.inputs[0].name: tf.constant(x)})
+        identical(loaded(x), next(iter(expected.values())))
+
+
+def run_threads(function: Callable[[], Any], count: int = 4) -> list[Any]:
+    results: list[Any] = []
+    threads = [threading.Thread(target=lambda: results.append(function())) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == count
+    return results
+
+
+def test_threads(many: Path) -> None:
+    """Four threads lose no update and see no wrong value, from the first call on."""
+    model = load(many, signature="count")
+    seen = run_threads(lambda: [int(model()) for _ in range(50)])
+    assert sorted(value for values in seen for value in values) == list(range(1, 201))
+    other = load(many)
+    for result in run_threads(lambda: other(X)):
+        identical(result, other(X))
+
+
+def test_threads_build_one_graph(many: Path) -> None:
+    """Threads that all need the graph first build it once, on the same variables."""
+    model = load(many, signature="count")
+    run_threads(lambda: int(tf.function(model)()))
+    assert int(model()) == 5
+    assert len(model.backend._direct._concrete) == 1
+
+
+def registered() -> int:
+    return len(context.context().list_function_names())
+
+
+def test_close_frees_functions_and_variables(many: Path) -> None:
+    """After close(), and after the last reference is gone, TensorFlow holds nothing of the model."""
+    gc.collect()
+    before = registered()
+    model = load(many)
+    model(X)
+    assert registered() > before
+    handle = model.backend._direct.objects._handles
+    model.close()
+    assert registered() == before
+    assert not handle
+    model = load(many)
+    model(X)
+    del model
+    gc.collect()
+    assert registered() == before
+
+
+def test_loads_leave_nothing_behind(many: Path, saved: Saved) -> None:
+    """Memory and functions do not grow with the number of loads."""
+    resource = pytest.importorskip("resource")
+
+    def loads(count: int) -> None:
+        for _ in range(count):
+            for path, value in ((many, X), (saved("table"), ["pear"])):
+                model: ModelCallable = load(path)
+                model(value)
+                model.close()
+        gc.collect()
+
+    loads(20)
+    functions, peak = registered(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    loads(180)
+    assert registered() == functions
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 20_000  # kB; 180 loads by objects take more
+
+
+def test_only_what_is_reached_is_made(many: Path) -> None:
+    """Other functions are not registered, their variables not read."""
+    model = load(many, signature="count")
+    made = model.backend._direct.objects.variable_ids
+    assert len(made) == 1
+    assert len(model.backend._direct.library._registered) < len(CALLS)
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    yield
+    gc.collect()
+
+
+def test_the_judged_index_is_loaded(many: Path, tmp_path: Path) -> None:
+    """The index of the variables comes from memory: an index that is exchanged after judging is not read."""
+    copy = shutil.copytree(many, tmp_path / "model")
+    artifact = read_artifact(detect(open_source(str(copy))), Limits())
+    (copy / "variables" / "variables.index").write_bytes(b"exchanged")
+    choice = choose(inspect_artifact(artifact))
+    runtime = SavedModelRuntime(artifact, choice.meta_graph)
+    runtime.prepare(choice.signature_info)
+    identical(ModelCallable(runtime, choice.signature_info.key)(X), load(many)(X))
