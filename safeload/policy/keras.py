@@ -77,7 +77,9 @@ def examine_config(config: Any) -> Iterator[Finding]:
 
 
 def _rules_for(value: Any) -> tuple[Callable[[Place], Iterator[Finding]], ...]:
-    return TEXT_RULES if isinstance(value, str) else OBJECT_RULES
+    if isinstance(value, str):
+        return TEXT_RULES
+    return OBJECT_RULES if isinstance(value, dict) and "class_name" in value else ()
 
 
 def _is_compat(value: Any) -> bool:
@@ -240,7 +242,7 @@ OBJECT_RULES: tuple[Callable[[Place], Iterator[Finding]], ...] = (
     markers,
     tensorflow_symbols,
 )
-"""Rules that look at one dict each."""
+"""Rules that look at one dict each, of those that name a class."""
 
 KERAS_RULES: tuple[Callable[[ModelInfo], Iterator[Finding]], ...] = (examine_keras,)
 """What `policy.RULES` takes from here."""
