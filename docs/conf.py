@@ -15,12 +15,18 @@ default_role = "code"  # docstrings name parameters in single backticks
 nitpick_ignore_regex = [
     # Other projects' names: no inventory is fetched, so that the build needs no network.
     ("py:.*", r"(tf|tensorflow|keras|tf_keras|np|numpy|os|collections|types|pathlib|typing|builtins)(\..*)?"),
-    ("py:.*", r"(str|int|bool|bytes|float|dict|list|tuple|object|type|None|Any|enum\.Enum|Enum|Exception|BinaryIO|TypeVar|T)"),
+    (
+        "py:.*",
+        r"(str|int|bool|bytes|float|dict|list|tuple|object|type|None|Any|enum\.Enum|Enum|Exception|BinaryIO|TypeVar|T)",
+    ),
     # Napoleon takes what stands before a colon for a type; names have no spaces.
     ("py:class", r".* .*"),
     # Errors have their sections on reference/errors.md, which tests hold against the classes.
     ("py:exc", r"\w+Error"),
     # Types that the public functions mention and that are no public names.
-    ("py:.*", r"(safeload\.(_|registry|runtime|policy|inspection|planning|formats)|Backend|Recipe|CustomObjects|[A-Z]\w+Info|Outcome|CustomObject|Requirement|Source|Architecture|ModuleType|PathLike|Severity).*"),
+    (
+        "py:.*",
+        r"(safeload\.(_|registry|runtime|policy|inspection|planning|formats)|Backend|Recipe|CustomObjects|[A-Z]\w+Info|Outcome|CustomObject|Requirement|Source|Architecture|ModuleType|PathLike|Severity).*",
+    ),
 ]
 exclude_patterns = ["_build"]

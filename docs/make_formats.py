@@ -6,6 +6,8 @@ The matrix comes from ``tests/cases.py``, whose cases the tests compare with rec
 ``safeload/formats``.
 """
 
+# ruff: noqa: INP001 - a script
+
 from __future__ import annotations
 
 import re
@@ -27,7 +29,7 @@ def _matrix() -> Iterator[str]:
     yield "| --- " * (len(PRODUCERS) + 1) + "|"
     for name in FORMATS:
         cells = (", ".join(f for (n, p, f) in CASES if (n, p) == (name, producer)) for producer in PRODUCERS)
-        yield f"| `{name}` | " + " | ".join(cell or "–" for cell in cells) + " |"
+        yield f"| `{name}` | " + " | ".join(cells) + " |"
 
 
 def _kinds() -> Iterator[str]:

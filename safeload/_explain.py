@@ -51,13 +51,13 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
     FailureMode(
         "file-format-not-supported",
         r"File format not supported|only supports V3 `?\.keras|Keras Core only supports",
-        "Keras 3 decides by the suffix and reads .keras and .h5 alone; a SavedModel, another suffix or another kind of file gives this text.",
+        "Keras 3 decides by the suffix and reads .keras and .h5 alone; a SavedModel, another suffix or kind of file fails so.",
         f"{_LOAD} decides from the bytes; `safeload show PATH` says what the file is.",
     ),
     FailureMode(
         "file-signature-not-found",
         r"file signature not found",
-        "the loader expects HDF5 and the file is something else: a .keras archive, a git-LFS pointer, a web page, an empty file.",
+        "the loader expects HDF5 and the file is something else: a .keras archive, a git-LFS pointer, a web page, or empty.",
         f"{_LOAD} reads it if it is a model; `safeload show PATH` says what it is if it is not.",
     ),
     FailureMode(
@@ -81,7 +81,7 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
     FailureMode(
         "unknown-layer",
         r"Unknown (layer|loss function|metric function|activation function|initializer|object)",
-        "the config names a class or function that the installed Keras does not have: yours, or one of an older release.",
+        "the config names a class or function that the installed Keras lacks: yours, or one of an older release.",
         f"{_LOAD[:-1]}, modules=[my_module]) finds yours by name; layers of older releases load as they were.",
     ),
     FailureMode(
@@ -93,8 +93,8 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
     FailureMode(
         "could-not-locate-class",
         r"Could not locate (class|function)|cannot be imported",
-        "the .keras file names a class or function that Keras cannot import: yours, one that moved, or one that only compile() needs.",
-        f"{_LOAD[:-1]}, modules=[my_module]) finds it by name wherever it lives now; what only training needs is not asked for.",
+        "the .keras file names a class or function that Keras cannot import: yours, a moved one, or one for training.",
+        f"{_LOAD[:-1]}, modules=[my_module]) finds it by name wherever it lives now; never what only training needs.",
     ),
     FailureMode(
         "unrecognized-keyword-arguments",
@@ -123,7 +123,7 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
     FailureMode(
         "could-not-find-matching-concrete-function",
         r"Could not find matching (concrete )?function to call|tf\.function failed due to `Can not cast",
-        "the call differs from every trace that was saved: in dtype, in shape, in structure or in the number of arguments.",
+        "the call differs from every trace that was saved: in dtype, shape, structure or number of arguments.",
         f"{_LOAD} casts what can be cast without loss and shows the difference otherwise.",
     ),
     FailureMode(
@@ -184,18 +184,20 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
     FailureMode(
         "expected-variables-but-received-0",
         r"expected \d+ variables, but received|objects could not be loaded",
-        "the paths of the weights and of the layers differ: another release wrote the file, or a layer builds its weights later.",
+        "the paths of weights and layers differ: another release wrote the file, or a layer builds its weights later.",
         f"{_LOAD} maps the weights of every release and lists what does not fit.",
     ),
     FailureMode(
         "optimizer-arguments-not-recognized",
-        r"Argument\(s\) not recognized: \{'(lr|decay)|decay is deprecated in the new Keras optimizer|has no attribute 'add_slot'",
+        r"Argument\(s\) not recognized: \{'(lr|decay)|decay is deprecated in the new Keras optimizer|"
+        r"has no attribute 'add_slot'",
         "the optimizer that the file records is of another release; only training needs it.",
         f"{_LOAD} never compiles, so the optimizer does not matter.",
     ),
     FailureMode(
         "cannot-pickle-a-model",
-        r"can't pickle repeated message|Can't pickle local object 'Loader\.|cannot pickle 'FuncGraph'|_recreate_base_user_object",
+        r"can't pickle repeated message|Can't pickle local object 'Loader\.|cannot pickle 'FuncGraph'|"
+        r"_recreate_base_user_object",
         "a loaded SavedModel cannot be pickled.",
         f"{_LOAD} pickles by path and digest and loads again in the other process.",
     ),
@@ -206,14 +208,17 @@ def explain(error: BaseException) -> str:
     """Say what an exception of another loader means, and what to do.
 
     Args:
-        error: An exception that TensorFlow, Keras or tf_keras raised on loading or calling a model. Its causes count too.
+        error: An exception that TensorFlow, Keras or tf_keras raised on loading or calling a model. Its causes count
+            too.
 
     Returns:
         The error, why, and what to do, in three lines. For an error that is not known, two lines that say so.
     """
     mode = failure_mode(error)
     if mode is None:
-        return f"{_headline(error)}\n  why: this error is not known to safeload; try safeload.load_callable on the same path"
+        return (
+            f"{_headline(error)}\n  why: safeload does not know this error; try safeload.load_callable on the same path"
+        )
     return f"{_headline(error)}\n  why: {mode.cause}\n  do: {mode.remedy}"
 
 

@@ -50,10 +50,11 @@ def load_callable(
     """Load a model file as a function.
 
     Args:
-        source: A Keras file (``.h5``, ``.keras``, whatever its name), a SavedModel directory, its ``saved_model.pb``, a parent
-            with versions, a checkpoint prefix, the bytes of a file, or a binary file object.
-        signature: Key of the signature to call. By default what the saver declared: ``serving_default``, else ``default``, else the
-            only one; without signatures the object's ``__call__``, ``serve``, or the only traced function.
+        source: A Keras file (``.h5``, ``.keras``, whatever its name), a SavedModel directory, its ``saved_model.pb``, a
+            parent with versions, a checkpoint prefix, the bytes of a file, or a binary file object.
+        signature: Key of the signature to call. By default what the saver declared: ``serving_default``, else
+            ``default``, else the only one; without signatures the object's ``__call__``, ``serve``, or the only traced
+            function.
         tags: Tags of the MetaGraph of a SavedModel. By default ``serve``.
         version: Version below a parent such as ``model/1``, ``model/2``. By default the highest.
         custom_objects: Classes and functions that the model needs: a dict by name, a module, or a list.
@@ -63,14 +64,15 @@ def load_callable(
         limits: Bounds on what is read; see `Limits`.
 
     Returns:
-        A function of the model's inputs. Arrays, tensors or lists go in; a tensor comes out, or a dict of tensors for several outputs.
+        A function of the model's inputs. Arrays, tensors or lists go in; a tensor comes out, or a dict of tensors for
+        several outputs.
 
     Raises:
         SafeloadError: Every failure, with a ``code``; see the errors reference.
 
     Guarantees:
-        Everything the file wants is read and judged before any of it is built. Nothing that it names is imported. What only a
-        process boundary can stop, such as an endless loop inside a graph, is not promised.
+        Everything the file wants is read and judged before any of it is built. Nothing that it names is imported. What
+        only a process boundary can stop, such as an endless loop inside a graph, is not promised.
     """
     options = {
         "signature": signature, "tags": tags, "version": version, "custom_objects": custom_objects,
@@ -96,7 +98,8 @@ def inspect_model(source: Source, *, limits: Limits | None = None) -> Inspection
         limits: Bounds on what is read.
 
     Returns:
-        Format, producer, signatures, layers, custom objects needed, findings, verdict. A finding is reported, never raised.
+        Format, producer, signatures, layers, custom objects needed, findings, verdict. A finding is reported, never
+        raised.
 
     Raises:
         SafeloadError: The file is absent, broken, too large, or of no format that holds a model.
@@ -123,7 +126,8 @@ def as_callable(obj: Any, *, signature: str | None = None) -> ModelCallable:
     """Make the uniform callable of something that is already loaded.
 
     Args:
-        obj: What `tf.saved_model.load` returned (``AutoTrackable``, ``_UserObject``), a Keras model, a ConcreteFunction, a `tf.Module`.
+        obj: What `tf.saved_model.load` returned (``AutoTrackable``, ``_UserObject``), a Keras model, a
+            ConcreteFunction, a `tf.Module`.
         signature: As for `load_callable`.
 
     Returns:
@@ -144,8 +148,8 @@ def wrap_loader(loader: Callable[..., Any]) -> Callable[..., ModelCallable]:
         A function with the loader's arguments. ``.model`` of its result is the loader's own object.
 
     Guarantees:
-        The path is inspected and judged first. The loader then reads it again, so somebody who can replace the file in between
-        decides what is loaded; `load_callable` has no such gap.
+        The path is inspected and judged first. The loader then reads it again, so somebody who can replace the file in
+        between decides what is loaded; `load_callable` has no such gap.
     """
     from safeload.runtime import wrap_loader as wrap
 

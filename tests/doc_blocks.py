@@ -57,7 +57,7 @@ def run_python(block: Block, namespace: dict[str, object], page: Path) -> tuple[
         warnings.simplefilter("ignore")
         try:
             exec(code, namespace)
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001 - examples show all kinds of errors
             error = raised
             printed.write("".join(traceback.format_exception_only(raised)))
     return printed.getvalue(), error

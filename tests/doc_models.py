@@ -46,7 +46,15 @@ def make_models(home: Path) -> None:
     sys.path.insert(0, str(home))
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            for make in (_keras_files, _custom_files, _era_files, _saved_models, _tf1_models, _other_files, _broken_files):
+            for make in (
+                _keras_files,
+                _custom_files,
+                _era_files,
+                _saved_models,
+                _tf1_models,
+                _other_files,
+                _broken_files,
+            ):
                 make(home)
     finally:
         sys.path.remove(str(home))
@@ -103,9 +111,10 @@ def _custom_files(home: Path) -> None:
 
 
 def _bytecode_of_python_3_8() -> str:
-    # A code object of 3.8 has one int more than one of 3.11 in front of its bytecode; that is where unmarshalling fails.
+    # A code object of 3.8 has one int more than one of 3.11 in front of its bytecode; there unmarshalling fails.
     head = b"\xe3" + struct.pack("<6i", 1, 0, 0, 1, 2, 67)
-    return base64.b64encode(head + b"s\x08\x00\x00\x00|\x00d\x01\x14\x00S\x00" + b")\x02Ni\x02\x00\x00\x00" * 4).decode()
+    body = b"s\x08\x00\x00\x00|\x00d\x01\x14\x00S\x00" + b")\x02Ni\x02\x00\x00\x00" * 4
+    return base64.b64encode(head + body).decode()
 
 
 def _replace_code(source: Path, target: Path, code: str) -> None:
@@ -124,7 +133,8 @@ def _era_files(home: Path) -> None:
     import tf_keras
 
     layers = tf_keras.layers
-    keras2 = tf_keras.Sequential([layers.Input((8, 8, 3)), layers.DepthwiseConv2D(3), layers.Flatten(), layers.Dense(2)])
+    image = layers.Input((8, 8, 3))
+    keras2 = tf_keras.Sequential([image, layers.DepthwiseConv2D(3), layers.Flatten(), layers.Dense(2)])
     keras2.save(home / "keras2.h5")
     sigmoid = tf_keras.Sequential([layers.Input((1,)), layers.Activation("hard_sigmoid")])
     sigmoid.compile(loss="mse")
