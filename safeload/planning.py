@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from safeload._report import CustomObject, InspectionReport, Outcome, Requirement
+from safeload.dialects import needs_keras_2
 from safeload.errors import (
     ArchitectureMissingError,
     CustomObjectConflictError,
@@ -223,7 +224,7 @@ def _require_known_classes(info: ModelInfo) -> None:
 
 
 def _road(info: ModelInfo, custom_objects: Mapping[str, object]) -> str:
-    """Return which package builds the model: that of the custom classes, Keras 3 where they do not say."""
+    """Return which package builds the model: that of the custom classes; where they do not say, Keras 3 if it can."""
     if info.saved_model is not None:
         return "saved-model"
     old, new = (_of_package(package, custom_objects) for package in ("tf_keras", "keras"))
@@ -233,7 +234,8 @@ def _road(info: ModelInfo, custom_objects: Mapping[str, object]) -> str:
             problem=f"is a class for tf_keras, while {new[0]!r} is one for Keras 3; one model cannot have both",
             hint="derive the custom classes of a model from one package",
         )
-    return "tf_keras" if old else "keras"
+    is_old = old or (not new and info.keras is not None and needs_keras_2(info.keras.normal) is not None)
+    return "tf_keras" if is_old else "keras"
 
 
 def _of_package(package: str, custom_objects: Mapping[str, object]) -> list[str]:

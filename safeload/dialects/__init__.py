@@ -7,6 +7,7 @@ from safeload.dialects._lower import lower
 from safeload.dialects._normal import Flavour, KerasTarget, NormalForm, Writer
 from safeload.dialects._normalise import normalise
 from safeload.dialects._ops_symbols import ALLOWED_SYMBOLS
+from safeload.dialects._tf_keras import needs_keras_2
 from safeload.dialects._writer import writer_of
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "is_builtin",
     "kind_of",
     "lower",
+    "needs_keras_2",
     "newest_release",
     "normalise",
     "writer_of",

@@ -18,7 +18,6 @@ from safeload.dialects._functional_merge import merge_layer
 from safeload.dialects._functional_nodes import STATEFUL_CLASSES, Call, Tree, map_refs, split_initial_state, write_call
 from safeload.dialects._functional_sequential import is_sequential, with_input_layer
 from safeload.dialects._normal import Flavour, Writer
-from safeload.errors import IncompatibleVersionError
 
 Json = Any
 
@@ -168,12 +167,12 @@ def _modern(layer: GraphLayer) -> GraphLayer:
 
 
 def _with_state(call: Call, layer: GraphLayer) -> Call:
-    if layer.data["config"].get("num_constants") or "constants" in call.kwargs:
-        raise IncompatibleVersionError(
-            layer.name,
-            problem="the recurrent layer takes constants, which Keras 3 does not have",
-            hint=_ops.EXPORT_HINT,
-        )
+    """Name what follows the sequence in a list: the initial state and, for `lower` to judge, the constants."""
+    count = layer.data["config"].get("num_constants") or 0
+    inputs = call.args[0] if call.args else None
+    if count and isinstance(inputs, list) and len(inputs) > count:
+        kwargs = {**call.kwargs, "constants": inputs[-count:]}
+        call = Call((_unwrapped(inputs[:-count]), *call.args[1:]), kwargs)
     return split_initial_state(call)
 
 

@@ -7,13 +7,14 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._functional_graph import GraphLayer, map_graph, read_graph
 from safeload.dialects._functional_nodes import CONSTANT, Call, TensorRef, Tree, iter_refs, map_refs
+from safeload.dialects._normal import Flavour, NormalForm
 from safeload.dialects._values import function_object, kind_at
 from safeload.errors import IncompatibleVersionError
 
@@ -44,15 +45,44 @@ _LATER_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
 """Class → names of the arguments after the first: the nodes of tf_keras name all but the first."""
 
 
+def needs_keras_2(normal: NormalForm) -> str | None:
+    """Return what of a model only tf_keras computes, in words, or None if Keras 3 does as well."""
+    if normal.writer.flavour is Flavour.KERAS_3:
+        return None
+    found = (_only_in_keras_2(value["class_name"], value["config"]) for value in _objects(normal.config))
+    return next((reason for reason in found if reason is not None), None)
+
+
+def _objects(value: Json) -> Iterator[dict[str, Json]]:
+    if isinstance(value, dict):
+        if isinstance(value.get("class_name"), str) and isinstance(value.get("config"), dict):
+            yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _objects(item)
+
+
+def _only_in_keras_2(name: str, config: dict[str, Json]) -> str | None:
+    if name == "InputLayer" and config.get("ragged") is True:
+        return "a ragged input"
+    if name == "TensorFlowSymbol" and str(config.get("function")).startswith("RaggedTensor."):
+        return "members of ragged tensors"
+    return "constants of a recurrent layer" if config.get("num_constants") else None
+
+
 def taken_from_kwargs(package: str) -> frozenset[str]:
     """Return the keys that every layer of tf_keras reads from ``**kwargs``: ``engine/base_layer.py`` (Layer.__init__)."""
     return frozenset({"batch_input_shape", "activity_regularizer"} if package == PACKAGE else ())
 
 
 def with_keras_2_keys(name: str, config: dict[str, Json]) -> dict[str, Json]:
-    """Return the *config* of a built-in object with the keys that tf_keras has for the same."""
+    """Return the *config* of a built-in object with the keys that tf_keras has for the same.
+
+    How many constants a recurrent layer has, its calls say.
+    """
     names = _KEYS.get(name, {})
-    return {names.get(key, key): value for key, value in config.items()}
+    return {names.get(key, key): value for key, value in config.items() if key != "num_constants"}
 
 
 def with_function_types(config: dict[str, Json]) -> dict[str, Json]:

@@ -88,10 +88,17 @@ class TestNodes:
         assert len(call["args"]) == 1
         assert len(call["kwargs"]["initial_state"]) == 2
 
-    def test_constants_of_cells_are_refused(self) -> None:
-        """Keras 3 cannot give a cell constants."""
-        with pytest.raises(IncompatibleVersionError, match="constants"):
-            normal(simple("RNN", [["x", 0, 0, {}], ["x", 0, 0, {}]], num_constants=1), "2.2.4")
+    @pytest.mark.parametrize("states", [0, 1])
+    def test_constants_of_cells_are_named(self, states: int) -> None:
+        """The last inputs of a recurrent layer are its constants, if it has any; those before are its state."""
+        inputs = [["x", 0, 0, {}]] * (2 + states)
+        form = normal(simple("RNN", inputs, num_constants=1), "2.2.4")
+        (call,) = layers_of(form)["y"]["inbound_nodes"]
+        assert len(call["args"]) == 1
+        assert {key: len(value) for key, value in call["kwargs"].items()} == {
+            "constants": 1,
+            **({"initial_state": 1} if states else {}),
+        }
 
     def test_keras_3_nodes_stay(self) -> None:
         """Shapes and dtypes that are recorded are kept."""

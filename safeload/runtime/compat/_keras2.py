@@ -47,6 +47,7 @@ class _Operation(tf_keras.layers.Layer):  # type: ignore[misc]
         self._preserve_input_structure_in_config = True
         self._call_spec.expects_training_arg = False
         self._call_spec.expects_mask_arg = False
+        self._call_spec._expected_context_args.clear()  # noqa: SLF001
 
 
 class TensorFlowSymbol(_Operation):
@@ -63,6 +64,7 @@ class TensorFlowSymbol(_Operation):
         is_ragged = function.startswith(_RAGGED)
         self._symbol = _member(function) if is_ragged else symbol_function(function, keras=_keras_module)
 
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def call(self, inputs: Any, **kwargs: Any) -> Any:
         """Call the function."""
         return self._symbol(_decoded(inputs), **_decoded(kwargs))
