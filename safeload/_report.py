@@ -120,6 +120,8 @@ class InspectionReport:
         """Everything that can be called; per MetaGraph signatures before functions."""
         if self.info.keras is not None:
             return (self.info.keras.signature,)
+        if self.info.tflite is not None:
+            return self.info.tflite.signatures
         return tuple(s for graph in self.meta_graphs for s in (*graph.signatures, *graph.functions))
 
     @property
@@ -140,6 +142,8 @@ class InspectionReport:
     @property
     def missing_ops(self) -> tuple[tuple[str, str | None], ...]:
         """Ops that stock TensorFlow lacks, each with the package that registers it, or None."""
+        if self.info.tflite is not None:
+            return self.info.tflite.missing_ops
         return tuple(dict.fromkeys(op for graph in self.meta_graphs for op in graph.missing_ops))
 
     @property

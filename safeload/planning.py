@@ -16,15 +16,18 @@ from safeload.errors import (
     ArchitectureMissingError,
     CustomObjectConflictError,
     IncompatibleVersionError,
+    OpNotRegisteredError,
     SafeloadError,
+    UnsupportedFormatError,
 )
+from safeload.formats import Format
 from safeload.readers import KerasArtifact, WeightLayout
 from safeload.signatures import choose
 
 if TYPE_CHECKING:
     from safeload.inspection import MetaGraphInfo, ModelInfo, ObjectInfo, SignatureInfo
     from safeload.policy import Finding, Judged
-    from safeload.readers import Artifact
+    from safeload.readers import Artifact, WeightIndex
     from safeload.registry import Registry
 
 __all__ = ["InspectionReport", "LoadPlan", "compose_report", "plan_load"]
@@ -36,7 +39,7 @@ class LoadPlan:
 
     Attributes:
         judged: The artifact, as `policy.judge` let it through.
-        road: ``"keras"``, ``"tf_keras"`` or ``"saved-model"``.
+        road: ``"keras"``, ``"tf_keras"``, ``"saved-model"`` or ``"tflite"``.
         signature: What answers a call.
         reason: Which rule chose it, in words.
         meta_graph: The MetaGraph of a SavedModel, else None.
@@ -76,6 +79,8 @@ def plan_load(
 
     Raises:
         ArchitectureMissingError: ``architecture-missing``. Weights alone, and no *architecture*.
+        UnsupportedFormatError: ``unsupported-format``. An architecture alone, or TensorFlow's ops in TensorFlow Lite.
+        OpNotRegisteredError: ``op-not-registered``. Custom ops in TensorFlow Lite.
         CustomObjectNotFoundError: ``custom-object-not-found``. Names every missing class and function.
         CustomObjectConflictError: ``custom-object-conflict``. A name has several candidates, or the wrong kind.
         IncompatibleVersionError: ``incompatible-version``. The config names a class that no known Keras has.
@@ -105,9 +110,10 @@ def _decide(
     tags: str | Iterable[str] | None,
     architecture: Callable[[], Any] | None,
 ) -> _Decided:
-    if info.keras is None and info.saved_model is None and architecture is None:
-        raise ArchitectureMissingError(info.where, holds=_contents(artifact))
+    if isinstance(artifact, KerasArtifact):
+        _require_both_halves(artifact, architecture)
     _require_known_classes(info)
+    _require_kernels(info)
     custom_objects = registry.resolve_all(info)
     choice = choose(info, signature=signature, tags=tags)
     road = _road(info, custom_objects)
@@ -212,6 +218,33 @@ def _is_available(found: ObjectInfo, registry: Registry) -> bool:
         return False
 
 
+def _require_both_halves(artifact: KerasArtifact, architecture: Callable[[], Any] | None) -> None:
+    """Refuse an architecture without weights, and weights without one."""
+    if artifact.config is None and architecture is None:
+        raise ArchitectureMissingError(artifact.where, holds=_contents(artifact.weights))
+    if artifact.format is Format.KERAS_JSON:
+        raise UnsupportedFormatError(
+            artifact.where,
+            kind="a Keras architecture without weights",
+            remedy=f"pass the file of its weights, with architecture={artifact.where!r}",
+        )
+
+
+def _require_kernels(info: ModelInfo) -> None:
+    """Refuse TensorFlow Lite models with ops that its interpreter does not have, or that run all of TensorFlow."""
+    if info.tflite is None:
+        return
+    if info.tflite.flex_ops:
+        names = ", ".join(info.tflite.flex_ops[:_SHOWN_NAMES])
+        raise UnsupportedFormatError(
+            info.where,
+            kind=f"a TensorFlow Lite model that runs ops of TensorFlow ({names}), which are not examined there",
+            remedy="load the SavedModel that it was converted from, or convert it without SELECT_TF_OPS",
+        )
+    if info.tflite.missing_ops:
+        raise OpNotRegisteredError(info.where, ops=[op for op, _ in info.tflite.missing_ops], package=None)
+
+
 def _require_known_classes(info: ModelInfo) -> None:
     for found in info.keras.objects if info.keras else ():
         is_unknown = not found.is_builtin and (found.module or "").partition(".")[0] == "keras"
@@ -225,6 +258,8 @@ def _require_known_classes(info: ModelInfo) -> None:
 
 def _road(info: ModelInfo, custom_objects: Mapping[str, object]) -> str:
     """Return which package builds the model: that of the custom classes; where they do not say, Keras 3 if it can."""
+    if info.tflite is not None:
+        return "tflite"
     if info.saved_model is not None:
         return "saved-model"
     old, new = (_of_package(package, custom_objects) for package in ("tf_keras", "keras"))
@@ -246,9 +281,8 @@ def _of_package(package: str, custom_objects: Mapping[str, object]) -> list[str]
 _SHOWN_NAMES = 5
 
 
-def _contents(artifact: Artifact) -> str:
+def _contents(weights: WeightIndex) -> str:
     """Say what weights these are, by the layers or variables that they name."""
-    weights = artifact.weights if isinstance(artifact, KerasArtifact) else artifact.variables
     if weights.layers:
         names = [layer.layer_name for layer in weights.layers]
         return _listed("the weights of {} layers", names)

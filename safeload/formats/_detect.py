@@ -203,7 +203,7 @@ def _tflite(source: Source, file: ByteFile, head: bytes) -> Detection | None:
         return None
     if int.from_bytes(head[:4], "little") + 4 > file.size:
         raise MalformedArtifactError(source.where, problem="a TFLite flatbuffer whose root lies beyond its end")
-    return _found(source, Format.TFLITE, "TFL3 at byte 4", _foreign.TFLITE)
+    return _found(source, Format.TFLITE, "TFL3 at byte 4")
 
 
 def _magic(source: Source, _file: ByteFile, head: bytes) -> Detection | None:

@@ -38,10 +38,6 @@ PLAIN_ZIP = Kind(
 )
 OFFICE = Kind("an office document (zip)", _NOT_A_MODEL)
 PACKAGE = Kind("a Python, Java or Android package (zip)", _NOT_A_MODEL)
-TFLITE = Kind(
-    "a TensorFlow Lite model",
-    "run it with tf.lite.Interpreter(model_path=…); for a callable, save the original model in the .keras format",
-)
 LOOSE_SAVED_MODEL = Kind(
     "the graph of a SavedModel without its directory",
     "pass the path of the directory that holds saved_model.pb and variables/",

@@ -14,13 +14,15 @@ from safeload.inspection._info import (
     SignatureInfo,
     Slot,
     TensorInfo,
+    TFLiteInfo,
     WeightsInfo,
 )
 from safeload.inspection._walk import Place, is_marker, is_object, walk, walk_dicts
 from safeload.inspection._weights import describe_weights
 from safeload.inspection.keras import describe_producer, inspect_keras
 from safeload.inspection.saved_model import inspect_saved_model
-from safeload.readers import Artifact, KerasArtifact
+from safeload.inspection.tflite import inspect_tflite
+from safeload.readers import Artifact, KerasArtifact, TFLiteArtifact
 
 __all__ = [
     "CallStructure",
@@ -34,6 +36,7 @@ __all__ = [
     "SavedModelInfo",
     "SignatureInfo",
     "Slot",
+    "TFLiteInfo",
     "TensorInfo",
     "WeightsInfo",
     "inspect_artifact",
@@ -57,6 +60,8 @@ def inspect_artifact(artifact: Artifact) -> ModelInfo:
         MalformedArtifactError: ``malformed-artifact``. The config or the graph contradicts its format.
         IncompatibleVersionError: ``incompatible-version``. It holds what the tables do not know.
     """
+    if isinstance(artifact, TFLiteArtifact):
+        return inspect_tflite(artifact)
     if not isinstance(artifact, KerasArtifact):
         return inspect_saved_model(artifact)
     keras, producer = None, describe_producer(artifact)

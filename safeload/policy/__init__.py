@@ -12,6 +12,7 @@ from safeload.policy._judged import Judged, judge
 from safeload.policy.containers import container_anomalies
 from safeload.policy.graph import GRAPH_RULES, OpVerdict, op_verdict
 from safeload.policy.keras import KERAS_RULES
+from safeload.policy.tflite import TFLITE_RULES
 from safeload.policy.keras_sizes import allowed_elements
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ __all__ = [
 RULES: tuple[Callable[[ModelInfo], Iterator[Finding]], ...] = (
     *KERAS_RULES,
     *GRAPH_RULES,
+    *TFLITE_RULES,
 )
 """Rules about what a model says, in reading order."""
 

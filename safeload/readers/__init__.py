@@ -19,6 +19,7 @@ from safeload.readers._artifact import (
     KerasArtifact,
     LayerWeights,
     SavedModelArtifact,
+    TFLiteArtifact,
     WeightIndex,
     WeightLayout,
     WeightsFile,
@@ -39,6 +40,7 @@ __all__ = [
     "KerasArtifact",
     "LayerWeights",
     "SavedModelArtifact",
+    "TFLiteArtifact",
     "WeightIndex",
     "WeightLayout",
     "WeightsFile",
@@ -111,6 +113,12 @@ def _graph(detection: Detection, limits: Limits) -> Artifact:
     return read_graph(detection, limits)
 
 
+def _tflite(detection: Detection, limits: Limits) -> Artifact:
+    from safeload.readers.tflite import read_tflite
+
+    return read_tflite(detection, limits)
+
+
 def _archive(detection: Detection, limits: Limits) -> Artifact:
     from safeload.readers.archive import read_archive
 
@@ -126,5 +134,6 @@ _READERS: dict[Format, Callable[[Detection, Limits], Artifact]] = {
     Format.CHECKPOINT: _checkpoint,
     Format.FROZEN_GRAPH: _graph,
     Format.TF1_CHECKPOINT: _graph,
+    Format.TFLITE: _tflite,
     Format.ARCHIVE: _archive,
 }

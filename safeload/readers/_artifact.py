@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from safeload.formats import Unpacked
+    from safeload.readers.tflite_model import TFLiteModel
 
 Json = Any
 """A tree of dict, list, str, int, float, bool and None, as the json module makes it."""
@@ -181,4 +182,29 @@ class SavedModelArtifact:
     unpacked: Unpacked | None = None
 
 
-Artifact = KerasArtifact | SavedModelArtifact
+@dataclass(frozen=True)
+class TFLiteArtifact:
+    """A TensorFlow Lite model as read.
+
+    Attributes:
+        format: TFLITE.
+        where: How messages name it.
+        content: The whole file: what is judged and loaded.
+        model: What it declares.
+        size: Bytes of the file.
+        digest: SHA-256 (hex) of the file: the content digest.
+        anomalies: What is odd about the container; a flatbuffer has none.
+        unpacked: Where the archive lies from which it was read, or None; deleted with the artifact.
+    """
+
+    format: Format
+    where: str
+    content: bytes = field(repr=False)
+    model: TFLiteModel = field(repr=False)
+    size: int = 0
+    digest: str = ""
+    anomalies: tuple[Anomaly, ...] = ()
+    unpacked: Unpacked | None = None
+
+
+Artifact = KerasArtifact | SavedModelArtifact | TFLiteArtifact

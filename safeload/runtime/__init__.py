@@ -11,9 +11,9 @@ from safeload.runtime._wrap import as_callable, wrap_loader
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from safeload.inspection import MetaGraphInfo
+    from safeload.inspection import MetaGraphInfo, TFLiteInfo
     from safeload.planning import LoadPlan
-    from safeload.readers import SavedModelArtifact
+    from safeload.readers import SavedModelArtifact, TFLiteArtifact
 
 __all__ = ["ModelCallable", "Recipe", "as_callable", "load", "wrap_loader"]
 
@@ -52,5 +52,16 @@ def _keras(plan: LoadPlan) -> Backend:
     return KerasRuntime(load_keras(plan), where=plan.judged.info.where, static=plan.signature)
 
 
-_ROADS: dict[str, Callable[[LoadPlan], Backend]] = {"saved-model": _saved_model, "keras": _keras, "tf_keras": _keras}
+def _tflite(plan: LoadPlan) -> Backend:
+    from safeload.runtime._callable_tflite import TFLiteRuntime
+
+    return TFLiteRuntime(cast("TFLiteArtifact", plan.judged.artifact), cast("TFLiteInfo", plan.judged.info.tflite))
+
+
+_ROADS: dict[str, Callable[[LoadPlan], Backend]] = {
+    "saved-model": _saved_model,
+    "keras": _keras,
+    "tf_keras": _keras,
+    "tflite": _tflite,
+}
 """How each road of a plan becomes a backend."""

@@ -10,7 +10,7 @@ from safeload.errors import AmbiguousSignatureError, NoCallableError, SignatureN
 from safeload.inspection._info import MetaGraphInfo, SignatureInfo, Slot
 
 if TYPE_CHECKING:
-    from safeload.inspection._info import ModelInfo, SavedModelInfo, TensorInfo
+    from safeload.inspection._info import ModelInfo, SavedModelInfo, TensorInfo, TFLiteInfo
 
 DEFAULT_KEYS = ("serving_default", "default")
 """SignatureDef keys that a saver declares as the one to call.
@@ -69,9 +69,18 @@ def choose(info: ModelInfo, *, signature: str | None = None, tags: str | Iterabl
         AmbiguousSignatureError: ``ambiguous-signature``. Several candidates, none of them the default.
         NoCallableError: ``no-callable``. Nothing can be called.
     """
+    if info.tflite is not None:
+        return choose_in(_only_graph(info.tflite, tags), info.where, signature)
     if info.saved_model is None:
         return _choose_keras(info, signature, tags)
     return choose_in(choose_meta_graph(info.saved_model, info.where, tags), info.where, signature)
+
+
+def _only_graph(info: TFLiteInfo, tags: str | Iterable[str] | None) -> MetaGraphInfo:
+    """Return the signatures of a TensorFlow Lite model as those of a MetaGraph, which has no tags."""
+    if tags is not None:
+        raise SignatureNotFoundError(_tag_text(_tag_sets(tags)[0]), available=[], what="tag set")
+    return MetaGraphInfo(0, frozenset(), info.signatures, missing_ops=info.missing_ops)
 
 
 def choose_in(meta_graph: MetaGraphInfo, where: str, signature: str | None) -> Choice:
