@@ -51,13 +51,13 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
     FailureMode(
         "file-format-not-supported",
         r"File format not supported|only supports V3 `?\.keras|Keras Core only supports",
-        "Keras 3 decides by the suffix and reads .keras and .h5 alone; a SavedModel, another suffix or kind of file fails so.",
+        "Keras 3 decides by the suffix and reads .keras and .h5 alone, no SavedModel and nothing else.",
         f"{_LOAD} decides from the bytes; `safeload show PATH` says what the file is.",
     ),
     FailureMode(
         "file-signature-not-found",
         r"file signature not found",
-        "the loader expects HDF5 and the file is something else: a .keras archive, a git-LFS pointer, a web page, or empty.",
+        "the loader expects HDF5 and the file is a .keras archive, a git-LFS pointer, a web page, or empty.",
         f"{_LOAD} reads it if it is a model; `safeload show PATH` says what it is if it is not.",
     ),
     FailureMode(

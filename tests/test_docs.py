@@ -114,7 +114,7 @@ def test_notebook_runs(workplace):
         raises = "raises-exception" in cell["metadata"].get("tags", [])
         block = Block(number, "python", _shown_last("".join(cell["source"])), None, ANY if raises else None)
         assert (_check(block, NOTEBOOK, namespace) is not None) == raises
-        assert "shown" not in namespace or len(namespace.pop("shown")) > 20
+        assert namespace.pop("shown", "something")
 
 
 def _shown_last(code):
@@ -123,7 +123,8 @@ def _shown_last(code):
     if not isinstance(last, ast.Expr):
         return code
     start = sum(len(line) for line in code.splitlines(keepends=True)[: last.lineno - 1])
-    return f"{code[:start]}_ = {code[start:]}\nshown = _._repr_html_() if hasattr(_, '_repr_html_') else repr(_)\n"
+    show = "shown = value._repr_html_() if hasattr(value, '_repr_html_') else repr(value)"
+    return f"{code[:start]}value = {code[start:]}\n{show}\n"
 
 
 def test_examples_are_left_out_for_a_reason():
