@@ -101,6 +101,8 @@ def lambda_functions(place: Place) -> Iterator[Finding]:
     if is_marker(value) and value["class_name"] == "__lambda__":
         if not any(True for p in walk(value) for _ in bytecode(p)):
             yield _bytecode_finding(place, "unreadable bytecode")
+    elif is_object(value) and _declares_unreadable(_config(value)):
+        yield _bytecode_finding(place._replace(owner=value), "unreadable bytecode")
     elif is_object(value) and value["class_name"] == "Lambda" and not _names_function(value):
         yield Finding(
             "lambda-function",
@@ -110,6 +112,15 @@ def lambda_functions(place: Place) -> Iterator[Finding]:
             f"the Lambda layer {_name_of(value)!r} holds no named function",
             _AUTHOR,
         )
+
+
+def _declares_unreadable(config: dict[str, Any]) -> bool:
+    """Tell whether a key such as ``output_shape_type`` declares bytecode where none can be recognised.
+
+    Source: ``Lambda.get_config`` and ``_parse_function_from_config`` of Keras 2; ``Merge.get_config`` of Keras 1.2.
+    """
+    declared = [key.removesuffix("_type") for key, kind in config.items() if key.endswith("_type") and kind == "lambda"]
+    return any(not any(True for p in walk(config.get(key)) for _ in bytecode(p)) for key in declared)
 
 
 def _names_function(layer: Any) -> bool:

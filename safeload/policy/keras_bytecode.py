@@ -18,6 +18,7 @@ from typing import Any
 # whose upper bytes are zero for any function that a person writes.
 _CODE = re.compile(rb"[\x63\xe3].\x00\x00\x00", re.DOTALL)
 _SHORTEST_CODE_BYTES = 30
+_BASE64 = re.compile(r"[A-Za-z0-9+/]")
 
 # Strings in the stream: short ASCII (z, Z), ASCII (a, A), interned (t), unicode (u), each with or without the flag.
 _SHORT_TEXT = re.compile(rb"[\x7a\x5a\xfa\xda]([\x01-\x7f])([\x20-\x7e]+)")
@@ -79,7 +80,9 @@ def _raw(text: str) -> bytes | None:
 
 
 def _decoded(text: str) -> bytes | None:
-    if text.lstrip()[:1] not in {"4", "Y"}:
+    # Python's decoder skips what is no base64.
+    first = _BASE64.search(text)
+    if first is None or first[0] not in {"4", "Y"}:
         return None
     try:
         return base64.b64decode(text, validate=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from safeload.runtime._callable import Backend, ModelCallable, Recipe
+from safeload.runtime._ops import refuse_new_ops
 from safeload.runtime._saved_model import SavedModelRuntime
 from safeload.runtime._wrap import as_callable, wrap_loader
 
@@ -30,6 +31,7 @@ def load(plan: LoadPlan, *, recipe: Recipe | None = None, report: Any = None) ->
         The callable, with its weights loaded.
 
     Raises:
+        UnsafeModelError: ``unsafe-model``. The graph holds an op that TensorFlow turns out to have, and nobody examined.
         OpNotRegisteredError: ``op-not-registered``. The graph needs ops that TensorFlow does not have here.
         LoadFailedError: ``load-failed``. TensorFlow or Keras failed.
     """
@@ -38,6 +40,7 @@ def load(plan: LoadPlan, *, recipe: Recipe | None = None, report: Any = None) ->
 
 
 def _saved_model(plan: LoadPlan) -> Backend:
+    refuse_new_ops(plan.judged)
     runtime = SavedModelRuntime(
         cast("SavedModelArtifact", plan.judged.artifact), cast("MetaGraphInfo", plan.meta_graph)
     )

@@ -122,6 +122,13 @@ ATTACKS: dict[str, tuple[Any, str]] = {
         functional(keras2("Lambda", function=[code_text("os", ints=4, is_raw=True), None])),
         "lambda-bytecode",
     ),
+    "lambda_behind_junk": (functional(keras2("Lambda", function=["!" + CODE, None, None])), "lambda-bytecode"),
+    "lambda_unreadable_shape": (
+        functional(keras2("Lambda", function="f", output_shape=["AAAA", None, None], output_shape_type="lambda")),
+        "lambda-bytecode",
+    ),
+    "lambda_unreadable_text": (functional(keras2("Lambda", function="AAAA", function_type="lambda")), "lambda-bytecode"),
+    "merge_mode_unreadable": (functional(keras2("Merge", mode=["AAAA"], mode_type="lambda")), "lambda-bytecode"),
     "lambda_unreadable": (functional(lambda_layer(lambda_value("AAAA"))), "lambda-bytecode"),
     "lambda_without_function": (functional(lambda_layer({"class_name": "TFSMLayer", "config": {}})), "lambda-function"),
     "lambda_of_nothing": (functional(lambda_layer(None)), "lambda-function"),
