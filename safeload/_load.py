@@ -74,11 +74,13 @@ def load_callable(
         Everything the file wants is read and judged before any of it is built. Nothing that it names is imported. What
         only a process boundary can stop, such as an endless loop inside a graph, is not promised.
     """
-    options = {
-        "signature": signature, "tags": tags, "version": version, "custom_objects": custom_objects,
-        "modules": modules, "trusted": trusted, "architecture": architecture, "limits": limits,
-    }  # fmt: skip
     registry = Registry.of_call(custom_objects, modules)
+    tags = [*tags] if tags is not None and not isinstance(tags, str) else tags
+    trusted = trusted if isinstance(trusted, (str, bool)) else [*trusted]
+    options = {
+        "signature": signature, "tags": tags, "version": version, "trusted": trusted, "limits": limits,
+        "architecture": _absolute(architecture), **registry.options(),
+    }  # fmt: skip
     build = architecture if callable(architecture) else None
     with _looking(source, version=version, architecture=architecture, limits=limits) as seen:
         judged = judge(seen.artifact, seen.info, seen.findings, trusted)
@@ -205,6 +207,12 @@ def _recipe(source: Source, options: Mapping[str, Any], digest: str) -> Any:
 
     if not isinstance(source, (str, bytes, os.PathLike)):
         return None
-    again = source if isinstance(source, bytes) else os.path.abspath(os.path.expanduser(source))
     given = {name: value for name, value in options.items() if value is not None}
-    return Recipe(load_callable, again, given, digest)
+    return Recipe(load_callable, _absolute(source), given, digest)
+
+
+def _absolute(path: Any) -> Any:
+    """Return *path* so that another working directory does not matter; sources that are no path as they are."""
+    if not isinstance(path, (str, os.PathLike)):
+        return path
+    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - resolve() would follow links

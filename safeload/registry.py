@@ -124,6 +124,14 @@ class Registry:
         named = {_name_of(value): value for value in values if not isinstance(value, ModuleType)}
         return cls(named=named, modules=[*own, *listed])
 
+    def options(self) -> dict[str, Any]:
+        """Return ``custom_objects=`` and ``modules=`` that make this registry again in another process.
+
+        Modules are given by name, for they cannot be pickled; classes and functions are pickled by name themselves.
+        """
+        named = {name: _of_module(value, name) for name, value in self._named.items()}
+        return {"custom_objects": named, "modules": [getattr(m, "__name__", m) for m in self._modules]}
+
     def resolve_all(self, info: ModelInfo) -> dict[str, object]:
         """Find every custom object that calling the model needs.
 
@@ -172,8 +180,7 @@ class Registry:
     def _from_mapping(self, needed: ObjectInfo) -> list[object]:
         for name in _names(needed):
             if name in self._named:
-                value = self._named[name]
-                return [getattr(value, _bare(name), value) if isinstance(value, ModuleType) else value]
+                return [_of_module(self._named[name], name)]
         return []
 
     def _from_modules(self, needed: ObjectInfo) -> list[object]:
@@ -194,6 +201,11 @@ def key_of(needed: ObjectInfo) -> str:
     What takes the place of a built-in class is looked up with its module: ``"keras.layers.LayerNormalization"``.
     """
     return f"{needed.module}.{needed.name}" if needed.is_builtin else needed.registered_name or needed.name
+
+
+def _of_module(value: object, name: str) -> object:
+    """Return the attribute *name* of a module, and anything else as it is."""
+    return getattr(value, _bare(name), value) if isinstance(value, ModuleType) else value
 
 
 def _listed(values: Any) -> list[object]:

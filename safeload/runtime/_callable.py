@@ -15,6 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from safeload.errors import ArtifactChangedError, InputMismatchError, LoadFailedError
+from safeload.runtime._callable_fast import FastCall, learned
+from safeload.runtime._fork import require_usable
 from safeload.runtime._tensors import example, to_tensors
 from safeload.signatures import bind
 
@@ -103,6 +105,7 @@ class ModelCallable:
         self._digest = digest
         self._where = backend.where
         self._functions: dict[tuple[int, frozenset[str]], Callable[[Mapping[str, Any]], Any]] = {}
+        self._fast: dict[tuple[Any, ...], FastCall] = {}
         self._lock = threading.Lock()
         self._traces = backend.traces(key)
 
@@ -120,10 +123,28 @@ class ModelCallable:
             InputMismatchError: ``input-mismatch``. The arguments do not fit the signature.
         """
         backend = self._live()
+        fast = self._fast.get((len(args), *kwargs))
+        if fast is not None and tf.executing_eagerly():
+            result = fast((*args, *kwargs.values()) if kwargs else args)
+            if result is not NotImplemented:
+                return _single(result)
         if self._takes_anything:
-            return backend.model(*args, **kwargs)
+            return backend.model(*args, **{"training": False, **kwargs})
         index, tensors = self._bound(args, kwargs)
-        return _single(self._function(backend, index, frozenset(tensors))(tensors))
+        function = self._function(backend, index, frozenset(tensors))
+        result = function(tensors)
+        if index == 0 and fast is None:
+            self._learn(args, kwargs, function, tensors)
+        return _single(result)
+
+    def _learn(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], function: Callable[..., Any], tensors: Mapping[str, Any]
+    ) -> None:
+        """Remember how calls of this form bind, if the first trace answers them."""
+        bound = bind(self._traces[0], args, kwargs)
+        fast = learned(self._traces[0], args, kwargs, bound, function) if bound.keys() == tensors.keys() else None
+        if fast is not None and self._backend is not None:
+            self._fast[(len(args), *kwargs)] = fast
 
     @property
     def _takes_anything(self) -> bool:
@@ -156,6 +177,7 @@ class ModelCallable:
         return found
 
     def _live(self) -> Backend:
+        require_usable(self._where)
         if self._backend is not None:
             return self._backend
         if self._recipe is None:
@@ -277,6 +299,7 @@ class ModelCallable:
             self._backend.close()
         self._backend, self._recipe = None, None
         self._functions.clear()
+        self._fast.clear()
 
     @property
     def __signature__(self) -> inspect.Signature:
@@ -296,7 +319,7 @@ class ModelCallable:
                 f"{self._where!r} was not loaded from a path by load_callable and cannot be loaded again elsewhere"
             )
         state = self.__dict__.copy()
-        state.update(_backend=None, _functions={}, _lock=None, _report=None)
+        state.update(_backend=None, _functions={}, _fast={}, _lock=None, _report=None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from safeload.errors import SignatureNotFoundError
 from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo
-from safeload.signatures import pack
+from safeload.runtime._eager_function import EagerFunction, of_concrete_function, runs_plainly
+from safeload.signatures import KERAS_KEYS, pack
 
 _LOG = logging.getLogger("safeload")
 
@@ -40,17 +42,18 @@ class KerasRuntime:
         """Return the model's own signature.
 
         Raises:
-            SignatureNotFoundError: ``signature-not-found``. *key* is not ``"model"``.
+            SignatureNotFoundError: ``signature-not-found``. *key* is none of the names that a Keras model answers to.
         """
-        if key != self._signature.key:
+        if key not in KERAS_KEYS:
             raise SignatureNotFoundError(key, available=[str(self._signature)])
         return self.signatures
 
     def function(self, signature: SignatureInfo, given: frozenset[str]) -> Callable[[Mapping[str, Any]], Any]:
         """Compile the call with *given* inputs when it is first made; a model that cannot be traced runs eagerly."""
-        del given  # absent optional inputs are None in the structure
         return _Compiled(
-            lambda tensors: _named_outputs(signature, self.model(pack(self._tree, tensors), training=False))
+            # absent optional inputs are None in the structure
+            lambda tensors: _named_outputs(signature, self.model(pack(self._tree, tensors), training=False)),
+            _specs([info for info in signature.inputs if info.name in given]),
         )
 
     def close(self) -> None:
@@ -61,27 +64,49 @@ class KerasRuntime:
 class _Compiled:
     """A function traced on its first call, or left as it is if tracing fails.
 
-    Custom layers may do what only works eagerly (``.numpy()``, Python control flow over values).
+    One trace serves all shapes that the model declares. Custom layers may do what only works with one shape, or only
+    eagerly (``.numpy()``, Python control flow over values).
+
+    Args:
+        eager: The function.
+        specs: What it takes, or None where dtypes or shapes are not known.
     """
 
-    def __init__(self, eager: Callable[[Mapping[str, Any]], Any]) -> None:
+    def __init__(self, eager: Callable[[Mapping[str, Any]], Any], specs: dict[str, Any] | None) -> None:
         self._eager = eager
+        self._specs = specs
         self._traced: Any = tf.function(eager, autograph=False, reduce_retracing=True)
-        self._works = False
+        self._plain: EagerFunction | None = None
+        self._is_traced = False
+        self._lock = threading.Lock()
 
     def __call__(self, tensors: Mapping[str, Any]) -> Any:
-        if self._traced is None:
-            return self._eager(tensors)
-        try:
-            result = self._traced(tensors)
-        except Exception as error:
-            if self._works:
-                raise
-            _LOG.info("the model cannot be traced and runs eagerly: %s", error)
-            self._traced = None
-            return self._eager(tensors)
-        self._works = True
-        return result
+        if not self._is_traced:
+            with self._lock:  # other threads wait for the first trace
+                self._is_traced = self._is_traced or self._trace(tensors)
+        if self._plain is not None and runs_plainly():
+            return self._plain([tensors[name] for name in sorted(tensors)])
+        return (self._traced or self._eager)(tensors)
+
+    def _trace(self, tensors: Mapping[str, Any]) -> bool:
+        for arguments in (self._specs, tensors):
+            try:
+                concrete_function = self._traced.get_concrete_function(arguments) if arguments is not None else None
+            except Exception as error:  # noqa: BLE001 - custom layers may raise anything
+                _LOG.info("the model cannot be traced with %s: %s", arguments, error)
+            else:
+                if concrete_function is not None:
+                    self._plain = of_concrete_function(concrete_function) if arguments is self._specs else None
+                    return True
+        self._traced = None
+        return True
+
+
+def _specs(inputs: Sequence[TensorInfo]) -> dict[str, Any] | None:
+    """Return the types of all inputs, if each is a plain tensor of known rank and dtype."""
+    if any(info.kind != "tensor" or info.dtype is None or info.shape is None for info in inputs):
+        return None
+    return {info.name: tf.TensorSpec(info.shape, info.dtype) for info in inputs}
 
 
 def _described(model: Any, static: SignatureInfo) -> tuple[Any, SignatureInfo]:

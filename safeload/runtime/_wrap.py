@@ -6,6 +6,7 @@ Nothing here was judged before it was loaded, unless `wrap_loader` is given the 
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import re
 from collections.abc import Callable
@@ -55,7 +56,7 @@ def wrap_loader(
         between decides what is loaded. `load_callable` has no such gap.
 
     Args:
-        loader: A function whose first argument is a path, such as `tf.keras.models.load_model`.
+        loader: A function whose first parameter is a path, such as `tf.keras.models.load_model`.
         judge: Inspects and judges a path; returns its report and content digest, or raises.
         advise: Says what an error of *loader* means and what to do, or returns None.
 
@@ -67,20 +68,26 @@ def wrap_loader(
     """
 
     @functools.wraps(loader)
-    def load(path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> ModelCallable:
-        report, digest = judge(os.fspath(path))
+    def load(*args: Any, **kwargs: Any) -> ModelCallable:
+        path = os.fspath(_first_argument(loader, args, kwargs))
+        report, digest = judge(path)
         try:
-            loaded = loader(path, *args, **kwargs)
+            loaded = loader(*args, **kwargs)
         except SafeloadError:
             raise
         except Exception as error:
             name = getattr(loader, "__name__", "the loader")
             hint = advise(error) or "load_callable loads the same path without this loader"
-            raise LoadFailedError(os.fspath(path), problem=f"{name} failed: {first_line(error)}", hint=hint) from error
+            raise LoadFailedError(path, problem=f"{name} failed: {first_line(error)}", hint=hint) from error
         found = as_callable(loaded)
         return ModelCallable(found.backend, found.key, report=report, digest=digest)
 
     return load
+
+
+def _first_argument(loader: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return what a call passes for the first parameter of *loader*, by position or by name."""
+    return args[0] if args else next(iter(inspect.signature(loader).bind(**kwargs).arguments.values()))
 
 
 def _is_keras_model(obj: Any) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from safeload.signatures._bind import bind, pack
 from safeload.signatures._check import Cast, check_dtype, check_shape
 from safeload.signatures._choose import (
+    KERAS_KEYS,
     Choice,
     candidates,
     choose,
@@ -20,6 +21,7 @@ from safeload.signatures._choose import (
 )
 
 __all__ = [
+    "KERAS_KEYS",
     "Cast",
     "Choice",
     "bind",

@@ -11,7 +11,15 @@ import pytest
 import tensorflow as tf
 from saved_models import WEIGHTS, Linear, X
 
-from safeload.errors import AmbiguousSignatureError, LoadFailedError, NoCallableError, UnrecognizedFormatError
+import safeload
+from safeload.errors import (
+    AmbiguousSignatureError,
+    LoadFailedError,
+    NoCallableError,
+    SignatureNotFoundError,
+    UnrecognizedFormatError,
+    UnsafeModelError,
+)
 from safeload.runtime import as_callable, wrap_loader
 
 Saved = Callable[[str], Path]
@@ -114,3 +122,82 @@ def test_wrapped_loader_explains() -> None:
         wrap_loader(loader, judge=refuse)("m")
     with pytest.raises(UnrecognizedFormatError):
         wrap_loader(refuse, judge=lambda path: (None, ""))("m")
+
+
+def test_wrapped_loader_takes_its_path_by_name(saved: Saved) -> None:
+    """The first parameter may be passed by name, and as a path object."""
+    seen: list[str] = []
+
+    def load(export_dir: Any, tags: Any = None) -> Any:
+        return tf.saved_model.load(str(export_dir), tags)
+
+    def judge(path: str) -> tuple[Any, str]:
+        seen.append(path)
+        return None, ""
+
+    wrapped = wrap_loader(load, judge=judge)
+    for fn in (wrapped(export_dir=saved("module")), wrapped(tags=["serve"], export_dir=str(saved("module")))):
+        equal(fn(X), Y)
+    assert seen == [str(saved("module"))] * 2
+    with pytest.raises(TypeError, match="export_dir"):
+        wrapped(tags=["serve"])
+
+
+def test_wrapped_loader_gives_advice() -> None:
+    """What is known about an error of the loader is the hint."""
+
+    def loader(path: str) -> Any:
+        raise ValueError("bad marshal data")
+
+    with pytest.raises(LoadFailedError, match="hint: no loader can run it"):
+        wrap_loader(loader, judge=lambda path: (None, ""), advise=lambda error: f"no loader can run it: {error}")("m")
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_public_wrap_loader_with_real_loaders(tmp_path: Path, package: str) -> None:
+    """Keras's own loader, wrapped: judged first, the model is Keras's, errors say what they mean."""
+    keras = pytest.importorskip(package)
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
+    model.save(tmp_path / "m.keras")
+    load_model = safeload.wrap_loader(keras.models.load_model)
+    fn = load_model(tmp_path / "m.keras", compile=False)
+    equal(fn(X), model(X))
+    assert isinstance(fn.model, keras.Sequential)
+    assert fn.report.verdict == "fine"
+
+
+def test_public_wrap_loader_explains_a_real_error(tmp_path: Path) -> None:
+    """Keras 3 goes by the suffix; the hint says that safeload does not."""
+    keras = pytest.importorskip("keras")
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(tmp_path / "m.h5")
+    (tmp_path / "m.h5").rename(tmp_path / "m.txt")
+    with pytest.raises(LoadFailedError, match="load_model failed: File format not supported") as caught:
+        safeload.wrap_loader(keras.models.load_model)(filepath=tmp_path / "m.txt")
+    assert "load_callable(path) decides from the bytes" in str(caught.value)
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_public_wrap_loader_refuses_before_loading(tmp_path: Path) -> None:
+    """A Lambda does not reach the loader."""
+    keras = pytest.importorskip("keras")
+    keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: x * 2)]).save(tmp_path / "m.keras")
+
+    @safeload.wrap_loader
+    def load(path: Any) -> Any:
+        raise AssertionError("the loader was called")
+
+    with pytest.raises(UnsafeModelError):
+        load(tmp_path / "m.keras")
+    assert load.__name__ == "load"
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_keras_models_answer_to_the_names_of_their_formats(package: str) -> None:
+    """`serving_default` and `__call__` mean the model, as in `load_callable`; another name is an error."""
+    keras = pytest.importorskip(package)
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
+    for key in ("model", "serving_default", "__call__"):
+        equal(as_callable(model, signature=key)(X), model(X))
+    equal(as_callable(model).with_signature("serving_default")(X), model(X))
+    with pytest.raises(SignatureNotFoundError):
+        as_callable(model, signature="predict_proba")

@@ -1,0 +1,175 @@
+"""A callable in other processes: pickled by reference, loaded again there, and never left waiting after a fork."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle  # noqa: TID251 - of what this test pickled
+import subprocess
+import sys
+import textwrap
+import types
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import safeload
+from safeload.errors import ArtifactChangedError, LoadFailedError
+from safeload.runtime import _fork
+
+keras = pytest.importorskip("keras")
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+X = np.ones((2, 4), "float32")
+CODE = """
+    import keras
+
+    class Scale(keras.layers.Layer):
+        def call(self, x):
+            return 3 * x
+
+    def build():
+        return keras.Sequential([keras.Input((4,)), Scale()])
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A module on the path of this process, and of those that it starts."""
+    (tmp_path / "my_project_layers.py").write_text(textwrap.dedent(CODE))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    import my_project_layers
+
+    yield my_project_layers
+    del sys.modules["my_project_layers"]
+
+
+def _sum(fn: Any) -> float:
+    return float(np.sum(fn(X)))
+
+
+@pytest.mark.parametrize("how", ["module", "name", "list", "mapping", "module in a mapping", "iterator"])
+def test_custom_objects_are_found_again(project: Any, tmp_path: Path, how: str) -> None:
+    """Modules travel by name, classes by reference, in whatever form they were given."""
+    project.build().save(tmp_path / "m.keras")
+    given = {
+        "module": {"modules": project},
+        "name": {"modules": ["my_project_layers"]},
+        "list": {"custom_objects": [project.Scale]},
+        "mapping": {"custom_objects": {"Scale": project.Scale}},
+        "module in a mapping": {"custom_objects": {"Scale": project}},
+        "iterator": {"modules": iter([project]), "trusted": iter([])},
+    }[how]
+    fn = safeload.load_callable(tmp_path / "m.keras", **given)
+    assert _sum(pickle.loads(pickle.dumps(fn))) == _sum(fn) == 24
+
+
+def test_spawned_processes(project: Any, tmp_path: Path) -> None:
+    """A pool of fresh processes gets the callable and loads it once in each."""
+    project.build().save(tmp_path / "m.keras")
+    fn = safeload.load_callable(tmp_path / "m.keras", modules=project)
+    script = f"""
+        import multiprocessing, numpy as np, pickle
+
+        def work(fn):
+            return float(np.sum(fn(np.ones((2, 4), "float32"))))
+
+        if __name__ == "__main__":
+            fn = pickle.loads({pickle.dumps(fn)!r})
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                print(pool.map(work, [fn, fn]))
+    """
+    path = tmp_path / "script.py"
+    path.write_text(textwrap.dedent(script))
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout.strip().endswith("[24.0, 24.0]"), done.stderr[-2000:]
+
+
+def test_relative_paths_stay_what_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working directory of the other process does not matter, nor for the architecture."""
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.save_weights(tmp_path / "m.weights.h5")
+    (tmp_path / "m.json").write_text(model.to_json())
+    monkeypatch.chdir(tmp_path)
+    fn = safeload.load_callable("m.weights.h5", architecture="m.json")
+    state = pickle.dumps(fn)
+    monkeypatch.chdir(os.sep)
+    np.testing.assert_allclose(pickle.loads(state)(X), fn(X), rtol=1e-6)
+
+
+def test_changed_file(tmp_path: Path) -> None:
+    """What lies at the path must still be what was pickled."""
+    for units in (2, 3):
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(units)]).save(tmp_path / "m.keras")
+        if units == 2:
+            state = pickle.dumps(safeload.load_callable(tmp_path / "m.keras"))
+    with pytest.raises(ArtifactChangedError):
+        pickle.loads(state)(X)
+
+
+def test_module_that_is_only_in_this_process(project: Any, tmp_path: Path) -> None:
+    """A module that cannot be imported by name is said to be missing in the other process, by its name."""
+    project.build().save(tmp_path / "m.keras")
+    made = types.ModuleType("made_here")
+    made.Scale = project.Scale  # type: ignore[attr-defined]
+    state = pickle.dumps(safeload.load_callable(tmp_path / "m.keras", modules=made))
+    with pytest.raises(safeload.errors.CustomObjectConflictError, match="'made_here': this module cannot be imported"):
+        pickle.loads(state)(X)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_after_a_fork(tmp_path: Path) -> None:
+    """A child of a process in which TensorFlow has run says what to do instead of waiting for ever."""
+    path = tmp_path / "m.keras"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(path)
+    fn = safeload.load_callable(path)
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    for work in (lambda: fn(X), lambda: pickle.loads(pickle.dumps(fn))(X), lambda: safeload.load_callable(path)):
+        child = context.Process(target=_report_error, args=(queue, work))
+        child.start()
+        assert queue.get() == ("load-failed", True)
+        child.join()
+    assert fn(X).shape == (2, 2)
+
+
+def _report_error(queue: Any, work: Any) -> None:
+    try:
+        work()
+    except LoadFailedError as error:
+        queue.put((error.code, 'get_context("spawn")' in str(error)))
+    else:
+        queue.put(("nothing", False))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_after_a_fork_before_the_first_operation(tmp_path: Path) -> None:
+    """As long as TensorFlow was only imported, the child may load and call."""
+    path = tmp_path / "m.keras"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, "relu", kernel_initializer="ones")]).save(path)
+    script = f"""
+        import os, numpy as np, safeload, safeload.runtime
+        if os.fork() == 0:
+            print(np.sum(safeload.load_callable({str(path)!r})(np.ones((2, 4)))), flush=True)
+            os._exit(0)
+        os.wait()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout.strip() == "16.0", done.stderr[-2000:]
+
+
+def test_a_fork_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child of a process without a context is usable, that of one with a context is not."""
+    monkeypatch.setattr(_fork._Process, "is_usable", True)
+    monkeypatch.setattr(_fork.context, "_context", None)
+    _fork._note_fork()
+    _fork.require_usable("m")
+    monkeypatch.setattr(_fork.context, "_context", types.SimpleNamespace(_context_handle=object()))
+    _fork._note_fork()
+    with pytest.raises(LoadFailedError, match="forked"):
+        _fork.require_usable("m")
