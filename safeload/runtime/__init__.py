@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from safeload.runtime._callable import Backend, ModelCallable, Recipe
+from safeload.runtime._fork import require_usable
 from safeload.runtime._ops import refuse_new_ops
 from safeload.runtime._saved_model import SavedModelRuntime
 from safeload.runtime._wrap import as_callable, wrap_loader
@@ -35,6 +36,7 @@ def load(plan: LoadPlan, *, recipe: Recipe | None = None, report: Any = None) ->
         OpNotRegisteredError: ``op-not-registered``. The graph needs ops that TensorFlow does not have here.
         LoadFailedError: ``load-failed``. TensorFlow or Keras failed.
     """
+    require_usable(plan.judged.info.where)
     backend = _ROADS[plan.road](plan)
     return ModelCallable(backend, plan.signature.key, report=report, recipe=recipe, digest=plan.judged.info.digest)
 
