@@ -34,6 +34,10 @@ class ByteFile(ABC):
     def close(self) -> None:
         """Release what is held; reading afterwards raises."""
 
+    def is_unchanged(self) -> bool:
+        """Return False if somebody wrote to the file after it was opened, as far as the file system tells."""
+        return True
+
     def read_at(self, offset: int, size: int) -> bytes:
         """Return up to *size* bytes at *offset*, or at 0 if that is negative: fewer only at the end."""
         offset = max(0, offset)
@@ -68,7 +72,9 @@ class DescriptorFile(ByteFile):
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
-        self.size = os.fstat(descriptor).st_size
+        status = os.fstat(descriptor)
+        self.size = status.st_size
+        self._written = status.st_mtime_ns
 
     def read_into(self, offset: int, buffer: Buffer) -> int:
         """Read at *offset* without moving any file position."""
@@ -83,6 +89,13 @@ class DescriptorFile(ByteFile):
                 break
             done += count
         return done
+
+    def is_unchanged(self) -> bool:
+        """Return False if size or time of writing differ; a file that is replaced or removed stays as it was."""
+        if self._descriptor is None:
+            raise ValueError("I/O operation on closed file")
+        status = os.fstat(self._descriptor)
+        return (status.st_size, status.st_mtime_ns) == (self.size, self._written)
 
     def _read_once(self, descriptor: int, offset: int, target: memoryview) -> int:
         return os.preadv(descriptor, [target], offset)

@@ -92,6 +92,9 @@ class WeightsFile(Protocol):
     def read_into(self, path: str, buffer: Any) -> None:
         """Fill *buffer* with the bytes of a dataset whose ``offset`` is known: one read, no copy, no library between."""
 
+    def is_unchanged(self) -> bool:
+        """Return False if somebody wrote to what is open since it was opened."""
+
     def close(self) -> None:
         """Close what is open; reading afterwards raises."""
 

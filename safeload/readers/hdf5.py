@@ -176,6 +176,10 @@ class Hdf5File:
             index += 1
         return joined if index else None
 
+    def is_unchanged(self) -> bool:
+        """Return False if somebody wrote to the file since it was opened; a copy in memory does not change."""
+        return self._bytes.is_unchanged()
+
     def close(self) -> None:
         """Close the file and the bytes; reading afterwards raises ValueError."""
         if self._file is not None:

@@ -78,6 +78,10 @@ class CheckpointFile:
             )
         return getattr(ml_dtypes, entry.dtype, None) or np.dtype(entry.dtype)
 
+    def is_unchanged(self) -> bool:
+        """Return False if somebody wrote to a data file since it was opened."""
+        return all(shard.is_unchanged() for shard in self._shards)
+
     def close(self) -> None:
         """Close the data files; reading afterwards raises ValueError."""
         for shard in self._shards:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from safeload.errors import CustomObjectConflictError, LoadFailedError, SafeloadError
+from safeload.errors import ArtifactChangedError, CustomObjectConflictError, LoadFailedError, SafeloadError
 from safeload.runtime._ambient import plain_policy, require_tensorflow_backend
 from safeload.runtime._budget import bounded_variables, require_bounded_outputs
 from safeload.runtime._deferred import deferred_variables
@@ -33,6 +33,7 @@ def load_keras(plan: LoadPlan) -> Any:
 
     Raises:
         IncompatibleVersionError: ``incompatible-version``. The installed Keras cannot express the model.
+        ArtifactChangedError: ``artifact-changed``. Somebody wrote to the file meanwhile.
         CustomObjectConflictError: ``custom-object-conflict``. A given class does not take the recorded config.
         LoadFailedError: ``load-failed``. Keras failed, or weights and model do not agree.
     """
@@ -45,7 +46,14 @@ def load_keras(plan: LoadPlan) -> Any:
         else:
             model = _build(plan)
         set_weights(model, artifact, normal)
+        _require_unchanged(artifact)
     return model
+
+
+def _require_unchanged(artifact: KerasArtifact) -> None:
+    """Refuse weights of which some may be of another file than the one that was judged."""
+    if artifact.weights_file is not None and not artifact.weights_file.is_unchanged():
+        raise ArtifactChangedError(artifact.where, expected=artifact.digest, found="not known yet")
 
 
 def _from_caller(architecture: Callable[[], Any], where: str) -> Any:

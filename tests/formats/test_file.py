@@ -60,3 +60,19 @@ def test_window():
     assert window.seek(-2, os.SEEK_CUR) == 2
     assert window.seek(-9) == 0
     assert Window(MemoryFile(b"0123"), offset=1).read() == b"123"
+
+
+def test_writing_after_opening_is_noticed(tmp_path):
+    """A file that is written to is not what was opened any more; one that is replaced is."""
+    path = tmp_path / "f"
+    path.write_bytes(b"abc")
+    file = descriptor_file(os.open(path, os.O_RDONLY))
+    path.rename(tmp_path / "g")
+    path.write_bytes(b"xyz")
+    assert file.is_unchanged()
+    (tmp_path / "g").write_bytes(b"abcd")
+    assert not file.is_unchanged()
+    file.close()
+    with pytest.raises(ValueError, match="closed"):
+        file.is_unchanged()
+    assert MemoryFile(b"abc").is_unchanged()
