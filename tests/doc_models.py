@@ -209,6 +209,8 @@ def _other_files(home: Path) -> None:
         tf.matmul(x, tf.ones((4, 3)), name="scores")
     (home / "frozen.pb").write_bytes(graph.as_graph_def().SerializeToString())
     shutil.make_archive(str(home / "packed"), "zip", home, "exported")
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(home / "exported"))
+    (home / "model.tflite").write_bytes(converter.convert())
 
 
 def _broken_files(home: Path) -> None:
