@@ -15,7 +15,7 @@ from safeload.errors import (
 )
 from safeload.formats import _foreign
 from safeload.formats._archives import is_keras_archive, keras_weights_problem
-from safeload.formats._detect import HDF5_MAGIC, SAVED_MODEL_NAMES, Detection, detect_checkpoint, detect_file
+from safeload.formats._detect import HDF5_MAGIC, SAVED_MODEL_NAMES, TFLITE_MAGIC, Detection, detect_checkpoint, detect_file
 from safeload.formats._foreign import Kind
 from safeload.formats._format import Format
 from safeload.formats._source import Source, is_checkpoint_prefix
@@ -50,7 +50,12 @@ def detect_directory(source: Source, *, version: int | None, depth: int = 0) -> 
         raise SignatureNotFoundError(str(version), available=(), what="version")
     if found is None or found.format not in _MODEL_FORMATS:
         # A checkpoint beside an exported model is what it was made from.
-        found = _version(source, root, names, version) or _wrapped(source, root, names, version, depth) or found
+        found = (
+            _version(source, root, names, version)
+            or _wrapped(source, root, names, version, depth, _MODEL_FORMATS)
+            or found
+            or _wrapped(source, root, names, version, depth, _FURTHER_FORMATS)
+        )
     if found is not None:
         return found
     if version is not None:
@@ -165,14 +170,21 @@ def _is_model_directory(path: Path) -> bool:
     return bool(names & set(SAVED_MODEL_NAMES)) or "saved_model.cpb" in names or is_keras_archive(names)
 
 
-def _wrapped(source: Source, root: Path, names: set[str], version: int | None, depth: int) -> Detection | None:
-    """Resolve a directory around exactly one model."""
+_MODEL_FORMATS = frozenset({Format.KERAS_HDF5, Format.KERAS_ARCHIVE, Format.KERAS_DIRECTORY, Format.SAVED_MODEL})
+_FURTHER_FORMATS = frozenset({Format.TFLITE, Format.FROZEN_GRAPH, Format.TF1_CHECKPOINT, Format.CHECKPOINT})
+"""What often lies beside a model that it was made from, or into which it was converted: taken where it is alone."""
+
+
+def _wrapped(
+    source: Source, root: Path, names: set[str], version: int | None, depth: int, formats: frozenset[Format]
+) -> Detection | None:
+    """Resolve a directory around exactly one model of *formats*."""
     if depth >= _MAX_WRAPPERS:
         return None
     candidates: list[Detection] = []
     for name in sorted(n for n in names if not n.startswith((".", "__MACOSX")))[:_MAX_CANDIDATES]:
         found = _candidate(source, root, name, version, depth)
-        if found is not None:
+        if found is not None and found.format in formats:
             candidates.append(found)
     if len(candidates) > 1:
         listed = ", ".join(repr(c.path.name if c.path else c.where) for c in candidates[:5])
@@ -182,22 +194,16 @@ def _wrapped(source: Source, root: Path, names: set[str], version: int | None, d
     return candidates[0] if candidates else None
 
 
-_MODEL_FORMATS = frozenset({Format.KERAS_HDF5, Format.KERAS_ARCHIVE, Format.KERAS_DIRECTORY, Format.SAVED_MODEL})
-
-
 def _candidate(source: Source, root: Path, name: str, version: int | None, depth: int) -> Detection | None:
     is_directory = (root / name).is_dir()
     try:
-        found = (
-            _inside(source, root, name, version=version, depth=depth + 1)
-            if is_directory
-            else _file_inside(source, root, name)
-        )
+        if is_directory:
+            return _inside(source, root, name, version=version, depth=depth + 1)
+        return _file_inside(source, root, name)
     except SignatureNotFoundError:
         raise
     except SafeloadError:
         return None  # whatever it is, it is not the model that this directory wraps
-    return found if found is not None and found.format in _MODEL_FORMATS else None
 
 
 def _inside(source: Source, root: Path, name: str, *, version: int | None, depth: int) -> Detection:
@@ -210,7 +216,11 @@ def _file_inside(source: Source, root: Path, name: str) -> Detection | None:
     opened = open_member(root, name, where=source.where.rstrip("/"))
     assert opened.file is not None  # noqa: S101 - open_member refuses directories
     # Other files of a directory are none of our business: archives would be listed, texts searched.
-    if opened.file.read_at(0, 8).startswith((HDF5_MAGIC, LOCAL_MAGIC)):
-        return detect_file(opened, opened.file)
+    head = opened.file.read_at(0, 8)
+    if head.startswith((HDF5_MAGIC, LOCAL_MAGIC)) or head[4:] == TFLITE_MAGIC or name.endswith((".pb", ".pbtxt")):
+        found = detect_file(opened, opened.file)
+        # The graph of a SavedModel is no model without its directory.
+        if found.format is not Format.SAVED_MODEL:
+            return found
     opened.close()
     return None

@@ -25,7 +25,7 @@ def inspect_tflite(artifact: TFLiteArtifact) -> ModelInfo:
     tensors.
     """
     ops = sorted({op_name(op) for subgraph in artifact.model.subgraphs for op in subgraph.ops})
-    custom = [op for op in ops if op not in BUILTIN_OPS and op not in KNOWN_CUSTOM_OPS]
+    custom = [op for op in ops if op not in BUILTIN_OPS and op not in KNOWN_CUSTOM_OPS and not op.startswith("#")]
     info = TFLiteInfo(
         signatures=tuple(_signatures(artifact)),
         ops=tuple(ops),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from safeload.inspection.tflite_ops import BUILTIN_OPS, NO_KERNEL
+from safeload.inspection.tflite_ops import NO_KERNEL
 from safeload.policy._finding import Finding, Severity
 from safeload.readers.protobuf import dtype_bytes
 
@@ -27,7 +27,7 @@ _HINT = "ask the author for a model without it"
 def tflite_ops(info: ModelInfo) -> Iterator[Finding]:
     """Find ops that no table knows, and those that only an interpreter puts in place."""
     for op in info.tflite.ops if info.tflite is not None else ():
-        if op in NO_KERNEL or (op.startswith("#") and op not in BUILTIN_OPS):
+        if op in NO_KERNEL or op.startswith("#"):
             message = f"{op} is an op of which it is not known what it does"
             yield Finding("unknown-op", Severity.UNEXAMINED, "operator_codes", op, message, _HINT)
     for op, _ in info.tflite.missing_ops if info.tflite is not None else ():

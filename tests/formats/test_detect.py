@@ -92,7 +92,7 @@ FORMATS = {
         Format.SAVED_MODEL,
         "without its directory",
     ),
-    "tflite": (b"\x1c\0\0\0TFL3" + bytes(60), Format.TFLITE, "Lite"),
+    "tflite": (b"\x1c\0\0\0TFL3" + bytes(60), Format.TFLITE, None),
     "zip around a SavedModel": (zipped("m/saved_model.pb", "m/variables/x"), Format.ARCHIVE, None),
     "zip around a .keras file": (zipped("__MACOSX/a.keras", "b/model.keras"), Format.ARCHIVE, None),
     "zip around a directory": (zipped("m/config.json", "m/model.weights.h5"), Format.ARCHIVE, None),

@@ -27,7 +27,6 @@ def test_every_format_has_a_reader_or_a_remedy():
     """Formats without a reader are always detected with what to do about them."""
     assert set(Format) - set(_READERS) == {
         Format.WEIGHTS_HDF5,  # detected as KERAS_HDF5; its reader tells
-        Format.TFLITE,
         Format.FOREIGN,
     }
 

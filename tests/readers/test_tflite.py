@@ -1,0 +1,116 @@
+"""Tests of the reader of TensorFlow Lite models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from safeload._limits import Limits
+from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
+from safeload.formats import Format, detect, open_source
+from safeload.readers import read_artifact
+from safeload.readers.tflite_model import TENSOR_TYPES, TFLiteOp, TFLiteSignature, TFLiteTensor
+from tests.flatbuffers_by_hand import model, serialize, signature, table, tensor
+
+
+def read(description, limits=None):
+    return read_artifact(detect(open_source(serialize(description))), limits or Limits())
+
+
+def subgraph(**changes):
+    return {**model()[2][0], **table(**changes)}
+
+
+def test_everything_that_is_read():
+    """The artifact owns the bytes and says what they declare."""
+    artifact = read(model(f7=[signature()]))
+    found = artifact.model
+    assert artifact.format is Format.TFLITE
+    assert artifact.content == serialize(model(f7=[signature()]))
+    assert (artifact.size, len(artifact.digest)) == (len(artifact.content), 64)
+    assert (found.version, found.description) == (3, "by hand")
+    (main,) = found.subgraphs
+    assert (main.name, main.inputs, main.outputs) == ("main", (0,), (1,))
+    assert main.tensors[0] == TFLiteTensor("serving_default_x:0", "float32", (1, 2))
+    assert main.ops == (TFLiteOp(19),)
+    assert found.signatures == (TFLiteSignature("serving_default", 0, (("a", 0),), (("b", 1),)),)
+
+
+@pytest.mark.parametrize(
+    ("description", "shape", "dtype"),
+    [
+        (tensor(shape=[1, 2], f7=("i", [-1, 2])), (None, 2), "float32"),
+        (tensor(shape=[]), None, "float32"),
+        (tensor(shape=[], f8=("?", True)), (), "float32"),
+        (tensor(f1=("b", 5)), (1, 2), "string"),
+        (tensor(f1=("b", 100)), (1, 2), None),
+        (tensor(f1=("b", -1)), (1, 2), None),
+    ],
+)
+def test_tensors(description, shape, dtype):
+    """Dimensions that may change, ranks that are not recorded, and types."""
+    graph = subgraph(f0=[description, description])
+    assert read(model(f2=[graph])).model.subgraphs[0].tensors[0] == TFLiteTensor("x", dtype, shape)
+
+
+def test_ops():
+    """Ops above 127 have a wider number; custom ones a name."""
+    codes = [table(f0=("b", 127), f3=("i", 150), f2=("i", 2)), table(f0=("b", 32), f1="Mine", f3=("i", 32))]
+    operators = [table(f0=("I", 1)), table(f0=("I", 0))]
+    found = read(model(f1=codes, f2=[subgraph(f3=operators)]))
+    assert found.model.subgraphs[0].ops == (TFLiteOp(32, "Mine"), TFLiteOp(150, "", 2))
+
+
+BROKEN = {
+    "no subgraph": model(f2=[]),
+    "output that is not there": model(f2=[subgraph(f2=("i", [2]))]),
+    "input below zero": model(f2=[subgraph(f1=("i", [-1]))]),
+    "operator with a tensor that is not there": model(f2=[subgraph(f3=[table(f0=("I", 0), f1=("i", [9]))])]),
+    "operator without a code": model(f2=[subgraph(f3=[table(f0=("I", 1))])]),
+    "tensor with a buffer that is not there": model(f2=[subgraph(f0=[tensor(f2=("I", 1)), tensor()])]),
+    "buffer behind the file": model(f4=[table(f1=("Q", 1 << 40), f2=("Q", 9))]),
+    "signature of a subgraph that is not there": model(f7=[signature(subgraph=1)]),
+    "signature of a tensor that is not there": model(f7=[table(f0=[table(f0="a", f1=("I", 5))], f2="k")]),
+    "two signatures of one key": model(f7=[signature(), signature()]),
+    "two inputs of one name": model(f7=[table(f0=[table(f0="a"), table(f0="a")], f2="k")]),
+}
+
+
+@pytest.mark.parametrize("description", BROKEN.values(), ids=BROKEN)
+def test_broken(description):
+    """What an index or an offset names must be there, and be one thing."""
+    with pytest.raises(MalformedArtifactError, match="is broken"):
+        read(description)
+
+
+def test_optional_inputs():
+    """An operator may leave inputs out."""
+    operator = table(f0=("I", 0), f1=("i", [0, -1]), f2=("i", [1]))
+    assert read(model(f2=[subgraph(f3=[operator])])).model.subgraphs[0].ops
+
+
+@pytest.mark.parametrize("field", ["f8", "f9"])
+def test_weights_elsewhere(field):
+    """Weights in other files are not followed."""
+    with pytest.raises(UnsupportedFormatError, match="other files"):
+        read(model(**{field: [table(f0="weights.bin")]}))
+
+
+def test_limit():
+    """A file above the limit is not read."""
+    with pytest.raises(LimitExceededError, match="max_graph_bytes"):
+        read(model(), Limits(max_graph_bytes=10))
+
+
+def test_types_are_those_of_the_schema():
+    """The table has every type of the schema that TensorFlow ships, in its order."""
+    schema = pytest.importorskip("tensorflow.lite.python.schema_py_generated")
+    numbers = {name: value for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
+    assert [name.lower() for name, _ in sorted(numbers.items(), key=lambda item: item[1])] == list(TENSOR_TYPES)
+
+
+def test_reads_without_tensorflow(tmp_path: Path):
+    """A path works as bytes do."""
+    (tmp_path / "model.bin").write_bytes(serialize(model()))
+    assert read_artifact(detect(open_source(tmp_path / "model.bin")), Limits()).model.subgraphs
