@@ -118,12 +118,12 @@ def _findings(findings: tuple[Finding, ...]) -> str:
     return _table([*rows, *_more(len(findings) - _MAX_ROWS)])
 
 
-def _permission(identifier: str | None) -> str:
-    return (
-        ""
-        if identifier is None
-        else f"<br><code>trusted=[{html.escape(printable(repr(identifier)))}]</code> permits it"
-    )
+def _finding_lines(finding: Finding) -> Iterator[str]:
+    yield _text(finding.message)
+    yield f"<code>{_text(finding.where)}</code> [{_text(finding.rule)}]"
+    yield _text(finding.hint)
+    if finding.identifier is not None:
+        yield f"<code>trusted=[{html.escape(printable(repr(finding.identifier)))}]</code> permits it"
 
 
 def _call(signature: SignatureInfo) -> str:

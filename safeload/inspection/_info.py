@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from safeload.readers.tflite_model import TFLiteTensor
 
 
+_ONNX_NAMES = {"float32": "float", "float64": "double"}
+"""Source: DataTypeUtils in onnx/defs/data_type_utils.cc (1.17); other names are TensorFlow's own."""
+
+
 @dataclass(frozen=True)
 class TensorInfo:
     """An input or an output of a signature or a Keras model.
@@ -37,6 +41,12 @@ class TensorInfo:
     optional: bool = False
     ragged_rank: int | None = None
     features: tuple[TensorInfo, ...] = ()
+
+    @property
+    def type(self) -> str:
+        """The type as ONNX spells it: ``"tensor(float)"``."""
+        dtype = self.dtype or "unknown"
+        return f"{self.kind}({_ONNX_NAMES.get(dtype, dtype)})"
 
     def __str__(self) -> str:
         if self.shape is None:

@@ -14,12 +14,14 @@ _KEY = "model"
 _History = tuple[str, int, int]
 
 
-def describe_signature(model: Any, where: str = "$") -> SignatureInfo:
+def describe_signature(model: Any, where: str = "$", *, records_tensors: bool = True) -> SignatureInfo:
     """Describe the inputs and outputs that the normal form *model* records.
 
     Args:
         model: The root of the normal form, or a model inside it.
         where: How messages name it.
+        records_tensors: False where the file has no shapes of the tensors between layers, as before Keras 3, so that
+            those of the normal form mean nothing.
 
     Returns:
         Inputs in the model's order. Dtypes and shapes that only building would tell are None;
@@ -34,18 +36,17 @@ def describe_signature(model: Any, where: str = "$") -> SignatureInfo:
     if layers is not None and not (isinstance(layers, list) and all(isinstance(layer, dict) for layer in layers)):
         raise MalformedArtifactError(where, problem="the layers of the model are no list of objects")
     if "input_layers" in config:
-        return _functional(config, where)
+        return _functional(config, where, _recorded_tensors(config) if records_tensors else {})
     if layers:
         return _sequential(model, layers)
     return SignatureInfo(_KEY, "keras", inputs=_built_input(model))
 
 
-def _functional(config: Mapping[str, Any], where: str) -> SignatureInfo:
+def _functional(config: Mapping[str, Any], where: str, tensors: Mapping[_History, Mapping[str, Any]]) -> SignatureInfo:
     for key in ("input_layers", "output_layers"):
         if not _is_tree(config.get(key)):
             raise MalformedArtifactError(where, problem=f"{key} of the model names no layers: {str(config[key])[:60]}")
     layers = {_name(layer): layer for layer in config.get("layers") or ()}
-    tensors = _recorded_tensors(config)
     ends = config.get("output_layers")
     inputs = [_input(layers.get(history[0]), history[0], key) for key, history in _leaves(config["input_layers"])]
     names = _distinct(key or history[0] for key, history in _leaves(ends))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from safeload.dialects import normalise
+from safeload.dialects import Flavour, normalise
 from safeload.inspection._info import KerasInfo, LayerInfo, ProducerInfo
 from safeload.inspection._keras_objects import describe_objects, is_layer, kind_of
 from safeload.inspection._keras_signature import describe_signature
@@ -30,7 +30,9 @@ def inspect_keras(artifact: KerasArtifact) -> tuple[KerasInfo, ProducerInfo]:
     normal = normalise(artifact.config, artifact.metadata, artifact.format)
     info = KerasInfo(
         normal=normal,
-        signature=describe_signature(normal.config, artifact.where),
+        signature=describe_signature(
+            normal.config, artifact.where, records_tensors=normal.writer.flavour is Flavour.KERAS_3
+        ),
         root=describe_layer(normal.config, "$"),
         objects=tuple(describe_objects(normal.config, raw=artifact.config, training=artifact.training_config)),
         parameter_count=count_parameters(artifact.weights),

@@ -1,0 +1,129 @@
+"""What inspection says of Keras files, against what Keras says of the model that it loads: equal, or unknown."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from cases import CASES
+
+from safeload import inspect_model, load_callable
+from safeload.cli._demo import _library
+
+KERAS_CASES = [
+    cell for cell in CASES if cell[0] in {"keras-hdf5", "keras-archive"} and cell[1] in {"keras", "tf_keras"}
+]
+
+
+def _branched(layers, keras):
+    inputs = layers.Input((6, 6, 1), name="picture")
+    hidden = layers.Dropout(0.5)(layers.BatchNormalization()(layers.Conv2D(2, 3)(inputs)))
+    inner = keras.Sequential([layers.Input((2,)), layers.Dense(3), layers.Dense(2)], name="inner")
+    pooled = inner(layers.GlobalAveragePooling2D()(hidden))
+    return keras.Model(inputs, [pooled, layers.Dense(1, name="score")(pooled)])
+
+
+def _structured(layers, keras):
+    ends = {"b": layers.Input((3,), name="b"), "a": layers.Input((2,), name="a", dtype="int32")}
+    tokens = layers.Flatten()(layers.Embedding(5, 2)(ends["a"]))
+    return keras.Model(ends, {"y": layers.Dense(2, name="y")(layers.Concatenate()([tokens, ends["b"]]))})
+
+
+def _compiled(layers, keras):
+    model = keras.Sequential([layers.Input((4,)), layers.Dense(3, name="first"), layers.Dense(1)])
+    model.compile(optimizer="adam", loss="mse", metrics=["mae"])
+    model.fit(np.zeros((2, 4)), np.zeros((2, 1)), verbose=0)
+    return model
+
+
+def _recurrent(layers, keras):
+    stack = layers.RNN([layers.LSTMCell(3), layers.GRUCell(2)], return_sequences=True)
+    return keras.Sequential([layers.Input((None, 4)), stack, layers.TimeDistributed(layers.Dense(2))])
+
+
+def _half(layers, keras):
+    dense = layers.Dense(3, dtype="mixed_float16")
+    return keras.Sequential([layers.Input((4,)), dense, layers.Dense(2)])
+
+
+def _unbuilt(layers, keras):
+    model = keras.Sequential([layers.Dense(3), layers.Dense(1)])
+    model(np.zeros((1, 2), "float32"))
+    return model
+
+
+MODELS = [_branched, _structured, _compiled, _recurrent, _half, _unbuilt]
+
+
+def _shape(tensor):
+    shape = tensor.shape
+    return None if shape is None else tuple(shape)
+
+
+def _agree(described, tensors):
+    """Every recorded shape and dtype is that of the tensor."""
+    assert len(described) == len(tensors)
+    for info, tensor in zip(described, tensors):
+        assert info.shape in (None, _shape(tensor))
+        assert info.dtype in (None, tf.as_dtype(tensor.dtype).name)
+
+
+def _names(model):
+    """Names of what a config lists as layers: those of Keras 3 include operations."""
+    return [layer.name for layer in getattr(model, "operations", None) or model.layers]
+
+
+def _compare(keras, path, model):
+    report = inspect_model(path)
+    signature = report.info.keras.signature
+    assert report.parameter_count == model.count_params()
+    assert report.info.weights.arrays == len(model.weights)
+    recorded = [layer for layer in report.layers if layer.class_name != "InputLayer"]
+    assert [layer.name for layer in recorded] == [
+        n for n in _names(model) if n not in {t.name for t in signature.inputs}
+    ]
+    if isinstance(model, keras.Sequential):
+        _agree(signature.inputs, model.inputs if signature.inputs else [])
+        _agree(signature.outputs, model.outputs)
+    else:
+        tensors = {tensor.name.split(":")[0]: tensor for tensor in model.inputs}
+        assert sorted(info.name for info in signature.inputs) == sorted(tensors)
+        _agree(signature.inputs, [tensors[info.name] for info in signature.inputs])
+        assert [info.name for info in signature.outputs] == list(model.output_names)
+        _agree(signature.outputs, model.outputs)
+
+
+def _producer(name):
+    if name == "tf_keras" and importlib.util.find_spec("tf_keras") is None:
+        pytest.skip("tf_keras is not installed")
+    return _library(name)
+
+
+def _load(keras, cell, path, options):
+    if cell == ("keras-hdf5", "tf_keras", "custom-objects"):
+        return load_callable(path, **options).model  # tf_keras cannot read what it writes of a custom activation
+    return keras.models.load_model(path, compile=False, **options)
+
+
+@pytest.mark.parametrize("cell", KERAS_CASES, ids="-".join)
+def test_generated_fixtures(cell, tmp_path):
+    """Inputs, outputs, layer names and parameters of every generated Keras file are those of the loaded model."""
+    keras, recipe = _producer(cell[1]), CASES[cell]
+    made = recipe.make(tmp_path, keras)
+    path = made.path
+    if path.suffix == ".keras" and cell[0] == "keras-hdf5":
+        path = path.rename(tmp_path / "model.h5")
+    _compare(keras, path, _load(keras, cell, path, made.options))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("producer", ["keras", "tf_keras"])
+@pytest.mark.parametrize("build", MODELS, ids=lambda build: build.__name__[1:])
+def test_other_shapes_of_models(build, producer, suffix, tmp_path):
+    """The same of branches, nesting, structures, optimizers, cells, mixed precision and models without inputs."""
+    keras = _producer(producer)
+    path = tmp_path / f"model{suffix}"
+    build(keras.layers, keras).save(path)
+    _compare(keras, path, keras.models.load_model(path, compile=False))
