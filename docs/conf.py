@@ -7,6 +7,7 @@ html_theme = "furo"
 html_title = "safeload"
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
+napoleon_custom_sections = ["Guarantees", "Source"]
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"

@@ -22,7 +22,7 @@ class Finding:
     """What one rule thinks of one place.
 
     Attributes:
-        rule: Kebab-case name of the rule, such as ``"lambda-layer"``.
+        rule: Kebab-case name of the rule, such as ``"lambda-bytecode"``.
         severity: How bad it is.
         where: ``$.config.layers[3].config`` or ``function_library/__inference_f_12/ReadFile``.
         evidence: The short literal seen.
