@@ -11,12 +11,13 @@ from html import escape
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import tensorflow as tf
 
 from safeload.errors import ArtifactChangedError, InputMismatchError, LoadFailedError
 from safeload.runtime._callable_fast import FastCall, learned
 from safeload.runtime._fork import require_usable
+from safeload.runtime._predict import predict
+from safeload.runtime._structured import structured_inputs, structured_outputs
 from safeload.runtime._tensors import example, to_tensors
 from safeload.signatures import bind
 
@@ -222,6 +223,24 @@ class ModelCallable:
         """Outputs of the signature that answers calls, in declared order."""
         return self._traces[0].outputs
 
+    def get_inputs(self) -> list[TensorInfo]:
+        """Return the inputs with ``name``, ``type`` and ``shape``, as `onnxruntime.InferenceSession` does."""
+        return list(self.inputs)
+
+    def get_outputs(self) -> list[TensorInfo]:
+        """Return the outputs with ``name``, ``type`` and ``shape``, as `onnxruntime.InferenceSession` does."""
+        return list(self.outputs)
+
+    @property
+    def structured_input_signature(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """TensorFlow types of positional and of keyword arguments, as a ConcreteFunction has them."""
+        return structured_inputs(self.signature)
+
+    @property
+    def structured_outputs(self) -> Any:
+        """TensorFlow types of what a call returns, nested in the same way."""
+        return structured_outputs(self.signature)
+
     @property
     def signatures(self) -> tuple[SignatureInfo, ...]:
         """Everything that `with_signature` takes."""
@@ -256,9 +275,12 @@ class ModelCallable:
     def predict(self, x: Any, *, batch_size: int = 32) -> Any:
         """Run the model over many rows, *batch_size* at a time, and join the results.
 
+        A progress bar shows in a terminal or a notebook once it takes longer than a second.
+
         Args:
-            x: The input, or a mapping of input names to values; the first axis of each counts rows.
-            batch_size: Rows per call. A signature with a fixed batch decides it itself.
+            x: The input, or a mapping of input names to values; the first axis of each counts rows. Or batches: a
+                `tf.data.Dataset` or an iterator, whose elements are passed on one by one; of a tuple, the first.
+            batch_size: Rows per call. A signature with a fixed batch decides it itself, as do batches.
 
         Returns:
             Numpy arrays, nested as a call nests them.
@@ -266,23 +288,7 @@ class ModelCallable:
         Raises:
             InputMismatchError: ``input-mismatch``. Lengths differ, or an output has no axis of rows.
         """
-        columns = dict(x) if isinstance(x, Mapping) else {"": x}
-        columns = {name: value if tf.is_tensor(value) else np.asarray(value) for name, value in columns.items()}
-        rows = _row_count(columns)
-        size = self._fixed_batch() or batch_size
-        parts = [
-            self(
-                columns[""][start : start + size]
-                if "" in columns
-                else {n: v[start : start + size] for n, v in columns.items()}
-            )
-            for start in range(0, max(rows, 1), size)
-        ]
-        return tf.nest.map_structure(lambda *leaves: _joined(leaves, rows), *parts)
-
-    def _fixed_batch(self) -> int | None:
-        sizes = {info.shape[0] for info in self.inputs if info.shape}
-        return next((size for size in sizes if size is not None), None)
+        return predict(self, self.signature, x, batch_size=batch_size)
 
     def warmup(self) -> ModelCallable:
         """Call once with zeros, so that the first real call does not pay for tracing. Returns itself."""
@@ -329,26 +335,6 @@ class ModelCallable:
 
 def _single(outputs: Any) -> Any:
     return next(iter(outputs.values())) if isinstance(outputs, dict) and len(outputs) == 1 else outputs
-
-
-def _row_count(columns: Mapping[str, Any]) -> int:
-    counts = {name: int(value.shape[0]) if len(value.shape) else -1 for name, value in columns.items()}
-    if len(set(counts.values())) != 1 or -1 in counts.values():
-        raise InputMismatchError(
-            f"inputs differ in their number of rows: {counts}", hint="the first axis of every input counts rows"
-        )
-    return next(iter(counts.values()))
-
-
-def _joined(leaves: Sequence[Any], rows: int) -> Any:
-    if len(leaves) == 1:
-        return leaves[0].numpy() if isinstance(leaves[0], tf.Tensor) else leaves[0]
-    if any(leaf.shape.rank == 0 for leaf in leaves):
-        raise InputMismatchError(
-            "an output has no axis of rows, so batches cannot be joined", hint=f"call it with all {rows} rows at once"
-        )
-    joined = tf.concat(leaves, axis=0)
-    return joined.numpy() if isinstance(joined, tf.Tensor) else joined
 
 
 def _parameters(signature: SignatureInfo) -> Iterator[inspect.Parameter]:

@@ -13,6 +13,7 @@ from safeload.errors import InputMismatchError
 from safeload.runtime._callable_keras import KerasRuntime
 from safeload.runtime._callable_object import is_untraced
 from safeload.runtime._keras_package import flat_layers, is_own_class
+from safeload.runtime._structured import spec_of
 from safeload.runtime._tensors import to_tensors
 from safeload.runtime._wrap import as_callable
 from safeload.signatures import bind
@@ -112,7 +113,7 @@ def _variable_facts(tensor: Any) -> Any:
 def _signature(fn: ModelCallable, example: Any) -> Any:
     infos = [info for info in fn.inputs if not info.optional]
     if infos:
-        specs = {info.name: _spec(info) for info in infos}
+        specs = {info.name: spec_of(info) for info in infos}
     else:
         named = example if isinstance(example, Mapping) else {"inputs": example}
         specs = {name: _free_batch(value) for name, value in named.items()}
@@ -122,14 +123,6 @@ def _signature(fn: ModelCallable, example: Any) -> Any:
         return named_outputs(fn, fn(tensors["inputs"] if is_bare else tensors))
 
     return tf.function(call, autograph=False).get_concrete_function(**specs)
-
-
-def _spec(info: TensorInfo) -> Any:
-    if info.kind == "ragged":
-        return tf.RaggedTensorSpec(info.shape, info.dtype, info.ragged_rank)
-    if info.kind == "sparse":
-        return tf.SparseTensorSpec(info.shape, info.dtype)
-    return tf.TensorSpec(info.shape, info.dtype or tf.float32, info.name)
 
 
 def named_outputs(fn: ModelCallable, result: Any) -> dict[str, Any]:

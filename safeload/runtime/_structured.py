@@ -1,0 +1,40 @@
+"""Signatures as TensorFlow's own types: what `ConcreteFunction` calls structured inputs and outputs. Layer: runtime."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from safeload.signatures import pack
+
+if TYPE_CHECKING:
+    from safeload.inspection import SignatureInfo, TensorInfo
+
+
+def spec_of(info: TensorInfo) -> Any:
+    """Return the TensorFlow type of an input or output; float32 where the dtype is not recorded."""
+    dtype = info.dtype or "float32"
+    if info.kind == "ragged":
+        return tf.RaggedTensorSpec(info.shape, dtype, info.ragged_rank)
+    if info.kind == "sparse":
+        return tf.SparseTensorSpec(info.shape, dtype)
+    return tf.TensorSpec(info.shape, dtype, info.name)
+
+
+def structured_inputs(signature: SignatureInfo) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the types of positional and of keyword arguments."""
+    specs = {info.name: spec_of(info) for info in signature.inputs}
+    structure = signature.structure
+    if structure is not None:
+        args = tuple(pack(tree, specs) for _, tree in structure.args)
+        return args, {name: pack(tree, specs) for name, tree in structure.kwargs}
+    return (tuple(specs.values()), {}) if signature.is_positional else ((), specs)
+
+
+def structured_outputs(signature: SignatureInfo) -> Any:
+    """Return the type of what a call returns: of a tensor, of a dict, or of what the function nests."""
+    specs = {info.name: spec_of(info) for info in signature.outputs}
+    if signature.structure is not None and signature.structure.outputs is not None:
+        return pack(signature.structure.outputs, specs)
+    return next(iter(specs.values())) if len(specs) == 1 else specs

@@ -1,0 +1,190 @@
+"""Many rows at a time: arrays, lists, datasets and iterators, joined; a bar where somebody watches."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+import rich.console
+import tensorflow as tf
+
+from safeload.errors import InputMismatchError
+from safeload.runtime import _predict, as_callable
+
+X = np.arange(14, dtype="float32").reshape(7, 2)
+
+
+class Model(tf.Module):
+    """One function per kind of input."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2])])
+    def one(self, x: Any) -> Any:
+        return x * 2
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], name="b"), tf.TensorSpec([None, 2], name="a")])
+    def two(self, b: Any, a: Any) -> Any:
+        return {"difference": b - a, "rows": (tf.shape(b)[:1],)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def text(self, s: Any) -> Any:
+        return tf.strings.length(s)
+
+    @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
+    def ragged(self, r: Any) -> Any:
+        return r * 2
+
+    @tf.function(input_signature=[tf.TensorSpec([2, 2])])
+    def fixed(self, x: Any) -> Any:
+        return x * 2
+
+
+def fn(key: str) -> Any:
+    return as_callable(Model(), signature=key)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 100])
+@pytest.mark.parametrize("form", [np.asarray, tf.constant, np.ndarray.tolist], ids=["array", "tensor", "list"])
+def test_one_input(form: Any, size: int) -> None:
+    """Rows come back in their order, as one numpy array."""
+    result = fn("one").predict(form(X), batch_size=size)
+    assert isinstance(result, np.ndarray)
+    np.testing.assert_array_equal(result, X * 2)
+
+
+def test_several_inputs() -> None:
+    """Inputs go by name; results keep their nesting."""
+    result = fn("two").predict({"a": X * 3, "b": X}, batch_size=4)
+    np.testing.assert_array_equal(result["difference"], -2 * X)
+    np.testing.assert_array_equal(result["rows"][0], [4, 3])
+
+
+@pytest.mark.parametrize("form", [lambda b, a: {"a": a, "b": b}, lambda b, a: [b, a], lambda b, a: (b, a)])
+def test_inputs_of_a_keras_model(form: Any) -> None:
+    """A Keras model takes its inputs by name, and as a list in the order that it records."""
+    keras = pytest.importorskip("keras")
+    b, a = keras.Input((2,), name="b"), keras.Input((2,), name="a")
+    model = as_callable(keras.Model([b, a], keras.layers.Subtract()([b, a])))
+    np.testing.assert_array_equal(model.predict(form(X, X * 3), batch_size=4), -2 * X)
+
+
+def test_bytes_keep_their_zeros() -> None:
+    """Lists of bytes reach the model as they are."""
+    np.testing.assert_array_equal(fn("text").predict([b"a\0", b"", b"\0\0\0"], batch_size=2), [2, 0, 3])
+
+
+def test_ragged_rows() -> None:
+    """Ragged tensors are cut by rows and joined again."""
+    value = tf.ragged.constant([[1], [2, 3], []], dtype=tf.int32)
+    assert fn("ragged").predict(value, batch_size=2).to_list() == [[2], [4, 6], []]
+
+
+def test_a_fixed_batch_decides() -> None:
+    """A signature for two rows gets two at a time; a rest is an error and not made up."""
+    np.testing.assert_array_equal(fn("fixed").predict(X[:6], batch_size=32), X[:6] * 2)
+    with pytest.raises(InputMismatchError, match=r"shape \[1, 2\]"):
+        fn("fixed").predict(X)
+
+
+def test_datasets_and_iterators() -> None:
+    """Batches are taken as they come; of (inputs, targets) the inputs."""
+    dataset = tf.data.Dataset.from_tensor_slices(X).batch(3)
+    for batches in (dataset, dataset.map(lambda x: (x, x)), dataset.filter(lambda x: True), iter([X[:4], X[4:]])):
+        np.testing.assert_array_equal(fn("one").predict(batches), X * 2)
+    named = tf.data.Dataset.from_tensor_slices({"a": X, "b": X}).batch(2)
+    assert not fn("two").predict(named)["difference"].any()
+
+
+def test_models_that_record_no_inputs() -> None:
+    """A Keras model that was written as a class gets slices of what is given."""
+    keras = pytest.importorskip("keras")
+
+    class Own(keras.Model):
+        def call(self, x: Any) -> Any:
+            return 2 * (x["x"] if isinstance(x, dict) else x)
+
+    for given in (X, {"x": X}):
+        np.testing.assert_array_equal(as_callable(Own()).predict(given, batch_size=2), 2 * X)
+
+
+@pytest.mark.parametrize("value", [{"b": X, "a": X[:3]}, {"b": X, "a": 1.0}])
+def test_rows_must_agree(value: Any) -> None:
+    """Every input has as many rows as the others."""
+    with pytest.raises(InputMismatchError, match="number of rows"):
+        fn("two").predict(value)
+
+
+def test_nothing_to_predict_on() -> None:
+    """An empty array has an empty result, for its shape is known; an empty iterator has none."""
+    assert fn("one").predict(X[:0]).shape == (0, 2)
+    with pytest.raises(InputMismatchError, match="no batches"):
+        fn("one").predict(iter([]))
+
+
+class _Bar:
+    """What a progress bar was told."""
+
+    task_ids = (0,)
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def update(self, task: int, *, completed: int) -> None:
+        self.told.append(completed)
+
+    def stop(self) -> None:
+        self.told.append("stop")
+
+
+def test_bar_after_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bar comes after a second, and goes when the batches end or fail."""
+    clock = itertools.count(0, 0.4)
+    bar = _Bar()
+    monkeypatch.setattr(_predict.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(_predict, "_bar", lambda total: bar)
+    assert list(_predict.shown(range(5), 5)) == [0, 1, 2, 3, 4]
+    assert bar.told == [2, 3, 4, "stop"]
+
+
+def test_no_bar_for_what_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the second nothing is even imported."""
+    monkeypatch.setattr(_predict, "_bar", lambda total: pytest.fail("a bar was made"))
+    assert list(_predict.shown("ab", None)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_bar_where_somebody_watches(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool) -> None:
+    """A file or a pipe gets no bar."""
+    monkeypatch.setattr(rich.console.Console, "is_terminal", is_terminal)
+    bar = _predict._bar(3)
+    assert bool(bar) == is_terminal
+    if bar:
+        bar.stop()
+
+
+def test_inputs_and_outputs_as_others_call_them() -> None:
+    """The names of onnxruntime and of ConcreteFunction are there."""
+    two = fn("two")
+    assert [(info.name, info.type, info.shape) for info in two.get_inputs()] == [
+        ("b", "tensor(float)", (None, 2)),
+        ("a", "tensor(float)", (None, 2)),
+    ]
+    assert [info.type for info in two.get_outputs()] == ["tensor(float)", "tensor(int32)"]
+    b, a = tf.TensorSpec([None, 2], name="b"), tf.TensorSpec([None, 2], name="a")
+    assert two.structured_input_signature == ((b, a), {})
+    assert two.structured_outputs["difference"].shape.as_list() == [None, 2]
+    assert fn("ragged").structured_input_signature == ((tf.RaggedTensorSpec([None, None], tf.int32),), {})
+    assert fn("one").structured_outputs.dtype == tf.float32
+
+
+def test_signatures_take_keywords(tmp_path: Any) -> None:
+    """A SignatureDef has no positions; several outputs are a dict."""
+    model = Model()
+    path = str(tmp_path / "m")
+    flat = tf.function(lambda b, a: {"y": b - a, "x": a}, input_signature=[tf.TensorSpec([2], name=n) for n in "ba"])
+    tf.saved_model.save(model, path, signatures=flat)
+    loaded = as_callable(tf.saved_model.load(path))
+    args, kwargs = loaded.structured_input_signature
+    assert (args, sorted(kwargs)) == ((), ["a", "b"])
+    assert sorted(loaded.structured_outputs) == ["x", "y"]
