@@ -30,6 +30,15 @@ _MAX_SHOWN = 8
 _PYTHON_BY_INTS = {4: "Python 2", 5: "Python 3.0 to 3.7", 6: "Python 3.8 to 3.10"}
 _BYTES_TAGS = (0x73, 0xF3)
 # RESUME (3.11, 3.12: 151; 3.13: 149; 3.14: 128), COPY_FREE_VARS, MAKE_CELL, RETURN_GENERATOR: Include/opcode_ids.h.
+_PYTHON_BY_RESUME = {128: "Python 3.14", 149: "Python 3.13", 151: "Python 3.11 or 3.12"}
+_VERSIONS = {
+    "Python 2": ((2, 0), (2, 7)),
+    "Python 3.0 to 3.7": ((3, 0), (3, 7)),
+    "Python 3.8 to 3.10": ((3, 8), (3, 10)),
+    "Python 3.11 or 3.12": ((3, 11), (3, 12)),
+    "Python 3.13": ((3, 13), (3, 13)),
+    "Python 3.14": ((3, 14), (3, 14)),
+}
 _NEW_FIRST_OPCODES = frozenset({62, 75, 80, 94, 95, 128, 135, 149, 151})
 
 
@@ -46,6 +55,11 @@ class Bytecode:
     size: int
     python: str | None
     words: tuple[str, ...]
+
+    def fits(self, version: tuple[int, int]) -> bool:
+        """Return False if Python *version* cannot have written it, so that running it there may crash the process."""
+        first, last = _VERSIONS.get(self.python or "", (version, version))
+        return first <= version <= last
 
     def __str__(self) -> str:
         writer = f" of {self.python}" if self.python else ""
@@ -95,7 +109,7 @@ def _python(data: bytes) -> str | None:
         at = 1 + 4 * ints
         if data[at] in _BYTES_TAGS and int.from_bytes(data[at + 1 : at + 5], "little") <= len(data):
             is_new = ints == 5 and data[at + 5] in _NEW_FIRST_OPCODES
-            return "Python 3.11 or later" if is_new else python
+            return _PYTHON_BY_RESUME.get(data[at + 5], "Python 3.11 or later") if is_new else python
     return None
 
 

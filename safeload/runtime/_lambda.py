@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from types import FunctionType
 from typing import Any, cast
 
 from safeload.errors import IncompatibleVersionError, UnsafeModelError
+from safeload.policy.keras_bytecode import read_bytecode
 
 _HINT = "load it with the Python that saved it, or rebuild the architecture in code and pass architecture="
 
@@ -26,6 +28,7 @@ def trusted_function(config: Any, *, trusted: frozenset[str], names: Mapping[str
     """
     if not any(identifier.startswith("lambda:") for identifier in trusted):
         raise UnsafeModelError(where, findings=())
+    _require_own_python(config["code"], where)
     import keras
     import numpy as np
     import tensorflow as tf
@@ -38,3 +41,11 @@ def trusted_function(config: Any, *, trusted: frozenset[str], names: Mapping[str
         problem = f"the bytecode of a Lambda is of another Python: {error}"
         raise IncompatibleVersionError(where, problem=problem, hint=_HINT) from error
     return cast("FunctionType", function)
+
+
+def _require_own_python(code: Any, where: str) -> None:
+    """Refuse bytecode that another Python wrote before it is unmarshalled: running it can crash the process."""
+    found = read_bytecode(code) if isinstance(code, str) else None
+    if found is not None and not found.fits(sys.version_info[:2]):
+        problem = f"the bytecode of a Lambda is of another Python: {found.python}"
+        raise IncompatibleVersionError(where, problem=problem, hint=_HINT)

@@ -18,7 +18,10 @@ from safeload.policy.keras_bytecode import read_bytecode
         (4, 100, "Python 2"),
         (5, 100, "Python 3.0 to 3.7"),
         (6, 100, "Python 3.8 to 3.10"),
-        (5, 151, "Python 3.11 or later"),
+        (5, 151, "Python 3.11 or 3.12"),
+        (5, 149, "Python 3.13"),
+        (5, 128, "Python 3.14"),
+        (5, 94, "Python 3.11 or later"),
         (7, 100, None),
     ],
 )
@@ -31,7 +34,7 @@ def test_words_of_the_function_are_shown():
     """Names and constants are shown in order, each once, without file and function placeholders."""
     code = read_bytecode(code_text("open", "write", "open", "x" * 100))
     assert code.words == ("open", "write", "x" * 100)
-    assert str(code).endswith(f"of Python 3.11 or later naming open, write, {'x' * 100}")
+    assert str(code).endswith(f"of Python 3.11 or 3.12 naming open, write, {'x' * 100}")
 
 
 def test_code_without_words_is_described():
@@ -57,4 +60,16 @@ def test_functions_of_this_python_are_recognised():
     text = base64.b64encode(marshal.dumps((lambda x: open(x)).__code__)).decode()
     code = read_bytecode(text)
     assert "open" in code.words
-    assert code.python == ("Python 3.11 or later" if sys.version_info >= (3, 11) else "Python 3.8 to 3.10")
+    assert code.fits(sys.version_info[:2])
+
+
+@pytest.mark.parametrize(
+    ("ints", "opcode", "fitting"),
+    [(4, 100, []), (6, 100, [(3, 10)]), (5, 151, [(3, 11), (3, 12)]), (5, 149, [(3, 13)]), (5, 128, [(3, 14)])],
+)
+def test_only_the_writer_fits(ints, opcode, fitting):
+    """Bytecode runs on the releases that may have written it; where the layout does not tell, on any."""
+    versions = [(3, minor) for minor in range(10, 15)]
+    code = read_bytecode(code_text("os", ints=ints, opcode=opcode))
+    assert [version for version in versions if code.fits(version)] == fitting
+    assert all(read_bytecode(code_text("os", ints=7)).fits(version) for version in versions)

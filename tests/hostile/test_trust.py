@@ -1,0 +1,106 @@
+"""A trusted Lambda runs as it was permitted, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+from hostile.keras_configs import code_text
+
+from safeload import inspect_model, load_callable
+from safeload.errors import IncompatibleVersionError, UnsafeModelError
+
+keras = pytest.importorskip("keras")
+
+ONES = np.ones((2, 3), "float32")
+
+
+def _save(path, function, library=keras, **arguments):
+    layers = library.layers
+    model = library.Sequential([layers.Input((3,)), layers.Lambda(function, name="scale", arguments=arguments)])
+    model.save(path)
+    return path
+
+
+def _identifiers(path):
+    return [finding.identifier for finding in inspect_model(path).findings if finding.severity >= 2]
+
+
+def _edited(path, target, edit):
+    """Write the model at *path* with its config edited as text."""
+    if path.suffix == ".h5":
+        shutil.copy(path, target)
+        with h5py.File(target, "r+") as file:
+            file.attrs["model_config"] = edit(file.attrs["model_config"])
+        return target
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w") as archive:
+        for name in source.namelist():
+            content = source.read(name)
+            archive.writestr(name, edit(content.decode()).encode() if name == "config.json" else content)
+    return target
+
+
+@pytest.fixture(params=[".keras keras", ".h5 keras", ".keras tf_keras", ".h5 tf_keras"])
+def model(request, tmp_path):
+    """A model with a Lambda that doubles."""
+    suffix, package = request.param.split()
+    return _save(tmp_path / f"m{suffix}", lambda x, by: x * by, pytest.importorskip(package), by=2.0)
+
+
+def test_untrusted_lambda_is_refused_with_its_name(model):
+    """The refusal says what to pass."""
+    with pytest.raises(UnsafeModelError, match="lambda:scale@sha256:"):
+        load_callable(model)
+
+
+def test_trusted_lambda_runs(model):
+    """Exactly what the refusal listed is enough."""
+    np.testing.assert_allclose(load_callable(model, trusted=_identifiers(model))(ONES), ONES * 2)
+
+
+def test_trust_ends_with_a_change(model, tmp_path):
+    """A Lambda of the same name with other arguments is refused again."""
+    trusted = _identifiers(model)
+    changed = _edited(model, tmp_path / f"changed{model.suffix}", lambda text: text.replace('"by": 2.0', '"by": 3.0'))
+    assert _identifiers(changed) != trusted
+    with pytest.raises(UnsafeModelError):
+        load_callable(changed, trusted=trusted)
+
+
+def test_stale_identifiers_permit_nothing(model):
+    """Identifiers of another file are no error and no permission."""
+    with pytest.raises(UnsafeModelError):
+        load_callable(model, trusted=["lambda:scale@sha256:000000000000", "op:ReadFile:x@sha256:0"])
+
+
+def test_trusting_one_lambda_does_not_trust_another(tmp_path):
+    """With two of them both have to be named."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Input((3,)), layers.Lambda(lambda x: x * 2, name="a"), layers.Lambda(lambda x: x + 1, name="b")]
+    )
+    model.save(tmp_path / "m.keras")
+    one, two = sorted(set(_identifiers(tmp_path / "m.keras")))
+    with pytest.raises(UnsafeModelError) as caught:
+        load_callable(tmp_path / "m.keras", trusted=[one])
+    assert {finding.identifier for finding in caught.value.findings} == {two}
+    np.testing.assert_allclose(load_callable(tmp_path / "m.keras", trusted=[one, two])(ONES), ONES * 2 + 1)
+
+
+def test_bytecode_of_another_python_is_explained(tmp_path):
+    """What this interpreter cannot read is an error that says so, after it was trusted."""
+    path = _save(tmp_path / "m.keras", lambda x: x)
+
+    def foreign(text):
+        config = json.loads(text)
+        layer = next(entry for entry in config["config"]["layers"] if entry["class_name"] == "Lambda")
+        layer["config"]["function"]["config"]["code"] = code_text("x", ints=6, opcode=124)
+        return json.dumps(config)
+
+    changed = _edited(path, tmp_path / "other.keras", foreign)
+    with pytest.raises(IncompatibleVersionError, match="another Python: Python 3.8 to 3.10"):
+        load_callable(changed, trusted=_identifiers(changed))
