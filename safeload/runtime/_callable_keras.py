@@ -89,17 +89,19 @@ class _Compiled:
         return (self._traced or self._eager)(tensors)
 
     def _trace(self, tensors: Mapping[str, Any]) -> bool:
-        for arguments in (self._specs, tensors):
-            try:
-                concrete_function = self._traced.get_concrete_function(arguments) if arguments is not None else None
-            except Exception as error:  # noqa: BLE001 - custom layers may raise anything
-                _LOG.info("the model cannot be traced with %s: %s", arguments, error)
-            else:
-                if concrete_function is not None:
-                    self._plain = of_concrete_function(concrete_function) if arguments is self._specs else None
-                    return True
-        self._traced = None
+        general = self._concrete_function(self._specs) if self._specs is not None else None
+        if general is not None:
+            self._plain = of_concrete_function(general)
+        elif self._concrete_function(tensors) is None:
+            self._traced = None
         return True
+
+    def _concrete_function(self, arguments: Mapping[str, Any]) -> Any:
+        try:
+            return self._traced.get_concrete_function(arguments)
+        except Exception as error:  # noqa: BLE001 - custom layers may raise anything
+            _LOG.info("the model cannot be traced with %s: %s", arguments, error)
+            return None
 
 
 def _specs(inputs: Sequence[TensorInfo]) -> dict[str, Any] | None:

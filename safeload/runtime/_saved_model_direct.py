@@ -16,18 +16,15 @@ from tensorflow.core.framework import function_pb2, tensor_pb2
 from tensorflow.core.function.capture import restore_captures
 from tensorflow.core.function.polymorphism import function_type as function_types
 from tensorflow.core.protobuf import saved_object_graph_pb2, struct_pb2
-from tensorflow.python.eager import context, record
 from tensorflow.python.saved_model import function_deserialization, nested_structure_coder
 
 from safeload.inspection import Slot
+from safeload.runtime._eager_function import EagerFunction, Flat, runs_plainly
 from safeload.runtime._saved_model_library import FunctionLibrary
 from safeload.runtime._saved_model_objects import NotUnderstoodError, ObjectStore
 
 if TYPE_CHECKING:
     from safeload.inspection import SignatureInfo
-
-Flat = list[Any]
-"""Tensors in the order of a FunctionDef's arguments or results."""
 
 _HANDLES = (tf.resource.as_datatype_enum, tf.variant.as_datatype_enum)
 
@@ -129,15 +126,14 @@ class DirectFunction:
     """A judged function that is called with tensors by name."""
 
     def __init__(
-        self, route: DirectRoute, name: str, inputs: Sequence[_Input], captures: Flat, outputs: _Outputs
+        self, route: DirectRoute, name: str, inputs: Sequence[_Input], captures: list[Any], outputs: _Outputs
     ) -> None:
         self._route = route
         self._name = name
         self._names = [entry.name for entry in inputs]
         self._composites = [entry for entry in inputs if entry.composite is not None]
-        self._captures = captures
         self._outputs = outputs
-        self._registered = route.library.register(name).encode()
+        self._run = EagerFunction(route.library.register(name).encode(), captures, outputs.count, outputs.packed)
         self._has_run = False
 
     def __call__(self, tensors: Mapping[str, Any]) -> Any:
@@ -147,19 +143,18 @@ class DirectFunction:
             NotUnderstoodError: No graph could be built of it.
         """
         flat = [tensors[name] for name in self._names]
-        runtime = context.context()
-        if not runtime.executing_eagerly() or record.could_possibly_record() or not self._fits(tensors):
+        if not runs_plainly() or not self._fits(tensors):
             return self._traced(flat)
         if self._composites:
             flat = tf.nest.flatten(flat, expand_composites=True)
         try:
-            results = runtime.call_function(self._registered, flat + self._captures, self._outputs.count)
+            results = self._run(flat)
         except tf.errors.OpError:
             if not self._has_run:
                 self._route.concrete_function(self._name)  # a graph that cannot be imported is explained by that
             raise
         self._has_run = True
-        return self._outputs.packed(results or [])
+        return results
 
     def _fits(self, tensors: Mapping[str, Any]) -> bool:
         """Tell whether composite tensors are of the types that were traced; a graph says best why not."""

@@ -239,7 +239,7 @@ class ObjectStore:
         if node_id not in self._variables:
             proto, handle = self.graph.nodes[node_id].variable, self._handles[node_id]
             shape, dtype = _shape(proto.shape), tf.as_dtype(proto.dtype)
-            handle._handle_data = handle_data_util.create_handle_data(shape, dtype)  # noqa: SLF001 - as its creator does
+            handle._handle_data = handle_data_util.create_handle_data(shape, dtype)  # noqa: SLF001 - as TensorFlow does
             self._variables[node_id] = resource_variable_ops.BaseResourceVariable(
                 trainable=proto.trainable,
                 shape=shape,

@@ -111,7 +111,7 @@ def test_gradient_and_graph(keras: Any) -> None:
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(fn(x))
     equal(tape.gradient(loss, x), np.broadcast_to(np.asarray(model.get_weights()[0]).T, X.shape))
-    equal(tf.function(lambda v: fn(v))(tf.constant(X)), fn(X))
+    equal(tf.function(fn)(tf.constant(X)), fn(X))
 
 
 def test_only_one_signature(keras: Any) -> None:
