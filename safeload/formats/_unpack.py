@@ -88,8 +88,8 @@ class _Target:
     def fill_from_tar(self, file: ByteFile, compression: str | None) -> None:
         from safeload.formats._tar import BROKEN, TarReader
 
-        reader = TarReader(file, where=self.where, compression=compression)
         try:
+            reader = TarReader(file, where=self.where, compression=compression)
             for info in reader:
                 self.require_plain(info)
                 if info.isdir():

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from safeload.errors import UnsupportedFormatError
-from safeload.formats import Format, Source, detect, unpack
+from safeload.formats import Source, detect, unpack
 from safeload.readers import read_artifact
 
 if TYPE_CHECKING:
@@ -22,8 +21,8 @@ def read_archive(detection: Detection, limits: Limits) -> Artifact:
         Its artifact, which keeps the directory that it was unpacked into.
 
     Raises:
-        UnsupportedFormatError: ``unsupported-format``. An archive inside the archive, or links.
-        UnrecognizedFormatError: ``unrecognized-format``. It holds several models, or none.
+        UnsupportedFormatError: ``unsupported-format``. The archive has links.
+        UnrecognizedFormatError: ``unrecognized-format``. It holds several models, or none; archives inside do not count.
         MalformedArtifactError: ``malformed-artifact``. The archive or the model is broken; see `formats.unpack`.
         LimitExceededError: ``limit-exceeded``. One of the limits.
     """
@@ -32,11 +31,6 @@ def read_archive(detection: Detection, limits: Limits) -> Artifact:
     detection.source.close()
     try:
         inner = detect(Source(where=detection.where, path=unpacked.path), version=detection.version)
-        if inner.format is Format.ARCHIVE:
-            inner.source.close()
-            raise UnsupportedFormatError(
-                detection.where, kind="an archive inside an archive", remedy="unpack it and pass the model inside"
-            )
         return replace(read_artifact(inner, limits), unpacked=unpacked)
     except BaseException:
         unpacked.remove()

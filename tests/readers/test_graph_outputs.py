@@ -1,0 +1,125 @@
+"""Tests of what inputs and outputs follow from the nodes of a graph."""
+
+from __future__ import annotations
+
+import pytest
+
+from safeload.readers.graph_outputs import derive_signatures, variables_behind
+from safeload.readers.protobuf import message_class
+
+
+def graph(*nodes, producer=100):
+    """A MetaGraph of nodes written as ``"name Op input input"``; floats everywhere."""
+    meta_graph = message_class("MetaGraphDef")()
+    meta_graph.graph_def.versions.producer = producer
+    for text in nodes:
+        name, op, *inputs = text.split()
+        node = meta_graph.graph_def.node.add(name=name, op=op, input=inputs)
+        node.attr["T"].type = 1
+        if op.startswith("Placeholder"):
+            node.attr["dtype"].type = 1
+    return meta_graph
+
+
+def derived(*nodes, **options):
+    meta_graph = graph(*nodes, **options)
+    derive_signatures(meta_graph)
+    return {
+        key: (sorted(signature.inputs), {name: info.name for name, info in signature.outputs.items()})
+        for key, signature in meta_graph.signature_def.items()
+    }
+
+
+def test_one_output():
+    """The signature is named after its only output."""
+    assert derived("x Placeholder", "w Const", "y MatMul x w", "p Softmax y") == {"p": (["x"], {"p": "p:0"})}
+
+
+def test_outputs_with_the_same_inputs():
+    """Outputs that are computed from the same inputs come together."""
+    found = derived("x Placeholder", "boxes Relu x", "scores Softmax x", "unused Const")
+    assert found == {"graph": (["x"], {"boxes": "boxes:0", "scores": "scores:0"})}
+
+
+def test_outputs_with_different_inputs():
+    """What needs a label is not what predicts: the caller chooses."""
+    found = derived("x Placeholder", "y Placeholder", "p Softmax x", "loss Sub x y")
+    assert found == {"loss": (["x", "y"], {"loss": "loss:0"}), "p": (["x"], {"p": "p:0"})}
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        ("init NoOp ^w", "save/Const PlaceholderWithDefault", "save/SaveV2 SaveV2 save/Const", "save/deep/i Identity save/Const"),
+        ("w/Assign Assign w x",),
+        ("train ApplyGradientDescent w p p",),
+        ("gradients/p_grad/mul Mul p x", "train ResourceApplyAdam gradients/p_grad/mul"),
+        ("loss_1 ScalarSummary p", "merged MergeSummary loss_1"),
+        ("check Assert p",),
+    ],
+    ids=["saver", "assignment", "training", "gradients", "summaries", "assertion"],
+)
+def test_bookkeeping(nodes):
+    """What saves, trains, initialises or reports is no output, and consumes none."""
+    assert derived("x Placeholder", "w VariableV2", "p Softmax x", *nodes) == {"p": (["x"], {"p": "p:0"})}
+
+
+def test_graphs_without_inputs():
+    """A graph that reads its own data has no signature."""
+    assert derived("a Const", "b Relu a") == {}
+
+
+def test_too_many_ends():
+    """A graph with very many ends says nothing about what its author wanted."""
+    assert derived("x Placeholder", *(f"y{i} Relu x" for i in range(65))) == {}
+
+
+def test_loops_in_the_graph():
+    """The loops of TensorFlow 1 are cycles of nodes."""
+    found = derived("x Placeholder", "m Merge x n", "n NextIteration m", "e Exit m")
+    assert found == {"e": (["x"], {"e": "e:0"})}
+
+
+def test_several_outputs_of_one_node():
+    """Every output of an op whose outputs are known is one."""
+    meta_graph = graph("x Placeholder", "top TopKV2 x", "call StatefulPartitionedCall x", "none IdentityN x")
+    meta_graph.graph_def.node[2].attr["Tout"].list.type.extend([1, 7])
+    del meta_graph.graph_def.node[3].attr["T"]
+    derive_signatures(meta_graph)
+    outputs = meta_graph.signature_def["graph"].outputs
+    assert {name: info.dtype for name, info in outputs.items()} == {"top": 1, "top:1": 3, "call": 1, "call:1": 7}
+
+
+def test_types():
+    """Types come from the attributes that say so; those of other ops are left open."""
+    meta_graph = graph("x Placeholder", "a ArgMax x", "c Cast x", "s Shape x", "n NonMaxSuppressionV4 x")
+    meta_graph.graph_def.node[2].attr["DstT"].type = 4
+    derive_signatures(meta_graph)
+    outputs = meta_graph.signature_def["graph"].outputs
+    assert {name: info.dtype for name, info in outputs.items()} == {"a": 9, "c": 4, "s": 0, "n": 3, "n:1": 3}
+
+
+@pytest.mark.parametrize(("producer", "is_known"), [(21, False), (22, True)])
+def test_shapes_of_old_placeholders(producer, is_known):
+    """Old graphs wrote an unknown shape as that of a scalar."""
+    meta_graph = graph("x Placeholder", "z PlaceholderV2", "y Add x z", producer=producer)
+    meta_graph.graph_def.node[0].attr["shape"].shape.SetInParent()
+    meta_graph.graph_def.node[1].attr["shape"].shape.dim.add(size=3)
+    derive_signatures(meta_graph)
+    inputs = meta_graph.signature_def["y"].inputs
+    assert inputs["x"].tensor_shape.unknown_rank is not is_known
+    assert inputs["z"].tensor_shape.dim[0].size == 3
+
+
+def test_placeholders_without_a_shape():
+    """A placeholder that records no shape takes any."""
+    meta_graph = graph("x Placeholder", "y Relu x")
+    derive_signatures(meta_graph)
+    assert meta_graph.signature_def["y"].inputs["x"].tensor_shape.unknown_rank
+
+
+def test_variables():
+    """Only variables that an output needs count."""
+    meta_graph = graph("x Placeholder", "w VarHandleOp", "step VariableV2", "y MatMul x w:0")
+    derive_signatures(meta_graph)
+    assert variables_behind(meta_graph) == ["w"]
