@@ -75,7 +75,7 @@ class _Compiled:
     def __init__(self, eager: Callable[[Mapping[str, Any]], Any], specs: dict[str, Any] | None) -> None:
         self._eager = eager
         self._specs = specs
-        self._traced: Any = tf.function(eager, autograph=False, reduce_retracing=True)
+        self._traced: Any = tf.function(eager, autograph=False, reduce_retracing=specs is None)
         self._plain: EagerFunction | None = None
         self._is_traced = False
         self._lock = threading.Lock()
