@@ -103,6 +103,12 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
         f"{_LOAD} knows the configs of every release since 2017 and drops keys only where they hold the neutral value.",
     ),
     FailureMode(
+        "only-instances-of-keras-layer",
+        r"Only instances of `?keras\.Layer`? can be added to a Sequential model",
+        "a custom class is derived from a layer of tf_keras (Keras 2), and Keras 3 takes its own alone.",
+        f"{_LOAD[:-1]}, modules=[my_module]) builds the model with the Keras that the class is derived from.",
+    ),
+    FailureMode(
         "bad-marshal-data",
         r"bad marshal data",
         "the file holds a Lambda layer as Python bytecode of another Python version.",
@@ -196,7 +202,7 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
     ),
     FailureMode(
         "cannot-pickle-a-model",
-        r"can't pickle repeated message|Can't pickle local object 'Loader\.|cannot pickle 'FuncGraph'|"
+        r"can't pickle repeated message|Can't (pickle|get) local object 'Loader\.|cannot pickle 'FuncGraph'|"
         r"_recreate_base_user_object",
         "a loaded SavedModel cannot be pickled.",
         f"{_LOAD} pickles by path and digest and loads again in the other process.",

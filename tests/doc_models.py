@@ -35,6 +35,18 @@ class Scale(keras.layers.Layer):
         return {**super().get_config(), "factor": self.factor}
 '''
 
+KERAS2_LAYERS = '''"""Custom layers for Keras 2."""
+
+import tf_keras
+
+
+class Shift(tf_keras.layers.Layer):
+    """Adds one."""
+
+    def call(self, x):
+        return x + 1
+'''
+
 LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935\nsize 132735\n"
 
 
@@ -43,6 +55,7 @@ def make_models(home: Path) -> None:
     (home / "my_project").mkdir()
     (home / "my_project" / "__init__.py").touch()
     (home / "my_project" / "layers.py").write_text(LAYERS)
+    (home / "my_project" / "keras2_layers.py").write_text(KERAS2_LAYERS)
     sys.path.insert(0, str(home))
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -131,11 +144,13 @@ def _replace_code(source: Path, target: Path, code: str) -> None:
 def _era_files(home: Path) -> None:
     import h5py
     import tf_keras
+    from my_project.keras2_layers import Shift
 
     layers = tf_keras.layers
     image = layers.Input((8, 8, 3))
     keras2 = tf_keras.Sequential([image, layers.DepthwiseConv2D(3), layers.Flatten(), layers.Dense(2)])
     keras2.save(home / "keras2.h5")
+    tf_keras.Sequential([layers.Input((4,)), Shift()]).save(home / "shift.h5")
     sigmoid = tf_keras.Sequential([layers.Input((1,)), layers.Activation("hard_sigmoid")])
     sigmoid.compile(loss="mse")
     sigmoid.save(home / "hard_sigmoid.h5")
