@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from safeload.inspection import is_marker, is_object, walk_dicts
 from safeload.policy._finding import Finding, Severity
+from safeload.policy.keras_names import SYMBOL_KEYS
 
 if TYPE_CHECKING:
     from safeload.inspection import KerasInfo
@@ -19,6 +20,9 @@ _FREE_ELEMENTS = 1 << 22
 _SLACK = 4
 _MAX_UNROLLED = 4096
 """Steps of a recurrent layer that are written out one by one; each takes milliseconds while the model is built."""
+_SPLITTERS = frozenset({"ArraySplit", "Split", "Unstack"})
+_PARTS = frozenset({"indices_or_sections", "num", "num_or_size_splits"})
+"""Operations of keras/src/ops (3.15.1) that return a list, and what they and TensorFlow call its length."""
 _HINT = "ask the author for a file whose weights fit its configuration"
 
 # Keys whose product is the least number of elements of a variable of the layer, whatever its input.
@@ -100,10 +104,24 @@ def unrolled_layers(keras: KerasInfo) -> Iterator[Finding]:
     """Yield recurrent layers that are unrolled in a model that declares sequences of a length nobody unrolls."""
     places = [p for p in walk_dicts(keras.normal.config) if is_object(p.value)]
     longest = max((size for p in places for size in (*_batch_shape(p.value)[1:], _repeats(p.value))), default=0)
+    yield from _many_outputs(keras)
     for place in places if longest > _MAX_UNROLLED else ():
         if _config(place.value).get("unroll") is True:
             message = f"{place.value['class_name']} would be unrolled {longest:,} times"
             yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(longest), message, _HINT)
+
+
+def _many_outputs(keras: KerasInfo) -> Iterator[Finding]:
+    """Yield operations that are split into more tensors than anybody splits into."""
+    for place in walk_dicts(keras.normal.config):
+        counts = [place.value[key] for key in _PARTS if isinstance(place.value.get(key), int)]
+        if max(counts, default=0) > _MAX_UNROLLED and _splits(place.owner):
+            message = f"{place.owner['class_name']} would make {max(counts):,} tensors"
+            yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(max(counts)), message, _HINT)
+
+
+def _splits(owner: Any) -> bool:
+    return is_object(owner) and (owner["class_name"] in _SPLITTERS or owner["class_name"] in SYMBOL_KEYS)
 
 
 def _state_elements(value: Mapping[str, Any], batch_shapes: list[list[int]]) -> int:
@@ -153,7 +171,9 @@ def _sources(layer: Mapping[str, Any], before: str) -> list[str]:
     """Return the layers that *layer* is called on: those that its nodes name, else the one before it."""
     if not isinstance(layer.get("inbound_nodes"), list):
         return [before]
-    histories = (_config(p.value).get("keras_history") for p in walk_dicts(layer["inbound_nodes"]) if is_marker(p.value))
+    histories = (
+        _config(p.value).get("keras_history") for p in walk_dicts(layer["inbound_nodes"]) if is_marker(p.value)
+    )
     return [str(history[0]) for history in histories if isinstance(history, list) and history]
 
 

@@ -79,13 +79,20 @@ def require_bounded_outputs(model: Any, where: str) -> None:
     Raises:
         UnsafeModelError: ``unsafe-model``. An output of known size is too large.
     """
-    for layer in flat_layers(model):
+    for layer in _operations(model):
         size = max((_bytes(tensor) for tensor in _outputs(layer)), default=0)
         if size > _MAX_OUTPUT_BYTES:
             message = f"the layer {layer.name!r} makes {size:,} bytes of each example"
             raise _refused(
                 "oversized-output", where, where=f"layer {layer.name!r}", evidence=str(size), message=message
             )
+
+
+def _operations(model: Any) -> Iterator[Any]:
+    """Yield every layer, and the operations of Keras 3 that are called without one."""
+    for layer in flat_layers(model):
+        yield layer
+        yield from getattr(layer, "operations", ())
 
 
 def _outputs(layer: Any) -> Iterator[Any]:

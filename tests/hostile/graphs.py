@@ -459,6 +459,30 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         "allocation",
     ),
+    "outputs_bomb": (lambda: simple(node("u", "Unpack", "x", num=1 << 31)), "allocation"),
+    "ragged_bomb": (
+        lambda: simple(ints("s", 1 << 20, 1 << 20), node("r", "RaggedTensorToTensor", "s:output:0", "x", "x")),
+        "allocation",
+    ),
+    "segments_bomb": (
+        lambda: simple(ints("n", 1 << 40, shape=()), node("r", "SegmentSumV2", "x", "x", "n:output:0")),
+        "allocation",
+    ),
+    "rows_bomb": (
+        lambda: simple(ints("s", 1 << 40, 1), node("r", "SparseFillEmptyRows", "x", "x", "s:output:0")),
+        "allocation",
+    ),
+    "doubling_bomb": (
+        lambda: simple(
+            ints("a", 1, shape=(64,)),
+            node("c0", "ConcatV2", "a:output:0", "a:output:0", "x", T=Type(INT64)),
+            *(
+                node(f"c{i}", "ConcatV2", f"c{i - 1}:output:0", f"c{i - 1}:output:0", "x", T=Type(INT64))
+                for i in range(1, 40)
+            ),
+        ),
+        "allocation",
+    ),
     "range_bomb": (
         lambda: simple(
             ints("a", 0, shape=()),

@@ -127,7 +127,10 @@ ATTACKS: dict[str, tuple[Any, str]] = {
         functional(keras2("Lambda", function="f", output_shape=["AAAA", None, None], output_shape_type="lambda")),
         "lambda-bytecode",
     ),
-    "lambda_unreadable_text": (functional(keras2("Lambda", function="AAAA", function_type="lambda")), "lambda-bytecode"),
+    "lambda_unreadable_text": (
+        functional(keras2("Lambda", function="AAAA", function_type="lambda")),
+        "lambda-bytecode",
+    ),
     "merge_mode_unreadable": (functional(keras2("Merge", mode=["AAAA"], mode_type="lambda")), "lambda-bytecode"),
     "lambda_unreadable": (functional(lambda_layer(lambda_value("AAAA"))), "lambda-bytecode"),
     "lambda_without_function": (functional(lambda_layer({"class_name": "TFSMLayer", "config": {}})), "lambda-function"),
@@ -244,6 +247,16 @@ ATTACKS: dict[str, tuple[Any, str]] = {
             entry("InputLayer", "i", batch_shape=[2**20, 5, 8]), entry("LSTM", "l", source="i", units=64, stateful=True)
         ),
         "oversized-layer",
+    ),
+    "outputs_bomb": (
+        functional(entry("Unstack", "u", module="keras.src.ops.core", source="inp", num=10**9)),
+        "unrolled-layer",
+    ),
+    "outputs_bomb_of_keras2": (
+        functional(
+            {**keras2("TFOpLambda", function="split"), "inbound_nodes": [["x", 0, 0, {"num_or_size_splits": 10**9}]]}
+        ),
+        "unrolled-layer",
     ),
     "unrolled_bomb": (
         functional(entry("RepeatVector", "r", n=10**6), entry("SimpleRNN", "l", source="r", units=1, unroll=True)),

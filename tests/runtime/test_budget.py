@@ -68,6 +68,18 @@ def test_outputs_without_end_are_refused(saved, name, options, shape):
     assert caught.value.findings[0].rule == "oversized-output"
 
 
+def test_outputs_of_operations_are_refused(tmp_path):
+    """Operations that are no layers are looked at, too."""
+    inputs = keras.Input((4,), dtype="int32")
+    keras.Model(inputs, keras.ops.one_hot(inputs, 7)).save(tmp_path / "small.keras")
+    with zipfile.ZipFile(tmp_path / "small.keras") as small, zipfile.ZipFile(tmp_path / "m.keras", "w") as large:
+        for name in small.namelist():
+            large.writestr(name, small.read(name).replace(b'"num_classes": 7', b'"num_classes": 2000000000'))
+    assert load_callable(tmp_path / "small.keras")([[1, 2, 3, 4]]).shape == (1, 4, 7)
+    with pytest.raises(UnsafeModelError, match="one_hot"):
+        load_callable(tmp_path / "m.keras")
+
+
 def test_ordinary_growth_is_let_through(saved):
     """Layers that repeat and pad within reason load and compute."""
     layers = keras.layers.RepeatVector(3), keras.layers.ZeroPadding1D(2)

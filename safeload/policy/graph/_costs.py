@@ -25,6 +25,11 @@ _BUDGET = 2 << 30
 
 A ``saved_model.pb`` has at most 2 GiB itself, and the largest constant shape in any public model seen has 16 MB.
 """
+_LENGTHS = ("N", "num", "num_split", "num_outputs", "num_sampled", "range_max", "desired_samples", "width")
+"""Attributes that decide how many tensors a node has, or elements each. Source: op definitions of TensorFlow 2.21."""
+_MAX_LENGTH = 100_000_000
+_TENSOR_BYTES = 32
+"""Bytes that a tensor takes without its elements."""
 _FEW = 16
 """Elements of a constant that are not worth counting: its node takes as many bytes itself."""
 _LOOPS = frozenset({"While", "StatelessWhile"})
@@ -43,6 +48,15 @@ def declared_sizes(info: ModelInfo) -> Iterator[Finding]:
             if excess and total > _BUDGET:
                 yield _too_large(subject, node, total)
                 break
+
+
+def declared_lists(info: ModelInfo) -> Iterator[Finding]:
+    """Find nodes that declare longer lists of tensors than any graph has: TensorFlow makes the list first."""
+    for subject in subjects(info):
+        for node in subject.graph.nodes():
+            count = max((node.proto.attr[key].i for key in _LENGTHS if key in node.proto.attr), default=0)
+            if count > _MAX_LENGTH:
+                yield _too_large(subject, node, count * _TENSOR_BYTES)
 
 
 def _excess(node: Node) -> int:

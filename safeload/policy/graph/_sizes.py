@@ -64,8 +64,32 @@ _OPERANDS: dict[str, _Fold] = {
             "Conv2DBackpropInput",
             "Conv3DBackpropInputV2",
             "DepthwiseConv2dNativeBackpropInput",
+            # So do those of pooling and of slices.
+            "AvgPool3DGrad",
+            "AvgPoolGrad",
+            "FractionalAvgPoolGrad",
+            "NonDeterministicInts",
+            "RaggedTensorToTensor",
+            "StridedSliceGrad",
         ),
         (0, _product),
+    ),
+    **dict.fromkeys(
+        (
+            "Conv2DBackpropFilter",
+            "Conv3DBackpropFilterV2",
+            "DepthwiseConv2dNativeBackpropFilter",
+            "IRFFT",
+            "IRFFT2D",
+            "IRFFT3D",
+            "QuantizedResizeBilinear",
+            "RFFT",
+            "RFFT2D",
+            "RFFT3D",
+            "ResizeNearestNeighborGrad",
+            "ScaleAndTranslate",
+        ),
+        (1, _product),
     ),
     **dict.fromkeys(
         ("BroadcastTo", "ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "SparseToDense"),
@@ -88,6 +112,31 @@ _OPERANDS: dict[str, _Fold] = {
     "CropAndResize": (3, _product),
     # The operand is a number of elements, rows or tensors.
     **dict.fromkeys(("TensorArrayV3",), (0, _largest)),
+    **dict.fromkeys(("DecodePaddedRaw", "SobolSample"), (1, _largest)),
+    **dict.fromkeys(
+        (
+            "HistogramFixedWidth",
+            "MatrixDiagV2",
+            "MatrixDiagV3",
+            "RaggedBincount",
+            "SegmentMaxV2",
+            "SegmentMinV2",
+            "SegmentProdV2",
+            "SegmentSumV2",
+            "UnsortedSegmentJoin",
+        ),
+        (2, _largest),
+    ),
+    **dict.fromkeys(("SparseFillEmptyRows", "SparseTensorDenseMatMul"), (2, lambda shape: _largest(shape[:1]))),
+    **dict.fromkeys(
+        (
+            "SparseBincount",
+            "SparseSegmentMeanWithNumSegments",
+            "SparseSegmentSqrtNWithNumSegments",
+            "SparseSegmentSumWithNumSegments",
+        ),
+        (3, _largest),
+    ),
     **dict.fromkeys(("Bincount", "DenseBincount", "Multinomial", "OneHot", "StatelessMultinomial"), (1, _largest)),
     **dict.fromkeys(("TensorListReserve",), (1, _largest)),
     **dict.fromkeys(
@@ -101,6 +150,8 @@ _OPERANDS: dict[str, _Fold] = {
 
 _MULTIPLIES = frozenset({"Tile"})
 """Ops whose operand counts copies of their first input."""
+_JOINS = frozenset({"ConcatV2", "Pack", "ParallelConcat"})
+"""Ops with the elements of all their inputs; the axis that some of them have counts for one."""
 _KEEPS = frozenset(
     {"Add", "AddV2", "Cast", "Identity", "Maximum", "Mul", "Neg", "Relu", "Reshape", "Sub", "ExpandDims"}
 )
@@ -109,7 +160,7 @@ _KEEPS = frozenset(
 
 def allocates(op: str) -> bool:
     """Return whether the size of what *op* makes may follow from constants."""
-    return op in _OPERANDS or op == "Range"
+    return op in _OPERANDS or op in _JOINS or op == "Range"
 
 
 class OutputSizes:
@@ -134,17 +185,19 @@ class OutputSizes:
         if node.op == "Range":
             return self._range_length(node)
         if node.op in _KEEPS:
-            return self._first_input(node, depth)
+            return self._input(node, 0, depth)
+        if node.op in _JOINS:
+            return sum(self._input(node, index, depth) for index in range(len(node.inputs)))
         if node.op not in _OPERANDS:
             return 0
         operand, fold = _OPERANDS[node.op]
         values = self._values.input(node, operand)
         if values is None:
             return 0
-        return fold(values) * (max(1, self._first_input(node, depth)) if node.op in _MULTIPLIES else 1)
+        return fold(values) * (max(1, self._input(node, 0, depth)) if node.op in _MULTIPLIES else 1)
 
-    def _first_input(self, node: Node, depth: int) -> int:
-        producer = reference_producer(node.inputs[0]) if node.inputs else ""
+    def _input(self, node: Node, index: int, depth: int) -> int:
+        producer = reference_producer(node.inputs[index]) if index < len(node.inputs) else ""
         found = self._graph.bodies[node.body].by_name.get(producer)
         return self.least_elements(found, depth - 1) if found is not None else 0
 
