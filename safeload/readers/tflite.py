@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _BYTES_PER_TABLE = 8
 """A table takes at least its distance to a vtable and the offset that leads to it."""
 
+_BEFORE = -1
+"""Stands for the operators before the first one."""
+
 _NO_TENSOR = -1
 """Stands for an optional input of an operator that is left out."""
 
@@ -99,13 +102,28 @@ def _is_inside(buffer: Table, size: int) -> bool:
 
 def _subgraph(table: Table, codes: Sequence[TFLiteOp], buffers: int) -> TFLiteSubgraph:
     tensors = tuple(_tensor(tensor, buffers) for tensor in table.tables(0))
+    inputs = _positions(table, 1, tensors)
+    operators = list(table.tables(3))
+    _require_order(operators, inputs, tensors)
     return TFLiteSubgraph(
         name=table.text(4),
         tensors=tensors,
-        inputs=_positions(table, 1, tensors),
+        inputs=inputs,
         outputs=_positions(table, 2, tensors),
-        ops=tuple(_operator(operator, codes, tensors) for operator in table.tables(3)),
+        ops=tuple(_operator(operator, codes, tensors) for operator in operators),
     )
+
+
+def _require_order(operators: Sequence[Table], inputs: Sequence[int], tensors: Sequence[TFLiteTensor]) -> None:
+    """Refuse tensors that are computed twice or used before they are computed: the interpreter crashes on them."""
+    made = {position: _BEFORE for position in inputs}
+    for index, operator in enumerate(operators):
+        for position in _positions(operator, 2, tensors):
+            _require(position not in made, "a tensor is computed twice")
+            made[position] = index
+    for index, operator in enumerate(operators):
+        used = _positions(operator, 1, tensors, optional=True)
+        _require(all(made.get(position, _BEFORE) < index for position in used), "a tensor is used before it is computed")
 
 
 def _tensor(table: Table, buffers: int) -> TFLiteTensor:
@@ -124,8 +142,7 @@ def _tensor(table: Table, buffers: int) -> TFLiteTensor:
 def _operator(table: Table, codes: Sequence[TFLiteOp], tensors: Sequence[TFLiteTensor]) -> TFLiteOp:
     code = table.scalar(0, "I")
     _require(code < len(codes), "an operator has a code that is not there")
-    for vector in (1, 2, 8):
-        _positions(table, vector, tensors, optional=True)
+    _positions(table, 8, tensors, optional=True)
     return codes[code]
 
 

@@ -102,9 +102,11 @@ class TFLiteRuntime:
 
 
 def _interpreter(content: bytes) -> Any:
+    """Make the interpreter without delegates: one of them runs any op of TensorFlow, others crash on broken models."""
+    resolver = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TensorFlow announces that the class moves to another package
-        return tf.lite.Interpreter(model_content=content)
+        return tf.lite.Interpreter(model_content=content, experimental_op_resolver_type=resolver)
 
 
 def _declared(interpreter: Any, signature: SignatureInfo) -> Callable[..., list[Any]]:

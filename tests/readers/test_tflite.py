@@ -62,11 +62,16 @@ def test_ops():
     assert found.model.subgraphs[0].ops == (TFLiteOp(32, "Mine"), TFLiteOp(150, "", 2))
 
 
+OPERATOR = table(f0=("I", 0), f1=("i", [0]), f2=("i", [1]))
+
 BROKEN = {
     "no subgraph": model(f2=[]),
     "output that is not there": model(f2=[subgraph(f2=("i", [2]))]),
     "input below zero": model(f2=[subgraph(f1=("i", [-1]))]),
     "operator with a tensor that is not there": model(f2=[subgraph(f3=[table(f0=("I", 0), f1=("i", [9]))])]),
+    "tensor that is computed twice": model(f2=[subgraph(f3=[OPERATOR, OPERATOR])]),
+    "input that is computed": model(f2=[subgraph(f3=[table(f0=("I", 0), f2=("i", [0]))])]),
+    "tensor that is computed from itself": model(f2=[subgraph(f3=[table(f1=("i", [1]), f2=("i", [1]))])]),
     "operator without a code": model(f2=[subgraph(f3=[table(f0=("I", 1))])]),
     "tensor with a buffer that is not there": model(f2=[subgraph(f0=[tensor(f2=("I", 1)), tensor()])]),
     "buffer behind the file": model(f4=[table(f1=("Q", 1 << 40), f2=("Q", 9))]),
