@@ -364,6 +364,20 @@ def endless(condition: Iterable[Any], returned: str) -> Any:
     )
 
 
+def endless_upwards(compare: str, returned: str) -> Any:
+    """Make a MetaGraph with a loop while x > 0 (or the like) whose body returns |x| + 1, or something else."""
+    one = node("o", "Const", value=tensor(FLOAT, (), float_val=[1.0]))
+    zero = node("z", "Const", value=tensor(FLOAT, (), float_val=[0.0]))
+    step = [node("a", "Abs", "x"), node("s", "AddV2", "a:y:0", "o:output:0")]
+    return simple(
+        node("w", "StatelessWhile", "x", cond=Func("c"), body=Func("b")),
+        functions=[
+            function("c", ["x"], ["g:z:0"], zero, node("g", compare, "x", "z:output:0")),
+            function("b", ["x"], [returned], one, *step),
+        ],
+    )
+
+
 def endless_v1() -> Any:
     """Make a MetaGraph with a loop of TensorFlow 1 on a constant condition."""
     return meta_graph(
@@ -500,6 +514,7 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: endless([ints("o", 1), node("e", "Less", "n", "o:output:0")], "e:z:0"),
         "endless-loop",
     ),
+    "loop_on_positive_numbers": (lambda: endless_upwards("Greater", "s:z:0"), "endless-loop"),
     "loop_v1": (endless_v1, "endless-loop"),
     "recursion": (recursive, "recursion"),
 }

@@ -19,6 +19,7 @@ from hostile.graphs import (
     bodies,
     call,
     endless,
+    endless_upwards,
     function,
     ints,
     meta_graph,
@@ -113,6 +114,12 @@ def test_loop_on_a_counter_is_let_through() -> None:
     """A loop whose condition looks at what the body changes may end."""
     made = endless([ints("o", 1), node("e", "Less", "x", "o:output:0")], "e:z:0")
     assert not _findings(made)
+
+
+@pytest.mark.parametrize("compare", ["Less", "Equal", "LessEqual"])
+def test_loop_that_may_end_is_let_through(compare: str) -> None:
+    """Bounds refuse a loop only where they show that its condition stays true."""
+    assert not _refusing(endless_upwards(compare, "s:z:0"))
 
 
 def test_loop_on_state_is_let_through() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from safeload.inspection.graph import MAIN, Body, GraphInfo, Node, reference_producer
 from safeload.inspection.op_classes import op_class
 from safeload.policy._finding import Finding, Severity
+from safeload.policy.graph._intervals import ANY, interval, is_always_true
 from safeload.policy.graph._sizes import OutputSizes, allocates
 from safeload.policy.graph._subject import Subject, subjects
 from safeload.policy.graph._values import constant_elements
@@ -128,7 +129,15 @@ def _is_endless(graph: GraphInfo, node: Node) -> bool:
         for argument, inner, returned in zip(condition.arguments, body.arguments, body.returns, strict=False)
         if _is_passed_on(body, returned, inner)
     )
-    return not _changes(condition, condition.returns[:1], invariant)
+    return not _changes(condition, condition.returns[:1], invariant) or _holds_for_ever(condition, body)
+
+
+def _holds_for_ever(condition: Body, body: Body) -> bool:
+    """Return whether *condition* is true of everything that *body* can return."""
+    unknown = dict.fromkeys(body.arguments, ANY)
+    returned = (interval(body, reference, unknown) for reference in body.returns)
+    arguments = dict(zip(condition.arguments, returned, strict=False))
+    return any(is_always_true(interval(condition, reference, arguments)) for reference in condition.returns[:1])
 
 
 def _function(graph: GraphInfo, node: Node, key: str) -> Body | None:
