@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from safeload._explain import FAILURE_MODES, explain
+from safeload._explain import FAILURE_MODES, explain, failure_mode
 
 # Texts as TensorFlow 2.21, Keras 3.15.1 and tf_keras 2.21 raise them, shortened behind the first sentence.
 TEXTS = {
@@ -34,6 +36,8 @@ TEXTS = {
     "op-type-not-registered": "Op type not registered 'CaseFoldUTF8' in binary running on host.",
     "expected-variables-but-received-0": "Layer 'dense' expected 2 variables, but received 0 variables during loading.",
     "optimizer-arguments-not-recognized": "Argument(s) not recognized: {'lr': 0.001}",
+    "could-not-deserialize-mse": "Could not deserialize 'keras.metrics.mse' because it is not a KerasSaveable subclass",
+    "only-instances-of-keras-layer": "Only instances of `keras.Layer` can be added to a Sequential model. Received: …",
     "cannot-pickle-a-model": "cannot pickle 'FuncGraph' object",
 }
 
@@ -65,9 +69,38 @@ def test_cause_of_an_error_is_looked_at_too():
 
 def test_unknown_error_is_said_to_be_unknown():
     """No explanation is invented."""
-    assert "not known to safeload" in explain(ValueError("the moon is full"))
+    assert "safeload does not know this error" in explain(ValueError("the moon is full"))
 
 
 def test_error_without_text_is_shown_by_its_type():
     """An empty text is no reason to fail."""
     assert explain(ValueError()).startswith("ValueError: ")
+
+
+def test_long_errors_are_cut():
+    """The headline is the first line that says something, of bounded length."""
+    headline = explain(ValueError("\n\n" + "x" * 5000 + "\nmore")).splitlines()[0]
+    assert headline == ("ValueError: " + "x" * 5000)[:160]
+
+
+def test_the_error_itself_counts_before_its_causes():
+    """A known error is explained although it was raised while another known one was handled."""
+    error = ValueError("No model config found in the file at x.h5.")
+    error.__cause__ = TypeError("'module' object is not callable")
+    assert failure_mode(error).slug == "no-model-config-found"
+
+
+def test_causes_in_a_circle_end():
+    """Exceptions that are each other's causes are looked at a bounded number of times."""
+    one, other = ValueError("one"), ValueError("other")
+    one.__cause__, other.__cause__ = other, one
+    assert failure_mode(one) is None
+
+
+@pytest.mark.parametrize("mode", FAILURE_MODES, ids=lambda m: m.slug)
+def test_every_entry_is_complete(mode):
+    """Slugs are kebab-case; cause and remedy are one line that ends with a full stop."""
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", mode.slug)
+    for text in (mode.cause, mode.remedy):
+        assert text.endswith(".")
+        assert "\n" not in text
