@@ -79,6 +79,13 @@ def _members(container: Any) -> _Members:
     return container if isinstance(container, _Members) else _Members(named_members(container))
 
 
+def _member(container: Any, part: str) -> Any:
+    """Return the member that Keras calls *part*, or that TensorFlow's checkpoints count so: ``_operations/1``."""
+    if isinstance(container, list | tuple) and part.isdecimal():
+        return next(iter(container[int(part) :]), None)
+    return _members(container).get(part)
+
+
 class PathFinder:
     """Follows object paths of a weights file through a built model."""
 
@@ -91,7 +98,7 @@ class PathFinder:
         """Return the layer, metric or generator at *path*, or None."""
         thing: Any = self.model
         for part in path.split("/") if path else ():
-            thing = _members(thing).get(part) if isinstance(thing, list | tuple | dict) else self._child(thing, part)
+            thing = _member(thing, part) if isinstance(thing, list | tuple | dict) else self._child(thing, part)
             if thing is None:
                 return None
         return thing if is_trackable(thing) else None

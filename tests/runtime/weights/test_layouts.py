@@ -1,0 +1,96 @@
+"""Weights of every layout reach their variables: checkpoints, Theano's kernels, weights that a model holds itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import pytest
+
+import safeload
+from safeload.errors import LoadFailedError, SafeloadError
+
+keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+
+from keras.src.legacy.saving import legacy_h5_format  # noqa: E402
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _dense() -> Any:
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, name="a"), keras.layers.Dense(2, name="b")])
+
+
+def _conv() -> Any:
+    return keras.Sequential([keras.Input((5, 5, 2)), keras.layers.Conv2D(3, 2, name="c")])
+
+
+class _Scaled(keras.Model):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = keras.layers.Dense(2, name="d")
+        self.scale = self.add_weight(shape=(2,), initializer="ones", name="scale")
+
+    def call(self, inputs: Any) -> Any:
+        return self.dense(inputs) * self.scale
+
+
+def _scaled() -> Any:
+    model = _Scaled()
+    model(np.zeros((1, 3), "float32"))
+    return model
+
+
+def _shuffled(model: Any) -> Any:
+    rng = np.random.default_rng(5)
+    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+    return model
+
+
+def test_a_checkpoint_fits_the_architecture_or_is_refused(tmp_path: Path) -> None:
+    """Keys are followed along attributes, with or without the name that the saver gave the model."""
+    model = _shuffled(_dense())
+    for name, checkpoint in (("plain", tf.train.Checkpoint(model)), ("named", tf.train.Checkpoint(model=model))):
+        prefix = checkpoint.write(str(tmp_path / name))
+        loaded = safeload.load_callable(prefix, architecture=_dense).model
+        for ours, theirs in zip(loaded.get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        with pytest.raises(LoadFailedError, match="do not fit"):
+            safeload.load_callable(prefix, architecture=_conv)
+
+
+def test_weights_of_the_model_itself_are_set(tmp_path: Path) -> None:
+    """The group beside the layers holds what a subclassed model owns."""
+    model = _shuffled(_scaled())
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+    loaded = safeload.load_callable(tmp_path / "w.h5", architecture=_scaled).model
+    np.testing.assert_array_equal(loaded.scale.numpy(), model.scale.numpy())
+    np.testing.assert_array_equal(loaded.dense.kernel.numpy(), model.dense.kernel.numpy())
+
+
+def test_kernels_of_theano_are_mirrored(tmp_path: Path) -> None:
+    """A file whose backend was Theano convolves, so its kernels are turned for a correlation."""
+    model = _shuffled(_conv())
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+        file.attrs["keras_version"], file.attrs["backend"] = b"2.0.8", b"theano"
+    loaded = safeload.load_callable(tmp_path / "w.h5", architecture=_conv).model
+    np.testing.assert_array_equal(loaded.layers[0].kernel.numpy(), model.layers[0].kernel.numpy()[::-1, ::-1])
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_sequential_without_input_takes_the_width_of_its_weights(tmp_path: Path, suffix: str) -> None:
+    """A model that was built by its first call records no Input; its first kernel tells the width, or it is refused."""
+    model = keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(2)])
+    x = np.ones((2, 3), "float32")
+    expected = model(x).numpy()
+    model.save(tmp_path / f"m{suffix}")
+    try:
+        loaded = safeload.load_callable(tmp_path / f"m{suffix}")
+    except SafeloadError:
+        pytest.fail("the first kernel tells the input")
+    np.testing.assert_allclose(loaded(x).numpy(), expected, rtol=1e-6)
