@@ -15,7 +15,14 @@ from safeload.errors import (
 )
 from safeload.formats import _foreign
 from safeload.formats._archives import is_keras_archive, keras_weights_problem
-from safeload.formats._detect import HDF5_MAGIC, SAVED_MODEL_NAMES, TFLITE_MAGIC, Detection, detect_checkpoint, detect_file
+from safeload.formats._detect import (
+    HDF5_MAGIC,
+    SAVED_MODEL_NAMES,
+    TFLITE_MAGIC,
+    Detection,
+    detect_checkpoint,
+    detect_file,
+)
 from safeload.formats._foreign import Kind
 from safeload.formats._format import Format
 from safeload.formats._source import Source, is_checkpoint_prefix
@@ -28,12 +35,12 @@ if TYPE_CHECKING:
 _MAX_LISTED = 10_000
 _MAX_CANDIDATES = 32
 _MAX_WRAPPERS = 2
+_CHUNKED = "saved_model.cpb"
 
 _HINTS: tuple[tuple[str, Kind], ...] = (
     ("pytorch_model.bin", _foreign.TRANSFORMERS),
     ("tf_model.h5", _foreign.TRANSFORMERS),
     ("model.safetensors", _foreign.TRANSFORMERS),
-    ("saved_model.cpb", _foreign.CHUNKED_SAVED_MODEL),
     ("model.weights.json", _foreign.SHARDED_WEIGHTS),
     ("variables", Kind("what is left of a SavedModel: saved_model.pb is missing", "copy the whole directory again")),
 )
@@ -85,6 +92,9 @@ def _model_itself(source: Source, root: Path, names: set[str]) -> Detection | No
     graph = next((n for n in SAVED_MODEL_NAMES if n in names), None)
     if graph is not None:
         return _saved_model(source, root, names, graph)
+    if _CHUNKED in names:  # before its variables are taken for a checkpoint of their own
+        kind = _foreign.CHUNKED_SAVED_MODEL
+        return Detection(Format.FOREIGN, source, root, f"directory with {_CHUNKED}", kind.name, kind.remedy)
     if is_keras_archive(names) and not names & {"tf_model.h5", "pytorch_model.bin", "model.safetensors"}:
         return _keras_directory(source, root, names)
     prefix = named_checkpoint(root) or _only_index(root, names)
@@ -94,7 +104,7 @@ def _model_itself(source: Source, root: Path, names: set[str]) -> Detection | No
 
 
 def _saved_model(source: Source, root: Path, names: set[str], graph: str) -> Detection:
-    if "saved_model.cpb" in names:
+    if _CHUNKED in names:
         raise MalformedArtifactError(
             source.where,
             problem=f"holds two graphs, {graph} and saved_model.cpb, and which one counts depends on who reads it",
@@ -167,7 +177,7 @@ def _is_model_directory(path: Path) -> bool:
         names = {entry.name for entry in path.iterdir()}
     except OSError:
         return False
-    return bool(names & set(SAVED_MODEL_NAMES)) or "saved_model.cpb" in names or is_keras_archive(names)
+    return bool(names & set(SAVED_MODEL_NAMES)) or _CHUNKED in names or is_keras_archive(names)
 
 
 _MODEL_FORMATS = frozenset({Format.KERAS_HDF5, Format.KERAS_ARCHIVE, Format.KERAS_DIRECTORY, Format.SAVED_MODEL})

@@ -113,7 +113,7 @@ def _bytes(tensor: Any) -> int:
 
     dims = tuple(tensor.shape) if getattr(tensor, "shape", None) is not None and _has_rank(tensor.shape) else ()
     known = math.prod(int(size) for size in dims if size is not None)
-    return known * max(1, tf.as_dtype(tensor.dtype).size)
+    return int(known * max(1, tf.as_dtype(tensor.dtype).size))
 
 
 def _has_rank(shape: Any) -> bool:

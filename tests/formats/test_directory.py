@@ -226,3 +226,13 @@ def test_members(tree):
         open_member(root, "b", where="m")
     with pytest.raises(MalformedArtifactError, match="is a directory"):
         open_member(root, "d", where="m")
+
+
+def test_chunked_graph_is_not_mistaken_for_its_variables(tmp_path):
+    """A SavedModel split into chunks is recognised as such although its variables are a checkpoint of their own."""
+    (tmp_path / "variables").mkdir()
+    (tmp_path / "variables" / "variables.index").write_bytes(b"")
+    (tmp_path / "variables" / "variables.data-00000-of-00001").write_bytes(b"")
+    (tmp_path / "saved_model.cpb").write_bytes(b"x")
+    found = detect(open_source(tmp_path))
+    assert (found.format, found.evidence) == (Format.FOREIGN, "directory with saved_model.cpb")
