@@ -100,6 +100,15 @@ def property_tests(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure safeload against the loaders it stands in for; print the table and write benchmarks.json."""
+    _install_wheel(session, "keras2")
+    env = {"PYTHONPATH": str(ROOT / "tests"), "PYTHONSAFEPATH": "1"}
+    out = session.posargs or ["--out", str(ROOT / "benchmarks.json")]
+    session.run("python", "-m", "benchmarks.run", *out, env=env)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; every warning is an error."""
     session.install("-e", ".", *_group("docs"))
