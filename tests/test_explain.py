@@ -15,24 +15,38 @@ TEXTS = {
     "userobject-has-no-attribute-predict": "'_UserObject' object has no attribute 'predict'",
     "file-format-not-supported": "File format not supported: filepath=m. Keras 3 only supports V3 `.keras` files, …",
     "file-signature-not-found": "Unable to synchronously open file (file signature not found)",
-    "please-ensure-the-file-is-an-accessible-keras-zip-file": "File not found: filepath=m.keras. Please ensure the file is an accessible `.keras` zip file.",
+    "please-ensure-the-file-is-an-accessible-keras-zip-file": (
+        "File not found: filepath=m.keras. Please ensure the file is an accessible `.keras` zip file."
+    ),
     "module-object-is-not-callable": "'module' object is not callable",
     "object-is-not-a-mapping": "'list' object is not a mapping",
     "unknown-layer": "Unknown layer: 'Scale'. Please ensure you are using a `keras.utils.custom_object_scope`",
-    "could-not-locate-class": "Could not locate class 'Scale'. Make sure custom classes and functions are decorated with …",
+    "could-not-locate-class": (
+        "Could not locate class 'Scale'. Make sure custom classes and functions are decorated with …"
+    ),
     "unrecognized-keyword-arguments": "Unrecognized keyword arguments passed to DepthwiseConv2D: {'groups': 1}",
     "bad-marshal-data": "bad marshal data (unknown type code)",
-    "deserialization-of-a-lambda": "Requested the deserialization of a `Lambda` layer whose `function` is a Python lambda.",
+    "deserialization-of-a-lambda": (
+        "Requested the deserialization of a `Lambda` layer whose `function` is a Python lambda."
+    ),
     "no-model-config-found": "No model config found in the file at m.h5",
-    "could-not-find-matching-concrete-function": "Could not find matching concrete function to call loaded from the SavedModel. Got:",
-    "binding-inputs-to-tf-function-failed": "Binding inputs to tf.function failed due to `too many positional arguments`",
+    "could-not-find-matching-concrete-function": (
+        "Could not find matching concrete function to call loaded from the SavedModel. Got:"
+    ),
+    "binding-inputs-to-tf-function-failed": (
+        "Binding inputs to tf.function failed due to `too many positional arguments`"
+    ),
     "expected-to-be-a-float-tensor": "input #0(zero-based) was expected to be a float tensor but is a int32 tensor",
     "serving-default-not-found": "'serving_default'",
-    "requires-a-tags-argument": "Importing a SavedModel with `tf.saved_model.load` requires a `tags=` argument if there is more than one MetaGraph.",
+    "requires-a-tags-argument": "Importing a SavedModel with `tf.saved_model.load` requires a `tags=` argument if …",
     "savedmodel-file-does-not-exist": "SavedModel file does not exist at: m/{saved_model.pbtxt|saved_model.pb}",
-    "wire-format-was-corrupt": "Cannot parse file b'm/saved_model.pb': Error parsing message with type 'tensorflow.SavedModel': Wire format was corrupt.",
-    "unsuccessful-tensorslicereader-constructor": "Unsuccessful TensorSliceReader constructor: Failed to find any matching files for m/variables/variables",
-    "truncated-file": "Unable to synchronously open file (truncated file: eof = 8980, sblock->base_addr = 0, stored_eof = 17960)",
+    "wire-format-was-corrupt": "Cannot parse file b'm/saved_model.pb': Error parsing message with type …",
+    "unsuccessful-tensorslicereader-constructor": (
+        "Unsuccessful TensorSliceReader constructor: Failed to find any matching files for m"
+    ),
+    "truncated-file": (
+        "Unable to synchronously open file (truncated file: eof = 8980, sblock->base_addr = 0, stored_eof = 17960)"
+    ),
     "op-type-not-registered": "Op type not registered 'CaseFoldUTF8' in binary running on host.",
     "expected-variables-but-received-0": "Layer 'dense' expected 2 variables, but received 0 variables during loading.",
     "optimizer-arguments-not-recognized": "Argument(s) not recognized: {'lr': 0.001}",
@@ -58,13 +72,9 @@ def test_text_is_explained_by_its_own_mode(mode):
 
 def test_cause_of_an_error_is_looked_at_too():
     """A wrapper around Keras's error changes nothing."""
-    try:
-        try:
-            raise TypeError("'module' object is not callable")
-        except TypeError as inner:
-            raise RuntimeError("loading failed") from inner
-    except RuntimeError as error:
-        assert "custom_objects is a module" in explain(error)
+    error = RuntimeError("loading failed")
+    error.__cause__ = TypeError("'module' object is not callable")
+    assert "custom_objects is a module" in explain(error)
 
 
 def test_unknown_error_is_said_to_be_unknown():
