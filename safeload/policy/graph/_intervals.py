@@ -1,4 +1,4 @@
-"""Between which bounds a tensor lies whatever the data: what shows that a condition can never become false. Layer: policy."""
+"""Bounds of tensors that hold for all data, to show that a condition can never become false. Layer: policy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FIELDS = ("float_val", "double_val", "int_val", "int64_val")
 
 
 def interval(body: Body, reference: str, arguments: Mapping[str, Interval], depth: int = _MAX_DEPTH) -> Interval:
-    """Return bounds of the tensor *reference* of *body*, given bounds of its arguments; `ANY` where nothing is known."""
+    """Return bounds of the tensor *reference*, given bounds of the arguments; `ANY` where nothing is known."""
     name = reference_producer(reference)
     if name in arguments:
         return arguments[name]

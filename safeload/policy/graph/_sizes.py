@@ -180,16 +180,17 @@ class OutputSizes:
         return self._known.get(key, 0)
 
     def _compute(self, node: Node, depth: int) -> int:
-        if node.op == "Const":
-            return constant_elements(node)
-        if node.op == "Range":
-            return self._range_length(node)
-        if node.op in _KEEPS:
-            return self._input(node, 0, depth)
+        if node.op in _OPERANDS:
+            return self._by_operand(node, depth)
         if node.op in _JOINS:
             return sum(self._input(node, index, depth) for index in range(len(node.inputs)))
-        if node.op not in _OPERANDS:
-            return 0
+        if node.op in _KEEPS:
+            return self._input(node, 0, depth)
+        if node.op == "Const":
+            return constant_elements(node)
+        return self._range_length(node) if node.op == "Range" else 0
+
+    def _by_operand(self, node: Node, depth: int) -> int:
         operand, fold = _OPERANDS[node.op]
         values = self._values.input(node, operand)
         if values is None:
