@@ -397,3 +397,11 @@ def test_array_beyond_the_size(hdf5):
     handle = opened(hdf5(lambda file: file.create_dataset("x", data=np.ones(10))))
     with pytest.raises(MalformedArtifactError, match="beyond the end"):
         StructureWalk(handle.open_file, where="m.h5", size=100, base=0, limits=Limits()).run()
+
+
+@pytest.mark.parametrize("value", [3, True, np.zeros(2)])
+def test_attribute_of_another_type(hdf5, value):
+    """Attributes that hold no text are not read at all: libhdf5 crashes on some broken types."""
+    content = hdf5(lambda file: file.attrs.create("a", value))
+    with pytest.raises(MalformedArtifactError, match="does not hold text"):
+        Hdf5File(MemoryFile(content), where="m.h5").attribute("", "a", max_bytes=99)

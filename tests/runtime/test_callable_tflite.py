@@ -1,0 +1,125 @@
+"""Tests of TensorFlow Lite models as callables, against the TensorFlow models that they were converted from."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from safeload import load_callable
+from safeload.errors import (
+    InputMismatchError,
+    LoadFailedError,
+    OpNotRegisteredError,
+    SignatureNotFoundError,
+    UnsupportedFormatError,
+)
+from tests.flatbuffers_by_hand import model, serialize, table
+
+X = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
+W = np.arange(6, dtype=np.float32).reshape(3, 2)
+
+
+class Model(tf.Module):
+    """Two outputs and another signature."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, name="x")])
+    def both(self, x):
+        return {"b": x @ W, "a": tf.nn.relu(x)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, name="x")])
+    def total(self, x):
+        return {"total": tf.reduce_sum(x, axis=1)}
+
+
+@pytest.fixture(scope="module")
+def content():
+    """A converted model with two signatures."""
+    module = Model()
+    functions = {"serving_default": module.both, "total": module.total}
+    with tempfile.TemporaryDirectory() as directory:
+        tf.saved_model.save(module, directory, signatures=functions)
+        return tf.lite.TFLiteConverter.from_saved_model(directory, signature_keys=list(functions)).convert()
+
+
+def test_outputs(content):
+    """Outputs equal those of the model, for any batch."""
+    predict = load_callable(content)
+    assert [info.name for info in predict.outputs] == ["a", "b"]
+    for batch in (X, X[:1], np.zeros((5, 3), np.float32)):
+        found = predict(batch)
+        np.testing.assert_allclose(found["a"], np.maximum(batch, 0))
+        np.testing.assert_allclose(found["b"], batch @ W, rtol=1e-6)
+
+
+def test_signatures(content):
+    """Another signature is chosen by its key."""
+    predict = load_callable(content, signature="total")
+    np.testing.assert_allclose(predict(X), X.sum(axis=1), atol=1e-6)
+    assert {s.key for s in predict.signatures} == {"serving_default", "total"}
+    assert predict.with_signature("serving_default")(X).keys() == {"a", "b"}
+    with pytest.raises(SignatureNotFoundError, match="total"):
+        predict.with_signature("other")
+    with pytest.raises(SignatureNotFoundError, match="tag set"):
+        load_callable(content, tags="serve")
+
+
+def test_inside_a_function(content):
+    """A call inside tf.function calls back, with shapes known as far as recorded."""
+    predict = load_callable(content, signature="total")
+    traced = tf.function(lambda x: predict(x) * 2)
+    np.testing.assert_allclose(traced(tf.constant(X)), X.sum(axis=1) * 2, atol=1e-6)
+    both = tf.function(load_callable(content))
+    np.testing.assert_allclose(both(tf.constant(X))["a"], np.maximum(X, 0))
+
+
+def test_threads(content):
+    """Several threads may call at once."""
+    predict = load_callable(content, signature="total")
+    wrong = []
+
+    def work(value):
+        for _ in range(20):
+            if abs(float(predict(np.full((1, 3), value, np.float32))[0]) - 3 * value) > 1e-5:
+                wrong.append(value)
+
+    threads = [threading.Thread(target=work, args=(float(n),)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_model_without_signatures():
+    """Models of old converters are called by their first subgraph."""
+    predict = load_callable(serialize(model()))
+    np.testing.assert_allclose(predict([[-1.0, 2.0]]), [[0, 2]])
+    np.testing.assert_allclose(predict(x=[[3.0, -2.0]]), [[3, 0]])
+    assert isinstance(predict.model, tf.lite.Interpreter)
+    with pytest.raises(InputMismatchError):
+        predict(np.zeros((2, 2), np.float32))
+    predict.close()
+    with pytest.raises(LoadFailedError, match="closed"):
+        predict([[1.0, 2.0]])
+
+
+def test_what_the_interpreter_refuses():
+    """A model that only the interpreter finds wrong is explained with its words."""
+    operator = table(f0=("I", 0), f1=("i", [0, 0, 0]), f2=("i", [1]))
+    graph = {**model()[2][0], **table(f3=[operator])}
+    with pytest.raises(LoadFailedError, match="TensorFlow Lite"):
+        load_callable(serialize(model(f2=[graph])))
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "said"),
+    [("Mine", OpNotRegisteredError, "Mine"), ("FlexReadFile", UnsupportedFormatError, "FlexReadFile")],
+)
+def test_custom_ops(name, error, said):
+    """Custom ops cannot run, and TensorFlow's are not examined there."""
+    with pytest.raises(error, match=said):
+        load_callable(serialize(model(f1=[table(f0=("b", 32), f1=name)])))

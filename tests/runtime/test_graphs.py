@@ -1,0 +1,81 @@
+"""Tests of frozen graphs, TensorFlow 1 checkpoints and exports without a saver, against a session."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from safeload import load_callable
+from safeload.errors import AmbiguousSignatureError
+
+X = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
+W = np.arange(6, dtype=np.float32).reshape(3, 2)
+
+
+def build(*, resource=False, label=False, op=tf.nn.relu):
+    """Build ``op(x @ w)`` in the default graph, with a training part."""
+    x = tf.compat.v1.placeholder(tf.float32, [None, 3], name="x")
+    w = tf.compat.v1.get_variable("w", initializer=W, use_resource=resource)
+    y = op(x @ w, name="y")
+    if label:
+        target = tf.compat.v1.placeholder(tf.float32, [None, 2], name="target")
+        loss = tf.reduce_mean((y - target) ** 2, name="loss")
+        tf.identity(y, name="prediction")
+        tf.compat.v1.train.AdamOptimizer().minimize(loss)
+    return y
+
+
+@pytest.mark.parametrize("resource", [False, True])
+def test_checkpoint(tmp_path, resource):
+    """The prefix of a checkpoint with its graph is a model."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        build(resource=resource)
+        session.run(tf.compat.v1.global_variables_initializer())
+        for step in (1, 2):
+            tf.compat.v1.train.Saver().save(session, str(tmp_path / "m.ckpt"), global_step=step)
+    predict = load_callable(tmp_path / "m.ckpt-2")
+    assert predict.key == "y"
+    np.testing.assert_allclose(predict(X), np.maximum(X @ W, 0), rtol=1e-6)
+
+
+def test_training_graph(tmp_path):
+    """What predicts and what measures have different inputs, and the caller chooses."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        build(label=True)
+        session.run(tf.compat.v1.global_variables_initializer())
+        tf.compat.v1.train.Saver().save(session, str(tmp_path / "m.ckpt"))
+    with pytest.raises(AmbiguousSignatureError, match=r"loss\(.*prediction\(x"):
+        load_callable(tmp_path)
+    predict = load_callable(tmp_path, signature="prediction")
+    np.testing.assert_allclose(predict(X), np.maximum(X @ W, 0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", ["pb", "pbtxt"])
+def test_frozen_graph(tmp_path, suffix):
+    """A frozen graph is a model, whatever types its last op has."""
+    with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
+        build(op=lambda value, name: tf.shape(value, name=name))
+        session.run(tf.compat.v1.global_variables_initializer())
+        frozen = tf.compat.v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["y"])
+    tf.io.write_graph(frozen, str(tmp_path), f"m.{suffix}", as_text=suffix == "pbtxt")
+    predict = load_callable(tmp_path / f"m.{suffix}")
+    assert list(predict(X)) == [2, 2]
+
+
+@pytest.mark.parametrize("resource", [False, True])
+def test_export_without_a_saver(tmp_path, resource):
+    """Modules of TensorFlow Hub 1 name no saver: their variables are restored by name."""
+    with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
+        y = build(resource=resource)
+        session.run(tf.compat.v1.global_variables_initializer())
+        tf.compat.v1.train.Saver().save(session, str(tmp_path / "variables" / "variables"), write_meta_graph=False)
+        signature = tf.compat.v1.saved_model.predict_signature_def({"x": graph.get_tensor_by_name("x:0")}, {"y": y})
+        meta_graph = tf.compat.v1.train.export_meta_graph(graph=graph, clear_devices=True)
+    meta_graph.ClearField("saver_def")
+    meta_graph.signature_def["default"].CopyFrom(signature)
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta_graph])
+    (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    np.testing.assert_allclose(load_callable(tmp_path)(X), np.maximum(X @ W, 0), rtol=1e-6)
