@@ -6,7 +6,7 @@ next to nothing and loads neither TensorFlow nor numpy nor h5py.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # type checkers take it for true; importing typing would be all that this module costs
 
 if TYPE_CHECKING:
     from safeload import errors
