@@ -1,0 +1,271 @@
+"""The report in its three forms: text of 80 columns, JSON of one schema, HTML without script."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import namedtuple
+from html.parser import HTMLParser
+
+import pytest
+from hostile.keras_configs import ATTACKS, entry, function, functional
+
+from safeload._report import CustomObject, InspectionReport, Outcome, Requirement
+from safeload._report_text import printable, requirement_text, signature_text
+from safeload.formats import Format
+from safeload.inspection import (
+    CallStructure,
+    MetaGraphInfo,
+    ModelInfo,
+    ProducerInfo,
+    SavedModelInfo,
+    SignatureInfo,
+    Slot,
+    TensorInfo,
+    WeightsInfo,
+    inspect_artifact,
+)
+from safeload.planning import compose_report
+from safeload.policy import Finding, Severity, examine
+from safeload.readers import KerasArtifact
+from safeload.registry import Registry
+
+TRICKS = "<script>alert(1)</script>\x1b[31m\u202e&\n"
+X = TensorInfo("x", "float32", (None, 4), tensor_name="x:0")
+Y = TensorInfo("y", "float32", (None, 3))
+PREDICT = SignatureInfo("serving_default", inputs=(X,), outputs=(Y,), method_name="tensorflow/serving/predict")
+CLASSIFY = SignatureInfo("classify", inputs=(X,), outputs=(Y,), method_name="tensorflow/serving/classify")
+Step = namedtuple("Step", ["kind", "pair"])
+
+
+def keras_report(config, **options):
+    metadata = {"keras_version": "3.15.1", "date_saved": "2026-01-01"}
+    artifact = KerasArtifact(Format.KERAS_ARCHIVE, "m.keras", config, metadata=metadata)
+    info = inspect_artifact(artifact)
+    return compose_report(artifact, info, examine(artifact, info), Registry.of_call(), **options)
+
+
+def traced(key, *args, outputs=Slot("y"), **structure):
+    return SignatureInfo(
+        key, "function", inputs=(X,), outputs=(Y,), structure=CallStructure(args, outputs=outputs, **structure)
+    )
+
+
+def saved_model_report(*graphs, findings=(), requires=(), weights=None, **producer):
+    info = ModelInfo(
+        Format.SAVED_MODEL,
+        "export",
+        "d" * 64,
+        1234,
+        ProducerInfo(**producer),
+        saved_model=SavedModelInfo(graphs),
+        weights=weights,
+    )
+    outcome = Outcome("saved-model", PREDICT, "the saver declared it", meta_graph=0, requires=requires)
+    return InspectionReport(info, "saved_model.pb", tuple(findings), (), outcome)
+
+
+def graph(*signatures, index=0, tags=("serve",), functions=(), **facts):
+    return MetaGraphInfo(index, frozenset(tags), signatures, functions, **facts)
+
+
+class Tags(HTMLParser):
+    """Collects the names of the elements and their attributes, and asserts that they are closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen, self.open, self.attributes = set(), [], set()
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag != "br":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def tags_of(report):
+    parser = Tags()
+    parser.feed(report._repr_html_())
+    assert parser.open == []
+    return parser
+
+
+@pytest.fixture(params=["keras", "refused", "missing", "saved-model"])
+def report(request):
+    """Reports of every kind, with names that try to break out."""
+    layer = entry("Dense", TRICKS, source="inp", units=1)
+    return {
+        "keras": lambda: keras_report(functional(functional(), layer), evidence=TRICKS, is_mislabelled=True),
+        "refused": lambda: keras_report(ATTACKS["lambda"][0]),
+        "missing": lambda: keras_report(
+            functional(
+                entry(f"Scale{TRICKS}", "s", module=TRICKS, source="inp"), compile_config={"loss": function(None, "f")}
+            )
+        ),
+        "saved-model": lambda: saved_model_report(
+            graph(PREDICT, CLASSIFY, functions=(traced(TRICKS, ("x", Slot("x"))),), missing_ops=((TRICKS, None),)),
+            graph(PREDICT, index=1, tags=()),
+            findings=[Finding("rule", Severity.DANGEROUS, TRICKS, TRICKS, TRICKS, TRICKS, TRICKS)],
+            requires=(Requirement("p", "p", ("Op",)),),
+            weights=WeightsInfo(2, 10, 40, 8),
+            backend=TRICKS,
+        ),
+    }[request.param]()
+
+
+def test_text_is_80_columns_and_printable(report):
+    """No line is longer, whole or cut, and nothing in it is obeyed by a terminal."""
+    for text in (str(report), report.to_text(full=True)):
+        assert max(map(len, text.splitlines())) <= 80
+        assert text.replace("\n", "").isprintable()
+        assert len(text.splitlines()) <= 60
+
+
+def test_html_is_escaped_and_closed(report):
+    """Only elements that the page is made of; no script, no handler, no address."""
+    found = tags_of(report)
+    allowed = {
+        "style",
+        "div",
+        "header",
+        "span",
+        "h4",
+        "table",
+        "tr",
+        "th",
+        "td",
+        "code",
+        "pre",
+        "br",
+        "details",
+        "summary",
+    }
+    assert found.seen <= allowed
+    assert found.attributes <= {"class", "open"}
+    assert "\x1b" not in report._repr_html_()
+    assert "prefers-color-scheme: dark" in report._repr_html_()
+
+
+def test_json_is_pure_and_stable(report):
+    """Plain values alone, the same each time, in the form that the version names."""
+    data = report.to_json()
+    assert json.loads(json.dumps(data, allow_nan=False)) == data == report.to_json()
+    assert data["schema"] == 1
+    assert list(data) == [
+        "schema", "path", "format", "evidence", "is_mislabelled", "size", "digest", "producer", "weights",
+        "parameter_count", "meta_graphs", "signatures", "layers", "training_only", "custom_objects", "missing_ops",
+        "findings", "unexamined", "outcome", "verdict",
+    ]  # fmt: skip
+
+
+def test_long_models_are_cut():
+    """A model of thousands of layers prints few lines, and all of them on request."""
+    found = keras_report(functional(*(entry("Dense", f"d{i}", source="inp", units=1) for i in range(3000))))
+    assert len(str(found).splitlines()) <= 60
+    assert re.search(r"… and 2,\d+ more \(safeload show --all\)", str(found))
+    assert "d2999 (Dense)" in found.to_text(full=True)
+    assert "… and 1,002 more" in found._repr_html_()
+
+
+def test_findings_stand_before_what_is_inside():
+    """Of a refused model the reasons come first, with what would permit them in one piece."""
+    text = str(keras_report(ATTACKS["lambda"][0]))
+    assert text.index("  if trusted") < text.index("  findings") < text.index("  signatures") < text.index("  layers")
+    assert re.search(r"trusted=\['lambda:\S+'\] permits it", text)
+
+
+def test_findings_that_refuse_nothing_stand_last():
+    """Warnings come after the signatures, and long lists of them are cut."""
+    warning = Finding("rule", Severity.WARNING, "place", "seen", "message", "do this")
+    text = str(saved_model_report(graph(PREDICT), findings=[warning] * 9))
+    assert text.index("  signatures") < text.index("  findings")
+    assert "warning: message at place [rule]\n      evidence: seen\n      hint: do this" in text
+    assert "… and 5 more" in text
+
+
+def test_what_could_not_be_examined():
+    """Findings of that severity are listed by place."""
+    unknown = Finding("rule", Severity.UNEXAMINED, "place", "seen", "message", "do this")
+    found = saved_model_report(graph(PREDICT), findings=[unknown])
+    assert found.unexamined == (unknown,)
+    assert found.to_json()["unexamined"] == ["place"]
+    assert found.verdict == "refused"
+
+
+def test_several_meta_graphs():
+    """Each has its tags and signatures; the chosen signature stands first, other methods are named."""
+    text = str(saved_model_report(graph(CLASSIFY, PREDICT), graph(CLASSIFY, index=1, tags=("serve", "gpu"))))
+    first, second = text.split("  signatures, MetaGraph tagged ")[1:]
+    assert first.startswith("serve\n    serving_default(x: float32 [None, 4])")
+    assert "(method classify)" in first
+    assert second.startswith("gpu, serve\n    classify(")
+
+
+def test_functions_show_their_arguments_as_they_nest():
+    """Arguments in Python order, containers, constants, keyword-only parameters, traces of one form counted."""
+    call = traced(
+        "f",
+        ("s", Step(Slot("x"), (1, [Slot("gone")]))),
+        ("training", False),
+        outputs={"y": Slot("y")},
+        kwargs=(("k", None),),
+    )
+    text = signature_text(call).replace("\u00a0", " ")
+    assert (
+        text
+        == "f(s: Step(kind=float32 [None, 4], pair=(1, [tensor])), training=False, *, k=None) -> {'y': float32 [None, 3]}"
+    )
+    assert "f(x: float32 [None, 4]) -> float32 [None, 3]  (2 traces)" in str(
+        saved_model_report(graph(PREDICT, functions=(traced("f", ("x", Slot("x"))),) * 2))
+    )
+
+
+def test_constants_that_json_lacks():
+    """Infinities of traced constants are written as text."""
+    found = saved_model_report(graph(functions=(traced("f", ("x", float("inf"))),)))
+    assert found.to_json()["signatures"][0]["structure"]["args"] == [["x", "inf"]]
+
+
+@pytest.mark.parametrize(
+    ("needed", "text"),
+    [
+        (
+            Requirement("tensorflow-text", "tensorflow-text", ("CaseFoldUTF8",)),
+            "tensorflow-text, imported before loading: it registers CaseFoldUTF8 (missing: pip install tensorflow-text)",
+        ),
+        (Requirement("tf-keras", "safeload[keras2]", is_installed=True), "tf-keras (installed)"),
+        (
+            Requirement(None, None, ("New",)),
+            "a package that registers its ops, or a newer TensorFlow, imported before loading: it registers New",
+        ),
+    ],
+)
+def test_requirements(needed, text):
+    """What is needed, for what, and whether it is here."""
+    assert requirement_text(needed) == text
+
+
+def test_facts_are_in_the_text():
+    """Weights without the optimizer, what only training needs, the wrong suffix, who wrote it."""
+    text = str(saved_model_report(graph(PREDICT), weights=WeightsInfo(2, 10, 40, 8), tensorflow_version="2.15.0"))
+    assert "weights     10 elements in 2 arrays, 40 bytes; optimizer state 8 bytes" in text
+    assert "written by  TensorFlow 2.15.0" in text
+    optimizer = {"module": "keras.optimizers", "class_name": "Adam", "config": {}, "registered_name": None}
+    text = str(keras_report(functional(compile_config={"optimizer": optimizer}), is_mislabelled=True))
+    assert "training    optimizer Adam: not needed to call it" in text
+    assert "though its name ends in .keras" in text
+
+
+def test_a_missing_class_is_named():
+    """Custom objects are listed with where they were."""
+    text = str(keras_report(functional(entry("Scale", "s", module="mine", source="inp"))))
+    assert "layer Scale (was in mine): missing" in text
+    assert CustomObject("Scale", "layer", "mine", "$", is_training_only=False, is_available=False).name in text
+
+
+def test_printable():
+    """Escapes what a terminal would obey or hide, and nothing else."""
+    assert printable("é漢 \x1b\u202e\ud800\u200b") == "é漢 \\x1b\\u202e\\ud800\\u200b"
