@@ -64,21 +64,24 @@ def _value(value: Any, target: KerasTarget, where: str) -> Any:
     if not isinstance(value, dict):
         return value
     lowered = {key: _value(item, target, f"{where}.{key}") for key, item in value.items()}
-    if target.package == _tf_keras.PACKAGE and isinstance(value.get("class_name"), str):
-        lowered = _for_tf_keras(lowered, where)
+    if isinstance(value.get("class_name"), str):
+        lowered = _model_and_values(lowered, target, where)
     module, name = value.get("module"), value.get("class_name")
     is_known = isinstance(module, str) and isinstance(name, str) and is_builtin(module, name)
     return _object(lowered, target, where) if is_known else lowered
 
 
-def _for_tf_keras(value: dict[str, Any], where: str) -> dict[str, Any]:
-    """Return an object, custom ones included, with its values and nodes as tf_keras writes them."""
+def _model_and_values(value: dict[str, Any], target: KerasTarget, where: str) -> dict[str, Any]:
+    """Return an object, of a custom class too, with what Keras itself reads of its config as *target* writes it."""
     config = value.get("config")
     if not isinstance(config, dict):
         return value
-    config = _tf_keras.with_keras_2_values(config, where)
-    if config.keys() >= _FUNCTIONAL_KEYS:
-        config = _tf_keras.with_keras_2_nodes(config, where)
+    is_functional = config.keys() >= _FUNCTIONAL_KEYS
+    if target.package == _tf_keras.PACKAGE:
+        config = _tf_keras.with_keras_2_values(config, where)
+        config = _tf_keras.with_keras_2_nodes(config, where) if is_functional else config
+    elif is_functional and target.version < _NESTED_TENSORS:
+        config = _with_lists(config)
     return {**value, "config": config}
 
 
@@ -86,8 +89,6 @@ def _object(value: dict[str, Any], target: KerasTarget, where: str) -> Any:
     module, name = value["module"], value["class_name"]
     if target.package == _tf_keras.PACKAGE:
         return _object_of_keras_2(value, target, where)
-    if name == "Functional" and target.version < _NESTED_TENSORS:
-        return {**value, "config": _with_lists(value["config"])}
     if kind_of(module, name) == "operation":
         return _operation(value, target)
     if module == COMPAT_MODULE or kind_of(module, name) not in _CHECKED_KINDS:
@@ -107,7 +108,7 @@ def _object_of_keras_2(value: dict[str, Any], target: KerasTarget, where: str) -
     if module == COMPAT_MODULE or kind not in _CHECKED_KINDS or not isinstance(value["config"], dict):
         return value
     checked = _checked({**value, "config": _tf_keras.with_keras_2_keys(name, value["config"])}, target, where)
-    return {**checked, "config": _tf_keras.with_function_types(checked["config"])} if name == "Lambda" else checked
+    return {**checked, "config": _tf_keras.with_required_keys(name, checked["config"])}
 
 
 def _checked(value: dict[str, Any], target: KerasTarget, where: str) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def _checked(value: dict[str, Any], target: KerasTarget, where: str) -> dict[str
 
 def _with_lists(config: dict[str, Any]) -> dict[str, Any]:
     """Return a model's config with one input or output as a list of one, as early releases have it."""
-    ends = {key: config[key] for key in ("input_layers", "output_layers") if key in config}
+    ends = {key: config[key] for key in ("input_layers", "output_layers")}
     return {**config, **{key: [end] if _is_tensor(end) else end for key, end in ends.items()}}
 
 

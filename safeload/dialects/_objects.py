@@ -218,11 +218,14 @@ def _is_keras_module(module: str) -> bool:
     return module.partition(".")[0] in _KERAS_PACKAGES or module.startswith(_TENSORFLOW_KERAS)
 
 
-def _layer_dtype(config: Mapping[str, Any]) -> Any:
-    """Return the dtype of a layer of Keras 2.
+# Keys of layers whose integer dtype is not that of their computation: that of an Embedding's input
+# (keras/layers/embeddings.py, 2.2.4), of a Discretization's output (tf_keras 2.21 layers/preprocessing/discretization.py).
+# Keras 3 casts the floats that enter Discretization in a graph to it.
+_WITH_OTHER_DTYPE = frozenset({"embeddings_initializer", "bin_boundaries"})
 
-    An integer one was that of an Embedding's input: keras/layers/embeddings.py (2.2.4).
-    """
+
+def _layer_dtype(config: Mapping[str, Any]) -> Any:
+    """Return the dtype in which a layer of Keras 2 computes."""
     dtype = config.get("dtype", _values.PLAIN_DTYPE)
     is_integer = isinstance(dtype, str) and dtype.startswith(("int", "uint", "bool"))
-    return _values.PLAIN_DTYPE if is_integer and "embeddings_initializer" in config else dtype
+    return _values.PLAIN_DTYPE if is_integer and config.keys() & _WITH_OTHER_DTYPE else dtype

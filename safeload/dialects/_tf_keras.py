@@ -28,6 +28,14 @@ _KEYS: Mapping[str, Mapping[str, str]] = {
 }
 """Class → key of Keras 3 → key of tf_keras."""
 
+_REQUIRED: Mapping[str, Mapping[str, None]] = {
+    "MultiHeadAttention": {"query_shape": None, "key_shape": None, "value_shape": None},
+}
+"""Class → keys that are no arguments of the constructor; without them the first call decides.
+
+Source: tf_keras 2.21 ``layers/attention/multi_head_attention.py`` (from_config).
+"""
+
 _ACTIVATIONS = frozenset(
     "elu exponential gelu leaky_relu linear log_softmax mish relu relu6 selu sigmoid silu softmax softplus softsign "
     "swish tanh".split()
@@ -85,7 +93,14 @@ def with_keras_2_keys(name: str, config: dict[str, Json]) -> dict[str, Json]:
     return {names.get(key, key): value for key, value in config.items() if key != "num_constants"}
 
 
-def with_function_types(config: dict[str, Json]) -> dict[str, Json]:
+def with_required_keys(name: str, config: dict[str, Json]) -> dict[str, Json]:
+    """Return the config of a built-in object with the keys that its ``from_config`` asks for."""
+    if name == "Lambda":
+        return _with_function_types(config)
+    return {**_REQUIRED.get(name, {}), **config}
+
+
+def _with_function_types(config: dict[str, Json]) -> dict[str, Json]:
     """Return the config of a Lambda layer with the kind of each function beside it."""
     kinds = {f"{part}_type": _function_type(config.get(part)) for part in _FUNCTION_PARTS}
     return {**config, **kinds, "output_shape": config.get("output_shape")}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, cast
 
@@ -51,7 +51,7 @@ def symbol(keras: ModuleType, module: str, name: str) -> Any:
     if name == "Functional":
         return _functional_class(keras)
     owner: Any = keras
-    if module.startswith(_OPERATIONS):
+    if module.startswith(_OPERATIONS) and keras.__name__ == "keras":
         return getattr(sys.modules.get(module), name, None)
     for part in module.split(".")[1:]:
         owner = getattr(owner, part, None)
@@ -103,7 +103,7 @@ def _read_keywords(cls: Any) -> frozenset[str] | None:
     return None
 
 
-_keywords = functools.cache(_read_keywords)
+_keywords: Callable[[Any], frozenset[str] | None] = functools.cache(_read_keywords)
 """For classes that live as long as the process; holding on to those of a caller would keep them alive."""
 
 

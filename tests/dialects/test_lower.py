@@ -94,10 +94,13 @@ def test_keywords_that_constructors_pop_are_taken():
     assert lowered(value, {("keras.layers", "StringLookup"): frozenset({"trainable"})}) == value
 
 
-def test_early_releases_take_lists_of_tensors():
-    """Before 3.4 a model with one input records a list of one."""
-    value = layer("Functional", {"input_layers": ["x", 0, 0], "output_layers": [["y", 0, 0]]}, "keras.src.models.functional")
-    assert lowered(value, {}, (3, 3, 3))["config"] == {"input_layers": [["x", 0, 0]], "output_layers": [["y", 0, 0]]}
+@pytest.mark.parametrize("class_name", ["Functional", "Mine"])
+def test_early_releases_take_lists_of_tensors(class_name):
+    """Before 3.4 a model with one input records a list of one, and so does a class derived from Model."""
+    ends = {"input_layers": ["x", 0, 0], "output_layers": [["y", 0, 0]]}
+    value = layer(class_name, {"layers": [], **ends}, "keras.src.models.functional")
+    found = lowered(value, {}, (3, 3, 3))["config"]
+    assert found == {"layers": [], "input_layers": [["x", 0, 0]], "output_layers": [["y", 0, 0]]}
     assert lowered(value, {}, (3, 4, 0)) == value
 
 

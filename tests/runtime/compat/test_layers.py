@@ -235,9 +235,12 @@ class TestTensorFlowSymbol:
     def test_every_listed_function_is_callable(self) -> None:
         """The table names functions that exist, apart from those that TensorFlow dropped since."""
         from safeload.dialects import ALLOWED_SYMBOLS
-        from safeload.runtime.compat._symbol import _resolve
+        from safeload.runtime.compat import _keras2, _symbol
+        from safeload.runtime.compat._tensorflow import symbol_function
 
-        assert all(callable(_resolve(name)) for name in ALLOWED_SYMBOLS)
+        for package in (_symbol, _keras2):
+            found = (symbol_function(name, keras=package._keras_module) for name in ALLOWED_SYMBOLS)
+            assert all(map(callable, found))
 
 
 class TestTensorFlowNode:

@@ -1,0 +1,179 @@
+"""What Keras 3 and tf_keras both can load, they load to the same numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import safeload
+from safeload import _load, runtime
+from safeload.errors import MissingDependencyError
+from safeload.planning import plan_load
+from safeload.policy import judge
+from safeload.registry import Registry
+from safeload.runtime import _keras_package
+
+keras = pytest.importorskip("keras")
+tf_keras = pytest.importorskip("tf_keras")
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOLERANCE = 1e-5
+
+
+def on_road(path: Path, road: str, custom_objects: Any = None) -> Any:
+    """The callable of *path*, built by the package *road*."""
+    with _load._looking(path) as seen:  # noqa: SLF001
+        judged = judge(seen.artifact, seen.info, seen.findings)
+        plan = plan_load(judged, Registry.of_call(custom_objects))
+        return runtime.load(replace(plan, road=road))
+
+
+def sample(*shape: int) -> Any:
+    """Inputs that are the same in every run."""
+    return np.random.default_rng(5).normal(size=shape).astype("float32") * 2
+
+
+def graph(package: Any) -> tuple[Any, Any]:
+    """Shared layers, a nested model called twice, merges, and several outputs."""
+    layers = package.layers
+    inner_input = package.Input((4,))
+    inner = package.Model(inner_input, layers.Dense(4, activation="tanh")(inner_input), name="inner")
+    left, right = package.Input((4,), name="left"), package.Input((4,), name="right")
+    a, b = inner(left), inner(right)
+    merged = layers.Concatenate()([layers.Dot(1)([a, b]), layers.Add()([a, left]), layers.Multiply()([a, b])])
+    outputs = [layers.Dense(3, name="kind")(merged), inner(layers.Dense(4)(merged))]
+    return package.Model([left, right], outputs), [sample(2, 4), sample(2, 4) + 1]
+
+
+def recurrent(package: Any) -> tuple[Any, Any]:
+    """Masks, states, wrappers and the hard sigmoid, which is another function in each package."""
+    layers = package.layers
+    x = package.Input((5, 3))
+    masked = layers.Masking(0.0)(x) if package is tf_keras else x  # Keras 3 makes operations of its own of a mask
+    y, h, c = layers.LSTM(4, return_state=True, return_sequences=True, recurrent_activation="hard_sigmoid")(masked)
+    y = layers.LSTM(4, activation="hard_sigmoid")(y, initial_state=[h, c])
+    z = layers.Bidirectional(layers.GRU(3))(masked)
+    w = layers.TimeDistributed(layers.Dense(2))(x)
+    return package.Model(x, layers.Concatenate()([y, z, layers.Flatten()(w)])), sample(2, 5, 3)
+
+
+def image(package: Any) -> tuple[Any, Any]:
+    """Convolutions and activations with keys of another name."""
+    layers = package.layers
+    return package.Sequential(
+        [
+            layers.Input((8, 8, 3)),
+            layers.SeparableConv2D(4, 3),
+            layers.BatchNormalization(),
+            layers.LeakyReLU(0.2),
+            layers.DepthwiseConv2D(3, activation="swish"),
+            layers.GlobalAveragePooling2D(),
+            layers.Activation("hard_sigmoid"),
+        ]
+    ), sample(2, 8, 8, 3)
+
+
+def attention(package: Any) -> tuple[Any, Any]:
+    """A layer of two arguments."""
+    layers = package.layers
+    x = package.Input((5, 6))
+    return package.Model(x, layers.LayerNormalization()(layers.MultiHeadAttention(2, 3)(x, x) + x)), sample(2, 5, 6)
+
+
+def preprocessing(package: Any) -> tuple[Any, Any]:
+    """Layers whose dtype is that of what they make."""
+    layers = package.layers
+    x = package.Input((6,))
+    bins = layers.Discretization([0.0, 1.0])(x)
+    scaled = layers.Normalization(mean=[1.0] * 6, variance=[2.0] * 6)(layers.Rescaling(0.5, 1.0)(x))
+    return package.Model(x, [bins, scaled]), sample(2, 6)
+
+
+def filled(model: Any) -> Any:
+    """*model* with weights that differ from the initial ones, variances included."""
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(0.1, 1.0, size=w.shape) for w in model.get_weights()])
+    return model
+
+
+def arrays(result: Any) -> list[Any]:
+    """The outputs of a call."""
+    if isinstance(result, dict):
+        return [np.asarray(value) for value in result.values()]
+    return [np.asarray(value) for value in result] if isinstance(result, (list, tuple)) else [np.asarray(result)]
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("build", [graph, recurrent, image, attention, preprocessing])
+def test_both_roads_give_the_numbers_of_the_writer_tf_keras(build: Any, suffix: str, tmp_path: Path) -> None:
+    """A file of tf_keras is the same function whichever package builds it."""
+    check(tf_keras, build, tmp_path / f"model{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("build", [graph, recurrent, image, preprocessing])
+def test_both_roads_give_the_numbers_of_the_writer_keras(build: Any, suffix: str, tmp_path: Path) -> None:
+    """A file of Keras 3 is the same function whichever package builds it."""
+    check(keras, build, tmp_path / f"model{suffix}")
+
+
+def check(package: Any, build: Any, path: Path) -> None:
+    """Compare both roads with the model that *package* saved."""
+    model, inputs = build(package)
+    filled(model).save(path)
+    expected = arrays(model(inputs))
+    for road in ("keras", "tf_keras"):
+        function = on_road(path, road)
+        got = arrays(function(*inputs) if isinstance(inputs, list) else function(inputs))
+        assert len(got) == len(expected)
+        for ours, theirs in zip(got, expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE, err_msg=road)
+
+
+class Doubled(tf_keras.layers.Layer):  # type: ignore[misc]
+    """A layer of the caller's for tf_keras."""
+
+    def call(self, x: Any) -> Any:
+        """Double."""
+        return 2.0 * x
+
+
+def test_custom_layers_for_tf_keras_decide_the_road(tmp_path: Path) -> None:
+    """A class derived from tf_keras takes its model to tf_keras."""
+    layers = tf_keras.layers
+    model = filled(tf_keras.Sequential([layers.Input((4,)), Doubled(), layers.Dense(3, "hard_sigmoid")]))
+    for path in (tmp_path / "model.h5", tmp_path / "model.keras"):
+        model.save(path)
+        function = safeload.load_callable(path, custom_objects={"Doubled": Doubled})
+        assert isinstance(function.model, tf_keras.Model)
+        np.testing.assert_allclose(function(sample(2, 4)), model(sample(2, 4)), rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_ragged_inputs_go_to_tf_keras(tmp_path: Path) -> None:
+    """Keras 3 has no ragged LSTM, and no members of ragged tensors."""
+    tf = pytest.importorskip("tensorflow")
+    x = tf_keras.Input((None,), ragged=True, dtype="int32")
+    embedded = tf_keras.layers.Embedding(9, 4)
+    pooled = tf.reduce_max(embedded(x.to_tensor(default_value=0))[:, ::2], axis=1)
+    model = tf_keras.Model(x, [tf_keras.layers.LSTM(3)(embedded(x)), tf.math.subtract(1.0, pooled)])
+    words = tf.ragged.constant([[1, 2, 3], [4]], dtype=tf.int32)
+    for path in (tmp_path / "model.h5", tmp_path / "model.keras"):
+        model.save(path)
+        for ours, theirs in zip(arrays(safeload.load_callable(path)(words)), model(words), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_without_tf_keras_the_error_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only tf_keras will do, its absence is said."""
+    x = tf_keras.Input((None,), ragged=True, dtype="int32")
+    tf_keras.Model(x, tf_keras.layers.LSTM(3)(tf_keras.layers.Embedding(9, 4)(x))).save(tmp_path / "model.keras")
+    monkeypatch.setitem(__import__("sys").modules, "tf_keras", None)
+    with pytest.raises(MissingDependencyError, match="keras2"):
+        safeload.load_callable(tmp_path / "model.keras")
+    with pytest.raises(MissingDependencyError):
+        _keras_package.import_keras("tf_keras")
