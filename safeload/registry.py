@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -43,16 +44,19 @@ class _Registered:
 
     objects: list[_Declared] = field(default_factory=list)
     modules: list[ModuleType | str] = field(default_factory=list)
+    packages: list[ModuleType | str] = field(default_factory=list)
 
 
 _REGISTERED = _Registered()
 
 
-def register_module(module: ModuleType | str) -> None:
+def register_module(module: ModuleType | str, *, submodules: bool = False) -> None:
     """Declare that *module* defines custom objects, for every later load.
 
     Args:
         module: A module, or its import name; a name is imported when a model needs custom objects.
+        submodules: True to take every module of a package too. All are then imported when a model needs custom
+            objects, except ``__main__``; one that cannot be imported is an error.
     """
     if not isinstance(module, (ModuleType, str)):
         raise CustomObjectConflictError(
@@ -60,8 +64,9 @@ def register_module(module: ModuleType | str) -> None:
             problem="is neither a module nor a module's name",
             hint="use register() for classes and functions",
         )
-    if module not in _REGISTERED.modules:
-        _REGISTERED.modules.append(module)
+    known = _REGISTERED.packages if submodules else _REGISTERED.modules
+    if module not in known:
+        known.append(module)
 
 
 @overload
@@ -189,7 +194,7 @@ class Registry:
     def _near(self, missing: Iterable[str]) -> dict[str, str]:
         """Return the most similar known name for each of *missing* that has one."""
         known = {*self._named, *(declared.name for declared in _REGISTERED.objects)}
-        for module in map(_imported, (*self._modules, *_REGISTERED.modules)):
+        for module in (*map(_imported, self._modules), *_registered_modules()):
             known.update(name for name, value in vars(module).items() if _is_own(value, module))
         matches = {name: difflib.get_close_matches(_bare(name), known, 1, 0.75) for name in missing}
         return {name: match[0] for name, match in matches.items() if match}
@@ -243,6 +248,22 @@ def _imported(module: ModuleType | str) -> ModuleType:
         ) from error
 
 
+def _registered_modules() -> Iterator[ModuleType]:
+    yield from map(_imported, _REGISTERED.modules)
+    for package in map(_imported, _REGISTERED.packages):
+        yield package
+        yield from map(_imported, _submodules(getattr(package, "__path__", ()), package.__name__))
+
+
+def _submodules(paths: Iterable[str], package: str) -> Iterator[str]:
+    """Yield the names of the modules of *package* at every depth; a package is imported to see what is in it."""
+    for found in pkgutil.iter_modules(paths, f"{package}."):
+        if not found.name.endswith(".__main__"):
+            yield found.name
+            if found.ispkg:
+                yield from _submodules(_imported(found.name).__path__, found.name)
+
+
 def _attributes(modules: Iterable[ModuleType], needed: ObjectInfo) -> Iterator[object]:
     for module in modules:
         value = next((v for n in _names(needed) if (v := getattr(module, n, None)) is not None), None)
@@ -276,7 +297,7 @@ def _from_registered(needed: ObjectInfo) -> list[object]:
     names = _names(needed)
     declared = [d for d in _REGISTERED.objects if d.name in names or f"{d.package}>{d.name}" in names]
     exact = [d for d in declared if d.package and f"{d.package}>{d.name}" == needed.registered_name]
-    return [d.value for d in exact or declared] or list(_attributes(map(_imported, _REGISTERED.modules), needed))
+    return [d.value for d in exact or declared] or list(_attributes(_registered_modules(), needed))
 
 
 def _from_keras(needed: ObjectInfo) -> list[object]:
@@ -308,13 +329,10 @@ def _chosen(needed: ObjectInfo, candidates: list[object]) -> object:
 
 def _fitting(needed: ObjectInfo, value: object) -> object:
     """Return *value* if it can stand for *needed*."""
-    is_class = isinstance(value, type)
-    if needed.kind == "function" and callable(value) and not isinstance(value, ModuleType):
-        return value
-    if is_class or (callable(value) and not isinstance(value, ModuleType) and not hasattr(type(value), "get_config")):
+    wanted = "function" if needed.kind == "function" else "class"
+    if isinstance(value, type) or (wanted == "function" and callable(value) and not isinstance(value, ModuleType)):
         return value
     given = f"the module {value.__name__!r}" if isinstance(value, ModuleType) else f"an object of type {_type(value)!r}"
-    wanted = "function" if needed.kind == "function" else "class"
     raise CustomObjectConflictError(
         needed.name,
         problem=f"{given} was given where a {wanted} is needed",

@@ -90,10 +90,31 @@ def test_instance_as_a_value():
         Registry.of_call({"swishy": 3}).resolve(replace(layer("swishy"), kind="function"))
 
 
-def test_factory_as_a_value():
-    """A function may stand for a class, as people do to change its arguments."""
-    function = a_function()
-    assert Registry.of_call({"Scale": function}).resolve(layer()) is function
+def test_function_where_a_class_is_needed():
+    """A function cannot stand for a class: Keras makes objects by the from_config of the class."""
+    with pytest.raises(CustomObjectConflictError, match="of type 'function' was given where a class is needed"):
+        Registry.of_call({"Scale": a_function()}).resolve(layer())
+
+
+def test_package_with_its_submodules(tmp_path, monkeypatch):
+    """The modules of a package are searched at every depth when that is asked for, and `__main__` is not run."""
+    deep = tmp_path / "my_package" / "deep"
+    deep.mkdir(parents=True)
+    for name in ("my_package/__init__.py", "my_package/deep/__init__.py"):
+        (tmp_path / name).touch()
+    (deep / "own.py").write_text("import json\nclass Scale: pass\n")
+    (deep / "__main__.py").write_text("raise SystemExit")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    register_module("my_package")
+    assert Registry.of_call().resolve(layer()) is None
+    register_module("my_package", submodules=True)
+    found = Registry.of_call().resolve(layer())
+    assert (found.__module__, found.__name__) == ("my_package.deep.own", "Scale")
+    (deep / "broken.py").write_text("import no_such_module_here")
+    with pytest.raises(CustomObjectConflictError, match=r"'my_package.deep.broken': this module cannot be imported"):
+        Registry.of_call().resolve(layer())
+    for name in [name for name in sys.modules if name.partition(".")[0] == "my_package"]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 @pytest.mark.parametrize("wrap", [lambda c: [c], lambda c: (c,), lambda c: c, lambda c: module_with(Scale=c)])

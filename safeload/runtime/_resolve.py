@@ -100,20 +100,18 @@ class Resolver:
         """Compare what the constructor of the caller's class takes with what the file holds.
 
         Raises:
-            CustomObjectConflictError: ``custom-object-conflict``. A recorded keyword is not taken.
+            CustomObjectConflictError: ``custom-object-conflict``. A recorded keyword is not taken, a required one not
+                recorded, or the class is abstract.
         """
         config = entry["config"]
         if entry.get("module") == "safeload.compat" or cls not in self.custom.values() or not isinstance(config, dict):
             return
-        accepted = keywords_of(cls)
-        is_default = _is_default_from_config(cls) and not {"layers", "input_layers"} <= config.keys()
-        unknown = sorted(config.keys() - (accepted or config.keys()) - _LAYER_KEYWORDS) if is_default else []
-        if unknown:
+        problem = _misfit(cls, config)
+        if problem:
             raise CustomObjectConflictError(
                 name,
-                problem=f"{cls.__module__}.{cls.__qualname__}() does not take {', '.join(unknown)}, "
-                "which the file records",
-                hint="pass the class that the model was saved with, or let its __init__ take **kwargs",
+                problem=f"{cls.__module__}.{cls.__qualname__}() {problem}",
+                hint="pass the class that the model was saved with, or give it a get_config and an __init__ that agree",
             )
 
     def resolve(self, module: str | None, name: str, registered_name: str | None) -> Any:
@@ -137,6 +135,28 @@ class Resolver:
                 hint="upgrade keras, or pass an object of this name in custom_objects=",
             )
         return found
+
+
+def _misfit(cls: Any, config: dict[str, Any]) -> str | None:
+    """Say why *cls* cannot be made from *config*, if that can be told without calling it."""
+    if inspect.isabstract(cls):
+        return f"is abstract: it does not define {', '.join(sorted(cls.__abstractmethods__))}"
+    if not hasattr(cls, "from_config"):
+        return "has no from_config, so it is no class of Keras"
+    if not _is_default_from_config(cls) or {"layers", "input_layers"} <= config.keys():
+        return None
+    accepted = keywords_of(cls)
+    unknown = sorted(config.keys() - (accepted or config.keys()) - _LAYER_KEYWORDS)
+    if unknown:
+        return f"does not take {', '.join(unknown)}, which the file records"
+    missing = [name for name in _required_keywords(cls) if name not in config]
+    return f"needs {', '.join(missing)}, which the file does not record" if missing else None
+
+
+def _required_keywords(cls: Any) -> list[str]:
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    named = (p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
+    return [p.name for p in named if p.default is p.empty]
 
 
 def _is_default_from_config(cls: Any) -> bool:

@@ -1,0 +1,135 @@
+"""Custom objects that do not fit are explained before Keras sees them; those of two threads stay apart."""
+
+from __future__ import annotations
+
+import abc
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import safeload
+from safeload.errors import CustomObjectConflictError, CustomObjectNotFoundError
+
+keras = pytest.importorskip("keras")
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+layers = keras.layers
+X = np.ones((2, 4), "float32")
+
+
+class Scale(layers.Layer):
+    """What the file was saved with."""
+
+    def __init__(self, factor: float = 3.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.factor = factor
+
+    def call(self, x: Any) -> Any:
+        return x * self.factor
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "factor": self.factor}
+
+
+class Renamed(Scale):
+    def __init__(self, amount: float = 1.0, *, name: Any = None, trainable: bool = True, dtype: Any = None) -> None:
+        super().__init__(name=name, trainable=trainable, dtype=dtype)
+
+
+class Demanding(Scale):
+    def __init__(self, depth: int, **options: Any) -> None:
+        super().__init__(**options)
+
+
+class Abstract(Scale, abc.ABC):
+    @abc.abstractmethod
+    def shape(self) -> Any:
+        """Not defined."""
+
+
+class NoLayer:
+    pass
+
+
+def function(x: Any) -> Any:
+    return x
+
+
+def own_loss(wanted: Any, found: Any) -> Any:
+    return found - wanted
+
+
+@pytest.fixture(params=[".keras", ".h5"])
+def path(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A file that needs Scale."""
+    target = tmp_path / f"m{request.param}"
+    keras.Sequential([keras.Input((4,)), Scale(2.0)]).save(target)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (Renamed, "does not take factor, which the file records"),
+        (Demanding, "needs depth, which the file does not record"),
+        (Abstract, "is abstract: it does not define shape"),
+        (NoLayer, "has no from_config, so it is no class of Keras"),
+        (function, "of type 'function' was given where a class is needed"),
+        (Scale(), "of type 'Scale' was given where a class is needed"),
+        (np, "the module 'numpy' was given where a class is needed"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_does_not_fit(path: Path, given: Any, text: str) -> None:
+    """Each way of not fitting has its own sentence."""
+    with pytest.raises(CustomObjectConflictError, match=text):
+        safeload.load_callable(path, custom_objects={"Scale": given})
+
+
+def test_every_missing_name_at_once(path: Path) -> None:
+    """Without the class the error names it, its kind and its place."""
+    with pytest.raises(CustomObjectNotFoundError, match="layer 'Scale'") as caught:
+        safeload.load_callable(path)
+    assert [needed.name for needed in caught.value.missing] == ["Scale"]
+
+
+@pytest.mark.parametrize("given", [{"Scale": Scale}, Scale, [Scale], {"Scale": __import__("sys").modules[__name__]}])
+def test_forms_that_keras_refuses(path: Path, given: Any) -> None:
+    """A class, a list, and a module as a value: 'type', 'list' and 'module' object errors of Keras."""
+    np.testing.assert_allclose(safeload.load_callable(path, custom_objects=given)(X), 2 * X)
+
+
+def test_what_only_training_needs_is_not_asked_for(tmp_path: Path) -> None:
+    """A custom loss and metric, `mse` among them, do not keep a model from loading."""
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+    model.compile(loss=own_loss, metrics=["mse"])
+    for name in ("m.keras", "m.h5"):
+        model.save(tmp_path / name)
+        np.testing.assert_allclose(safeload.load_callable(tmp_path / name)(X), model(X), rtol=1e-6)
+
+
+def test_two_threads_with_one_name(path: Path) -> None:
+    """Each load gets the class of its own call, however the loads interleave."""
+
+    def made(sign: float) -> type:
+        return type("Scale", (Scale,), {"call": lambda self, x: sign * x * self.factor})
+
+    results: dict[float, list[Any]] = {1.0: [], -1.0: []}
+
+    def work(sign: float) -> None:
+        for _ in range(5):
+            results[sign].append(safeload.load_callable(path, custom_objects={"Scale": made(sign)})(X))
+
+    threads = [threading.Thread(target=work, args=(sign,)) for sign in results]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for sign, found in results.items():
+        assert len(found) == 5
+        for value in found:
+            np.testing.assert_allclose(value, sign * 2 * X)
