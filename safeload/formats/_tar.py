@@ -1,4 +1,4 @@
-"""Tar archives, compressed or not, read member by member and never beyond a bound. Layer: formats; standard library alone.
+"""Tar archives, read member by member and never beyond a bound. Layer: formats; standard library alone.
 
 Source: POSIX.1-2001 pax; Lib/tarfile.py (Python 3.10 to 3.13), whose stream mode reads forward alone.
 """
@@ -23,7 +23,7 @@ _OPENERS: dict[str | None, Callable[[IO[bytes]], IO[bytes]]] = {
     None: io.BufferedReader,  # type: ignore[dict-item]
     "gz": lambda raw: cast("IO[bytes]", gzip.GzipFile(fileobj=raw)),
     "bz2": lambda raw: cast("IO[bytes]", bz2.BZ2File(raw)),
-    "xz": lambda raw: cast("IO[bytes]", lzma.LZMAFile(raw)),
+    "xz": lambda raw: cast("IO[bytes]", lzma.LZMAFile(raw)),  # noqa: SIM115 - it owns no file
 }
 
 BROKEN = (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
@@ -40,14 +40,15 @@ class TarReader:
     Args:
         file: The archive.
         where: How messages name it.
-        compression: One of `COMPRESSIONS`, or None.
+        compression: ``"gz"``, ``"bz2"``, ``"xz"`` or None.
     """
 
     def __init__(self, file: ByteFile, *, where: str, compression: str | None) -> None:
         raw = cast("IO[bytes]", io.BufferedReader(Window(file)))
         self._stream = _Bounded(_OPENERS[compression](raw), where)
         self._stream.allow(_HEADER_BYTES)
-        self._archive = tarfile.open(fileobj=cast("IO[bytes]", self._stream), mode="r|")  # noqa: SIM115 - it owns nothing
+        stream = cast("IO[bytes]", self._stream)
+        self._archive = tarfile.open(fileobj=stream, mode="r|")  # noqa: SIM115 - it owns nothing
 
     def __iter__(self) -> Iterator[tarfile.TarInfo]:
         """Yield the headers; what was not read of a member is skipped.

@@ -46,7 +46,7 @@ def unpack(file: ByteFile, *, where: str, limits: Limits) -> Unpacked:
         limits: ``max_entries``, ``max_weight_bytes`` and ``max_expansion_ratio`` hold for everything in it.
 
     Raises:
-        MalformedArtifactError: ``malformed-artifact``. The archive is broken, has two readings, or members outside of it.
+        MalformedArtifactError: ``malformed-artifact``. The archive is broken, has two readings, or members outside.
         UnsupportedFormatError: ``unsupported-format``. It holds links or devices.
         LimitExceededError: ``limit-exceeded``. One of the limits.
 

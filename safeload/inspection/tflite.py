@@ -33,9 +33,7 @@ def inspect_tflite(artifact: TFLiteArtifact) -> ModelInfo:
         flex_ops=tuple(op for op in custom if op.startswith(FLEX_PREFIX)),
         tensors=tuple(tensor for subgraph in artifact.model.subgraphs for tensor in subgraph.tensors),
     )
-    return ModelInfo(
-        artifact.format, artifact.where, artifact.digest, artifact.size, ProducerInfo(), tflite=info
-    )
+    return ModelInfo(artifact.format, artifact.where, artifact.digest, artifact.size, ProducerInfo(), tflite=info)
 
 
 def op_name(op: TFLiteOp) -> str:

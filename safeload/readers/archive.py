@@ -22,7 +22,7 @@ def read_archive(detection: Detection, limits: Limits) -> Artifact:
 
     Raises:
         UnsupportedFormatError: ``unsupported-format``. The archive has links.
-        UnrecognizedFormatError: ``unrecognized-format``. It holds several models, or none; archives inside do not count.
+        UnrecognizedFormatError: ``unrecognized-format``. It holds several models, or none but archives.
         MalformedArtifactError: ``malformed-artifact``. The archive or the model is broken; see `formats.unpack`.
         LimitExceededError: ``limit-exceeded``. One of the limits.
     """

@@ -34,7 +34,7 @@ class _Checkpoint(NamedTuple):
 
     directory: Path = Path()
     prefix: str = ""
-    index: bytes = b""
+    index_bytes: bytes = b""
     files: Mapping[str, int] = {}
     variables: WeightIndex = WeightIndex()
 
@@ -71,7 +71,7 @@ def read_graph(detection: Detection, limits: Limits) -> SavedModelArtifact:
         checkpoint=checkpoint.prefix,
         variables=checkpoint.variables,
         size=len(content) + sum(checkpoint.files.values()),
-        digest=hashlib.sha256(b"%d\0" % len(graph_bytes) + graph_bytes + checkpoint.index).hexdigest(),
+        digest=hashlib.sha256(b"%d\0" % len(graph_bytes) + graph_bytes + checkpoint.index_bytes).hexdigest(),
     )
 
 

@@ -51,9 +51,9 @@ _TYPE_LISTS = {
 _TYPES: dict[str, tuple[str | int, ...]] = {
     **dict.fromkeys(
         ("Identity", "Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Relu", "Relu6", "Elu", "Selu", "Softplus", "BiasAdd",
-         "MatMul", "BatchMatMul", "BatchMatMulV2", "Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum", "Conv2D",
-         "AvgPool", "MaxPool", "ConcatV2", "Pack", "Reshape", "Squeeze", "ExpandDims", "Transpose", "StridedSlice",
-         "Mean", "Sum", "Max", "Min", "L2Normalize", "FusedBatchNormV3", "FusedBatchNorm"), ("T",),
+         "MatMul", "BatchMatMul", "BatchMatMulV2", "Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum",
+         "Conv2D", "AvgPool", "MaxPool", "ConcatV2", "Pack", "Reshape", "Squeeze", "ExpandDims", "Transpose",
+         "StridedSlice", "Mean", "Sum", "Max", "Min", "FusedBatchNormV3", "FusedBatchNorm"), ("T",),
     ),
     "Cast": ("DstT",),
     "ArgMax": ("output_type",),

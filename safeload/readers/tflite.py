@@ -59,7 +59,8 @@ def read_tflite(detection: Detection, limits: Limits) -> TFLiteArtifact:
     try:
         model = _model(content, detection.where)
     except FlatbufferError as error:
-        raise MalformedArtifactError(detection.where, problem=f"the TensorFlow Lite model is broken: {error}") from error
+        problem = f"the TensorFlow Lite model is broken: {error}"
+        raise MalformedArtifactError(detection.where, problem=problem) from error
     return TFLiteArtifact(
         format=Format.TFLITE,
         where=detection.where,
@@ -116,14 +117,15 @@ def _subgraph(table: Table, codes: Sequence[TFLiteOp], buffers: int) -> TFLiteSu
 
 def _require_order(operators: Sequence[Table], inputs: Sequence[int], tensors: Sequence[TFLiteTensor]) -> None:
     """Refuse tensors that are computed twice or used before they are computed: the interpreter crashes on them."""
-    made = {position: _BEFORE for position in inputs}
+    made = dict.fromkeys(inputs, _BEFORE)
     for index, operator in enumerate(operators):
         for position in _positions(operator, 2, tensors):
             _require(position not in made, "a tensor is computed twice")
             made[position] = index
     for index, operator in enumerate(operators):
         used = _positions(operator, 1, tensors, optional=True)
-        _require(all(made.get(position, _BEFORE) < index for position in used), "a tensor is used before it is computed")
+        is_made = all(made.get(position, _BEFORE) < index for position in used)
+        _require(is_made, "a tensor is used before it is computed")
 
 
 def _tensor(table: Table, buffers: int) -> TFLiteTensor:
@@ -140,7 +142,7 @@ def _tensor(table: Table, buffers: int) -> TFLiteTensor:
 
 
 def _operator(table: Table, codes: Sequence[TFLiteOp], tensors: Sequence[TFLiteTensor]) -> TFLiteOp:
-    code = table.scalar(0, "I")
+    code: int = table.scalar(0, "I")
     _require(code < len(codes), "an operator has a code that is not there")
     _positions(table, 8, tensors, optional=True)
     return codes[code]
@@ -160,7 +162,8 @@ def _signature(table: Table, subgraphs: Sequence[TFLiteSubgraph]) -> TFLiteSigna
     _require(subgraph < len(subgraphs), "a signature names a subgraph that is not there")
     count = len(subgraphs[subgraph].tensors)
     inputs, outputs = (tuple((t.text(0), t.scalar(1, "I")) for t in table.tables(vector)) for vector in (0, 1))
-    _require(all(position < count for _, position in (*inputs, *outputs)), "a signature names a tensor that is not there")
+    is_there = all(position < count for _, position in (*inputs, *outputs))
+    _require(is_there, "a signature names a tensor that is not there")
     return TFLiteSignature(table.text(2), subgraph, inputs, outputs)
 
 

@@ -46,7 +46,7 @@ def _restored(graph_def: graph_pb2.GraphDef, variable: node_def_pb2.NodeDef) -> 
     assign = graph_def.node.add(name=f"{scope}/assign", op="AssignVariableOp" if is_resource else "Assign")
     assign.input.extend([variable.name, restore.name])
     assign.attr["dtype" if is_resource else "T"].type = dtype
-    return assign.name
+    return str(assign.name)
 
 
 def _strings(name: str, values: list[bytes]) -> node_def_pb2.NodeDef:

@@ -50,7 +50,12 @@ def test_outputs_with_different_inputs():
 @pytest.mark.parametrize(
     "nodes",
     [
-        ("init NoOp ^w", "save/Const PlaceholderWithDefault", "save/SaveV2 SaveV2 save/Const", "save/deep/i Identity save/Const"),
+        (
+            "init NoOp ^w",
+            "save/Const PlaceholderWithDefault",
+            "save/SaveV2 SaveV2 save/Const",
+            "save/deep/i Identity save/Const",
+        ),
         ("w/Assign Assign w x",),
         ("train ApplyGradientDescent w p p",),
         ("gradients/p_grad/mul Mul p x", "train ResourceApplyAdam gradients/p_grad/mul"),
