@@ -12,8 +12,8 @@ from safeload.policy._judged import Judged, judge
 from safeload.policy.containers import container_anomalies
 from safeload.policy.graph import GRAPH_RULES, OpVerdict, op_verdict
 from safeload.policy.keras import KERAS_RULES
-from safeload.policy.tflite import TFLITE_RULES
 from safeload.policy.keras_sizes import allowed_elements
+from safeload.policy.tflite import TFLITE_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
