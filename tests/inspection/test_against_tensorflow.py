@@ -64,7 +64,7 @@ def test_the_graph_is_that_of_the_protobuf(path):
 
 
 def test_functions_are_those_of_the_loader(path):
-    """Attributes that are functions, the order of their arguments, and their traces are those that TensorFlow restores."""
+    """Attributes that are functions, their traces and the order of arguments are those that TensorFlow restores."""
     (graph, *others) = inspect_model(path).meta_graphs
     if others or not graph.has_object_graph:
         assert graph.functions == ()
