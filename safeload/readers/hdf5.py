@@ -205,11 +205,9 @@ def _as_text(value: Any) -> str | list[str]:
     return _decoded(value)
 
 
-def _decoded(value: Any) -> str:
+def _decoded(value: bytes | str) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8")
-    if not isinstance(value, str):
-        raise TypeError(f"it holds {type(value).__name__}, not text")
     value.encode("utf-8")  # h5py passes bytes that are no UTF-8 on as lone surrogates
     return value
 

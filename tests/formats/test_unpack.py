@@ -12,8 +12,13 @@ import zipfile
 import pytest
 
 from safeload._limits import Limits
-from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
-from safeload.formats import MemoryFile, unpack
+from safeload.errors import (
+    LimitExceededError,
+    MalformedArtifactError,
+    UnrecognizedFormatError,
+    UnsupportedFormatError,
+)
+from safeload.formats import MemoryFile, detect, open_source, unpack
 
 CONTENT = {"m/a.txt": b"abc" * 99, "m/deep/b": b"", "c": bytes(3000)}
 
@@ -133,3 +138,17 @@ def test_limits(limits, content, limit, leftovers):
     with pytest.raises(LimitExceededError, match=limit):
         unpacked(content, limits)
     assert not list(leftovers.iterdir())
+
+
+def test_listing_stops_at_large_headers():
+    """A header that would fill the memory is refused when the archive is looked at."""
+    content = gzip.compress(tarred(("a", b""), pax={"comment": "x" * (2 << 20)}))
+    with pytest.raises(MalformedArtifactError, match="header of more"):
+        detect(open_source(content))
+
+
+def test_loose_graph_in_a_directory(tmp_path):
+    """The graph of a SavedModel under another name is no model without its directory."""
+    (tmp_path / "other.pb").write_bytes(b"\x08\x01\x12\x00")
+    with pytest.raises(UnrecognizedFormatError, match=r"other\.pb"):
+        detect(open_source(tmp_path))
