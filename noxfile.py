@@ -26,7 +26,9 @@ def _group(name: str) -> list[str]:
 def _install_wheel(session: nox.Session, *extras: str) -> None:
     """Install the built wheel, so that what is tested is what users get."""
     with tempfile.TemporaryDirectory() as folder:
-        session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, str(ROOT), silent=True)
+        session.run(
+            "python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, str(ROOT), silent=True
+        )
         wheel = next(Path(folder).glob("*.whl"))
         session.install(f"{wheel}[{','.join(extras)}]" if extras else str(wheel))
         session.install("--quiet", "--force-reinstall", "--no-deps", str(wheel))

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
         load_callable,
         wrap_loader,
     )
+    from safeload._report import InspectionReport
     from safeload._save import save_callable
     from safeload.errors import SafeloadError
     from safeload.formats import Format
-    from safeload._report import InspectionReport
     from safeload.policy import Finding
     from safeload.registry import register, register_module
     from safeload.runtime import ModelCallable

@@ -36,6 +36,4 @@ def _reason(format_: str, producer: str, feature: str) -> str | None:
     return "the name of the file plays no part; one row shows it"
 
 
-NOT_APPLICABLE = {
-    cell: _reason(*cell) for cell in product(FORMATS, PRODUCERS, FEATURES) if cell not in CASES
-}
+NOT_APPLICABLE = {cell: _reason(*cell) for cell in product(FORMATS, PRODUCERS, FEATURES) if cell not in CASES}

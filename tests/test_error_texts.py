@@ -56,7 +56,11 @@ def _tf1(path, keys=("serving_default",), tags=(("serve",),)):
             y = tf.matmul(x, kernel, name="y")
             session.run(tf.compat.v1.global_variables_initializer())
             definition = tf.compat.v1.saved_model.predict_signature_def({"x": x}, {"y": y})
-            add = builder.add_meta_graph if number else lambda t, s, c=session: builder.add_meta_graph_and_variables(c, t, s)
+            add = (
+                builder.add_meta_graph
+                if number
+                else lambda t, s, c=session: builder.add_meta_graph_and_variables(c, t, s)
+            )
             add(list(tag), dict.fromkeys(keys, definition))
     builder.save()
     return path
@@ -100,7 +104,7 @@ def test_file_format_not_supported_for_an_hdf5_file_of_another_name(tmp_path, na
 
 
 def test_keras_archive_under_an_hdf5_name(tmp_path):
-    """file signature not found: a .keras archive named .h5."""
+    """File signature not found: a .keras archive named .h5."""
     model = _mlp()
     model.save(tmp_path / "saved.keras")
     (tmp_path / "saved.keras").rename(tmp_path / "model.h5")
@@ -258,7 +262,7 @@ def test_every_missing_name_is_reported_at_once(custom_model):
 
 
 def test_the_class_lives_in_another_module_now(custom_model, my_layers, monkeypatch):
-    """cannot be imported: the module that the file names is gone, the class is found by its name."""
+    """Cannot be imported: the module that the file names is gone, the class is found by its name."""
     path, expected = custom_model
     monkeypatch.delitem(sys.modules, "my_layers")
     moved = types.ModuleType("app.blocks")

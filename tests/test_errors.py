@@ -13,11 +13,17 @@ from safeload import errors
 from safeload.errors import SafeloadError
 
 LEAVES = sorted(
-    (c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, SafeloadError) and c is not SafeloadError),
+    (
+        c
+        for _, c in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(c, SafeloadError) and c is not SafeloadError
+    ),
     key=lambda c: c.__name__,
 )
 
-FINDING = SimpleNamespace(message="Lambda bytecode", where="$.config.layers[1]", identifier="lambda:f@sha256:12", rule="r")
+FINDING = SimpleNamespace(
+    message="Lambda bytecode", where="$.config.layers[1]", identifier="lambda:f@sha256:12", rule="r"
+)
 MISSING = SimpleNamespace(name="Scale", kind="layer", module="app.layers", where="$.config.layers[0]")
 
 EXAMPLES = {
@@ -34,7 +40,11 @@ EXAMPLES = {
     errors.SignatureNotFoundError: (("serv",), {"available": ["serve(x: float32 [None])"]}, LookupError),
     errors.AmbiguousSignatureError: (("m",), {"candidates": ["a(x)", "b(x)"]}, LookupError),
     errors.NoCallableError: (("m",), {"holds": "2 variables"}, TypeError),
-    errors.InputMismatchError: (("x: shape (2, 3) for [None, 4]",), {"hint": "pass 4 columns"}, (TypeError, ValueError)),
+    errors.InputMismatchError: (
+        ("x: shape (2, 3) for [None, 4]",),
+        {"hint": "pass 4 columns"},
+        (TypeError, ValueError),
+    ),
     errors.OpNotRegisteredError: (("m",), {"ops": ["CaseFoldUTF8"], "package": "tensorflow-text"}, RuntimeError),
     errors.MissingDependencyError: (("m",), {"package": "tf-keras", "install": "safeload[keras2]"}, ImportError),
     errors.IncompatibleVersionError: (("m",), {"problem": "key 'x' of Dense", "hint": "upgrade"}, RuntimeError),

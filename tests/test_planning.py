@@ -15,7 +15,15 @@ from safeload.errors import (
     SignatureNotFoundError,
 )
 from safeload.formats import Format
-from safeload.inspection import MetaGraphInfo, ModelInfo, ProducerInfo, SavedModelInfo, SignatureInfo, TensorInfo, inspect_artifact
+from safeload.inspection import (
+    MetaGraphInfo,
+    ModelInfo,
+    ProducerInfo,
+    SavedModelInfo,
+    SignatureInfo,
+    TensorInfo,
+    inspect_artifact,
+)
 from safeload.planning import compose_report, plan_load
 from safeload.policy import Finding, Severity, examine, judge
 from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights, SavedModelArtifact, WeightIndex, WeightLayout
@@ -41,11 +49,15 @@ def a_class(package, name="Scale"):
 
 
 SCALE = functional(entry("Scale", "s", module="mine", source="inp"))
-SIGNATURE = SignatureInfo("serving_default", inputs=(TensorInfo("x", "float32", (None, 2)),), outputs=(TensorInfo("y"),))
+SIGNATURE = SignatureInfo(
+    "serving_default", inputs=(TensorInfo("x", "float32", (None, 2)),), outputs=(TensorInfo("y"),)
+)
 
 
 def saved_model():
-    graph = MetaGraphInfo(0, frozenset({"serve"}), (SIGNATURE,), missing_ops=(("CaseFoldUTF8", "tensorflow-text"), ("New", None)))
+    graph = MetaGraphInfo(
+        0, frozenset({"serve"}), (SIGNATURE,), missing_ops=(("CaseFoldUTF8", "tensorflow-text"), ("New", None))
+    )
     producer = ProducerInfo(tensorflow_version="2.15.0", backend="tensorflow", date_saved="2026-01-01")
     info = ModelInfo(Format.SAVED_MODEL, "m", "d" * 64, 10, producer, saved_model=SavedModelInfo((graph,)))
     return SavedModelArtifact(Format.SAVED_MODEL, "m", None, b"", None, {}), info
@@ -54,7 +66,12 @@ def saved_model():
 def test_keras_model_takes_the_keras_road():
     """A model of built-in layers is built by Keras 3 and called as a whole."""
     planned = plan(functional())
-    assert (planned.road, planned.signature.key, planned.custom_objects, planned.meta_graph) == ("keras", "model", {}, None)
+    assert (planned.road, planned.signature.key, planned.custom_objects, planned.meta_graph) == (
+        "keras",
+        "model",
+        {},
+        None,
+    )
 
 
 def test_custom_classes_decide_the_package():
@@ -69,7 +86,9 @@ def test_classes_of_both_packages():
     """One model cannot have layers of two packages."""
     config = functional(entry("Scale", "s", module="mine"), entry("Other", "o", module="mine"))
     objects = {"Scale": a_class("keras"), "Other": a_class("tf_keras", "Other")}
-    with pytest.raises(CustomObjectConflictError, match="'Other': is a class for tf_keras, while 'Scale' is one for Keras 3"):
+    with pytest.raises(
+        CustomObjectConflictError, match="'Other': is a class for tf_keras, while 'Scale' is one for Keras 3"
+    ):
         plan(config, Registry.of_call(objects))
 
 
@@ -83,7 +102,10 @@ def test_classes_of_an_unknown_keras():
     """A class that Keras has and the tables do not is refused with its name, except where only training needs it."""
     with pytest.raises(IncompatibleVersionError, match="keras.layers.FromTheFuture"):
         plan(functional(entry("FromTheFuture", "x", source="inp")))
-    assert plan(functional(compile_config={"optimizer": entry("NewOptimizer", "x", module="keras.optimizers")})).road == "keras"
+    assert (
+        plan(functional(compile_config={"optimizer": entry("NewOptimizer", "x", module="keras.optimizers")})).road
+        == "keras"
+    )
 
 
 def test_signature_of_a_keras_file():
@@ -155,7 +177,9 @@ def test_report_of_a_refused_model():
 
 def test_report_of_missing_code():
     """What is missing, and the error that loading would raise, are in the report and not raised."""
-    config = functional(entry("Scale", "s", module="mine", source="inp"), compile_config={"loss": function(None, "my_loss")})
+    config = functional(
+        entry("Scale", "s", module="mine", source="inp"), compile_config={"loss": function(None, "my_loss")}
+    )
     report = report_of(config)
     assert report.verdict == "custom-object-not-found"
     assert "layer Scale (was in mine): missing" in str(report)
@@ -182,7 +206,12 @@ def test_report_of_a_saved_model():
 def test_report_of_weights_alone():
     """Weights alone have neither layers nor signatures, and need an architecture."""
     report = report_of(None)
-    assert (report.verdict, report.signatures, report.layers, report.missing_ops) == ("architecture-missing", (), (), ())
+    assert (report.verdict, report.signatures, report.layers, report.missing_ops) == (
+        "architecture-missing",
+        (),
+        (),
+        (),
+    )
     assert report.to_json()["parameter_count"] is None
     assert report_of(None, architecture=dict).verdict == "fine"
 

@@ -14,7 +14,9 @@ HEAVY = ("tensorflow", "keras", "tf_keras", "h5py", "numpy", "google.protobuf", 
 
 def _modules_after(code: str) -> set[str]:
     script = f"import sys\n{code}\nprint(*sys.modules)"
-    return set(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split())
+    return set(
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    )
 
 
 def test_every_public_name_is_there():

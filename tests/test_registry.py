@@ -24,7 +24,9 @@ def _fresh(monkeypatch):
 
 
 def layer(name="Scale", **fields):
-    return ObjectInfo("$.config.layers[1]", name, "layer", fields.pop("module", None), fields.pop("registered_name", None), **fields)
+    return ObjectInfo(
+        "$.config.layers[1]", name, "layer", fields.pop("module", None), fields.pop("registered_name", None), **fields
+    )
 
 
 def model(*objects):

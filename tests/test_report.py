@@ -219,8 +219,7 @@ def test_functions_show_their_arguments_as_they_nest():
     )
     text = signature_text(call).replace("\u00a0", " ")
     assert (
-        text
-        == "f(s: Step(kind=float32 [None, 4], pair=(1, [tensor])), training=False, *, k=None)"
+        text == "f(s: Step(kind=float32 [None, 4], pair=(1, [tensor])), training=False, *, k=None)"
         " -> {'y': float32 [None, 3]}"
     )
     assert "f(x: float32 [None, 4]) -> float32 [None, 3]  (2 traces)" in str(

@@ -47,10 +47,33 @@ _RENAMED_KEYS: Mapping[str, Mapping[str, str]] = {
 # Keys that Keras 3 does not have and that change no output, whatever they hold: how the work is done, what training
 # does, what the caller said of the input's shape (an InputLayer says it now).
 _WITHOUT_EFFECT = frozenset(
-    "implementation rng_type force_generator auto_vectorize input_dim input_dtype input_length batch_input_shape "
-    "batch_size input_shape query_shape key_shape value_shape vocabulary_size fused virtual_batch_size adjustment "
-    "renorm_clipping renorm_momentum experimental_autocast enable_caching_device _build_input_shape weights "
-    "has_value rank".split()
+    [
+        "implementation",
+        "rng_type",
+        "force_generator",
+        "auto_vectorize",
+        "input_dim",
+        "input_dtype",
+        "input_length",
+        "batch_input_shape",
+        "batch_size",
+        "input_shape",
+        "query_shape",
+        "key_shape",
+        "value_shape",
+        "vocabulary_size",
+        "fused",
+        "virtual_batch_size",
+        "adjustment",
+        "renorm_clipping",
+        "renorm_momentum",
+        "experimental_autocast",
+        "enable_caching_device",
+        "_build_input_shape",
+        "weights",
+        "has_value",
+        "rank",
+    ]
 )
 # Keys that Keras 3 does not have and that change nothing while they hold this.
 _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
@@ -202,5 +225,3 @@ def _convert_lambda(config: Config) -> None:
             config[part] = {"class_name": "__lambda__", "config": parts}
         elif kind == "function" and isinstance(value, str):
             config[part] = {"module": module, "class_name": "function", "config": value, "registered_name": value}
-
-

@@ -209,8 +209,22 @@ class Normaliser:
 
 # Keys that the machinery of any Keras may add to a layer's config.
 _ANY_LAYER = frozenset(
-    "name trainable dtype batch_input_shape batch_shape input_dtype input_dim input_length input_shape autocast "
-    "activity_regularizer dynamic experimental_autocast implementation".split()
+    [
+        "name",
+        "trainable",
+        "dtype",
+        "batch_input_shape",
+        "batch_shape",
+        "input_dtype",
+        "input_dim",
+        "input_length",
+        "input_shape",
+        "autocast",
+        "activity_regularizer",
+        "dynamic",
+        "experimental_autocast",
+        "implementation",
+    ]
 )
 
 

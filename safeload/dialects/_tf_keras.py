@@ -37,8 +37,25 @@ Source: tf_keras 2.21 ``layers/attention/multi_head_attention.py`` (from_config)
 """
 
 _ACTIVATIONS = frozenset(
-    "elu exponential gelu leaky_relu linear log_softmax mish relu relu6 selu sigmoid silu softmax softplus softsign "
-    "swish tanh".split()
+    [
+        "elu",
+        "exponential",
+        "gelu",
+        "leaky_relu",
+        "linear",
+        "log_softmax",
+        "mish",
+        "relu",
+        "relu6",
+        "selu",
+        "sigmoid",
+        "silu",
+        "softmax",
+        "softplus",
+        "softsign",
+        "swish",
+        "tanh",
+    ]
 )
 """Names for which ``tf_keras.activations.get`` has the function of Keras 3."""
 

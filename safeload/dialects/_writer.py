@@ -12,8 +12,22 @@ from safeload.formats import Format
 # Keys that only Keras 1 writes: keras/layers/core.py, convolutional.py, recurrent.py, pooling.py of Keras 1.2.2.
 # ("output_dim" and "input_dim" are left out: Embedding has both in every release.)
 _KERAS_1_KEYS = frozenset(
-    "W_regularizer b_regularizer U_regularizer border_mode dim_ordering nb_filter nb_row inner_init input_dtype "
-    "pool_length consume_less subsample dropout_W concat_axis".split()
+    [
+        "W_regularizer",
+        "b_regularizer",
+        "U_regularizer",
+        "border_mode",
+        "dim_ordering",
+        "nb_filter",
+        "nb_row",
+        "inner_init",
+        "input_dtype",
+        "pool_length",
+        "consume_less",
+        "subsample",
+        "dropout_W",
+        "concat_axis",
+    ]
 )
 # Keys that only Keras 3 writes: keras/src/layers/core/input_layer.py, rnn/rnn.py, core/dense.py.
 _KERAS_3_KEYS = frozenset({"batch_shape", "zero_output_for_mask", "lora_rank", "quantization_config"})

@@ -103,9 +103,7 @@ def _signature_info(key: str, concrete_function: Any) -> SignatureInfo:
     inputs = tuple(_tensor_info(name, spec) for name, spec in sorted(kwargs.items()))
     outputs = concrete_function.structured_outputs
     named = outputs.items() if isinstance(outputs, dict) else ()
-    return SignatureInfo(
-        key, "signature", inputs, tuple(_tensor_info(name, _spec(t)) for name, t in named)
-    )
+    return SignatureInfo(key, "signature", inputs, tuple(_tensor_info(name, _spec(t)) for name, t in named))
 
 
 def _defaults(obj: Any, key: str) -> dict[str, Any] | None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from safeload.dialects import COMPAT_MODULE, Flavour, Writer, find_class, functions_of, is_builtin, kind_of, newest_release
+from safeload.dialects import (
+    COMPAT_MODULE,
+    Flavour,
+    Writer,
+    find_class,
+    functions_of,
+    is_builtin,
+    kind_of,
+    newest_release,
+)
 from safeload.dialects._catalogue import era_layer, is_known_release, module_of, operation_module
 
 

@@ -8,46 +8,108 @@ from safeload.dialects import COMPAT_MODULE
 from safeload.dialects._keras1 import modernise
 
 CASES = [
-    ("Dense", {"output_dim": 3, "init": "uniform", "bias": False, "input_dim": 2}, "Dense",
-     {"units": 3, "kernel_initializer": "random_uniform", "use_bias": False}),
+    (
+        "Dense",
+        {"output_dim": 3, "init": "uniform", "bias": False, "input_dim": 2},
+        "Dense",
+        {"units": 3, "kernel_initializer": "random_uniform", "use_bias": False},
+    ),
     ("TimeDistributedDense", {"output_dim": 3}, "Dense", {"units": 3}),
-    ("Convolution1D", {"nb_filter": 2, "filter_length": 3, "subsample_length": 1, "border_mode": "same"}, "Conv1D",
-     {"filters": 2, "kernel_size": 3, "strides": 1, "padding": "same"}),
-    ("Convolution2D", {"nb_filter": 2, "nb_row": 3, "nb_col": 4, "subsample": [1, 1], "dim_ordering": "th"}, "Conv2D",
-     {"filters": 2, "kernel_size": [3, 4], "strides": [1, 1], "data_format": "channels_first"}),
-    ("AtrousConvolution2D", {"nb_row": 3, "nb_col": 3, "atrous_rate": [2, 2]}, "Conv2D",
-     {"kernel_size": [3, 3], "dilation_rate": [2, 2]}),
-    ("Convolution3D", {"kernel_dim1": 1, "kernel_dim2": 2, "kernel_dim3": 3, "dim_ordering": "tf"}, "Conv3D",
-     {"kernel_size": [1, 2, 3], "data_format": "channels_last"}),
-    ("SeparableConvolution2D", {"nb_row": 3, "nb_col": 3, "init": "zero"}, "SeparableConv2D",
-     {"kernel_size": [3, 3], "depthwise_initializer": "zeros", "pointwise_initializer": "zeros"}),
+    (
+        "Convolution1D",
+        {"nb_filter": 2, "filter_length": 3, "subsample_length": 1, "border_mode": "same"},
+        "Conv1D",
+        {"filters": 2, "kernel_size": 3, "strides": 1, "padding": "same"},
+    ),
+    (
+        "Convolution2D",
+        {"nb_filter": 2, "nb_row": 3, "nb_col": 4, "subsample": [1, 1], "dim_ordering": "th"},
+        "Conv2D",
+        {"filters": 2, "kernel_size": [3, 4], "strides": [1, 1], "data_format": "channels_first"},
+    ),
+    (
+        "AtrousConvolution2D",
+        {"nb_row": 3, "nb_col": 3, "atrous_rate": [2, 2]},
+        "Conv2D",
+        {"kernel_size": [3, 3], "dilation_rate": [2, 2]},
+    ),
+    (
+        "Convolution3D",
+        {"kernel_dim1": 1, "kernel_dim2": 2, "kernel_dim3": 3, "dim_ordering": "tf"},
+        "Conv3D",
+        {"kernel_size": [1, 2, 3], "data_format": "channels_last"},
+    ),
+    (
+        "SeparableConvolution2D",
+        {"nb_row": 3, "nb_col": 3, "init": "zero"},
+        "SeparableConv2D",
+        {"kernel_size": [3, 3], "depthwise_initializer": "zeros", "pointwise_initializer": "zeros"},
+    ),
     ("SeparableConvolution2D", {"nb_row": 3, "nb_col": 3}, "SeparableConv2D", {"kernel_size": [3, 3]}),
     ("MaxPooling1D", {"pool_length": 2, "stride": 2}, "MaxPooling1D", {"pool_size": 2, "strides": 2}),
     ("Dropout", {"p": 0.5}, "Dropout", {"rate": 0.5}),
     ("GaussianNoise", {"sigma": 0.1}, "GaussianNoise", {"stddev": 0.1}),
     ("UpSampling1D", {"length": 2}, "UpSampling1D", {"size": 2}),
     ("UpSampling2D", {"size": [2, 2]}, "UpSampling2D", {"size": [2, 2], "interpolation": "nearest"}),
-    ("Embedding", {"input_dim": 5, "output_dim": 2, "init": "uniform", "dropout": 0.1, "input_length": 4}, "Embedding",
-     {"input_dim": 5, "output_dim": 2, "embeddings_initializer": "random_uniform"}),
-    ("LSTM", {"output_dim": 3, "inner_init": "orthogonal", "inner_activation": "hard_sigmoid", "forget_bias_init": "one",
-              "dropout_W": 0.1, "dropout_U": 0.2, "consume_less": "cpu"}, "LSTM",
-     {"units": 3, "recurrent_initializer": "orthogonal", "recurrent_activation": "hard_sigmoid", "unit_forget_bias": True,
-      "dropout": 0.1, "recurrent_dropout": 0.2}),
+    (
+        "Embedding",
+        {"input_dim": 5, "output_dim": 2, "init": "uniform", "dropout": 0.1, "input_length": 4},
+        "Embedding",
+        {"input_dim": 5, "output_dim": 2, "embeddings_initializer": "random_uniform"},
+    ),
+    (
+        "LSTM",
+        {
+            "output_dim": 3,
+            "inner_init": "orthogonal",
+            "inner_activation": "hard_sigmoid",
+            "forget_bias_init": "one",
+            "dropout_W": 0.1,
+            "dropout_U": 0.2,
+            "consume_less": "cpu",
+        },
+        "LSTM",
+        {
+            "units": 3,
+            "recurrent_initializer": "orthogonal",
+            "recurrent_activation": "hard_sigmoid",
+            "unit_forget_bias": True,
+            "dropout": 0.1,
+            "recurrent_dropout": 0.2,
+        },
+    ),
     ("LSTM", {"forget_bias_init": "zero"}, "LSTM", {"unit_forget_bias": False}),
     ("GRU", {"output_dim": 3}, "GRU", {"units": 3, "reset_after": False}),
     ("PReLU", {"init": "zero"}, "PReLU", {"alpha_initializer": "zeros"}),
-    ("BatchNormalization", {"mode": 0, "axis": 1, "gamma_init": "one"}, "BatchNormalization", {"axis": 1, "gamma_initializer": "ones"}),
+    (
+        "BatchNormalization",
+        {"mode": 0, "axis": 1, "gamma_init": "one"},
+        "BatchNormalization",
+        {"axis": 1, "gamma_initializer": "ones"},
+    ),
     ("ZeroPadding2D", {"padding": [1, 1]}, "ZeroPadding2D", {"padding": [1, 1]}),
     ("ZeroPadding2D", {"padding": [1, 2, 3, 4]}, "ZeroPadding2D", {"padding": [[1, 2], [3, 4]]}),
     ("ZeroPadding2D", {"padding": {"top_pad": 1, "left_pad": 2}}, "ZeroPadding2D", {"padding": [[1, 0], [2, 0]]}),
-    ("Dense", {"W_regularizer": {"name": "WeightRegularizer", "l1": 0.0, "l2": 0.1}, "b_constraint": None,
-               "W_constraint": {"name": "MaxNorm", "m": 2, "axis": 0}}, "Dense",
-     {"kernel_regularizer": {"class_name": "L1L2", "config": {"l1": 0.0, "l2": 0.1}}, "bias_constraint": None,
-      "kernel_constraint": {"class_name": "MaxNorm", "config": {"max_value": 2, "axis": 0}}}),
+    (
+        "Dense",
+        {
+            "W_regularizer": {"name": "WeightRegularizer", "l1": 0.0, "l2": 0.1},
+            "b_constraint": None,
+            "W_constraint": {"name": "MaxNorm", "m": 2, "axis": 0},
+        },
+        "Dense",
+        {
+            "kernel_regularizer": {"class_name": "L1L2", "config": {"l1": 0.0, "l2": 0.1}},
+            "bias_constraint": None,
+            "kernel_constraint": {"class_name": "MaxNorm", "config": {"max_value": 2, "axis": 0}},
+        },
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "config", "new_name", "expected"), CASES, ids=[f"{c[0]}-{i}" for i, c in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("name", "config", "new_name", "expected"), CASES, ids=[f"{c[0]}-{i}" for i, c in enumerate(CASES)]
+)
 def test_layers_take_the_names_of_keras_2(name, config, new_name, expected):
     """Classes, keys and values get the names that Keras 2 gave them."""
     before = repr(config)
@@ -64,7 +126,11 @@ def test_layers_that_are_gone_become_safeloads_own(name):
 def test_deconvolution_keeps_the_shape_that_decides_its_output():
     """The output shape of a deconvolution is an argument of its own."""
     config = {"nb_filter": 2, "nb_row": 3, "nb_col": 3, "output_shape": [None, 9, 9, 2]}
-    assert modernise("Deconvolution2D", config)[2] == {"filters": 2, "kernel_size": [3, 3], "output_shape": [None, 9, 9, 2]}
+    assert modernise("Deconvolution2D", config)[2] == {
+        "filters": 2,
+        "kernel_size": [3, 3],
+        "output_shape": [None, 9, 9, 2],
+    }
 
 
 @pytest.mark.parametrize("mode", [1, 2])

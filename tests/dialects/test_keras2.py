@@ -16,42 +16,129 @@ CASES = [
     ("Dense", {"units": 2, "input_dim": 3, "batch_input_shape": [None, 3]}, TF_2, "Dense", {"units": 2}),
     ("LSTM", {"units": 2, "time_major": False, "implementation": 0, "input_length": None}, TF_2, "LSTM", {"units": 2}),
     ("LSTM", {"units": 2}, KERAS_2, "LSTM", {"units": 2, "recurrent_activation": "hard_sigmoid"}),
-    ("GRU", {"units": 2, "recurrent_activation": "tanh"}, TF_1, "GRU",
-     {"units": 2, "recurrent_activation": "tanh", "reset_after": False}),
-    ("CuDNNLSTM", {"units": 2, "unit_forget_bias": False}, KERAS_2, "LSTM",
-     {"units": 2, "unit_forget_bias": False, "activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": True}),
-    ("CuDNNGRU", {"units": 2}, TF_1, "GRU",
-     {"units": 2, "activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": True, "reset_after": True}),
+    (
+        "GRU",
+        {"units": 2, "recurrent_activation": "tanh"},
+        TF_1,
+        "GRU",
+        {"units": 2, "recurrent_activation": "tanh", "reset_after": False},
+    ),
+    (
+        "CuDNNLSTM",
+        {"units": 2, "unit_forget_bias": False},
+        KERAS_2,
+        "LSTM",
+        {
+            "units": 2,
+            "unit_forget_bias": False,
+            "activation": "tanh",
+            "recurrent_activation": "sigmoid",
+            "use_bias": True,
+        },
+    ),
+    (
+        "CuDNNGRU",
+        {"units": 2},
+        TF_1,
+        "GRU",
+        {"units": 2, "activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": True, "reset_after": True},
+    ),
     ("LeakyReLU", {"alpha": 0.1}, KERAS_2, "LeakyReLU", {"negative_slope": 0.1}),
     ("LeakyReLU", {}, KERAS_2, "LeakyReLU", {"negative_slope": 0.3}),
     ("BatchNormalization", {"axis": [3], "fused": True, "adjustment": None}, TF_2, "BatchNormalization", {"axis": 3}),
     ("LayerNormalization", {"axis": [1, 2]}, TF_2, "LayerNormalization", {"axis": [1, 2]}),
     ("SyncBatchNormalization", {"axis": -1}, TF_2, "BatchNormalization", {"axis": -1}),
-    ("DepthwiseConv2D", {"filters": None, "kernel_initializer": {}, "groups": 1, "data_format": None}, TF_2, "DepthwiseConv2D",
-     {"data_format": "channels_last"}),
-    ("SeparableConv2D", {"filters": 2, "kernel_constraint": None, "data_format": "channels_first"}, TF_2, "SeparableConv2D",
-     {"filters": 2, "data_format": "channels_first"}),
-    ("MultiHeadAttention", {"num_heads": 2, "query_shape": [None, 3], "key_shape": None, "value_shape": None}, TF_2,
-     "MultiHeadAttention", {"num_heads": 2}),
+    (
+        "DepthwiseConv2D",
+        {"filters": None, "kernel_initializer": {}, "groups": 1, "data_format": None},
+        TF_2,
+        "DepthwiseConv2D",
+        {"data_format": "channels_last"},
+    ),
+    (
+        "SeparableConv2D",
+        {"filters": 2, "kernel_constraint": None, "data_format": "channels_first"},
+        TF_2,
+        "SeparableConv2D",
+        {"filters": 2, "data_format": "channels_first"},
+    ),
+    (
+        "MultiHeadAttention",
+        {"num_heads": 2, "query_shape": [None, 3], "key_shape": None, "value_shape": None},
+        TF_2,
+        "MultiHeadAttention",
+        {"num_heads": 2},
+    ),
     ("Attention", {"use_scale": False, "causal": False}, TF_2, "Attention", {"use_scale": False}),
-    ("CategoryEncoding", {"max_tokens": 3, "output_mode": "binary", "count_weights": None}, TF_2, "CategoryEncoding",
-     {"num_tokens": 3, "output_mode": "multi_hot"}),
-    ("Discretization", {"bins": [0.0], "num_bins": None}, TF_2, "Discretization", {"bin_boundaries": [0.0], "num_bins": None}),
-    ("IntegerLookup", {"max_values": 3, "oov_value": -1, "mask_value": 0}, TF_2, "IntegerLookup",
-     {"max_tokens": 3, "oov_token": -1, "mask_token": 0}),
-    ("RandomFlip", {"mode": "horizontal", "seed": None, "rng_type": "stateful"}, TF_KERAS, "RandomFlip",
-     {"mode": "horizontal", "seed": None, "data_format": "channels_last"}),
-    ("RandomHeight", {"name": "r", "factor": 0.1, "interpolation": "bilinear", "seed": 1}, TF_2, "Identity", {"name": "r"}),
-    ("RandomCrop", {"height": 2, "width": 3, "seed": None}, TF_KERAS, "Resizing",
-     {"height": 2, "width": 3, "interpolation": "bilinear", "crop_to_aspect_ratio": True, "data_format": "channels_last"}),
-    ("InputLayer", {"batch_input_shape": [None, 2], "sparse": False, "dtype": None}, TF_1, "InputLayer",
-     {"batch_shape": [None, 2], "sparse": False, "dtype": "float32"}),
+    (
+        "CategoryEncoding",
+        {"max_tokens": 3, "output_mode": "binary", "count_weights": None},
+        TF_2,
+        "CategoryEncoding",
+        {"num_tokens": 3, "output_mode": "multi_hot"},
+    ),
+    (
+        "Discretization",
+        {"bins": [0.0], "num_bins": None},
+        TF_2,
+        "Discretization",
+        {"bin_boundaries": [0.0], "num_bins": None},
+    ),
+    (
+        "IntegerLookup",
+        {"max_values": 3, "oov_value": -1, "mask_value": 0},
+        TF_2,
+        "IntegerLookup",
+        {"max_tokens": 3, "oov_token": -1, "mask_token": 0},
+    ),
+    (
+        "RandomFlip",
+        {"mode": "horizontal", "seed": None, "rng_type": "stateful"},
+        TF_KERAS,
+        "RandomFlip",
+        {"mode": "horizontal", "seed": None, "data_format": "channels_last"},
+    ),
+    (
+        "RandomHeight",
+        {"name": "r", "factor": 0.1, "interpolation": "bilinear", "seed": 1},
+        TF_2,
+        "Identity",
+        {"name": "r"},
+    ),
+    (
+        "RandomCrop",
+        {"height": 2, "width": 3, "seed": None},
+        TF_KERAS,
+        "Resizing",
+        {
+            "height": 2,
+            "width": 3,
+            "interpolation": "bilinear",
+            "crop_to_aspect_ratio": True,
+            "data_format": "channels_last",
+        },
+    ),
+    (
+        "InputLayer",
+        {"batch_input_shape": [None, 2], "sparse": False, "dtype": None},
+        TF_1,
+        "InputLayer",
+        {"batch_shape": [None, 2], "sparse": False, "dtype": "float32"},
+    ),
     ("SpatialDropout1D", {"rate": 0.1, "noise_shape": None}, TF_2, "SpatialDropout1D", {"rate": 0.1}),
-    ("UpSampling2D", {"interpolation": "bilinear"}, TF_1, "UpSampling2D", {"interpolation": "bilinear", "data_format": "channels_last"}),
+    (
+        "UpSampling2D",
+        {"interpolation": "bilinear"},
+        TF_1,
+        "UpSampling2D",
+        {"interpolation": "bilinear", "data_format": "channels_last"},
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "config", "writer", "new_name", "expected"), CASES, ids=[f"{c[0]}-{i}" for i, c in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("name", "config", "writer", "new_name", "expected"), CASES, ids=[f"{c[0]}-{i}" for i, c in enumerate(CASES)]
+)
 def test_layers_are_written_as_keras_3_has_them(name, config, writer, new_name, expected):
     """Names are new, neutral keys are gone, and what the writer meant by missing keys is written down."""
     before = repr(config)
@@ -78,7 +165,12 @@ def test_what_keras_3_computes_differently_is_safeloads_own(name, config, writer
 
 @pytest.mark.parametrize(
     ("name", "key", "value"),
-    [("LSTM", "time_major", True), ("Conv2DTranspose", "groups", 2), ("Dense", "wings", 2), ("DepthwiseConv2D", "groups", 3)],
+    [
+        ("LSTM", "time_major", True),
+        ("Conv2DTranspose", "groups", 2),
+        ("Dense", "wings", 2),
+        ("DepthwiseConv2D", "groups", 3),
+    ],
 )
 def test_unknown_keys_that_matter_are_kept(name, key, value):
     """A key that Keras 3 does not know and that is not neutral stays, so that lowering refuses it."""
@@ -93,7 +185,13 @@ def test_the_layout_of_a_locally_connected_kernel_is_kept_where_it_matters():
 
 def test_lambda_bytecode_is_marked_as_keras_3_marks_it():
     """The bytecode of a Lambda layer of HDF5 is found under the marker that policies look for."""
-    config = {"function": ["YQ==", None, None], "function_type": "lambda", "module": "m", "output_shape": [2], "output_shape_type": "raw"}
+    config = {
+        "function": ["YQ==", None, None],
+        "function_type": "lambda",
+        "module": "m",
+        "output_shape": [2],
+        "output_shape_type": "raw",
+    }
     function = {"class_name": "__lambda__", "config": {"code": "YQ==", "defaults": None, "closure": None}}
     assert modernise("Lambda", config, TF_2)[2] == {"function": function, "output_shape": [2]}
     assert modernise("Lambda", {"function": "YQ==", "function_type": "lambda"}, TF_2)[2] == {"function": function}

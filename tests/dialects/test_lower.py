@@ -62,7 +62,9 @@ def test_missing_classes_are_refused_with_their_first_release():
 def test_a_class_is_found_under_its_other_name():
     """``Orthogonal`` is ``OrthogonalInitializer`` in early releases."""
     value = layer("Orthogonal", {"gain": 1.0}, "keras.initializers")
-    found = lowered({"kernel_initializer": value}, {("keras.initializers", "OrthogonalInitializer"): frozenset({"gain"})})
+    found = lowered(
+        {"kernel_initializer": value}, {("keras.initializers", "OrthogonalInitializer"): frozenset({"gain"})}
+    )
     assert found["kernel_initializer"]["class_name"] == "OrthogonalInitializer"
 
 
@@ -106,7 +108,11 @@ def test_early_releases_take_lists_of_tensors(class_name):
 
 @pytest.mark.parametrize(
     ("accepted", "config"),
-    [(frozenset({"axis"}), {"axis": 1}), (frozenset({"axis", "name"}), {"axis": 1, "name": "s"}), (None, {"axis": 1, "name": "s"})],
+    [
+        (frozenset({"axis"}), {"axis": 1}),
+        (frozenset({"axis", "name"}), {"axis": 1, "name": "s"}),
+        (None, {"axis": 1, "name": "s"}),
+    ],
 )
 def test_operations_of_early_releases_have_no_name(accepted, config):
     """The node has the name; the operation loses it where it takes none."""

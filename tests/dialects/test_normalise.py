@@ -13,11 +13,24 @@ from safeload.formats import Format
 OLD = {
     "class_name": "Sequential",
     "config": [
-        {"class_name": "Dense", "config": {
-            "name": "d", "trainable": True, "batch_input_shape": [None, 2], "units": 1, "activation": "hard_sigmoid", "use_bias": True,
-            "kernel_initializer": {"class_name": "Zeros", "config": {}}, "bias_initializer": {"class_name": "Zeros", "config": {}},
-            "kernel_regularizer": None, "bias_regularizer": None, "activity_regularizer": None, "kernel_constraint": None,
-            "bias_constraint": None}},
+        {
+            "class_name": "Dense",
+            "config": {
+                "name": "d",
+                "trainable": True,
+                "batch_input_shape": [None, 2],
+                "units": 1,
+                "activation": "hard_sigmoid",
+                "use_bias": True,
+                "kernel_initializer": {"class_name": "Zeros", "config": {}},
+                "bias_initializer": {"class_name": "Zeros", "config": {}},
+                "kernel_regularizer": None,
+                "bias_regularizer": None,
+                "activity_regularizer": None,
+                "kernel_constraint": None,
+                "bias_constraint": None,
+            },
+        },
     ],
 }
 
@@ -29,7 +42,11 @@ def test_a_config_of_keras_2_becomes_one_of_keras_3():
     assert before == OLD
     assert normal.writer.flavour is Flavour.KERAS_2
     first, dense = normal.config["config"]["layers"]
-    assert (first["class_name"], first["module"], first["config"]["batch_shape"]) == ("InputLayer", "keras.layers", [None, 2])
+    assert (first["class_name"], first["module"], first["config"]["batch_shape"]) == (
+        "InputLayer",
+        "keras.layers",
+        [None, 2],
+    )
     assert (dense["module"], dense["config"]["activation"]["module"]) == ("keras.layers", "safeload.compat")
 
 
@@ -39,7 +56,9 @@ def test_what_is_not_of_the_model_is_left_out():
     assert {"keras_version", "backend", "compile_config"}.isdisjoint(normalise(config, {}, Format.KERAS_JSON).config)
 
 
-@pytest.mark.parametrize("config", [None, [], {"config": {}}, {"class_name": "Sequential"}, {"class_name": 3, "config": {}}])
+@pytest.mark.parametrize(
+    "config", [None, [], {"config": {}}, {"class_name": "Sequential"}, {"class_name": 3, "config": {}}]
+)
 def test_what_is_no_model_is_malformed(config):
     """A config that is not a serialized object is an error."""
     with pytest.raises(MalformedArtifactError):

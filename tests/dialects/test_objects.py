@@ -12,7 +12,12 @@ KERAS_2 = Writer(Flavour.KERAS_2, (2, 2, 4))
 TF_2 = Writer(Flavour.TF_KERAS_1X, (2, 4, 0))
 TF_KERAS = Writer(Flavour.TF_KERAS, (2, 21, 0))
 KERAS_3 = Writer(Flavour.KERAS_3, (3, 15, 1))
-HARD_SIGMOID = {"module": COMPAT_MODULE, "class_name": "function", "config": "hard_sigmoid", "registered_name": "hard_sigmoid"}
+HARD_SIGMOID = {
+    "module": COMPAT_MODULE,
+    "class_name": "function",
+    "config": "hard_sigmoid",
+    "registered_name": "hard_sigmoid",
+}
 NORM = {"name": "n", "trainable": True, "dtype": "float32"}
 
 
@@ -32,10 +37,49 @@ def builtin(module, name, config):
         (KERAS_2, {"name": "n", "trainable": True}, None),
         (TF_2, NORM, None),
         (KERAS_3, NORM, None),
-        (TF_2, {**dict.fromkeys(("axis", "beta_constraint", "beta_initializer", "beta_regularizer", "center", "epsilon",
-                                 "gamma_constraint", "gamma_initializer", "gamma_regularizer", "scale")), **NORM}, "keras.layers"),
-        (TF_2, {**dict.fromkeys(("axis", "beta_constraint", "beta_initializer", "beta_regularizer", "center", "epsilon",
-                                 "gamma_constraint", "gamma_initializer", "gamma_regularizer", "scale", "mine")), **NORM}, None),
+        (
+            TF_2,
+            {
+                **dict.fromkeys(
+                    (
+                        "axis",
+                        "beta_constraint",
+                        "beta_initializer",
+                        "beta_regularizer",
+                        "center",
+                        "epsilon",
+                        "gamma_constraint",
+                        "gamma_initializer",
+                        "gamma_regularizer",
+                        "scale",
+                    )
+                ),
+                **NORM,
+            },
+            "keras.layers",
+        ),
+        (
+            TF_2,
+            {
+                **dict.fromkeys(
+                    (
+                        "axis",
+                        "beta_constraint",
+                        "beta_initializer",
+                        "beta_regularizer",
+                        "center",
+                        "epsilon",
+                        "gamma_constraint",
+                        "gamma_initializer",
+                        "gamma_regularizer",
+                        "scale",
+                        "mine",
+                    )
+                ),
+                **NORM,
+            },
+            None,
+        ),
     ],
 )
 def test_a_name_alone_is_built_in_only_with_the_keys_of_its_time(writer, config, module):
@@ -55,13 +99,17 @@ def test_unknown_keys_of_a_newer_writer_do_not_make_a_layer_custom():
 @pytest.mark.parametrize("module", ["custom.shadow", "keras_nlp.layers", "src.mine"])
 def test_a_recorded_module_decides(module):
     """A class of another package stays custom whatever its name."""
-    found = normaliser(KERAS_3).object({"module": module, "class_name": "Dense", "config": {"units": 1}, "registered_name": "Dense"})
+    found = normaliser(KERAS_3).object(
+        {"module": module, "class_name": "Dense", "config": {"units": 1}, "registered_name": "Dense"}
+    )
     assert (found["module"], found["registered_name"]) == (module, "Dense")
 
 
 def test_a_registered_name_makes_an_object_custom():
     """``package>Name`` is the user's even beside a module of Keras."""
-    found = normaliser(TF_2).object({"module": "keras.layers", "class_name": "Dense", "config": {}, "registered_name": "pkg>Dense"})
+    found = normaliser(TF_2).object(
+        {"module": "keras.layers", "class_name": "Dense", "config": {}, "registered_name": "pkg>Dense"}
+    )
     assert found["registered_name"] == "pkg>Dense"
     assert found["module"] == "keras.layers"
 
@@ -73,11 +121,19 @@ def test_a_registered_class_of_hdf5_keeps_its_registration():
 
 
 @pytest.mark.parametrize(
-    "module", ["keras.layers.core.dense", "keras.src.layers.core.dense", "tf_keras.src.layers.core", "tensorflow.python.keras.layers.core"]
+    "module",
+    [
+        "keras.layers.core.dense",
+        "keras.src.layers.core.dense",
+        "tf_keras.src.layers.core",
+        "tensorflow.python.keras.layers.core",
+    ],
 )
 def test_private_modules_of_keras_become_public(module):
     """Where a class lay in some release is not what it is."""
-    found = normaliser(TF_2).object({"module": module, "class_name": "Dense", "config": {"units": 1}, "registered_name": None}, "layer")
+    found = normaliser(TF_2).object(
+        {"module": module, "class_name": "Dense", "config": {"units": 1}, "registered_name": None}, "layer"
+    )
     assert found == builtin("keras.layers", "Dense", {"units": 1, "dtype": "float32"})
 
 
@@ -126,7 +182,12 @@ def test_functions_of_keras_3():
     relu = {"module": "builtins", "class_name": "function", "config": "relu", "registered_name": "function"}
     found = normaliser(KERAS_3).config({"activation": relu, "function": mine, "other_activation": HARD_SIGMOID})
     assert found["activation"] == "relu"
-    assert found["function"] == {"module": None, "class_name": "function", "config": "pkg>mine", "registered_name": "pkg>mine"}
+    assert found["function"] == {
+        "module": None,
+        "class_name": "function",
+        "config": "pkg>mine",
+        "registered_name": "pkg>mine",
+    }
     assert found["other_activation"] == HARD_SIGMOID
     assert normaliser(KERAS_3).value({"class_name": "function", "config": 3}) == {"class_name": "function", "config": 3}
 
@@ -136,7 +197,10 @@ def test_functions_of_keras_3():
     [
         (None, "float32"),
         ("float64", "float64"),
-        ({"class_name": "Policy", "config": {"name": "mixed_float16"}}, builtin("keras", "DTypePolicy", {"name": "mixed_float16"})),
+        (
+            {"class_name": "Policy", "config": {"name": "mixed_float16"}},
+            builtin("keras", "DTypePolicy", {"name": "mixed_float16"}),
+        ),
         ({"class_name": "PolicyV1", "config": {"name": "infer"}}, "float32"),
     ],
 )
@@ -149,27 +213,36 @@ def test_the_dtype_of_an_old_layer_is_explicit():
     """The process's own policy must not decide; the integer dtype of an Embedding was that of its input."""
     embedding = {"input_dim": 2, "output_dim": 3, "embeddings_initializer": "zeros", "dtype": "int32"}
     old = normaliser(KERAS_2)
-    assert old.object({"module": "keras.layers", "class_name": "Embedding", "config": embedding})["config"]["dtype"] == "float32"
+    assert (
+        old.object({"module": "keras.layers", "class_name": "Embedding", "config": embedding})["config"]["dtype"]
+        == "float32"
+    )
     assert old.object({"module": "keras.layers", "class_name": "Flatten", "config": {}})["config"]["dtype"] == "float32"
 
 
 def test_initializers_of_earlier_releases():
     """Initializers lose what Keras 3 does not know, at whatever place."""
     config = {
-        "kernel_initializer": {"class_name": "VarianceScaling", "config": {"distribution": "normal", "dtype": "float32", "scale": 1.0}},
+        "kernel_initializer": {
+            "class_name": "VarianceScaling",
+            "config": {"distribution": "normal", "dtype": "float32", "scale": 1.0},
+        },
         "bias_initializer": {"class_name": "ZerosV2", "config": {"dtype": "float32"}},
         "alpha_initializer": {"class_name": "RandomUniform", "config": {"minval": 0, "maxval": None}},
     }
     found = normaliser(TF_2).config(config)
     assert found == {
-        "kernel_initializer": builtin("keras.initializers", "VarianceScaling", {"distribution": "truncated_normal", "scale": 1.0}),
+        "kernel_initializer": builtin(
+            "keras.initializers", "VarianceScaling", {"distribution": "truncated_normal", "scale": 1.0}
+        ),
         "bias_initializer": builtin("keras.initializers", "Zeros", {}),
         "alpha_initializer": builtin("keras.initializers", "RandomUniform", {"minval": 0, "maxval": 1.0}),
     }
 
 
 @pytest.mark.parametrize(
-    "value", [{"type": "ndarray", "value": 6.0}, {"class_name": "__numpy__", "config": {"value": 6.0, "dtype": "float32"}}]
+    "value",
+    [{"type": "ndarray", "value": 6.0}, {"class_name": "__numpy__", "config": {"value": 6.0, "dtype": "float32"}}],
 )
 def test_numbers_of_numpy_are_numbers(value):
     """Keras 2 wrote numpy scalars in two ways."""
@@ -203,7 +276,14 @@ def test_objects_of_safeload_are_normal_already():
 
 def test_bookkeeping_of_old_releases_goes():
     """Build shapes of Keras 2 and shared identifiers of initializers mean nothing to Keras 3; shared layers do."""
-    value = {"module": "keras.layers", "class_name": "Dense", "config": {}, "build_config": {}, "shared_object_id": 3, "name": "d"}
+    value = {
+        "module": "keras.layers",
+        "class_name": "Dense",
+        "config": {},
+        "build_config": {},
+        "shared_object_id": 3,
+        "name": "d",
+    }
     found = normaliser(TF_2).object(value)
     assert ("build_config" in found, found["shared_object_id"], found["name"]) == (False, 3, "d")
     zeros = {"module": "keras.initializers", "class_name": "Zeros", "config": None, "shared_object_id": 3}

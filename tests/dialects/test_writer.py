@@ -40,7 +40,11 @@ def test_json_records_the_version_in_the_config():
         ({"layers": [{"config": {"batch_shape": [None, 3]}}]}, Format.KERAS_HDF5, Flavour.KERAS_3),
         ({"module": "tf_keras.src.engine.functional"}, Format.KERAS_ARCHIVE, Flavour.TF_KERAS),
         ({"module": "keras.src.engine.functional"}, Format.KERAS_ARCHIVE, Flavour.TF_KERAS_1X),
-        ({"module": "keras.layers", "config": {"batch_input_shape": [None]}}, Format.KERAS_ARCHIVE, Flavour.TF_KERAS_1X),
+        (
+            {"module": "keras.layers", "config": {"batch_input_shape": [None]}},
+            Format.KERAS_ARCHIVE,
+            Flavour.TF_KERAS_1X,
+        ),
         ({"module": "keras.layers", "registered_name": None, "config": {}}, Format.KERAS_JSON, Flavour.KERAS_3),
         ({"config": {}}, Format.KERAS_DIRECTORY, Flavour.KERAS_3),
         ("nothing", Format.KERAS_HDF5, Flavour.KERAS_2),

@@ -132,7 +132,7 @@ def test_too_many_wrappers(tree):
 
 def test_directory_around_a_file(tree):
     """A directory with one model file means the file."""
-    root = tree(**{"model_dot_h5": HDF5, "notes_dot_txt": b"x", "broken_dot_zip": b"PK\x03\x04"})
+    root = tree(model_dot_h5=HDF5, notes_dot_txt=b"x", broken_dot_zip=b"PK\x03\x04")
     assert found(root).path == root / "model.h5"
     assert found(root).format is Format.KERAS_HDF5
 

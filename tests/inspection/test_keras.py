@@ -7,12 +7,11 @@ from hostile.keras_configs import entry, function, functional, tensor, wrapped
 
 from safeload.errors import MalformedArtifactError
 from safeload.formats import Format
-from safeload.inspection import inspect_artifact
+from safeload.inspection import Slot, inspect_artifact
 from safeload.inspection._keras_signature import describe_signature
 from safeload.inspection._walk import walk, walk_dicts
 from safeload.inspection._weights import count_parameters
 from safeload.inspection.keras import describe_layer
-from safeload.inspection import Slot
 from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights, WeightIndex, WeightLayout
 
 
@@ -80,7 +79,10 @@ def test_composite_inputs(kind):
 def test_sequential_with_an_input():
     """A Sequential model takes what its InputLayer says, and gives its last layer."""
     signature = describe_signature(sequential(entry("InputLayer", "i", batch_shape=[None, 2]), entry("Dense", "d")))
-    assert ([str(i) for i in signature.inputs], [o.name for o in signature.outputs]) == (["i: float32 [None, 2]"], ["d"])
+    assert ([str(i) for i in signature.inputs], [o.name for o in signature.outputs]) == (
+        ["i: float32 [None, 2]"],
+        ["d"],
+    )
 
 
 def test_sequential_that_starts_with_a_model():
@@ -120,7 +122,9 @@ def test_broken_models_are_malformed(broken):
 def test_broken_tensors_record_nothing():
     """A tensor without a usable history records no shape."""
     layer = entry("Dense", "d", source="inp")
-    layer["inbound_nodes"] = [{"args": [{"class_name": "__keras_tensor__", "config": c} for c in (3, {"keras_history": 3})]}]
+    layer["inbound_nodes"] = [
+        {"args": [{"class_name": "__keras_tensor__", "config": c} for c in (3, {"keras_history": 3})]}
+    ]
     assert describe_signature({"config": functional(layer)["config"]}).outputs[0].shape is None
 
 
@@ -132,7 +136,9 @@ def test_custom_model_records_nothing():
 
 def test_layers_at_every_depth():
     """The tree holds the layers of nested models and wrappers, each below its parent."""
-    config = functional(functional(wrapped(entry("Dense", "inner"))), entry("Mine", "mine", module="mine", part=entry("Dense", "sub")))
+    config = functional(
+        functional(wrapped(entry("Dense", "inner"))), entry("Mine", "mine", module="mine", part=entry("Dense", "sub"))
+    )
     root = describe_layer(config, "$")
     nested = root.layers[2]
     assert [layer.name for layer in root.layers] == ["inp", "dense", "m", "mine"]
@@ -196,7 +202,10 @@ def test_parameters_are_counted_without_the_optimizer():
     assert count_parameters(WeightIndex()) is None
     assert count_parameters(_index(WeightLayout.LEGACY_HDF5, "optimizer_weights/m", layers=legacy)) == 8
     assert count_parameters(_index(WeightLayout.OBJECT_PATHS, "layers/d/vars/0", "optimizer/vars/0")) == 6
-    assert count_parameters(_index(WeightLayout.CHECKPOINT, "w/.ATTRIBUTES/V", "w/.OPTIMIZER_SLOT/m", "save_counter/.A")) == 6
+    assert (
+        count_parameters(_index(WeightLayout.CHECKPOINT, "w/.ATTRIBUTES/V", "w/.OPTIMIZER_SLOT/m", "save_counter/.A"))
+        == 6
+    )
 
 
 def test_walk_reaches_everything_once():

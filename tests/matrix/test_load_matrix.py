@@ -12,8 +12,6 @@ from cases import CASES, FEATURES, FORMATS, NOT_APPLICABLE, PRODUCERS
 from safeload import inspect_model, load_callable
 from safeload.cli._demo import _library
 
-
-
 # Single precision, two graphs of one computation.
 TOLERANCE = 1e-5
 

@@ -51,7 +51,11 @@ def test_every_rule_is_needed():
     assert names - sole <= {"constant-node"}
 
 
-@pytest.mark.parametrize("rule", [*TEXT_RULES, *OBJECT_RULES, rules.constant_nodes, rules.oversized_layers, rules.unrolled_layers], ids=lambda r: r.__name__)
+@pytest.mark.parametrize(
+    "rule",
+    [*TEXT_RULES, *OBJECT_RULES, rules.constant_nodes, rules.oversized_layers, rules.unrolled_layers],
+    ids=lambda r: r.__name__,
+)
 def test_removing_a_rule_lets_an_attack_through(rule, monkeypatch):
     """Without any one rule, some attack of the gallery is no longer refused for its reason."""
     for table in ("TEXT_RULES", "OBJECT_RULES"):

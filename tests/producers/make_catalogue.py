@@ -35,14 +35,36 @@ NAMESPACES = {
     "ops.linalg": "op",
     "ops.image": "op",
 }
-ROOT_CLASSES = {"Sequential": "model", "Model": "model", "DTypePolicy": "dtype policy", "FloatDTypePolicy": "dtype policy",
-                "Variable": "variable", "KerasTensor": "tensor", "Layer": "layer", "Initializer": "initializer",
-                "Regularizer": "regularizer", "Loss": "loss", "Metric": "metric", "Optimizer": "optimizer", "Quantizer": "quantizer"}
+ROOT_CLASSES = {
+    "Sequential": "model",
+    "Model": "model",
+    "DTypePolicy": "dtype policy",
+    "FloatDTypePolicy": "dtype policy",
+    "Variable": "variable",
+    "KerasTensor": "tensor",
+    "Layer": "layer",
+    "Initializer": "initializer",
+    "Regularizer": "regularizer",
+    "Loss": "loss",
+    "Metric": "metric",
+    "Optimizer": "optimizer",
+    "Quantizer": "quantizer",
+}
 # Serving as plain helpers of their module, not part of a model.
 NOT_MODELLING = {"serialize", "deserialize", "get"}
 # Directories with classes of the same names that no model names.
-SKIPPED = {"api", "lite", "legacy_tf_layers", "integration_test", "benchmarks", "testing_infra", "tests", "contrib",
-           "examples", "legacy_cells.py"}
+SKIPPED = {
+    "api",
+    "lite",
+    "legacy_tf_layers",
+    "integration_test",
+    "benchmarks",
+    "testing_infra",
+    "tests",
+    "contrib",
+    "examples",
+    "legacy_cells.py",
+}
 # Objects that only training uses: their keys are not needed.
 TRAINING_KINDS = {"loss", "metric", "optimizer", "schedule"}
 REQUIRED = object()
@@ -77,7 +99,7 @@ def arguments_of(function: ast.FunctionDef) -> dict[str, object]:
     args = function.args
     names = [a.arg for a in args.args][1:]
     defaults = [None] * (len(names) - len(args.defaults)) + list(args.defaults)
-    found = {name: default_of(node) for name, node in zip(names, defaults[-len(names):] if names else [])}
+    found = {name: default_of(node) for name, node in zip(names, defaults[-len(names) :] if names else [])}
     found.update({a.arg: default_of(d) for a, d in zip(args.kwonlyargs, args.kw_defaults)})
     if args.kwarg:
         found["kwargs"] = REQUIRED
@@ -112,10 +134,18 @@ def config_keys(function: ast.FunctionDef) -> tuple[set[str], set[str], set[str]
             if isinstance(node.args[0], ast.Constant):
                 removed.add(node.args[0].value)
         if isinstance(node, ast.Delete):
-            removed.update(t.slice.value for t in node.targets if isinstance(t, ast.Subscript) and isinstance(t.slice, ast.Constant))
+            removed.update(
+                t.slice.value
+                for t in node.targets
+                if isinstance(t, ast.Subscript) and isinstance(t.slice, ast.Constant)
+            )
         if isinstance(node, ast.Assign):
             for t in node.targets:
-                if isinstance(t, ast.Subscript) and isinstance(t.slice, ast.Constant) and isinstance(t.slice.value, str):
+                if (
+                    isinstance(t, ast.Subscript)
+                    and isinstance(t.slice, ast.Constant)
+                    and isinstance(t.slice.value, str)
+                ):
                     target.add(t.slice.value)
             if any(isinstance(t, ast.Subscript) for t in node.targets):
                 return
@@ -161,7 +191,9 @@ class Release:
 
     def find(self, name: str, near: str) -> Definition | None:
         """Return the definition of *name* whose module is most like *near*."""
-        return max(self.by_name.get(name, []), key=lambda d: _shared(d.module.split("."), near.split(".")), default=None)
+        return max(
+            self.by_name.get(name, []), key=lambda d: _shared(d.module.split("."), near.split(".")), default=None
+        )
 
     def lineage(self, start: Definition) -> list[Definition]:
         """Return *start* and the classes that it derives from, nearest first."""
@@ -200,7 +232,9 @@ class Release:
 
     def is_layer(self, d: Definition) -> bool:
         """Tell whether a class derives from Layer."""
-        return isinstance(d.node, ast.ClassDef) and any(c.name in {"Layer", "Container", "Network"} for c in self.lineage(d)[1:])
+        return isinstance(d.node, ast.ClassDef) and any(
+            c.name in {"Layer", "Container", "Network"} for c in self.lineage(d)[1:]
+        )
 
 
 def _shared(a: list[str], b: list[str]) -> int:
@@ -231,7 +265,13 @@ def keras3_objects(releases: list[Release]) -> dict[str, dict[str, dict]]:
                     add_keras3(found[kind], release, index, f"keras.{ns}.{name}", origin)
         for name, origin in root.items():
             add_keras3(found[ROOT_CLASSES[name]], release, index, f"keras.{name}", origin)
-        add_keras3(found["model"], release, index, "keras.src.models.functional.Functional", "keras.src.models.functional.Functional")
+        add_keras3(
+            found["model"],
+            release,
+            index,
+            "keras.src.models.functional.Functional",
+            "keras.src.models.functional.Functional",
+        )
         for d in [d for ds in release.by_name.values() for d in ds]:
             if d.module.startswith("keras.src.ops.") and any(c.name == "Operation" for c in release.lineage(d)[1:]):
                 found["operation"][f"{d.module}.{d.name}"] = {"function": True}
@@ -253,7 +293,10 @@ def add_keras3(into: dict[str, dict], release: Release, index: int, path: str, o
     for key, default in release.accepted(d).items():
         known = keys.setdefault(key, [index] if default is REQUIRED else [index, default])
         if default is not REQUIRED and len(known) > 1 and known[1] != default:
-            print(f"default of {path}({key}) changed to {default!r} from {known[1]!r} in {release.version}", file=sys.stderr)
+            print(
+                f"default of {path}({key}) changed to {default!r} from {known[1]!r} in {release.version}",
+                file=sys.stderr,
+            )
 
 
 LAYER_PLACES = ("layers", "engine", "premade", "models", "legacy_tf_layers", "mixed_precision")

@@ -20,7 +20,9 @@ SUFFIXES = (".keras", ".h5")
 
 
 def _nested() -> Any:
-    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, name="b"), keras.layers.BatchNormalization(name="a")])
+    inner = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(4, name="b"), keras.layers.BatchNormalization(name="a")]
+    )
     inner.layers[0].trainable = False
     x = keras.Input((4,))
     y = keras.layers.Dense(4)(inner(x))
@@ -74,7 +76,9 @@ def strange_process() -> Iterator[None]:
 
 def test_settings_of_the_process_change_nothing(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Policy, floatx and data format of the loading process are not the model's, and stay as they are."""
-    model = keras.Sequential([keras.Input((6, 6, 2)), keras.layers.Conv2D(3, 3), keras.layers.Flatten(), keras.layers.Dense(2)])
+    model = keras.Sequential(
+        [keras.Input((6, 6, 2)), keras.layers.Conv2D(3, 3), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
     x = _input_of(model)
     expected = np.asarray(model(x))
     model.save(tmp_path / "m.keras")
@@ -136,7 +140,11 @@ def test_a_class_that_does_not_take_the_config_is_named(tmp_path: Path) -> None:
             return {**super().get_config(), "factor": self.factor}
 
     keras.Sequential([keras.Input((2,)), Scale(2.0)]).save(tmp_path / "m.keras")
-    _assert_same(tmp_path / "m.keras", keras.saving.load_model(tmp_path / "m.keras", {"Scale": Scale}), custom_objects={"Scale": Scale})
+    _assert_same(
+        tmp_path / "m.keras",
+        keras.saving.load_model(tmp_path / "m.keras", {"Scale": Scale}),
+        custom_objects={"Scale": Scale},
+    )
 
     class Other(keras.layers.Layer):  # type: ignore[misc]
         pass
@@ -172,6 +180,9 @@ def test_a_vocabulary_that_hdf5_lost_is_an_error(tmp_path: Path) -> None:
     model = keras.Model(x, lookup(x))
     model.save(tmp_path / "m.keras")
     model.save(tmp_path / "m.h5")
-    assert np.asarray(safeload.load_callable(tmp_path / "m.keras")(np.array([["b"]]))).tolist() == np.asarray(lookup([["b"]])).tolist()
+    assert (
+        np.asarray(safeload.load_callable(tmp_path / "m.keras")(np.array([["b"]]))).tolist()
+        == np.asarray(lookup([["b"]])).tolist()
+    )
     with pytest.raises(LoadFailedError, match="vocabulary of the layer"):
         safeload.load_callable(tmp_path / "m.h5")

@@ -10,7 +10,13 @@ import tf_keras
 
 from safeload.runtime.compat._tensorflow import NodeFunction, symbol_function
 
-__all__ = ["CausalAdditiveAttention", "CausalAttention", "TensorFlowNode", "TensorFlowSymbol", "hard_sigmoid_of_keras_3"]
+__all__ = [
+    "CausalAdditiveAttention",
+    "CausalAttention",
+    "TensorFlowNode",
+    "TensorFlowSymbol",
+    "hard_sigmoid_of_keras_3",
+]
 
 _RAGGED = "RaggedTensor."
 

@@ -74,4 +74,9 @@ def test_another_count_matches_nothing() -> None:
 
 def test_leaf_names_of_old_releases() -> None:
     """Counters of a graph and renamed leaves mean today's names."""
-    assert [leaf_name(n) for n in ("kernel_1", "depthwise_kernel", "sn_u", "bias")] == ["kernel", "kernel", "vector_u", "bias"]
+    assert [leaf_name(n) for n in ("kernel_1", "depthwise_kernel", "sn_u", "bias")] == [
+        "kernel",
+        "kernel",
+        "vector_u",
+        "bias",
+    ]

@@ -35,7 +35,12 @@ def test_gru_gates_of_keras_1_are_joined_per_layer() -> None:
 
 @pytest.mark.parametrize(
     ("name", "leaf"),
-    [("dense_1_W:0", "kernel"), ("bn_1_running_std:0", "moving_variance"), ("prelu_1_alphas:0", "alpha"), ("highway_1_W_carry", "W_carry")],
+    [
+        ("dense_1_W:0", "kernel"),
+        ("bn_1_running_std:0", "moving_variance"),
+        ("prelu_1_alphas:0", "alpha"),
+        ("highway_1_W_carry", "W_carry"),
+    ],
 )
 def test_leaves_of_keras_1(name: str, leaf: str) -> None:
     """Keras 1 names mean today's leaves."""
