@@ -277,7 +277,7 @@ class NoCallableError(SafeloadError, TypeError):
         super().__init__(
             f"{where} holds {holds} and nothing that can be called",
             hint="save it again with a signature: "
-            "tf.saved_model.save(obj, path, signatures=tf.function(obj.method).get_concrete_function(tf.TensorSpec(…)))",
+            "tf.saved_model.save(obj, path, signatures=tf.function(obj.fn).get_concrete_function(tf.TensorSpec(…)))",
         )
         self.where = where
         self.holds = holds
@@ -302,7 +302,7 @@ class OpNotRegisteredError(SafeloadError, RuntimeError):
         hint = (
             f"pip install {package} and import it before loading: it registers the op"
             if package
-            else "the op comes from another package or a newer TensorFlow; import the package that registers it, or upgrade"
+            else "the op is of another package or a newer TensorFlow; import the package that registers it, or upgrade"
         )
         super().__init__(f"{where} needs ops that TensorFlow does not have here: {', '.join(ops)}", hint=hint)
         self.where = where

@@ -19,20 +19,20 @@ COMPAT_OBJECTS = MappingProxyType(
         "LocallyConnected1D": "Keras 2 layer: unshared convolution; keys as in tf_keras, implementation dropped",
         "LocallyConnected2D": "Keras 2 layer: unshared convolution; keys as in tf_keras, implementation dropped",
         "ThresholdedReLU": "Keras 2 layer: x * (x > theta)",
-        "Deconvolution2D": "Keras 1 layer with the keys of Conv2DTranspose and output_shape (with batch axis), which decides the size",
-        "MaxoutDense": "Keras 1 layer: max over nb_feature of x.W + b; units, nb_feature, use_bias, initializers as in Dense",
-        "Highway": "Keras 1 layer: t * act(x.W + b) + (1 - t) * x with t = sigmoid(x.W_carry + b_carry); activation, use_bias",
+        "Deconvolution2D": "Keras 1 layer: keys of Conv2DTranspose; output_shape decides the size",
+        "MaxoutDense": "Keras 1 layer: max over nb_feature of x.W + b; the other keys as in Dense",
+        "Highway": "Keras 1 layer: t * act(x.W + b) + (1 - t) * x, t = sigmoid(x.W_carry + b_carry)",
         "SReLU": "Keras 1 layer with weights t_left, a_left, t_right, a_right; shared_axes",
         "ParametricSoftplus": "Keras 1 layer: softplus(beta * x) * alpha with weights alpha, beta; shared_axes",
-        "BatchNormalization": "Keras 1 layer with mode 1 (normalise each sample over its last axis) or 2 (each batch, in inference too); "
+        "BatchNormalization": "Keras 1 layer: mode 1 (each sample over its last axis) or 2 (each batch); "
         "mode, axis, epsilon, momentum",
-        "UpSampling2D": "standalone Keras 2: bilinear with corners at the origin (no half-pixel centres); size, data_format",
-        "RandomCrop": "tf.keras before 2.7: resized bilinearly to cover height x width, then the centre cropped; height, width",
+        "UpSampling2D": "standalone Keras 2: bilinear, corners at the origin (no half-pixel centres)",
+        "RandomCrop": "tf.keras before 2.7: resized bilinearly to cover height x width, centre cropped",
         "CausalAttention": "keras.layers.Attention of Keras 2 with causal=True: called with use_causal_mask=True",
-        "CausalAdditiveAttention": "keras.layers.AdditiveAttention of Keras 2 with causal=True: called with use_causal_mask=True",
-        "TensorFlowSymbol": "tf.keras TFOpLambda, SlicingOpLambda …: the TensorFlow function named by function (see _ops.ALLOWED_SYMBOLS)",
-        "TensorFlowNode": "tf.keras TensorFlowOpLayer: the op of node_def (a NodeDef as JSON) with constants by input index",
-        "RandomFourierFeatures": "Keras 2 layer: cos(x.W / scale + b) with weights unscaled_kernel, bias, scale; output_dim",
+        "CausalAdditiveAttention": "AdditiveAttention of Keras 2 with causal=True: called with use_causal_mask=True",
+        "TensorFlowSymbol": "tf.keras TFOpLambda, SlicingOpLambda …: a function of _ops.ALLOWED_SYMBOLS",
+        "TensorFlowNode": "tf.keras TensorFlowOpLayer: the op of a NodeDef, with constants by input index",
+        "RandomFourierFeatures": "Keras 2 layer: cos(x.W / scale + b); weights unscaled_kernel, bias, scale",
     }
 )
 """Name → what it computes.

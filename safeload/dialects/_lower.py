@@ -112,7 +112,7 @@ def _object_of_keras_2(value: dict[str, Any], target: KerasTarget, where: str) -
 
 
 def _checked(value: dict[str, Any], target: KerasTarget, where: str) -> dict[str, Any]:
-    """Return an object of a class that *target* has, without the keys that it does not take and that hold the default."""
+    """Return an object of a class that *target* has, without keys that it does not take and that hold the default."""
     module = value["module"]
     name, accepted = _find(module, value["class_name"], target, where)
     config = value["config"]

@@ -233,7 +233,8 @@ def _is_keras_module(module: str) -> bool:
 
 
 # Keys of layers whose integer dtype is not that of their computation: that of an Embedding's input
-# (keras/layers/embeddings.py, 2.2.4), of a Discretization's output (tf_keras 2.21 layers/preprocessing/discretization.py).
+# (keras/layers/embeddings.py, 2.2.4), of a Discretization's output
+# (tf_keras 2.21 layers/preprocessing/discretization.py).
 # Keras 3 casts the floats that enter Discretization in a graph to it.
 _WITH_OTHER_DTYPE = frozenset({"embeddings_initializer", "bin_boundaries"})
 

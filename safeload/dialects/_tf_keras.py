@@ -97,7 +97,7 @@ def _only_in_keras_2(name: str, config: dict[str, Json]) -> str | None:
 
 
 def taken_from_kwargs(package: str) -> frozenset[str]:
-    """Return the keys that every layer of tf_keras reads from ``**kwargs``: ``engine/base_layer.py`` (Layer.__init__)."""
+    """Return the keys that every layer of tf_keras reads from ``**kwargs`` (``engine/base_layer.py``)."""
     return frozenset({"batch_input_shape", "activity_regularizer"} if package == PACKAGE else ())
 
 

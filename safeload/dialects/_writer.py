@@ -50,8 +50,9 @@ def writer_of(config: Any, metadata: Mapping[str, str], format: Format) -> Write
         The writer; its version is empty where the file does not record it.
 
     Source:
-        ``keras_version``: keras/src/legacy/saving/legacy_h5_format.py; ``metadata.json``: saving_lib.py (3.15.1); tensorflow/python/keras/__init__.py for the suffix ``-tf``. TensorFlow 2.3 is the first whose
-        ``tf.keras`` records 2.4.0 without suffix; standalone Keras ends with 2.3.1, and its 2.4.3 calls ``tf.keras``.
+        ``keras_version``: keras/src/legacy/saving/legacy_h5_format.py; ``metadata.json``: saving_lib.py (3.15.1);
+        tensorflow/python/keras/__init__.py for the suffix ``-tf``. TensorFlow 2.3 is the first whose ``tf.keras``
+        records 2.4.0 without suffix; standalone Keras ends with 2.3.1, and its 2.4.3 calls ``tf.keras``.
     """
     recorded = metadata.get("keras_version")
     if not recorded and isinstance(config, dict):
@@ -80,19 +81,18 @@ def _inferred(config: Any, format: Format) -> Flavour:  # noqa: A002
         keys.update(entry)
         if isinstance(entry.get("module"), str):
             modules.add(entry["module"])
-    if any(m.startswith("tf_keras") for m in modules):
-        return Flavour.TF_KERAS
-    if any(m.startswith(("keras.src.engine", "keras.engine")) for m in modules) or "is_legacy_optimizer" in keys:
-        return Flavour.TF_KERAS_1X
-    if keys & _KERAS_3_KEYS and "batch_input_shape" not in keys:
-        return Flavour.KERAS_3
-    if modules and "batch_input_shape" in keys:
-        return Flavour.TF_KERAS_1X
-    if "registered_name" in keys or format in {Format.KERAS_ARCHIVE, Format.KERAS_DIRECTORY}:
-        return Flavour.KERAS_3
-    if keys & _KERAS_1_KEYS:
-        return Flavour.KERAS_1
-    return Flavour.TF_KERAS_1X if keys & _TF_KERAS_KEYS else Flavour.KERAS_2
+    engines = ("keras.src.engine", "keras.engine")
+    is_zip = format in {Format.KERAS_ARCHIVE, Format.KERAS_DIRECTORY}
+    evidence = (
+        (any(m.startswith("tf_keras") for m in modules), Flavour.TF_KERAS),
+        (any(m.startswith(engines) for m in modules) or "is_legacy_optimizer" in keys, Flavour.TF_KERAS_1X),
+        (keys & _KERAS_3_KEYS and "batch_input_shape" not in keys, Flavour.KERAS_3),
+        (modules and "batch_input_shape" in keys, Flavour.TF_KERAS_1X),
+        ("registered_name" in keys or is_zip, Flavour.KERAS_3),
+        (keys & _KERAS_1_KEYS, Flavour.KERAS_1),
+        (keys & _TF_KERAS_KEYS, Flavour.TF_KERAS_1X),
+    )
+    return next((flavour for seen, flavour in evidence if seen), Flavour.KERAS_2)
 
 
 def _dicts(tree: Any) -> Iterator[dict[str, Any]]:

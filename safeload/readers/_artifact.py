@@ -28,9 +28,9 @@ class WeightLayout(Enum):
     """How the arrays of a weights file are named."""
 
     LEGACY_HDF5 = "legacy-hdf5"
-    """Groups per layer, ordered by the attributes ``layer_names`` and ``weight_names`` (Keras 1 and 2, ``.h5`` of Keras 3)."""
+    """Groups per layer, ordered by ``layer_names`` and ``weight_names`` (Keras 1 and 2, ``.h5`` of Keras 3)."""
     OBJECT_PATHS = "object-paths"
-    """``layers/dense/vars/0`` (Keras 3, tf_keras ``.keras``) or ``_layer_checkpoint_dependencies/…`` (Keras 2.12, 2.13)."""
+    """``layers/dense/vars/0`` (Keras 3, tf_keras) or ``_layer_checkpoint_dependencies/…`` (Keras 2.12, 2.13)."""
     CHECKPOINT = "checkpoint"
     """Keys of a TensorFlow checkpoint index."""
     NONE = "none"
@@ -45,7 +45,7 @@ class DatasetInfo:
         shape: Its declared shape.
         dtype: TensorFlow dtype name, such as ``"float32"``.
         nbytes: Declared size in bytes.
-        offset: Where its bytes lie in one piece and in this machine's byte order: counted from the beginning of the whole file
+        offset: Where its bytes lie in one piece and this machine's byte order: counted from the beginning of the file
             on disk (of the zip, for an archive; of the data file, for a checkpoint), or None (chunked, compressed, in a
             compressed member, other byte order).
     """
@@ -90,7 +90,7 @@ class WeightsFile(Protocol):
         """Return the array at *path*, an entry of the index; bfloat16 as ``ml_dtypes.bfloat16``."""
 
     def read_into(self, path: str, buffer: Any) -> None:
-        """Fill *buffer* with the bytes of a dataset whose ``offset`` is known: one read, no copy, no library between."""
+        """Fill *buffer* with the bytes of a dataset whose ``offset`` is known: one read, no copy."""
 
     def is_unchanged(self) -> bool:
         """Return False if somebody wrote to what is open since it was opened."""
@@ -155,9 +155,9 @@ class SavedModelArtifact:
         format: SAVED_MODEL, FROZEN_GRAPH or TF1_CHECKPOINT.
         where: How messages name it.
         directory: The directory that holds ``saved_model.pb``, or the checkpoint.
-        graph_bytes: The serialized SavedModel protobuf, made from text when the file was ``.pbtxt``. What is judged and loaded.
+        graph_bytes: The serialized SavedModel, made from text if the file was ``.pbtxt``. What is judged and loaded.
         saved_model: *graph_bytes* parsed by `readers.protobuf` (a message of the private pool).
-        files: Size in bytes of every file of the model by POSIX path relative to *directory* (symlinks resolved inside the model's tree).
+        files: Size in bytes of every file of the model by POSIX path relative to *directory* (links resolved).
         checkpoint: Prefix of the files of the variables in *files*; empty if there are none.
         variables: Index of the checkpoint, or an empty one.
         assets: Contents of the asset files that MetaGraphs name, by path relative to *directory*.

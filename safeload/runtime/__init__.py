@@ -32,7 +32,7 @@ def load(plan: LoadPlan, *, recipe: Recipe | None = None, report: Any = None) ->
         The callable, with its weights loaded.
 
     Raises:
-        UnsafeModelError: ``unsafe-model``. The graph holds an op that TensorFlow turns out to have, and nobody examined.
+        UnsafeModelError: ``unsafe-model``. TensorFlow turns out to have an op that nobody examined.
         OpNotRegisteredError: ``op-not-registered``. The graph needs ops that TensorFlow does not have here.
         LoadFailedError: ``load-failed``. TensorFlow or Keras failed.
     """

@@ -82,11 +82,15 @@ class _Compiled:
 
     def __call__(self, tensors: Mapping[str, Any]) -> Any:
         if not self._is_traced:
-            with self._lock:  # other threads wait for the first trace
-                self._is_traced = self._is_traced or self._trace(tensors)
+            self._trace_once(tensors)
         if self._plain is not None and runs_plainly():
             return self._plain([tensors[name] for name in sorted(tensors)])
         return (self._traced or self._eager)(tensors)
+
+    def _trace_once(self, tensors: Mapping[str, Any]) -> None:
+        with self._lock:  # other threads wait for the first trace
+            if not self._is_traced:
+                self._is_traced = self._trace(tensors)
 
     def _trace(self, tensors: Mapping[str, Any]) -> bool:
         general = self._concrete_function(self._specs) if self._specs is not None else None

@@ -41,10 +41,8 @@ def load_keras(plan: LoadPlan) -> Any:
     facts = plan.judged.info.keras
     normal: NormalForm | None = facts.normal if facts is not None else None
     with explained(artifact.where), deferred_variables(artifact.where):
-        if plan.architecture is not None:
-            model = _from_caller(plan.architecture, artifact.where)
-        else:
-            model = _build(plan)
+        build = plan.architecture
+        model = _build(plan) if build is None else _from_caller(build, artifact.where)
         set_weights(model, artifact, normal)
         _require_unchanged(artifact)
     return model

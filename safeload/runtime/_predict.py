@@ -23,6 +23,7 @@ _PATIENCE = 1.0
 
 def predict(call: Callable[[Any], Any], signature: SignatureInfo, x: Any, *, batch_size: int) -> Any:
     """Call *call* on every batch of *x* and join the results; see `ModelCallable.predict`."""
+    batches: Iterator[Any]
     if isinstance(x, (tf.data.Dataset, Iterator)):
         batches, total = map(_without_targets, x), _length(x)
     else:

@@ -121,9 +121,7 @@ def in_process(folder: Path) -> None:
         taken = median_ms(lambda path=path: inspect_model(path))
         loaded = median_ms(lambda path=path, load=load: load(path), runs=1)
         facts = json.dumps(inspect_model(path).to_json()["weights"])
-        print(
-            f"inspect {name:<12} {taken:8.1f} ms; its loader {loaded:8.0f} ms, {loaded / taken:5.0f} times longer; {facts}"
-        )
+        print(f"inspect {name:<12} {taken:8.1f} ms; its loader {loaded:8.0f} ms ({loaded / taken:5.0f}x); {facts}")
 
 
 if __name__ == "__main__":

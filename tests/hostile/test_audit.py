@@ -1,4 +1,4 @@
-"""What looking at hostile files and refusing them does to the host: nothing, as the interpreter's own audit events tell.
+"""What refusing hostile files does to the host: nothing, as the interpreter's own audit events tell.
 
 Source of the events: PEP 578 and https://docs.python.org/3/library/audit_events.html.
 """

@@ -153,7 +153,7 @@ def test_layer_without_a_name_is_called_by_its_class():
 
 
 def test_objects_of_every_kind():
-    """Each serialized object is listed with what its place asks for, whether it is built in, and whether training alone needs it."""
+    """Each serialized object is listed with its kind, whether it is built in, and whether training alone needs it."""
     dense = entry(
         "Dense",
         "d",

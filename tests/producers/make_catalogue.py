@@ -206,7 +206,7 @@ class Release:
         return found
 
     def accepted(self, start: Definition) -> dict[str, object]:
-        """Return the constructor's keywords with defaults; those of base classes too where ``**kwargs`` passes them on."""
+        """Return the constructor's keywords with defaults, with those of bases where ``**kwargs`` passes them on."""
         keys: dict[str, object] = {}
         for d in self.lineage(start):
             keys = d.keys | keys
@@ -254,7 +254,7 @@ def exported(release: Release, namespace: str) -> dict[str, str]:
 
 
 def keras3_objects(releases: list[Release]) -> dict[str, dict[str, dict]]:
-    """Return kind → path → facts for the public classes and functions of Keras 3, and for the operations behind ``keras.ops``."""
+    """Return kind → path → facts for what Keras 3 exports, and for the operations behind ``keras.ops``."""
     found: dict[str, dict[str, dict]] = defaultdict(dict)
     for index, release in enumerate(releases):
         names = [(ns, kind, exported(release, ns)) for ns, kind in NAMESPACES.items()]
@@ -328,7 +328,7 @@ def era_layers(by_flavour: dict[str, list[Release]]) -> dict[str, dict[str, list
 
 
 def by_module(kind: str, found: dict[str, dict]) -> dict[str, dict]:
-    """Arrange the objects of a kind as module → ``{"functions": names, "classes": {name: [first, last, real name, keys]}}``."""
+    """Arrange the objects of a kind as module → functions, and classes as [first, last, real name, keys]."""
     arranged: dict[str, dict] = defaultdict(lambda: {"functions": [], "classes": {}})
     for path, entry in sorted(found.items()):
         module, _, name = path.rpartition(".")

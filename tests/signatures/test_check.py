@@ -78,5 +78,6 @@ def test_whole_text() -> None:
     with pytest.raises(InputMismatchError) as caught:
         check_shape(TensorInfo("image", "float32", (None, 28, 28)), (1, 32, 28))
     assert str(caught.value) == (
-        "input 'image' has shape [1, 32, 28], expected [None, 28, 28]\n  hint: axis 1 is 32, not 28\n  code: input-mismatch"
+        "input 'image' has shape [1, 32, 28], expected [None, 28, 28]\n"
+        "  hint: axis 1 is 32, not 28\n  code: input-mismatch"
     )

@@ -121,7 +121,8 @@ def test_requested_and_absent() -> None:
         choose(model(graph("serving_default")), signature="serving_defualt")
     assert str(caught.value) == (
         "there is no signature 'serving_defualt' in this model\n"
-        "  hint: did you mean 'serving_default'? available: serving_default(x: float32 [None, 4]) -> (y: float32 [None, 3])\n"
+        "  hint: did you mean 'serving_default'? "
+        "available: serving_default(x: float32 [None, 4]) -> (y: float32 [None, 3])\n"
         "  code: signature-not-found"
     )
 
