@@ -113,7 +113,7 @@ def _custom_files(home: Path) -> None:
     from my_project.layers import Scale
 
     layers = keras.layers
-    custom = keras.Sequential([layers.Input((4,)), Scale(3.0), layers.Dense(1)])
+    custom = keras.Sequential([layers.Input((4,), name="x"), Scale(3.0, name="scale"), layers.Dense(1, name="dense")])
     custom.save(home / "custom.keras")
     custom.save(home / "custom.h5")
     Scale.__module__ = "old_project.layers"  # as if the class had moved since

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import runpy
 import subprocess
 import sys
 import textwrap
@@ -107,10 +108,12 @@ def test_custom_objects_for_another_loader(tmp_path):
     np.testing.assert_allclose(loaded(X), X + 1)
 
 
-def test_module_entry_point_prints_help():
+def test_module_entry_point_prints_help(monkeypatch, capsys):
     """``python -m safeload`` is the command line."""
-    done = subprocess.run([sys.executable, "-m", "safeload", "--help"], capture_output=True, text=True, check=True)
-    assert "demo" in done.stdout
+    monkeypatch.setattr(sys, "argv", ["safeload", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module("safeload", run_name="__main__")
+    assert "demo" in capsys.readouterr().out
 
 
 REFUSALS = {

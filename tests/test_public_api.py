@@ -41,3 +41,8 @@ def test_importing_the_pipeline_brings_no_tensorflow():
     """The static side of the pipeline needs no TensorFlow."""
     loaded = _modules_after("from safeload import load_callable, inspect_model")
     assert not loaded & {"tensorflow", "keras", "tf_keras"}
+
+
+def test_errors_are_a_module_of_the_package():
+    """``safeload.errors`` needs no import of its own."""
+    assert safeload.__getattr__("errors") is safeload.errors

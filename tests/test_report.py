@@ -274,3 +274,9 @@ def test_a_missing_class_is_named():
 def test_printable():
     """Escapes what a terminal would obey or hide, and nothing else."""
     assert printable("é漢 \x1b\u202e\ud800\u200b") == "é漢 \\x1b\\u202e\\ud800\\u200b"
+
+
+def test_finding_that_cannot_be_permitted_offers_no_identifier():
+    """The HTML names what to trust only where something can be trusted."""
+    finding = Finding("two-graphs", Severity.UNEXAMINED, "b.pb", "", "is a second graph", "copy it again")
+    assert "trusted=" not in saved_model_report(graph(PREDICT), findings=[finding])._repr_html_()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from safeload.dialects import NormalForm, normalise
+from safeload.dialects._functional_nodes import _entries
 from safeload.errors import IncompatibleVersionError, MalformedArtifactError, SafeloadError
 from safeload.formats import Format
 
@@ -321,3 +322,23 @@ class TestClasses:
         """A model that only its own config describes is an object like any other."""
         form = normal({"class_name": "MyModel", "config": {"layers": [3, 4]}}, "2.4.0")
         assert form.config["config"] == {"layers": [3, 4]}
+
+
+def test_model_without_a_name_gets_none() -> None:
+    """Hand-written configs may leave the name of the model out."""
+    config = simple("Flatten", [["x", 0, 0]])
+    del config["config"]["name"]
+    assert "name" not in normal(config, "2.2.4").config["config"]
+
+
+def test_constants_in_a_node_name_no_layers() -> None:
+    """Numbers and texts among the tensors of a node stay what they are."""
+    node = [["x", 0, 0, {"y": ["_CONSTANT_VALUE", -1, 2.0], "name": "n"}]]
+    form = normal(simple("TFOpLambda", node, function="math.add"), "2.4.0")
+    (call,) = layers_of(form)["y"]["inbound_nodes"]
+    assert "n" in str(call)
+
+
+def test_values_in_a_node_are_no_tensors() -> None:
+    """Only entries that name a layer are."""
+    assert list(_entries([["x", 0, 0], 3, {"y": None}])) == [["x", 0, 0]]

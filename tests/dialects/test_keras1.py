@@ -137,3 +137,10 @@ def test_deconvolution_keeps_the_shape_that_decides_its_output():
 def test_batch_normalisation_over_other_axes_is_safeloads_own(mode):
     """Modes 1 and 2 compute their statistics in inference."""
     assert modernise("BatchNormalization", {"mode": mode}) == (COMPAT_MODULE, "BatchNormalization", {"mode": mode})
+
+
+def test_regularizers_written_by_later_releases_are_kept():
+    """What already names a class is of Keras 2."""
+    penalty = {"class_name": "L1L2", "config": {"l1": 0.1, "l2": 0.0}}
+    config = modernise("Dense", {"output_dim": 2, "W_regularizer": penalty})[2]
+    assert config["kernel_regularizer"] == penalty

@@ -296,3 +296,8 @@ def test_a_gone_layer_of_keras_1_has_an_explicit_dtype_too():
     found = normaliser(KERAS_1).object(value)
     assert found["module"] == COMPAT_MODULE
     assert found["config"]["activation"] == HARD_SIGMOID
+
+
+def test_a_config_that_is_no_dict_is_a_value():
+    """Functions have their name as config."""
+    assert normaliser(Writer(Flavour.KERAS_3, (3, 8, 0))).config("relu") == "relu"

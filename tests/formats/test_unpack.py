@@ -102,6 +102,7 @@ MALFORMED = {
     "file below a file": (tarred(("a", b"1"), ("a/b", b"2")), "occurs twice"),
     "link out": (tarred(special("a", tarfile.SYMTYPE, "/etc")), "outside"),
     "cut tar": (tarred()[:700], "archive is broken|of 297 bytes"),
+    "cut tar in gzip": (gzip.compress(tarred()[:700]), "archive is broken|of 297 bytes"),
     "cut gzip": (tarred(mode="w:gz")[:-30], "archive is broken"),
     "header of two megabytes": (gzip.compress(tarred(("a", b""), pax={"comment": "x" * (2 << 20)})), "header of more"),
     "zip with a wrong checksum": (broken_zip(), "checksum"),

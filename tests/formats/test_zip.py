@@ -192,6 +192,10 @@ def test_broken_data():
     content[31] = 0xFF
     with pytest.raises(MalformedArtifactError, match="decompressed"):
         read(bytes(content)).read("a", limit="", allowed=900)
+    content = bytearray(packed(("a", bytes(100)), method=zipfile.ZIP_DEFLATED))
+    content[31] &= 0xFE  # not the last block: the stream does not end
+    with pytest.raises(MalformedArtifactError):
+        read(bytes(content)).read("a", limit="", allowed=900)
     content = packed(("a", bytes(1000)), method=zipfile.ZIP_DEFLATED).replace(
         struct.pack("<L", 1000), struct.pack("<L", 9)
     )

@@ -1,0 +1,101 @@
+"""What the process has set neither changes what a file means nor is changed by a load."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import safeload
+
+keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], None], Any]] = {
+    "dtype policy": (lambda: keras.config.dtype_policy().name, keras.config.set_dtype_policy, "mixed_float16"),
+    "floatx": (keras.config.floatx, keras.config.set_floatx, "float64"),
+    "image data format": (keras.config.image_data_format, keras.config.set_image_data_format, "channels_first"),
+}
+"""What → how to read it, how to set it, and a value that would change the numbers."""
+
+IN_ANOTHER_PROCESS = """
+import sys, numpy as np, safeload
+try:
+    print(np.asarray(safeload.load_callable(sys.argv[1])(np.ones((2, 8, 8, 3), "float32"))).sum())
+except safeload.SafeloadError as error:
+    print(error.code, error)
+"""
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    """A directory with one model in every format, and the sum of what it makes of ones."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.BatchNormalization(), layers.Flatten(), layers.Dense(2)]
+    )
+    folder = tmp_path_factory.mktemp("ambient")
+    for name in ("model.h5", "model.keras"):
+        model.save(folder / name)
+    model.export(folder / "exported", verbose=False)
+    return folder, float(np.asarray(model(np.ones((2, 8, 8, 3), "float32"))).sum())
+
+
+@pytest.fixture(params=SETTINGS)
+def setting(request: pytest.FixtureRequest) -> Iterator[tuple[Callable[[], Any], Any]]:
+    """Set one of `SETTINGS` for a test; yields how to read it and what it was set to."""
+    get, put, value = SETTINGS[request.param]
+    before = get()
+    put(value)
+    yield get, value
+    put(before)
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.keras", "exported"])
+def test_settings_of_the_process_change_nothing(name: str, saved: Any, setting: Any) -> None:
+    """Numbers and dtype are those of the file, and the setting is still there afterwards."""
+    folder, expected = saved
+    get, value = setting
+    result = safeload.load_callable(folder / name)(np.ones((2, 8, 8, 3), "float32"))
+    assert result.dtype == tf.float32
+    assert float(np.asarray(result).sum()) == pytest.approx(expected, rel=1e-4)
+    assert get() == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("TF_USE_LEGACY_KERAS", "1"), ("TF_ENABLE_ONEDNN_OPTS", "0"), ("KERAS_BACKEND", "tensorflow")],
+)
+@pytest.mark.parametrize("name", ["model.h5", "model.keras"])
+def test_environment_variables_change_nothing(name: str, variable: str, value: str, saved: Any) -> None:
+    """Another process with the variable set computes the same."""
+    folder, expected = saved
+    assert float(in_another_process(folder / name, {variable: value})) == pytest.approx(expected, rel=1e-4)
+
+
+def in_another_process(path: Path, environment: dict[str, str]) -> str:
+    """Load *path* and call it in a process with *environment*; returns the last line that it prints."""
+    command = [sys.executable, "-c", IN_ANOTHER_PROCESS, str(path)]
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.stdout.strip(), done.stderr[-2000:]
+    return done.stdout.strip()
+
+
+def test_another_backend_is_refused_with_the_reason(saved: Any) -> None:
+    """Keras files need Keras on TensorFlow; SavedModels need no Keras at all."""
+    folder, expected = saved
+    backend = {"KERAS_BACKEND": "numpy"}
+    refusal = in_another_process(folder / "model.keras", backend)
+    assert refusal.startswith("incompatible-version")
+    assert "KERAS_BACKEND" in refusal
+    assert float(in_another_process(folder / "exported", backend)) == pytest.approx(expected, rel=1e-4)
