@@ -120,11 +120,10 @@ class _Target:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as target:
-                written = sum(target.write(chunk) for chunk in chunks)
+                for chunk in chunks:
+                    target.write(chunk)
         except FileExistsError as error:
             raise self.malformed(f"the member {name!r} occurs twice") from error
-        if written != size:
-            raise self.malformed(f"the member {name!r} has {written:,} of {size:,} bytes")
 
     def place(self, name: str) -> Path:
         if "\0" in name or "\\" in name:

@@ -34,7 +34,7 @@ NESTED = SignatureInfo(
     ),
 )
 PAIR = SignatureInfo(
-    "f", "function", (A, B), is_positional=True, structure=CallStructure(args=(("pair", [Slot("a"), Slot("b")]),))
+    "f", "function", (A, B), is_positional=True, structure=CallStructure(args=(("pair", [Slot("a"), 3, Slot("b")]),))
 )
 DICT_INPUT = SignatureInfo(
     "model",
@@ -153,7 +153,7 @@ def test_a_trace_for_other_constants_is_refused(default: tuple[tuple[str, str], 
         (ONE, "f(<float32 [None, 4]>)"),
         (TWO, "f(a=<float32 [None, 4]>, b=<int32 [None]>)"),
         (ODD, "f({'image:0': <float32 [None, 4]>, 'lambda x': <int32 [None]>})"),
-        (PAIR, "f(pair=[<float32 [None, 4]>, <int32 [None]>])"),
+        (PAIR, "f(pair=[<float32 [None, 4]>, 3, <int32 [None]>])"),
         (NESTED, "f(x={'a': <float32 []>, 'n': [<float32 […]>, <float32 […]>]}, t=<unknown […]>)"),
     ],
 )
