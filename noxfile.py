@@ -79,8 +79,9 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         _pytest(session, *session.posargs)
         return
-    _pytest(session, str(ROOT / "tests"), "--cov", f"--cov-report=json:{session.create_tmp()}/coverage.json")
-    _require_full_coverage(session, Path(session.create_tmp()) / "coverage.json")
+    coverage = Path(session.create_tmp()).resolve() / "coverage.json"
+    _pytest(session, str(ROOT / "tests"), "--cov", f"--cov-report=json:{coverage}")
+    _require_full_coverage(session, coverage)
 
 
 @nox.session
