@@ -5,6 +5,7 @@ Owns the settings of Keras during a build. Layer: runtime.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -13,13 +14,15 @@ from typing import Any
 from safeload.errors import IncompatibleVersionError
 
 
-def require_tensorflow_backend(keras: ModuleType, where: str) -> None:
+def require_tensorflow_backend(where: str, keras: ModuleType | None = None) -> None:
     """Refuse to build on another backend than TensorFlow.
+
+    Without *keras*, which is not imported yet, the environment tells: importing another backend may fail.
 
     Raises:
         IncompatibleVersionError: ``incompatible-version``. KERAS_BACKEND or keras.json chose another backend.
     """
-    backend = keras.backend.backend()
+    backend = keras.backend.backend() if keras is not None else os.environ.get("KERAS_BACKEND") or "tensorflow"
     if backend != "tensorflow":
         raise IncompatibleVersionError(
             where,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -75,8 +76,10 @@ def _build(plan: LoadPlan) -> Any:
     from safeload.runtime.compat import compat_objects
 
     where = plan.judged.artifact.where
+    if plan.road == "keras" and "keras" not in sys.modules:
+        require_tensorflow_backend(where)
     keras = import_keras(plan.road)
-    require_tensorflow_backend(keras, where)
+    require_tensorflow_backend(where, keras)
     compat = compat_objects(plan.road)
     lowered = lowered_config(plan.judged, installed_target(keras, compat))
     resolver = Resolver(
