@@ -80,7 +80,13 @@ def tests(session: nox.Session) -> None:
         _pytest(session, *session.posargs)
         return
     coverage = Path(session.create_tmp()).resolve() / "coverage.json"
-    _pytest(session, str(ROOT / "tests"), "--cov", f"--cov-report=json:{coverage}")
+    _pytest(
+        session,
+        str(ROOT / "tests"),
+        "--cov",
+        f"--cov-config={ROOT / 'pyproject.toml'}",
+        f"--cov-report=json:{coverage}",
+    )
     _require_full_coverage(session, coverage)
 
 
