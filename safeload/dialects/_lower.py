@@ -8,6 +8,7 @@ from typing import Any
 from safeload.dialects import _tf_keras
 from safeload.dialects._catalogue import KerasClass, find_class, is_builtin, kind_of, newest_release
 from safeload.dialects._compat_names import COMPAT_MODULE
+from safeload.dialects._lower_operations import lower_operation, require_same_meaning
 from safeload.dialects._normal import KerasTarget, NormalForm
 from safeload.errors import IncompatibleVersionError
 
@@ -53,8 +54,10 @@ def lower(normal: NormalForm, target: KerasTarget) -> Any:
         A new config. It differs from the normal form only by keys that hold their recorded default, and by names.
 
     Raises:
-        IncompatibleVersionError: ``incompatible-version``. The target lacks a class, or a key that matters.
+        IncompatibleVersionError: ``incompatible-version``. The target lacks a class, or a key that matters, or
+            computes something else under the same name.
     """
+    require_same_meaning(normal.config, normal.writer, target)
     return _value(normal.config, target, "$")
 
 
@@ -90,7 +93,8 @@ def _object(value: dict[str, Any], target: KerasTarget, where: str) -> Any:
     if target.package == _tf_keras.PACKAGE:
         return _object_of_keras_2(value, target, where)
     if kind_of(module, name) == "operation":
-        return _operation(value, target)
+        accepted = _find(module, name, target, where)[1]
+        return lower_operation(value, accepted, target=target, where=where)
     if module == COMPAT_MODULE or kind_of(module, name) not in _CHECKED_KINDS:
         return value
     return _checked(value, target, where)
@@ -135,17 +139,6 @@ def _with_lists(config: dict[str, Any]) -> dict[str, Any]:
 
 def _is_tensor(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 3 and isinstance(value[0], str)
-
-
-def _operation(value: dict[str, Any], target: KerasTarget) -> dict[str, Any]:
-    """Return a node's operation; before Keras 3.11 the node alone has the name."""
-    try:
-        accepted = target.accepts(value["module"], value["class_name"])
-    except KeyError:
-        return value
-    if accepted is None or "name" in accepted or not isinstance(value["config"], dict):
-        return value
-    return {**value, "config": {key: item for key, item in value["config"].items() if key != "name"}}
 
 
 def _taken_from_kwargs(known: KerasClass | None, target: KerasTarget, accepted: frozenset[str]) -> frozenset[str]:

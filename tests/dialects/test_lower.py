@@ -106,21 +106,6 @@ def test_early_releases_take_lists_of_tensors(class_name):
     assert lowered(value, {}, (3, 4, 0)) == value
 
 
-@pytest.mark.parametrize(
-    ("accepted", "config"),
-    [
-        (frozenset({"axis"}), {"axis": 1}),
-        (frozenset({"axis", "name"}), {"axis": 1, "name": "s"}),
-        (None, {"axis": 1, "name": "s"}),
-    ],
-)
-def test_operations_of_early_releases_have_no_name(accepted, config):
-    """The node has the name; the operation loses it where it takes none."""
-    value = layer("Sum", {"axis": 1, "name": "s"}, "keras.src.ops.numpy")
-    assert lowered(value, {("keras.src.ops.numpy", "Sum"): accepted})["config"] == config
-    assert lowered(value, {}) == value
-
-
 def test_ways_to_write_off_are_neutral():
     """``ragged: false`` means what leaving it out means."""
     value = layer("InputLayer", {"ragged": False, "name": "x"})
