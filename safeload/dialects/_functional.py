@@ -21,6 +21,8 @@ from safeload.dialects._normal import Flavour, Writer
 
 Json = Any
 
+# The first release that writes one tensor and a list of one differently: keras/src/models/functional.py of 3.11.3.
+_BARE_TENSORS = (3, 11)
 _FUNCTIONAL_KEYS = frozenset({"layers", "input_layers", "output_layers"})
 _BUILTIN_MODELS = {
     "Model": "Functional",
@@ -143,8 +145,9 @@ def _functional(config: Json, writer: Writer, normaliser: LayerNormaliser, renam
     is_old = writer.flavour is not Flavour.KERAS_3
     graph = read_graph(config, where=str(config.get("name") or "Functional"), is_old=is_old)
     if is_old:
-        layers = tuple(_modern(layer) for layer in graph.layers)
-        graph = replace(graph, layers=layers, inputs=_unwrapped(graph.inputs), outputs=_unwrapped(graph.outputs))
+        graph = replace(graph, layers=tuple(_modern(layer) for layer in graph.layers))
+    if is_old or writer.version < _BARE_TENSORS:
+        graph = replace(graph, inputs=_unwrapped(graph.inputs), outputs=_unwrapped(graph.outputs))
     graph = _with_legal_names(graph, renamed)
     graph = replace(
         graph, layers=tuple(replace(layer, data=normaliser.object(layer.data, "layer")) for layer in graph.layers)
@@ -177,7 +180,7 @@ def _with_state(call: Call, layer: GraphLayer) -> Call:
 
 
 def _unwrapped(tree: Tree) -> Tree:
-    """A list of one tensor is that tensor in Keras 1 and 2: tf_keras ``Functional._init_graph_network``."""
+    """A list of one tensor is that tensor: tf_keras ``Functional._init_graph_network``, keras 3.8 ``map_tensors``."""
     return tree[0] if isinstance(tree, list) and len(tree) == 1 else tree
 
 

@@ -149,6 +149,12 @@ class TestNodes:
         config["config"]["output_layers"] = {"a": ["y", 0, 0], "b": ["x", 0, 0]}
         assert normal(config, "2.4.0").config["config"]["output_layers"] == {"a": ["y", 0, 0], "b": ["x", 0, 0]}
 
+    @pytest.mark.parametrize(("version", "ends"), [("3.8.0", ["x", 0, 0]), ("3.12.0", [["x", 0, 0]])])
+    def test_a_list_of_one_means_something_since_keras_3_11(self, version: str, ends: Any) -> None:
+        """Before, one tensor was written as a list of one, which Keras 3.15 takes for a list."""
+        config = model(source("x", 4), inputs=[["x", 0, 0]], outputs=[["x", 0, 0]])
+        assert normal(config, version).config["config"]["output_layers"] == ends
+
     def test_layers_are_known_by_the_name_in_their_config(self) -> None:
         """The name beside the config may be absent; one of the two may not."""
         config = simple("Flatten", [["x", 0, 0, {}]])
