@@ -25,11 +25,11 @@ def load_assets(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
     Raises:
         LoadFailedError: ``load-failed``. Assets belong to no layer of the model.
     """
-    finder = PathFinder(model, LayerOrder(normal))
     directories: dict[str, dict[str, bytes]] = {}
     for path, content in artifact.assets.items():
         owner, _, name = path.replace("\\", "/").rpartition("/")
         directories.setdefault(owner, {})[name] = content
+    finder = PathFinder(model, LayerOrder(normal), directories)
     for owner, files in directories.items():
         layer = finder.find(owner)
         if layer is None or not hasattr(layer, "load_assets"):

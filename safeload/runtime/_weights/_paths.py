@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from safeload.dialects import NormalForm
@@ -18,9 +18,11 @@ from safeload.runtime._weights._ledger import Ledger, name_of
 from safeload.runtime._weights._memory import as_tensor
 
 _DEPENDENCIES = "_layer_checkpoint_dependencies"
-"""Attribute of Keras 2.12 and 2.13 that lists a layer with weights twice, so that names count ``dense, dense_2``.
+"""Attribute of Keras 2.12 to 2.14 that lists a layer with weights twice.
 
-Source: keras 2.12.0 ``engine/functional.py``.
+Keras 2.12 and 2.13 count what is repeated, ``dense, dense_2``; 2.14 does not, ``dense, dense_1``.
+
+Source: keras 2.12.0 ``engine/functional.py``; ``_save_container_state`` of 2.13.1 and 2.14.0 ``saving/saving_lib.py``.
 """
 
 _NUMBERED = re.compile(r"layer(?P<weights>_with_weights)?-(?P<index>\d{1,6})")
@@ -33,12 +35,12 @@ def set_by_paths(model: Any, artifact: KerasArtifact, normal: NormalForm | None,
     Raises:
         LoadFailedError: ``load-failed``. A path leads to no object, or shapes do not agree.
     """
-    finder = PathFinder(model, LayerOrder(normal))
     groups: dict[str, dict[str, str]] = {}
     for path in ledger.unread:
         owner, found, key = _partition_vars(path)
         if found:
             groups.setdefault(owner, {})[key] = path
+    finder = PathFinder(model, LayerOrder(normal), groups)
     for owner, entries in groups.items():
         thing = finder.find(owner)
         if thing is not None:
@@ -75,30 +77,33 @@ class _Members(dict[str, Any]):
     """The members of a list, tuple or dict, by the names that Keras gives them."""
 
 
-def _members(container: Any) -> _Members:
-    return container if isinstance(container, _Members) else _Members(named_members(container))
-
-
-def _member(container: Any, part: str) -> Any:
-    """Return the member that Keras calls *part*, or that TensorFlow's checkpoints count so: ``_operations/1``."""
-    if isinstance(container, list | tuple) and part.isdecimal():
-        return next(iter(container[int(part) :]), None)
-    return _members(container).get(part)
-
-
 class PathFinder:
     """Follows object paths of a weights file through a built model."""
 
-    def __init__(self, model: Any, order: LayerOrder) -> None:
+    def __init__(self, model: Any, order: LayerOrder, paths: Collection[str] = ()) -> None:
+        """Find out by *paths*, those of the file, whether it counts members that are repeated."""
         self.model = model
         self.order = order
+        self._counts_repeated = True
         self._members: dict[tuple[int, str], _Members] = {}
+        missing = self._missing(paths)
+        if missing:
+            self._count_repeated(False)
+            if self._missing(paths) >= missing:
+                self._count_repeated(True)
+
+    def _missing(self, paths: Collection[str]) -> int:
+        return sum(self.find(path) is None for path in paths)
+
+    def _count_repeated(self, counts: bool) -> None:  # noqa: FBT001
+        self._counts_repeated = counts
+        self._members.clear()
 
     def find(self, path: str) -> Any:
         """Return the layer, metric or generator at *path*, or None."""
         thing: Any = self.model
         for part in path.split("/") if path else ():
-            thing = _member(thing, part) if isinstance(thing, list | tuple | dict) else self._child(thing, part)
+            thing = self._member(thing, part) if isinstance(thing, list | tuple | dict) else self._child(thing, part)
             if thing is None:
                 return None
         return thing if is_trackable(thing) else None
@@ -120,8 +125,18 @@ class PathFinder:
         """Return the layers of *model* by name, which each path asks for anew."""
         key = (id(model), part)
         if key not in self._members:
-            self._members[key] = _members(self._listed(model, doubled=part == _DEPENDENCIES))
+            self._members[key] = self._named(self._listed(model, doubled=part == _DEPENDENCIES))
         return self._members[key]
+
+    def _named(self, container: Any) -> _Members:
+        return _Members(named_members(container, counts_repeated=self._counts_repeated))
+
+    def _member(self, container: Any, part: str) -> Any:
+        """Return the member that Keras calls *part*, or that TensorFlow's checkpoints count so: ``_operations/1``."""
+        if isinstance(container, list | tuple) and part.isdecimal():
+            return next(iter(container[int(part) :]), None)
+        members = container if isinstance(container, _Members) else self._named(container)
+        return members.get(part)
 
     def _listed(self, model: Any, *, doubled: bool) -> list[Any]:
         layers = self.order.layers(model) if is_container(model) else list(model.layers)
@@ -130,12 +145,15 @@ class PathFinder:
         return [entry for layer in layers for entry in ([layer, layer] if layer.weights else [layer])]
 
 
-def named_members(container: Any) -> Iterator[tuple[str, Any]]:
+def named_members(container: Any, *, counts_repeated: bool = True) -> Iterator[tuple[str, Any]]:
     """Yield the members of *container* with the names that Keras gives them: ``dense``, ``dense_1``.
 
-    Source: ``_save_container_state`` of keras 3.15.1 ``src/saving/saving_lib.py``.
+    A member that is repeated has its first name alone; Keras 2.14 and 2.15 do not count it again.
+
+    Source: ``_save_container_state`` of keras 2.14.0, 2.15.0 and 3.15.1 ``src/saving/saving_lib.py``.
     """
     used: dict[str, int] = {}
+    seen: set[int] = set()
     for member in list(container.values()) if isinstance(container, dict) else list(container):
         if is_trackable(member):
             name = snake_case(type(member).__name__)
@@ -143,9 +161,13 @@ def named_members(container: Any) -> Iterator[tuple[str, Any]]:
             name = "container"
         else:
             continue
-        count = used.get(name)
-        used[name] = 0 if count is None else count + 1
-        yield (name if count is None else f"{name}_{used[name]}"), member
+        is_repeated = id(member) in seen
+        if is_repeated and not counts_repeated:
+            continue
+        seen.add(id(member))
+        used[name] = used.get(name, -1) + 1
+        if not is_repeated:
+            yield (f"{name}_{used[name]}" if used[name] else name), member
 
 
 @functools.cache

@@ -94,3 +94,17 @@ def test_a_sequential_without_input_takes_the_width_of_its_weights(tmp_path: Pat
     except SafeloadError:
         pytest.fail("the first kernel tells the input")
     np.testing.assert_allclose(loaded(x).numpy(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("names", [("dense", "dense_2"), ("dense", "dense_1")], ids=["2.12", "2.14"])
+def test_layers_that_are_listed_twice_are_counted_as_the_release_did(tmp_path: Path, names: tuple[str, str]) -> None:
+    """Keras 2.12 to 2.14 list a layer with weights twice; only 2.14 does not count it again."""
+    model = _shuffled(_dense())
+    path = tmp_path / "model.weights.h5"
+    with h5py.File(path, "w") as file:
+        for name, layer in zip(names, model.layers, strict=True):
+            for index, array in enumerate(layer.get_weights()):
+                file[f"_layer_checkpoint_dependencies/{name}/vars/{index}"] = array
+    loaded = safeload.load_callable(str(path), architecture=_dense).model
+    for ours, theirs in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
