@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from safeload._report import CustomObject, InspectionReport, Outcome, Requirement
-from safeload.dialects import needs_keras_2
+from safeload.dialects import COMPAT_MODULE, needs_keras_2
 from safeload.errors import (
     ArchitectureMissingError,
     CustomObjectConflictError,
@@ -112,6 +112,8 @@ def _decide(
 ) -> _Decided:
     if isinstance(artifact, KerasArtifact):
         _require_both_halves(artifact, architecture)
+        if architecture is None:
+            _require_input_shape(info)
     _require_known_classes(info)
     _require_kernels(info)
     custom_objects = registry.resolve_all(info)
@@ -227,6 +229,22 @@ def _require_both_halves(artifact: KerasArtifact, architecture: Callable[[], Any
             artifact.where,
             kind="a Keras architecture without weights",
             remedy=f"pass the file of its weights, with architecture={artifact.where!r}",
+        )
+
+
+def _require_input_shape(info: ModelInfo) -> None:
+    """Refuse weights of a Sequential model that its own layers do not suffice to build."""
+    keras = info.keras
+    if keras is None or not keras.parameter_count or keras.signature.inputs or keras.root.class_name != "Sequential":
+        return
+    first = keras.root
+    while first.class_name == "Sequential" and first.layers:
+        first = first.layers[0]
+    if first.module in ("keras.layers", COMPAT_MODULE):
+        raise IncompatibleVersionError(
+            info.where,
+            problem="the Sequential model does not record the shape of its input: TensorFlow 1.13 leaves it out",
+            hint="pass architecture=, a function that builds the same layers after a keras.Input",
         )
 
 

@@ -231,3 +231,24 @@ def test_long_reports_are_cut():
     text = str(report_of(functional(functional(), *layers)))
     assert "… and 57 more" in text
     assert "      inp (InputLayer)" in text
+
+
+@pytest.mark.parametrize(
+    ("first", "shape", "is_refused"),
+    [("keras.layers", None, True), ("keras.layers", [None, 3], False), ("mine", None, False)],
+)
+def test_weights_of_a_model_that_nothing_builds_are_refused(first, shape, is_refused):
+    """TensorFlow 1.13 leaves the InputLayer of a Sequential model out; a custom first layer may know its input."""
+    config = {"name": "s", "layers": [entry("Dense", "d", module=first, units=2)]}
+    model = {"module": "keras", "class_name": "Sequential", "config": config, "registered_name": None}
+    if shape is not None:
+        model["build_config"] = {"input_shape": shape}
+    kernel = DatasetInfo("layers/dense/vars/0", (3, 2), "float32", 24)
+    artifact = keras_artifact(model, weights=WeightIndex(WeightLayout.OBJECT_PATHS, (kernel,)))
+    registry = Registry.of_call(custom_objects={"Dense": a_class("keras", "Dense")})
+    if is_refused:
+        with pytest.raises(IncompatibleVersionError, match="does not record the shape of its input") as caught:
+            plan_load(judged_of(artifact), registry)
+        assert "architecture=" in caught.value.hint
+    assert is_refused or plan_load(judged_of(artifact), registry)
+    assert plan_load(judged_of(artifact), registry, architecture=object)
