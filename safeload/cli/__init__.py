@@ -6,7 +6,8 @@ import argparse
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Union
 
 from safeload.errors import SafeloadError, UnrecognizedFormatError
 
@@ -39,7 +40,8 @@ needs, layers. PATH may be any file or directory; its content tells the format.
 exit codes: 0 not refused, 1 refused, 2 error, 3 not recognised"""
 
 _CHECK = """Print a verdict for each model file: fine, refused, error or unknown. Directories
-are searched; one that is a model counts as one. Nothing is run.
+are searched; one that is a model counts as one, and what is no model by its name
+and content is skipped. Nothing is run.
 
 exit codes: 0 all fine, 1 something is refused, 2 something is broken,
 3 nothing was recognised"""
@@ -96,35 +98,57 @@ def _check(options: argparse.Namespace) -> int:
         verdicts.append(verdict)
         if options.format == "json":
             rows.append(_as_json(path, verdict))
-        else:
+        elif not isinstance(verdict, _Skipped):
             _print("\n".join(_row(path, verdict)))
     if options.format == "json":
         _print(_json(rows))
+    elif skipped := sum(isinstance(verdict, _Skipped) for verdict in verdicts):
+        _print(f"skipped    {skipped} that are no models (--format json names them)")
     return _exit_code(verdicts)
 
 
-def _verdicts(paths: Sequence[str]) -> Iterator[tuple[Path, InspectionReport | SafeloadError]]:
+@dataclass(frozen=True)
+class _Skipped:
+    """A file below a directory that is neither a model nor dangerous to read, such as a README."""
+
+    kind: str
+
+
+_Verdict = Union["InspectionReport", SafeloadError, _Skipped]
+
+
+def _verdicts(paths: Sequence[str]) -> Iterator[tuple[Path, _Verdict]]:
     """Yield each artifact with its verdict; a terminal sees which one is being looked at."""
     from pathlib import Path
 
     from safeload.cli._tree import find_artifacts
 
-    for number, path in enumerate(find_artifacts(map(Path, paths)), start=1):
+    for number, (path, is_given) in enumerate(find_artifacts(map(Path, paths)), start=1):
         with _progress(f"{number}: {path}"):
-            verdict = _verdict(path)
+            verdict = _verdict(path, is_given=is_given)
         yield path, verdict
 
 
-def _verdict(path: Path) -> InspectionReport | SafeloadError:
+def _verdict(path: Path, *, is_given: bool) -> _Verdict:
     from safeload._load import inspect_model
 
     try:
-        return inspect_model(path)
+        return (None if is_given else _skipped(path)) or inspect_model(path)
     except SafeloadError as error:
         return error
 
 
-def _label(verdict: InspectionReport | SafeloadError) -> str:
+def _skipped(path: Path) -> _Skipped | None:
+    from safeload.formats import detect, open_source
+
+    found = detect(open_source(path))
+    found.source.close()
+    return _Skipped(found.kind or "") if found.is_no_model else None
+
+
+def _label(verdict: _Verdict) -> str:
+    if isinstance(verdict, _Skipped):
+        return "skipped"
     if isinstance(verdict, SafeloadError):
         return "unknown" if isinstance(verdict, UnrecognizedFormatError) else "error"
     return "refused" if verdict.is_refused else "fine"
@@ -141,13 +165,15 @@ def _row(path: Path, verdict: InspectionReport | SafeloadError) -> Iterator[str]
         yield from (printable(f"    {f.rule}: {f.message} at {f.where}") for f in verdict.findings)
 
 
-def _as_json(path: Path, verdict: InspectionReport | SafeloadError) -> dict[str, object]:
+def _as_json(path: Path, verdict: _Verdict) -> dict[str, object]:
+    if isinstance(verdict, _Skipped):
+        return {"path": str(path), "verdict": "skipped", "kind": verdict.kind}
     if isinstance(verdict, SafeloadError):
         return {"path": str(path), "verdict": "error", "code": verdict.code, "message": verdict.message}
     return {"path": str(path), "verdict": _label(verdict), "report": verdict.to_json()}
 
 
-def _exit_code(verdicts: Sequence[InspectionReport | SafeloadError]) -> int:
+def _exit_code(verdicts: Sequence[_Verdict]) -> int:
     labels = {_label(verdict) for verdict in verdicts}
     if "error" in labels:
         return EXIT_ERROR

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from safeload.errors import MalformedArtifactError, SignatureNotFoundError, UnrecognizedFormatError
 from safeload.formats import _archives, _foreign, _wire
@@ -44,6 +44,9 @@ _SUFFIXES: dict[str, tuple[Format, ...]] = {
 }
 """What a suffix promises; names without an entry promise nothing."""
 
+_MODEL_SUFFIXES = frozenset({".h5", ".hdf5", ".keras", ".pb", ".tflite"})
+"""Those of them that nothing but models has."""
+
 
 @dataclass(frozen=True)
 class Detection:
@@ -60,6 +63,7 @@ class Detection:
         kind: What it is, in words, where safeload makes no callable from it; else None.
         remedy: What the reader can do about that, or None.
         version: Which version to take from what an archive holds, or None.
+        is_data: True if *kind* holds neither a model nor code that runs when somebody reads it.
     """
 
     format: Format
@@ -69,6 +73,7 @@ class Detection:
     kind: str | None = None
     remedy: str | None = None
     version: int | None = None
+    is_data: bool = False
 
     @property
     def where(self) -> str:
@@ -80,6 +85,11 @@ class Detection:
         """True if the suffix promises another format than the bytes are."""
         promised = None if self.path is None else _SUFFIXES.get(self.path.suffix.lower())
         return promised is not None and self.format not in promised
+
+    @property
+    def is_no_model(self) -> bool:
+        """True for a document, a picture, a program and the like, unless its name says that it is a model."""
+        return self.is_data and (self.path is None or self.path.suffix.lower() not in _MODEL_SUFFIXES)
 
 
 def detect(source: Source, *, version: int | None = None) -> Detection:
@@ -137,8 +147,16 @@ def _promise(source: Source) -> str:
 
 
 def _found(source: Source, form: Format, evidence: str, kind: Kind | None = None) -> Detection:
-    name, remedy = (None, None) if kind is None else (kind.name, kind.remedy)
-    return Detection(format=form, source=source, path=source.path, evidence=evidence, kind=name, remedy=remedy)
+    facts: dict[str, Any] = {} if kind is None else vars(kind)
+    return Detection(
+        format=form,
+        source=source,
+        path=source.path,
+        evidence=evidence,
+        kind=facts.get("name"),
+        remedy=facts.get("remedy"),
+        is_data=facts.get("is_data", False),
+    )
 
 
 def hdf5_offset(file: ByteFile) -> int | None:

@@ -13,10 +13,12 @@ class Kind:
     Attributes:
         name: Completes "… is …", with its article.
         remedy: What the reader can do now.
+        is_data: True for what holds neither a model nor code that runs when somebody reads it.
     """
 
     name: str
     remedy: str
+    is_data: bool = False
 
 
 _NOT_A_MODEL = "this is not a model; pass the .keras or .h5 file, or the SavedModel directory"
@@ -31,12 +33,14 @@ LEGACY_TORCH = Kind("a PyTorch file of the format before 1.6 (a pickle)", _TORCH
 NPZ = Kind(
     "a NumPy .npz archive of arrays",
     "numpy.load(path) reads it; a model needs model.save('model.keras')",
+    is_data=True,
 )
 PLAIN_ZIP = Kind(
     "a zip archive without a model in it",
     "check what was packed: a model is a .keras or .h5 file or a SavedModel directory",
+    is_data=True,
 )
-OFFICE = Kind("an office document (zip)", _NOT_A_MODEL)
+OFFICE = Kind("an office document (zip)", _NOT_A_MODEL, is_data=True)
 PACKAGE = Kind("a Python, Java or Android package (zip)", _NOT_A_MODEL)
 LOOSE_SAVED_MODEL = Kind(
     "the graph of a SavedModel without its directory",
@@ -77,7 +81,7 @@ TRANSFORMERS = Kind(
 )
 ONNX = Kind("an ONNX model", "run it with onnxruntime, or convert it with onnx2tf, which writes a SavedModel")
 COREML = Kind("a Core ML model", "Core ML models run on Apple systems alone; keep the model that it was made from")
-JSON_DATA = Kind("a JSON file, not a Keras architecture", _NOT_A_MODEL)
+JSON_DATA = Kind("a JSON file, not a Keras architecture", _NOT_A_MODEL, is_data=True)
 LFS_POINTER = Kind(
     "a git-LFS pointer, not the file itself",
     "fetch the content: `git lfs install && git lfs pull`, or download it by the site's download link",
@@ -85,9 +89,10 @@ LFS_POINTER = Kind(
 HTML = Kind(
     "an HTML or XML page, not a model",
     "the download link returned a web page; open it in a browser and download the raw file",
+    is_data=True,
 )
-TEXT = Kind("a text file", _NOT_A_MODEL)
-SOURCE_CODE = Kind("a script, not a model", _NOT_A_MODEL)
+TEXT = Kind("a text file", _NOT_A_MODEL, is_data=True)
+SOURCE_CODE = Kind("a script, not a model", _NOT_A_MODEL, is_data=True)
 
 MAGIC: tuple[tuple[int, bytes, Kind], ...] = (
     # github.com/onnx: no magic, see _wire. safetensors: no magic, see below.
@@ -97,25 +102,31 @@ MAGIC: tuple[tuple[int, bytes, Kind], ...] = (
     (
         0,
         b"\x93NUMPY",
-        Kind("a NumPy array (.npy)", "numpy.load(path) reads it; a model needs model.save('model.keras')"),
+        Kind(
+            "a NumPy array (.npy)", "numpy.load(path) reads it; a model needs model.save('model.keras')", is_data=True
+        ),
     ),
     # joblib/numpy_pickle_utils.py: _ZFILE_PREFIX
     (0, b"ZF", JOBLIB),
     # torch/serialization.py: MAGIC_NUMBER 0x1950a86a20f9469cfc6c as the first pickle
     (0, b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", LEGACY_TORCH),
     # https://en.wikipedia.org/wiki/List_of_file_signatures (2026-11) for the rest
-    (0, b"%PDF", Kind("a PDF document", _NOT_A_MODEL)),
-    (0, b"\x89PNG\r\n", Kind("a PNG image", _NOT_A_MODEL)),
-    (0, b"\xff\xd8\xff", Kind("a JPEG image", _NOT_A_MODEL)),
-    (0, b"GIF8", Kind("a GIF image", _NOT_A_MODEL)),
-    (0, b"\x7fELF", Kind("a program or library (ELF)", _NOT_A_MODEL)),
-    (0, b"MZ", Kind("a Windows program or library", _NOT_A_MODEL)),
-    (0, b"SQLite format 3\0", Kind("an SQLite database", _NOT_A_MODEL)),
-    (0, b"PAR1", Kind("a Parquet table", _NOT_A_MODEL)),
-    (0, b"CDF\x01", Kind("a NetCDF file", _NOT_A_MODEL)),
-    (0, b"CDF\x02", Kind("a NetCDF file", _NOT_A_MODEL)),
-    (0, b"MATLAB 5.0 MAT-file", Kind("a MATLAB file", "scipy.io.loadmat reads it; it is not a Keras model")),
-    (0, b"\x0e\x03\x13\x01", Kind("an HDF4 file", "Keras models are HDF5; check the source of the file")),
+    (0, b"%PDF", Kind("a PDF document", _NOT_A_MODEL, is_data=True)),
+    (0, b"\x89PNG\r\n", Kind("a PNG image", _NOT_A_MODEL, is_data=True)),
+    (0, b"\xff\xd8\xff", Kind("a JPEG image", _NOT_A_MODEL, is_data=True)),
+    (0, b"GIF8", Kind("a GIF image", _NOT_A_MODEL, is_data=True)),
+    (0, b"\x7fELF", Kind("a program or library (ELF)", _NOT_A_MODEL, is_data=True)),
+    (0, b"MZ", Kind("a Windows program or library", _NOT_A_MODEL, is_data=True)),
+    (0, b"SQLite format 3\0", Kind("an SQLite database", _NOT_A_MODEL, is_data=True)),
+    (0, b"PAR1", Kind("a Parquet table", _NOT_A_MODEL, is_data=True)),
+    (0, b"CDF\x01", Kind("a NetCDF file", _NOT_A_MODEL, is_data=True)),
+    (0, b"CDF\x02", Kind("a NetCDF file", _NOT_A_MODEL, is_data=True)),
+    (
+        0,
+        b"MATLAB 5.0 MAT-file",
+        Kind("a MATLAB file", "scipy.io.loadmat reads it; it is not a Keras model", is_data=True),
+    ),
+    (0, b"\x0e\x03\x13\x01", Kind("an HDF4 file", "Keras models are HDF5; check the source of the file", is_data=True)),
     (0, b"Rar!", Kind("a RAR archive", "unpack it and pass the model inside")),
     (0, b"7z\xbc\xaf\x27\x1c", Kind("a 7-Zip archive", "unpack it and pass the model inside")),
     (0, b"\x28\xb5\x2f\xfd", Kind("a Zstandard-compressed file", "decompress it (unzstd) and pass the result")),
@@ -146,6 +157,7 @@ HDF5_MARKS: tuple[tuple[str, Kind], ...] = (
 OTHER_HDF5 = Kind(
     "an HDF5 file without a Keras model or weights",
     "models have the attribute model_config, weights layer_names or vars groups; save with model.save('model.keras')",
+    is_data=True,
 )
 
 _TEXT_KINDS: tuple[tuple[re.Pattern[bytes], Kind], ...] = (
@@ -173,6 +185,7 @@ def kind_by_magic(head: bytes) -> Kind | None:
         return Kind(
             "a safetensors file of arrays",
             "it holds weights and no graph; load it with the library that defines the model, such as transformers",
+            is_data=True,
         )
     if _PICKLE_START.match(head):
         return JOBLIB if b"joblib" in head or b"sklearn" in head or b"lightgbm" in head else PICKLE

@@ -178,20 +178,62 @@ def test_help_names_the_exit_codes(command, capsys):
     assert "exit codes: 0 " in capsys.readouterr().out
 
 
+def test_check_skips_what_is_no_model(make, tmp_path, capsys):
+    """Documents beside a model are no error; what is dangerous to read is, and so is what is named like a model."""
+    make("m.keras", functional())
+    (tmp_path / "README.md").write_text("# A model")
+    (tmp_path / "tokenizer.json").write_text('{"words": ["a", "b"]}')
+    (tmp_path / "labels.pbtxt").write_text("red green\n")
+    (tmp_path / "tool").write_bytes(b"\x7fELF" + bytes(99))
+    assert main(["check", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == (
+        f"fine       {tmp_path}/m.keras\nskipped    4 that are no models (--format json names them)\n"
+    )
+    main(["check", "--format", "json", str(tmp_path)])
+    rows = {row["path"].rpartition("/")[2]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["README.md"] == {"path": f"{tmp_path}/README.md", "verdict": "skipped", "kind": "a text file"}
+    for name, content in (("list.bin", b"\x80\x04]q"), ("page.h5", b"<html>"), ("prog.keras", b"\x7fELF" + bytes(9))):
+        path = tmp_path / name
+        path.write_bytes(content)
+        assert main(["check", str(tmp_path)]) == 2
+        assert f"error      {path}\n" in capsys.readouterr().out
+        path.unlink()
+    assert main(["check", str(tmp_path / "README.md")]) == 2
+
+
+def test_check_of_no_models_at_all(tmp_path, capsys):
+    """A tree of documents is nothing recognised."""
+    (tmp_path / "README.md").write_text("# A model")
+    assert main(["check", str(tmp_path)]) == 3
+    assert capsys.readouterr().out.startswith("skipped    1 ")
+
+
 def test_the_tree_holds_models_not_their_parts(tmp_path):
-    """A SavedModel counts as one; hidden files and links to directories are left out."""
-    (tmp_path / "export" / "variables").mkdir(parents=True)
-    (tmp_path / "export" / "saved_model.pb").touch()
+    """A SavedModel counts as one with its parts; what else lies beside them counts, hidden files and links do not."""
+    export = tmp_path / "export"
+    (export / "variables").mkdir(parents=True)
+    for name in ("saved_model.pb", "fingerprint.pb", "variables/variables.index", "other.h5", "README.md"):
+        (export / name).touch()
     (tmp_path / ".hidden").touch()
     (tmp_path / "m.h5").touch()
     (tmp_path / "loop").symlink_to(tmp_path)
-    assert list(find_artifacts([tmp_path])) == [tmp_path / "export", tmp_path / "m.h5"]
+    found = {(path.relative_to(tmp_path).as_posix(), is_given) for path, is_given in find_artifacts([tmp_path])}
+    assert found == {("export", True), ("export/README.md", False), ("export/other.h5", False), ("m.h5", False)}
+
+
+def test_a_checkpoint_does_not_hide_what_lies_beside_it(tmp_path):
+    """A folder of training holds checkpoints and exported models."""
+    for name in ("checkpoint", "a.ckpt.index", "a.ckpt.data-00000-of-00001", "a.ckpt.meta", "graph.pbtxt"):
+        (tmp_path / name).touch()
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "m.h5").touch()
+    assert [path for path, _ in find_artifacts([tmp_path])] == [tmp_path, tmp_path / "export" / "m.h5"]
 
 
 def test_a_directory_that_cannot_be_listed_counts_as_one(tmp_path, monkeypatch):
     """Inspecting it says why."""
     monkeypatch.setattr("pathlib.Path.iterdir", lambda _: (_ for _ in ()).throw(PermissionError))
-    assert list(find_artifacts([tmp_path])) == [tmp_path]
+    assert [path for path, _ in find_artifacts([tmp_path])] == [tmp_path]
 
 
 def test_demo_compares(monkeypatch, capsys):
