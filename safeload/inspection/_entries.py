@@ -79,8 +79,8 @@ def reference_producer(reference: str) -> str:
 
 def find_entries(meta_graph: Any, functions: frozenset[str]) -> Entries:
     """Find every entry of *meta_graph*, a MetaGraphDef whose library has *functions*."""
-    by_kind = _object_functions(meta_graph.object_graph_def)
-    objects = [Entry(kind, functions=tuple(n for n in names if n in functions)) for kind, names in by_kind.items()]
+    found, creators = _object_functions(meta_graph.object_graph_def)
+    objects = [Entry(kind, functions=tuple(n for n in names if n in functions)) for kind, names in found.items()]
     gradients = tuple(g.gradient_func for g in meta_graph.graph_def.library.registered_gradients)
     assets = list(_asset_definitions(meta_graph))
     return Entries(
@@ -93,7 +93,7 @@ def find_entries(meta_graph: Any, functions: frozenset[str]) -> Entries:
         ),
         assets={reference_producer(asset.tensor_info.name): asset.filename for asset in assets},
         asset_files=tuple(asset.filename for asset in assets),
-        creators=frozenset(_creators(meta_graph.object_graph_def)),
+        creators=creators,
     )
 
 
@@ -169,69 +169,77 @@ def _collection(meta_graph: Any, key: str) -> Any:
     return meta_graph.collection_def.get(key) or message_class("CollectionDef")()
 
 
-def _object_functions(object_graph: Any) -> dict[EntryKind, dict[str, None]]:
-    """Return the functions of the object graph by who starts them."""
+def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, dict[str, None]], frozenset[str]]:
+    """Return the functions of the object graph by who starts them, and those that make resources."""
+    functions = _functions_of(object_graph)
     found: dict[EntryKind, dict[str, None]] = {kind: {} for kind in EntryKind}
     savers: set[str] = set()
-    for node in object_graph.nodes:
-        for saveable in node.saveable_objects.values():
-            for kind, index in (
-                (EntryKind.SAVE, saveable.save_function),
-                (EntryKind.RESTORE, saveable.restore_function),
-            ):
-                found[kind].update(dict.fromkeys(_functions_at(object_graph, index)))
-                savers.update(_functions_at(object_graph, index))
+    creators: set[str] = set()
+    for index, node in enumerate(object_graph.nodes):
+        for saveable in node.saveable_objects.values() if node.saveable_objects else ():
+            saving = functions.get(saveable.save_function, ())
+            restoring = functions.get(saveable.restore_function, ())
+            found[EntryKind.SAVE].update(dict.fromkeys(saving))
+            found[EntryKind.RESTORE].update(dict.fromkeys(restoring))
+            savers.update(saving, restoring)
         for child in node.children:
-            kind = EntryKind.INITIALIZER if child.local_name in _INITIALIZERS else EntryKind.FUNCTION
-            names = _functions_at(object_graph, child.node_id)
+            names = functions.get(child.node_id)
+            if not names:
+                continue
+            creators.update(names if child.local_name == _CREATE else ())
             # The trace of a saver's function is a child of that function and no other entry.
-            if node.WhichOneof("kind") != "function":
+            if index not in functions or node.HasField("bare_concrete_function"):
+                kind = EntryKind.INITIALIZER if child.local_name in _INITIALIZERS else EntryKind.FUNCTION
                 found[kind].update(dict.fromkeys(names))
     rest = (n for n in object_graph.concrete_functions if n not in savers and n not in found[EntryKind.INITIALIZER])
     found[EntryKind.FUNCTION].update(dict.fromkeys(rest))
+    return found, frozenset(creators)
+
+
+def _functions_of(object_graph: Any) -> dict[int, tuple[str, ...]]:
+    """Return the ConcreteFunctions of each object that is a function, by its index."""
+    found: dict[int, tuple[str, ...]] = {}
+    for index, node in enumerate(object_graph.nodes):
+        kind = node.WhichOneof("kind")
+        if kind == "function":
+            found[index] = tuple(name for name in node.function.concrete_functions if name)
+        elif kind == "bare_concrete_function":
+            name = node.bare_concrete_function.concrete_function_name
+            found[index] = (name,) if name else ()
     return found
 
 
-def _functions_at(object_graph: Any, index: int) -> tuple[str, ...]:
-    """Return the ConcreteFunctions of the object *index*; none if it is no function."""
-    if not 0 <= index < len(object_graph.nodes):
-        return ()
-    node = object_graph.nodes[index]
-    names = (*node.function.concrete_functions, node.bare_concrete_function.concrete_function_name)
-    return tuple(name for name in names if name)
-
-
-def _creators(object_graph: Any) -> Iterator[str]:
-    for node in object_graph.nodes:
-        for child in node.children:
-            if child.local_name == _CREATE:
-                yield from _functions_at(object_graph, child.node_id)
-
-
-def capture_functions(meta_graph: Any) -> dict[tuple[str, str], Capture]:
-    """Return what the captured arguments of functions are bound to, by function and argument.
+class CaptureReader:
+    """Says what the captured arguments of functions are bound to.
 
     Source: SavedConcreteFunction.bound_inputs in saved_object_graph.proto: the last arguments, in order.
+
+    Args:
+        meta_graph: A MetaGraphDef.
     """
-    concrete = meta_graph.object_graph_def.concrete_functions
-    captures: dict[tuple[str, str], Capture] = {}
-    for function in meta_graph.graph_def.library.function:
-        name = function.signature.name
-        bound = concrete[name].bound_inputs if name in concrete else ()
-        arguments = [argument.name for argument in function.signature.input_arg]
+
+    def __init__(self, meta_graph: Any) -> None:
+        self._assets = meta_graph.asset_file_def
+        self._objects = meta_graph.object_graph_def.nodes
+        self._concrete = meta_graph.object_graph_def.concrete_functions
+        self._known: dict[int, Capture] = {}
+
+    def captures(self, name: str, arguments: tuple[str, ...]) -> Iterator[tuple[tuple[str, str], Capture]]:
+        """Yield name, argument and what it is bound to, for the captured ones of the *arguments* of a function."""
+        bound = self._concrete[name].bound_inputs if name in self._concrete else ()
         for argument, index in zip(arguments[max(0, len(arguments) - len(bound)) :], bound, strict=False):
-            captures[name, argument] = _capture(meta_graph, index)
-    return captures
+            if index not in self._known:
+                self._known[index] = self._capture(index)
+            yield (name, argument), self._known[index]
 
-
-def _capture(meta_graph: Any, index: int) -> Capture:
-    nodes = meta_graph.object_graph_def.nodes
-    if not 0 <= index < len(nodes):
+    def _capture(self, index: int) -> Capture:
+        if not 0 <= index < len(self._objects):
+            return Capture()
+        node = self._objects[index]
+        kind = node.WhichOneof("kind")
+        if kind == "constant":
+            return Capture(node=node.constant.operation)
+        position = node.asset.asset_file_def_index
+        if kind == "asset" and 0 <= position < len(self._assets):
+            return Capture(asset=self._assets[position].filename)
         return Capture()
-    kind = nodes[index].WhichOneof("kind")
-    if kind == "constant":
-        return Capture(node=nodes[index].constant.operation)
-    position = nodes[index].asset.asset_file_def_index
-    if kind == "asset" and 0 <= position < len(meta_graph.asset_file_def):
-        return Capture(asset=meta_graph.asset_file_def[position].filename)
-    return Capture()

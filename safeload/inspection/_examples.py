@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from safeload.inspection._info import TensorInfo
 from safeload.inspection._structures import read_shape
+from safeload.inspection.graph import MAIN, GraphInfo
 from safeload.readers.protobuf import dtype_name
 
 Features = Mapping[str, tuple[TensorInfo, ...]]
@@ -26,12 +27,12 @@ class _Keys(NamedTuple):
     defaults: list[str]
 
 
-def example_features(graph_def: Any) -> Features:
-    """Return the features that each ParseExample op of *graph_def* reads."""
-    parsers = [node for node in graph_def.node if node.op in _READERS]
+def example_features(graph: GraphInfo) -> Features:
+    """Return the features that each ParseExample op of the main graph reads."""
+    parsers = [n.proto for op in _READERS for n in graph.by_op.get(op, ()) if n.body == MAIN]
     if not parsers:
         return {}
-    constants = {node.name: node.attr["value"].tensor for node in graph_def.node if node.op == "Const"}
+    constants = {n.name: n.proto.attr["value"].tensor for n in graph.by_op.get("Const", ()) if n.body == MAIN}
     return {_node_name(node.input[0]): tuple(_features(node, constants)) for node in parsers if node.input}
 
 

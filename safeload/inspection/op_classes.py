@@ -34,11 +34,15 @@ class OpTable:
     Attributes:
         classes: Class of every op of stock TensorFlow, by op name.
         callers: Ops that call the functions that their attributes name.
+        plain: The other ops of stock TensorFlow: their attributes are never functions.
+        lists: Ops with an attribute that says how many tensors they take or make, or how many elements.
         packages: Package of an op, by its name or by a prefix that ends in ``*``.
     """
 
     classes: Mapping[str, str]
     callers: frozenset[str]
+    plain: frozenset[str]
+    lists: frozenset[str]
     packages: Mapping[str, PackageOps]
 
 
@@ -47,17 +51,18 @@ def op_table() -> OpTable:
     """Return the table of ops, read once."""
     classes: dict[str, str] = {}
     packages: dict[str, PackageOps] = {}
-    callers: frozenset[str] = frozenset()
+    by_attribute: dict[str, frozenset[str]] = {}
     for block in _BLOCK.finditer(Path(__file__).with_name("op_classes.txt").read_text(encoding="utf-8")):
         kind, *words = block["header"].split()
         ops = block["ops"].split()
-        if kind == "functions":
-            callers = frozenset(ops)
+        if kind in ("functions", "lists"):
+            by_attribute[kind] = frozenset(ops)
         elif kind == "package":
             packages.update(dict.fromkeys(ops, PackageOps(words[0], is_pure="pure" in words)))
         else:
             classes.update(dict.fromkeys(ops, kind))
-    return OpTable(classes, callers, packages)
+    callers = by_attribute["functions"]
+    return OpTable(classes, callers, frozenset(classes) - callers, by_attribute["lists"], packages)
 
 
 def op_class(op: str) -> str | None:

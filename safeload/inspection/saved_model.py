@@ -7,7 +7,7 @@ Source: tensorflow/core/protobuf/meta_graph.proto, tensorflow/python/saved_model
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +17,7 @@ from safeload.inspection._info import MetaGraphInfo, ModelInfo, SavedModelInfo, 
 from safeload.inspection._saved_model_producer import describe_saved_model_producer
 from safeload.inspection._structures import read_shape, type_spec_facts
 from safeload.inspection._weights import describe_weights
-from safeload.inspection.graph import inspect_graph
+from safeload.inspection.graph import MAIN, GraphInfo, inspect_graph
 from safeload.inspection.op_classes import op_class, op_package
 from safeload.readers.protobuf import dtype_name
 
@@ -66,15 +66,16 @@ def inspect_saved_model(artifact: SavedModelArtifact) -> ModelInfo:
 
 def _meta_graph(index: int, meta_graph: Any, *, where: str) -> MetaGraphInfo:
     functions = FunctionReader(meta_graph.object_graph_def, where=where)
+    graph = inspect_graph(meta_graph)
     return MetaGraphInfo(
         index=index,
         tags=frozenset(meta_graph.meta_info_def.tags),
-        signatures=_signatures(meta_graph, functions.signature_functions()),
+        signatures=_signatures(meta_graph, functions.signature_functions(), graph),
         functions=functions.functions(),
         has_object_graph=bool(meta_graph.object_graph_def.nodes),
         initializer=_initializer(meta_graph),
-        graph=inspect_graph(meta_graph),
-        missing_ops=_missing_ops(meta_graph.graph_def),
+        graph=graph,
+        missing_ops=_missing_ops(graph),
         tensorflow_version=meta_graph.meta_info_def.tensorflow_version or None,
     )
 
@@ -89,10 +90,10 @@ class _InputFacts(NamedTuple):
 _NO_FACTS = _InputFacts(frozenset(), MappingProxyType({}))
 
 
-def _signatures(meta_graph: Any, function_names: Mapping[str, str]) -> tuple[SignatureInfo, ...]:
-    graph = _InputFacts(_placeholders_with_default(meta_graph.graph_def), example_features(meta_graph.graph_def))
+def _signatures(meta_graph: Any, function_names: Mapping[str, str], graph: GraphInfo) -> tuple[SignatureInfo, ...]:
+    facts = _InputFacts(_placeholders_with_default(graph), example_features(graph))
     return tuple(
-        _signature(key, meta_graph.signature_def[key], function_names.get(key), graph)
+        _signature(key, meta_graph.signature_def[key], function_names.get(key), facts)
         for key in sorted(meta_graph.signature_def)
         if key not in BOOKKEEPING_KEYS
     )
@@ -136,8 +137,8 @@ def _aliases(name: str, tensor_name: str) -> tuple[str, ...]:
     return (alias,) if alias not in ("", name, tensor_name.partition(":")[0]) else ()
 
 
-def _placeholders_with_default(graph_def: Any) -> frozenset[str]:
-    return frozenset(node.name for node in graph_def.node if node.op == "PlaceholderWithDefault")
+def _placeholders_with_default(graph: GraphInfo) -> frozenset[str]:
+    return frozenset(node.name for node in graph.by_op.get("PlaceholderWithDefault", ()) if node.body == MAIN)
 
 
 def _initializer(meta_graph: Any) -> str | None:
@@ -152,20 +153,11 @@ def _initializer(meta_graph: Any) -> str | None:
     return next(iter(names), None)
 
 
-def _missing_ops(graph_def: Any) -> tuple[tuple[str, str | None], ...]:
+def _missing_ops(graph: GraphInfo) -> tuple[tuple[str, str | None], ...]:
     """Return the ops that stock TensorFlow does not register and the file does not define, with their package."""
-    used = set(_ops(graph_def)) - {function.signature.name for function in graph_def.library.function}
-    missing = sorted(op for op in used if op_class(op) is None)
+    missing = sorted(op for op in graph.by_op if op not in graph.bodies and op_class(op) is None)
     packages = {op: op_package(op) for op in missing}
     return tuple((op, package.package if package else None) for op, package in packages.items())
-
-
-def _ops(graph_def: Any) -> Iterator[str]:
-    for node in graph_def.node:
-        yield node.op
-    for function in graph_def.library.function:
-        for node in function.node_def:
-            yield node.op
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:

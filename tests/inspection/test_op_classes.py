@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import NamedTuple
 
 import pytest
 
@@ -13,32 +14,47 @@ _LIST_OPS = """
 from tensorflow.core.framework import op_def_pb2
 from tensorflow.python.client import pywrap_tf_session as session
 ops = op_def_pb2.OpList.FromString(session.TF_GetBuffer(session.TF_GetAllOpList()))
+lengths = {"N", "num", "num_split", "num_outputs", "num_sampled", "range_max", "desired_samples", "width"}
 for op in ops.op:
-    print(op.name, any("func" in attr.type for attr in op.attr), op.is_stateful)
+    calls = any("func" in attr.type for attr in op.attr)
+    print(op.name, calls, op.is_stateful, any(attr.name in lengths and attr.type == "int" for attr in op.attr))
 """
 
 
+class Registered(NamedTuple):
+    """An op of the installed TensorFlow: whether it calls functions, is stateful, has an attribute for a length."""
+
+    calls: bool
+    is_stateful: bool
+    has_length: bool
+
+
 @pytest.fixture(scope="module")
-def registered() -> dict[str, tuple[bool, bool]]:
-    """Return every op of the installed TensorFlow: whether it calls functions, whether it is stateful."""
+def registered() -> dict[str, Registered]:
+    """Return every op of the installed TensorFlow."""
     output = subprocess.run([sys.executable, "-c", _LIST_OPS], check=True, capture_output=True, text=True).stdout
     lines = (line.split() for line in output.splitlines())
-    return {name: (calls == "True", stateful == "True") for name, calls, stateful in lines}
+    return {name: Registered(*(flag == "True" for flag in flags)) for name, *flags in lines}
 
 
-def test_table_is_complete(registered: dict[str, tuple[bool, bool]]) -> None:
+def test_table_is_complete(registered: dict[str, Registered]) -> None:
     """Every op that TensorFlow registers has a class, and no other has."""
     assert set(op_table().classes) == set(registered)
 
 
-def test_callers_are_complete(registered: dict[str, tuple[bool, bool]]) -> None:
+def test_callers_are_complete(registered: dict[str, Registered]) -> None:
     """Every op that can call a function is known to."""
-    assert op_table().callers == {name for name, (calls, _) in registered.items() if calls}
+    assert op_table().callers == {name for name, op in registered.items() if op.calls}
 
 
-def test_pure_ops_are_stateless(registered: dict[str, tuple[bool, bool]]) -> None:
+def test_lists_are_complete(registered: dict[str, Registered]) -> None:
+    """Every op with an attribute that may declare a long list is known to have it."""
+    assert op_table().lists == {name for name, op in registered.items() if op.has_length}
+
+
+def test_pure_ops_are_stateless(registered: dict[str, Registered]) -> None:
     """TensorFlow declares none of the pure ops stateful."""
-    assert not [op for op, kind in op_table().classes.items() if kind == "pure" and registered[op][1]]
+    assert not [op for op, kind in op_table().classes.items() if kind == "pure" and registered[op].is_stateful]
 
 
 def test_classes_of_known_ops() -> None:

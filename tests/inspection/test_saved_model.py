@@ -12,6 +12,7 @@ from safeload.errors import MalformedArtifactError
 from safeload.formats import Format, detect, open_source
 from safeload.inspection import CallStructure, Slot, inspect_artifact
 from safeload.inspection._examples import example_features
+from safeload.inspection.graph import inspect_graph
 from safeload.inspection.saved_model import natural_key
 from safeload.readers import SavedModelArtifact, read_artifact
 from safeload.readers.protobuf import message_class
@@ -314,11 +315,11 @@ def test_features_of_records(tmp_path, version):
 @pytest.mark.parametrize("inputs", [0, 1, 2, 3])
 def test_parsers_without_inputs_read_nothing(op, inputs):
     """A node that lacks inputs says nothing about features."""
-    graph = message_class("GraphDef")()
-    node = graph.node.add(name="p", op=op, input=["x"] * inputs)
+    meta_graph = message_class("MetaGraphDef")()
+    node = meta_graph.graph_def.node.add(name="p", op=op, input=["x"] * inputs)
     node.attr["Ndense"].i = 2
     node.attr["Tdense"].list.type.extend([1, 1])
-    assert not any(example_features(graph).values())
+    assert not any(example_features(inspect_graph(meta_graph)).values())
 
 
 def artifact(saved_model, **fields):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from safeload.inspection.graph import MAIN, Body, GraphInfo, Node, reference_producer
-from safeload.inspection.op_classes import op_class
+from safeload.inspection.op_classes import op_class, op_table
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.graph._intervals import ANY, interval, is_always_true
 from safeload.policy.graph._sizes import OutputSizes, allocates
@@ -27,13 +27,16 @@ _BUDGET = 2 << 30
 A ``saved_model.pb`` has at most 2 GiB itself, and the largest constant shape in any public model seen has 16 MB.
 """
 _LENGTHS = ("N", "num", "num_split", "num_outputs", "num_sampled", "range_max", "desired_samples", "width")
-"""Attributes that decide how many tensors a node has, or elements each. Source: op definitions of TensorFlow 2.21."""
+"""Attributes that decide how many tensors a node has, or elements each. Source: op definitions of TensorFlow 2.21.
+
+Which ops have them is listed in ``inspection/op_classes.txt``.
+"""
 _MAX_LENGTH = 100_000_000
 _TENSOR_BYTES = 32
 """Bytes that a tensor takes without its elements."""
 _FEW = 16
 """Elements of a constant that are not worth counting: its node takes as many bytes itself."""
-_LOOPS = frozenset({"While", "StatelessWhile"})
+_LOOPS = ("While", "StatelessWhile")
 _FOLLOWED = frozenset({"pure", "control-flow"})
 
 
@@ -41,9 +44,7 @@ def declared_sizes(info: ModelInfo) -> Iterator[Finding]:
     """Find constants that declare much more than the file stores."""
     for subject in subjects(info):
         total = 0
-        for node in subject.graph.nodes():
-            if node.op != "Const":
-                continue
+        for node in subject.graph.nodes("Const"):
             excess = _excess(node)
             total += excess
             if excess and total > _BUDGET:
@@ -54,10 +55,16 @@ def declared_sizes(info: ModelInfo) -> Iterator[Finding]:
 def declared_lists(info: ModelInfo) -> Iterator[Finding]:
     """Find nodes that declare longer lists of tensors than any graph has: TensorFlow makes the list first."""
     for subject in subjects(info):
-        for node in subject.graph.nodes():
-            count = max((node.proto.attr[key].i for key in _LENGTHS if key in node.proto.attr), default=0)
+        for node in subject.graph.nodes(*filter(_may_declare_list, subject.graph.by_op)):
+            attributes = node.proto.attr
+            count = max((attributes[key].i for key in _LENGTHS if key in attributes), default=0)
             if count > _MAX_LENGTH:
                 yield _too_large(subject, node, count * _TENSOR_BYTES)
+
+
+def _may_declare_list(op: str) -> bool:
+    # TensorFlow refuses a node of its own with an attribute that its op does not have.
+    return op in op_table().lists or op not in op_table().classes
 
 
 def _excess(node: Node) -> int:
@@ -79,11 +86,10 @@ def provable_allocations(info: ModelInfo) -> Iterator[Finding]:
     """Find ops whose constant operands make them allocate more than any host should give."""
     for subject in subjects(info):
         sizes = OutputSizes(subject.graph, subject.values)
-        for node in subject.graph.nodes():
-            if allocates(node.op):
-                size = sizes.least_elements(node) * _output_bytes(node)
-                if size > _BUDGET:
-                    yield _too_large(subject, node, size)
+        for node in subject.graph.nodes(*filter(allocates, subject.graph.by_op)):
+            size = sizes.least_elements(node) * _output_bytes(node)
+            if size > _BUDGET:
+                yield _too_large(subject, node, size)
 
 
 def _output_bytes(node: Node) -> int:
@@ -106,7 +112,7 @@ def _too_large(subject: Subject, node: Node, size: int) -> Finding:
 def endless_loops(info: ModelInfo) -> Iterator[Finding]:
     """Find loops whose condition no iteration can change."""
     for subject in subjects(info):
-        for node in subject.graph.nodes():
+        for node in subject.graph.nodes("LoopCond", *_LOOPS):
             if _is_endless(subject.graph, node):
                 yield subject.finding(
                     node,
@@ -119,8 +125,6 @@ def endless_loops(info: ModelInfo) -> Iterator[Finding]:
 def _is_endless(graph: GraphInfo, node: Node) -> bool:
     if node.op == "LoopCond":
         return not _changes(graph.bodies[node.body], node.inputs[:1], frozenset())
-    if node.op not in _LOOPS:
-        return False
     condition, body = (_function(graph, node, key) for key in ("cond", "body"))
     if condition is None or body is None:
         return False
@@ -203,4 +207,4 @@ def _calls_in_cycles(graph: GraphInfo) -> Iterator[Node]:
 
 
 def _calls(graph: GraphInfo, function: str) -> Iterator[tuple[Node, str]]:
-    return ((node, called) for node in graph.bodies[function].nodes for called in node.calls)
+    return ((node, called) for node in graph.bodies[function].calling for called in node.calls)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from safeload.inspection import ModelInfo
     from safeload.inspection.graph import Node
 
-_CONSTANTS = frozenset({"Const", "HostConst"})
+_CONSTANTS = ("Const", "HostConst")
 _RESOURCE = frozenset({20, 120})
 _VARIANT = frozenset({21, 121})
 """Numbers of the dtypes and their references. Source: tensorflow/core/framework/types.proto (2.21)."""
@@ -22,8 +22,10 @@ _VARIANT = frozenset({21, 121})
 def forged_handles(info: ModelInfo) -> Iterator[Finding]:
     """Find handles of resources among the constants: handles are made by the process, never saved."""
     for subject in subjects(info):
-        for node in subject.graph.nodes():
-            if (node.op in _CONSTANTS and _holds_handle(node)) or (node.op == "ParseTensor" and _parses_handle(node)):
+        holding = (node for node in subject.graph.nodes(*_CONSTANTS) if _holds_handle(node))
+        parsing = (node for node in subject.graph.nodes("ParseTensor") if _parses_handle(node))
+        for nodes in (holding, parsing):
+            for node in nodes:
                 yield subject.finding(
                     node,
                     rule="forged-handle",

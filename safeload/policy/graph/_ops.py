@@ -13,7 +13,7 @@ from safeload.policy._finding import Finding, Severity
 from safeload.policy.graph._origins import Origin, Source
 from safeload.policy.graph._stablehlo import calls_nothing
 from safeload.policy.graph._subject import Subject, subjects
-from safeload.policy.graph._verdicts import op_verdict
+from safeload.policy.graph._verdicts import OpVerdict, op_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,15 +49,16 @@ _SAVERS = frozenset({EntryKind.SAVE, EntryKind.RESTORE})
 def refused_ops(info: ModelInfo) -> Iterator[Finding]:
     """Find ops outside the allow-list, in every function of every MetaGraph."""
     for subject in subjects(info):
-        for node in subject.graph.nodes():
-            if node.op not in subject.graph.bodies:
-                yield from _judge_op(subject, node)
+        for op, nodes in subject.graph.by_op.items():
+            verdict = op_verdict(op)
+            if verdict is not None and (op == MAIN or op not in subject.graph.bodies):
+                for node in nodes:
+                    yield from _judge_node(subject, node, verdict)
 
 
-def _judge_op(subject: Subject, node: Node) -> Iterator[Finding]:
-    verdict = op_verdict(node.op)
+def _judge_node(subject: Subject, node: Node, verdict: OpVerdict) -> Iterator[Finding]:
     kind = op_class(node.op)
-    if verdict is None or (kind in _EXCEPTIONS and _EXCEPTIONS[kind](subject, node)):
+    if kind in _EXCEPTIONS and _EXCEPTIONS[kind](subject, node):
         return
     severity, message = verdict.severity, verdict.message
     if kind in _LEFT_BEHIND and not subject.graph.reached(node):

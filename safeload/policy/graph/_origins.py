@@ -151,7 +151,7 @@ class OriginTracer:
 
     @cached_property
     def _variable_names(self) -> Counter[bytes]:
-        return Counter(_shared_name(node) for node in self._graph.nodes() if node.op == "VarHandleOp")
+        return Counter(map(_shared_name, self._graph.nodes("VarHandleOp")))
 
     @cached_property
     def _main_users(self) -> dict[str, list[Node]]:

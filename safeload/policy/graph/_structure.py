@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def absent_functions(info: ModelInfo) -> Iterator[Finding]:
     """Find calls of functions that the file does not hold: another model of the process may have them."""
     for subject in subjects(info):
-        for node in subject.graph.nodes():
+        calling = (node for body in subject.graph.bodies.values() for node in body.calling)
+        for node in calling:
             for name in node.absent:
                 yield subject.finding(
                     node,

@@ -25,8 +25,15 @@ MAX_FIELDS = 20_000_000
 """Fields that are looked at while they are counted."""
 
 _SMALL_BYTES = 4096
+_HOLDERS = frozenset(
+    f"tensorflow.{name}"
+    for name in ("MetaGraphDef", "GraphDef", "FunctionDefLibrary", "FunctionDef", "SavedObjectGraph")
+)
+"""Messages whose content is counted however small they are: facts are made of each node and object in them."""
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _WIDTHS = {_FIXED64: 8, _FIXED32: 4}
+_LONG = 0x80
+"""From here on a byte of a number is followed by another one."""
 
 
 def require_few_messages(name: str, data: bytes, *, where: str) -> None:
@@ -41,6 +48,9 @@ def require_few_messages(name: str, data: bytes, *, where: str) -> None:
         LimitExceededError: ``limit-exceeded``. There are more messages, or more than `MAX_FIELDS` fields.
         MalformedArtifactError: ``malformed-artifact``. The bytes end inside a field.
     """
+    # A message takes two bytes at least and a field one; what is cut short fails when it is parsed.
+    if len(data) <= min(2 * MAX_MESSAGES, MAX_FIELDS):
+        return
     try:
         _count(message_class(name).DESCRIPTOR, data, where)
     except IndexError as error:
@@ -56,41 +66,32 @@ def _count(root: Descriptor, data: bytes, where: str) -> None:
         descriptor, position, end = pending.pop()
         below = _messages_below(descriptor)
         while position < end:
-            key, position = _varint(data, position)
-            size, position = _value_size(data, position, key & 7)
-            inner = below.get(key >> 3) if key & 7 == _BYTES else None
-            if inner is not None:
-                messages += 1
-                if size > _SMALL_BYTES:
-                    pending.append((inner, position, min(end, position + size)))
-            position += size
+            key, position = (data[position], position + 1) if data[position] < _LONG else _varint(data, position)
+            if key & 7 == _BYTES:
+                size, position = (data[position], position + 1) if data[position] < _LONG else _varint(data, position)
+                inner = below.get(key >> 3)
+                if inner is not None:
+                    messages += 1
+                    if size > _SMALL_BYTES or inner.full_name in _HOLDERS:
+                        pending.append((inner, position, min(end, position + size)))
+                position += size
+            elif key & 7 == _VARINT:
+                _, position = _varint(data, position)
+            else:
+                position += _WIDTHS.get(key & 7, 0)  # groups are gone through like fields
             fields += 1
             if fields & 0xFFF == 0 or position >= end:
                 _bound("MAX_MESSAGES", messages, MAX_MESSAGES, where)
                 _bound("MAX_FIELDS", fields, MAX_FIELDS, where)
 
 
-def _value_size(data: bytes, position: int, wire: int) -> tuple[int, int]:
-    """Return how many bytes the value of a field has, and where they begin; groups are gone through like fields."""
-    if wire == _BYTES:
-        return _varint(data, position)
-    if wire == _VARINT:
-        return 0, _varint(data, position)[1]
-    return _WIDTHS.get(wire, 0), position
-
-
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    value = data[position]
-    position += 1
-    if value < 0x80:
-        return value, position
-    value &= 0x7F
-    shift = 7
+    value = shift = 0
     while True:
         byte = data[position]
         position += 1
         value |= (byte & 0x7F) << shift
-        if byte < 0x80:
+        if byte < _LONG:
             return value, position
         shift += 7
 
