@@ -134,10 +134,10 @@ class LimitExceededError(SafeloadError, ValueError):
     code = "limit-exceeded"
 
     def __init__(self, where: str, *, limit: str, allowed: float, found: float) -> None:
-        super().__init__(
-            f"{where}: {found:,} exceeds {limit}={allowed:,}",
-            hint=f"if you trust where this file comes from, pass limits=Limits({limit}=…)",
-        )
+        # Upper case: a bound of the implementation that no caller raises.
+        raised = f"if you trust where this file comes from, pass limits=Limits({limit}=…)"
+        fixed = "no model that was measured comes near this bound, which is fixed: ask the author for a smaller file"
+        super().__init__(f"{where}: {found:,} exceeds {limit}={allowed:,}", hint=fixed if limit.isupper() else raised)
         self.where = where
         self.limit = limit
         self.allowed = allowed

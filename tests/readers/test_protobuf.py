@@ -204,6 +204,7 @@ EMPTY = {
     "attributes": lambda n: _graph(_field(1, _field(5, b"") * n)),
     "function attributes": lambda n: _graph(_field(1, _field(5, _field(2, _field(1, _field(9, b"") * n))))),
     "objects": lambda n: _field(2, _field(7, _field(1, b"") * n)),
+    "small functions": lambda n: _graph(_field(2, _field(1, _field(3, b"") * 100) * (n // 100))),
     "graphs": lambda n: _field(2, b"") * n,
     "nodes in a group": lambda n: b"\x7b" + _graph(_field(1, b"") * n) + b"\x7c",
 }
@@ -214,8 +215,9 @@ def test_empty_messages_without_end_are_refused(name, monkeypatch):
     """Two bytes a message would take a hundred bytes of memory each: they are counted before they are parsed."""
     monkeypatch.setattr(_count, "MAX_MESSAGES", 5000)
     assert parse_message("SavedModel", EMPTY[name](10), where="m") is not None
-    with pytest.raises(LimitExceededError, match="MAX_MESSAGES"):
+    with pytest.raises(LimitExceededError, match="MAX_MESSAGES") as caught:
         parse_message("SavedModel", EMPTY[name](6000), where="m")
+    assert "Limits(" not in caught.value.hint
 
 
 def test_fields_without_end_are_refused(monkeypatch):
