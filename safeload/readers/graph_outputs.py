@@ -23,6 +23,9 @@ _MAX_OUTPUTS = 64
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 _VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 
+_SWITCHES = frozenset({"Switch", "RefSwitch"})
+"""Where branches of tf.cond begin. Source: tensorflow/python/ops/cond.py (2.21), ``switch_t``, ``switch_f``."""
+
 _BOOKKEEPING = re.compile(
     r"NoOp|Assert|ControlTrigger|Print(V2)?|.*Summary(V2)?|Save(V2|Slices)?|Restore(V2|Slice)?|MergeV2Checkpoints"
     r"|Sharded(Filename|Filespec)|Assign\w*|(Resource)?(Sparse)?Apply\w+|(Resource)?Scatter(Nd)?[A-Z]\w*"
@@ -80,7 +83,7 @@ def derive_signatures(meta_graph: Any) -> None:
     or `ALL_OUTPUTS`; otherwise there is one for each output, named after it, for the caller to choose.
     """
     nodes = {node.name: node for node in meta_graph.graph_def.node}
-    found = [name for name in _ends(nodes) if _is_result(nodes[name])]
+    found = [name for name in _ends(nodes) if _is_result(nodes[name], nodes)]
     if len(found) > _MAX_OUTPUTS:
         return
     inputs = {name: _placeholders(nodes, name) for name in found}
@@ -114,8 +117,11 @@ def _is_bookkeeping(node: Any, savers: set[str]) -> bool:
     return bool(_BOOKKEEPING.fullmatch(node.op) or _TRAINING_SCOPE.search(node.name))
 
 
-def _is_result(node: Any) -> bool:
-    return node.op not in _PLACEHOLDERS | _VARIABLES and node.op != "Const"
+def _is_result(node: Any, nodes: Mapping[str, Any]) -> bool:
+    """Tell results from what has no input, and from the pivots of a branch, which only control edges leave."""
+    source = nodes.get(_producer(node.input[0])) if node.input else None
+    is_pivot = node.op == "Identity" and source is not None and source.op in _SWITCHES
+    return not is_pivot and node.op not in _PLACEHOLDERS | _VARIABLES and node.op != "Const"
 
 
 def _placeholders(nodes: Mapping[str, Any], name: str) -> tuple[str, ...]:

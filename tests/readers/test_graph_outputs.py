@@ -69,6 +69,15 @@ def test_bookkeeping(nodes):
     assert derived("x Placeholder", "w VariableV2", "p Softmax x", *nodes) == {"p": (["x"], {"p": "p:0"})}
 
 
+def test_pivots_of_branches_are_no_outputs():
+    """The nodes of a branch of tf.cond hang on its pivot by control edges alone."""
+    found = derived(
+        "x Placeholder", "c/Switch Switch x x", "c/switch_t Identity c/Switch:1", "c/one Const ^c/switch_t",
+        "c/Merge Merge c/one", "last Identity gone", "p Softmax c/Merge x",
+    )  # fmt: skip
+    assert found == {"p": (["x"], {"p": "p:0"})}
+
+
 def test_graphs_without_inputs():
     """A graph that reads its own data has no signature."""
     assert derived("a Const", "b Relu a") == {}
