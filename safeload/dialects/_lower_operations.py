@@ -45,7 +45,10 @@ def require_same_meaning(config: Any, writer: Writer, target: KerasTarget) -> No
     """
     is_same = (writer.version[:2] == _SQUARED_LOGITS) == (target.version[:2] == _SQUARED_LOGITS)
     if not is_same and "DotProductAttention" in _class_names(config):
-        problem = f"Keras 3.6 alone squares the logits of dot_product_attention; {_called(target)} computes otherwise"
+        problem = (
+            "Keras 3.6 alone squares the logits of dot_product_attention: "
+            f"{'.'.join(map(str, writer.version)) or 'unknown'}, which wrote the file, and {_called(target)} differ"
+        )
         raise _refusal("$", problem)
 
 
