@@ -81,9 +81,9 @@ class DescriptorFile(ByteFile):
         if self._descriptor is None:
             raise ValueError("I/O operation on closed file")
         target = memoryview(buffer).cast("B")
-        done = 0
+        done = self._read_once(self._descriptor, offset, target)
         # The kernel returns at most 2 GiB at a time.
-        while done < len(target):
+        while 0 < done < len(target):
             count = self._read_once(self._descriptor, offset + done, target[done:])
             if count == 0:
                 break
@@ -160,14 +160,17 @@ class Window(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move inside the range."""
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
-        self._position = max(0, start + offset)
+        if whence != os.SEEK_SET:
+            offset += self.size if whence == os.SEEK_END else self._position
+        self._position = max(0, offset)
         return self._position
 
     def readinto(self, buffer: Buffer) -> int:
         """Read from the position, never past the range."""
         target = memoryview(buffer).cast("B")
-        wanted = max(0, min(len(target), self.size - self._position))
-        count = self._file.read_into(self._offset + self._position, target[:wanted])
+        left = max(0, self.size - self._position)
+        if len(target) > left:
+            target = target[:left]
+        count = self._file.read_into(self._offset + self._position, target)
         self._position += count
         return count

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 from safeload.errors import LimitExceededError, MalformedArtifactError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from safeload._limits import Limits
 
 
@@ -64,20 +62,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_size(tree: Any, where: str, limits: Limits) -> None:
-    level, depth, objects = [tree], 0, 0
+    level, depth, objects = [tree] if isinstance(tree, (dict, list)) else [], 0, 0
     while level:
-        level = [child for node in level for child in _containers(node)]
+        children = [child for node in level for child in (node.values() if type(node) is dict else node)]
+        level = [child for child in children if type(child) is dict or type(child) is list]
         depth += 1
-        objects += sum(isinstance(node, dict) for node in level)
+        objects += sum([type(node) is dict for node in level])
         if depth > limits.max_nesting_depth:
             raise LimitExceededError(where, limit="max_nesting_depth", allowed=limits.max_nesting_depth, found=depth)
         if objects > limits.max_entries:
             raise LimitExceededError(where, limit="max_entries", allowed=limits.max_entries, found=objects)
-
-
-def _containers(node: Any) -> Iterator[Any]:
-    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    return (child for child in children if isinstance(child, (dict, list)))
 
 
 def _refuse_surrogates(text: str, tree: Any, where: str) -> None:

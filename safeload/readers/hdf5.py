@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.readers.hdf5_heap import GuardedWindow
-from safeload.readers.hdf5_structure import Hdf5Structure, StructureWalk
 
 if TYPE_CHECKING:
     import h5py
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from safeload._limits import Limits
     from safeload.formats import ByteFile
+    from safeload.readers.hdf5_structure import Hdf5Structure
 
 # What libhdf5 and h5py raise for broken files, by experiment over truncated and altered files (h5py 3.14).
 _BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError, UnicodeError)
@@ -82,6 +82,8 @@ class Hdf5File:
             No other file is opened, no array is read, no filter runs, no more is allocated than the names.
         """
         if self._structure is None:
+            from safeload.readers.hdf5_structure import StructureWalk
+
             try:
                 walk = StructureWalk(self.open_file, where=self.where, size=self.size, base=self._base, limits=limits)
                 self._structure = walk.run()
@@ -139,14 +141,15 @@ class Hdf5File:
             MalformedArtifactError: ``malformed-artifact``. It holds something else, or no UTF-8.
             LimitExceededError: ``limit-exceeded``. ``max_config_bytes``.
         """
+        from h5py import h5a, h5o
+
         try:
-            attributes = self.open_file[path or "/"].attrs
-            if name not in attributes:
+            holder = h5o.open(self.open_file.id, path.encode() or b"/")
+            if not h5a.exists(holder, name.encode()):
                 return None
-            header = attributes.get_id(name)
+            header = h5a.open(holder, name.encode())
             self._bound_config(name, math.prod(header.shape) * header.get_type().get_size(), max_bytes)
-            _require_text(header)
-            value = _as_text(attributes[name])
+            value = _read_text(header)
         except _BROKEN as error:
             if isinstance(error, LimitExceededError):
                 raise
@@ -188,28 +191,20 @@ class Hdf5File:
             self._bytes.close()
 
 
-def _require_text(attribute: Any) -> None:
-    """Refuse other types before they are read: libhdf5 1.14 writes out of bounds for some broken ones."""
+def _read_text(attribute: Any) -> str | list[str]:
+    """Read a text or a list of texts; other types raise before they are read: libhdf5 1.14 writes out of bounds."""
+    import numpy as np
     from h5py import h5t
 
     # An empty list has the type of numbers.
     if math.prod(attribute.shape) and attribute.get_type().get_class() != h5t.STRING:
         raise TypeError("it does not hold text")
-
-
-def _as_text(value: Any) -> str | list[str]:
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, list):
-        return [_decoded(item) for item in value]
-    return _decoded(value)
-
-
-def _decoded(value: bytes | str) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8")
-    value.encode("utf-8")  # h5py passes bytes that are no UTF-8 on as lone surrogates
-    return value
+    if len(attribute.shape) > 1:
+        raise TypeError("it holds a table")
+    array = np.empty(attribute.shape, attribute.dtype)
+    attribute.read(array)
+    found = array.tolist()
+    return [item.decode("utf-8") for item in found] if isinstance(found, list) else str(found, "utf-8")
 
 
 def _bfloat16() -> Any:

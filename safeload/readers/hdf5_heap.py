@@ -31,7 +31,7 @@ class GuardedWindow(Window):
 
     def readinto(self, buffer: Buffer) -> int:
         """Read from the position; a heap that never ends raises OSError."""
-        start = self.tell()
+        start = self._position
         count = super().readinto(buffer)
         if self.is_guarding:
             found = bytes(memoryview(buffer).cast("B")[:count])

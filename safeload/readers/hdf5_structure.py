@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from h5py import h5d, h5g, h5l, h5o, h5s, h5t
 
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.formats import FREE_EXPANSION_BYTES
 from safeload.readers._artifact import DatasetInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     import h5py
 
@@ -31,12 +33,12 @@ class Hdf5Structure:
     """What an HDF5 file consists of.
 
     Attributes:
-        groups: Path of every group, the root as ``""``, sorted.
+        groups: Path of every group, the root as ``""``, sorted: the keys of a mapping, for they are looked up.
         datasets: Every dataset of a type that weights may have, by path.
         other: Path of every dataset of another type → that type in words.
     """
 
-    groups: tuple[str, ...]
+    groups: Mapping[str, None]
     datasets: Mapping[str, DatasetInfo]
     other: Mapping[str, str]
 
@@ -58,6 +60,7 @@ class StructureWalk:
         self._size = size
         self._base = base
         self._limits = limits
+        self._kinds = _Kinds()
         self._seen: set[tuple[int, int]] = set()
         self._groups: list[str] = []
         self._datasets: dict[str, DatasetInfo] = {}
@@ -67,91 +70,81 @@ class StructureWalk:
 
     def run(self) -> Hdf5Structure:
         """Walk the file once."""
-        import h5py
-
         root = self._file["/"].id
-        self._seen.add(_identity(h5py.h5o.get_info(root)))
+        self._seen.add(_identity(h5o.get_info(root)))
         pending: list[tuple[str, Any, int]] = [("", root, 0)]
         while pending:
             path, group, depth = pending.pop()
             self._groups.append(path)
             self._bound("max_nesting_depth", depth)
             for name in self._hard_links(path, group):
-                pending.extend(self._child(f"{path}/{name.decode()}".lstrip("/"), group, name, depth))
+                below = f"{path}/{name.decode()}".lstrip("/")
+                child = h5o.open(group, name)
+                if isinstance(child, h5g.GroupID):
+                    self._enter(below, h5o.get_info(child))
+                    pending.append((below, child, depth + 1))
+                elif isinstance(child, h5d.DatasetID):
+                    self._dataset(below, child)
         self._judge_total()
-        return Hdf5Structure(tuple(sorted(self._groups)), self._datasets, self._other)
+        return Hdf5Structure(dict.fromkeys(sorted(self._groups)), self._datasets, self._other)
 
-    def _hard_links(self, path: str, group: Any) -> Iterator[bytes]:
-        import h5py
-
+    def _hard_links(self, path: str, group: Any) -> list[bytes]:
         links: list[tuple[bytes, int]] = []
         # Counted first: a header may declare more links than there are.
         self._count += group.get_num_objs()
         self._bound("max_entries", self._count)
-
-        def note(name: bytes, info: Any) -> None:
-            links.append((name, info.type))
-
-        group.links.iterate(note, info=True)
+        group.links.iterate(lambda name, info: links.append((name, info.type)), info=True)
         for name, kind in links:
-            if kind != h5py.h5l.TYPE_HARD:
-                what = "a link to another file" if kind == h5py.h5l.TYPE_EXTERNAL else "a symbolic link"
+            if kind != h5l.TYPE_HARD:
+                what = "a link to another file" if kind == h5l.TYPE_EXTERNAL else "a symbolic link"
                 raise self._broken(f"{path}/{_text(name)}", f"is {what}")
-            yield name
+        return [name for name, _ in links]
 
-    def _child(self, path: str, parent: Any, name: bytes, depth: int) -> Iterator[tuple[str, Any, int]]:
-        import h5py
-
-        child = h5py.h5o.open(parent, name)
-        if isinstance(child, h5py.h5g.GroupID):
-            identity = _identity(h5py.h5o.get_info(child))
-            if identity in self._seen:
-                raise self._broken(path, "is a group that stands in several places")
-            self._seen.add(identity)
-            yield path, child, depth + 1
-        elif isinstance(child, h5py.h5d.DatasetID):
-            self._dataset(path, child)
+    def _enter(self, path: str, info: Any) -> None:
+        if _identity(info) in self._seen:
+            raise self._broken(path, "is a group that stands in several places")
+        self._seen.add(_identity(info))
 
     def _dataset(self, path: str, dataset: Any) -> None:
-        import h5py
-
         creation = dataset.get_create_plist()
+        layout = creation.get_layout()
+        self._refuse_elsewhere(path, creation, layout)
+        kind = self._kinds.of(dataset.get_type())
+        space = dataset.get_space()
+        shape = tuple(map(int, space.shape or ()))
+        is_null = space.get_simple_extent_type() == h5s.NULL
+        nbytes = 0 if is_null else math.prod(shape) * kind.size
+        # Reading takes whole chunks, and a chunk may be larger than its dataset.
+        self._bytes += max(nbytes, math.prod(creation.get_chunk()) * kind.size) if layout == h5d.CHUNKED else nbytes
+        self._bound("max_weight_bytes", self._bytes)
+        stored = dataset.get_storage_size() if nbytes else 0
+        if nbytes and not stored:
+            raise self._broken(path, f"declares {nbytes:,} bytes and stores none")
+        if kind.dtype is None or is_null:
+            self._other[path] = kind.problem or "nothing"
+            return
+        is_one_piece = layout == h5d.CONTIGUOUS and nbytes > 0 and stored == nbytes and kind.dtype != "string"
+        offset = self._offset(path, dataset, nbytes) if is_one_piece else None
+        self._datasets[path] = DatasetInfo(
+            path=path, shape=shape, dtype=kind.dtype, nbytes=nbytes, offset=offset if kind.is_native else None
+        )
+
+    def _refuse_elsewhere(self, path: str, creation: Any, layout: int) -> None:
+        """Refuse data that is kept in other files or needs a plug-in to be read."""
         if creation.get_external_count():
             raise self._broken(path, f"keeps its data in another file ({_text(creation.get_external(0)[0])!r})")
-        if creation.get_layout() == h5py.h5d.VIRTUAL:
+        if layout == h5d.VIRTUAL:
             raise self._broken(path, "is a virtual dataset, which takes its data from other files")
         for index in range(creation.get_nfilters()):
             if creation.get_filter(index)[0] not in _BUILTIN_FILTERS:
                 raise self._broken(path, f"needs a filter plug-in (number {creation.get_filter(index)[0]})")
-        dtype, problem = _dtype_name(dataset)
-        shape = tuple(int(d) for d in dataset.shape or ())
-        element = dataset.get_type().get_size()
-        is_null = dataset.get_space().get_simple_extent_type() == h5py.h5s.NULL
-        nbytes = 0 if is_null else math.prod(shape) * element
-        # Reading takes whole chunks, and a chunk may be larger than its dataset.
-        is_chunked = creation.get_layout() == h5py.h5d.CHUNKED
-        self._bytes += max(nbytes, math.prod(creation.get_chunk()) * element) if is_chunked else nbytes
-        self._bound("max_weight_bytes", self._bytes)
-        if nbytes and not dataset.get_storage_size():
-            raise self._broken(path, f"declares {nbytes:,} bytes and stores none")
-        if dtype is None or is_null:
-            self._other[path] = problem or "nothing"
-            return
-        offset = self._offset(path, dataset, nbytes)
-        self._datasets[path] = DatasetInfo(path=path, shape=shape, dtype=dtype, nbytes=nbytes, offset=offset)
 
     def _offset(self, path: str, dataset: Any, nbytes: int) -> int | None:
-        """Return where the bytes lie in the file on disk, or None; see `DatasetInfo`."""
-        import h5py
-
-        is_contiguous = dataset.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
-        is_text = dataset.get_type().get_class() == h5py.h5t.STRING
-        if nbytes == 0 or not is_contiguous or is_text or dataset.get_storage_size() != nbytes:
-            return None
+        """Return where the bytes of a dataset in one piece lie in the file on disk, or None; see `DatasetInfo`."""
         start = dataset.get_offset()  # counted from the beginning of the HDF5 file, user block included
         if start is None or start + nbytes > self._size:
             raise self._broken(path, "lies beyond the end of the file: it is truncated")
-        return int(start) + self._base if self._base is not None and _is_native(dataset) else None
+        return int(start) + self._base if self._base is not None else None
 
     def _judge_total(self) -> None:
         ratio = self._bytes // max(1, self._size)
@@ -176,33 +169,48 @@ def _text(name: bytes) -> str:
     return name.decode("utf-8", "replace")
 
 
-def _is_native(dataset: Any) -> bool:
-    """Return True if the stored bytes are what numpy holds: no other byte order, no unusual bits."""
-    import h5py
+class _Kind(NamedTuple):
+    """What the walk wants to know of a datatype.
 
-    kind = dataset.get_type()
-    if kind.get_class() == h5py.h5t.OPAQUE:
-        return True
-    return bool(dataset.dtype.isnative and kind == h5py.h5t.py_create(dataset.dtype, logical=True))
+    Attributes:
+        dtype: Its TensorFlow name, or None where no weight has it.
+        problem: The type in words, then.
+        size: Bytes of an element.
+        is_native: True if the stored bytes are what numpy holds: no other byte order, no unusual bits.
+    """
+
+    dtype: str | None
+    problem: str
+    size: int
+    is_native: bool
 
 
-def _dtype_name(dataset: Any) -> tuple[str | None, str]:
-    """Return the TensorFlow name of a dataset's type, or None and the type in words."""
-    import h5py
+class _Kinds:
+    """The datatypes of one file. Nearly all datasets share the last one seen, and comparing is cheaper than reading."""
 
-    kind = dataset.get_type()
-    number = kind.get_class()
-    if (
-        number in (h5py.h5t.FLOAT, h5py.h5t.INTEGER, h5py.h5t.ENUM, h5py.h5t.COMPOUND)
-        and dataset.dtype.name in _NUMERIC
-    ):
-        return dataset.dtype.name, ""
-    if number == h5py.h5t.STRING and not kind.is_variable_str():
-        return "string", ""
-    if number == h5py.h5t.OPAQUE and kind.get_size() == _BFLOAT16_BYTES:
+    def __init__(self) -> None:
+        self._last: Any = None
+        self._kind = _Kind(None, "", 0, is_native=False)
+
+    def of(self, datatype: Any) -> _Kind:
+        """Describe *datatype*."""
+        if self._last is None or datatype != self._last:
+            self._last, self._kind = datatype, _describe(datatype)
+        return self._kind
+
+
+def _describe(datatype: Any) -> _Kind:
+    size, number = datatype.get_size(), datatype.get_class()
+    if number in (h5t.FLOAT, h5t.INTEGER, h5t.ENUM, h5t.COMPOUND) and datatype.dtype.name in _NUMERIC:
+        dtype = datatype.dtype
+        is_native = dtype.isnative and datatype == h5t.py_create(dtype, logical=True)
+        return _Kind(dtype.name, "", size, is_native=bool(is_native))
+    if number == h5t.STRING and not datatype.is_variable_str():
+        return _Kind("string", "", size, is_native=False)
+    if number == h5t.OPAQUE and size == _BFLOAT16_BYTES:
         # h5py stores ml_dtypes.bfloat16 as two opaque bytes, and Keras 3 adds the attribute dtype="bfloat16".
-        return "bfloat16", ""
-    return None, _UNUSABLE.get(number, "an unknown type")
+        return _Kind("bfloat16", "", size, is_native=True)
+    return _Kind(None, _UNUSABLE.get(number, "an unknown type"), size, is_native=False)
 
 
 _NUMERIC = frozenset(

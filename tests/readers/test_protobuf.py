@@ -232,3 +232,10 @@ def test_many_strings_are_no_messages(monkeypatch):
     monkeypatch.setattr(_count, "MAX_MESSAGES", 100)
     made = message_class("TensorProto")(string_val=[b"word"] * 5000)
     assert parse_message("TensorProto", made.SerializeToString(), where="m") == made
+
+
+def test_broken_bytes_are_refused_while_counting(monkeypatch):
+    """Bytes that are too long to be parsed uncounted and end inside a number are no message."""
+    monkeypatch.setattr(_count, "MAX_MESSAGES", 1)
+    with pytest.raises(MalformedArtifactError, match="cut short"):
+        parse_message("SavedModel", b"\x08\x01\x08\x80", where="m")
