@@ -428,6 +428,13 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: simple(node("n", "CacheDatasetV2", "x", "p:output:0"), text("p", "/tmp/c")),
         "file-write",
     ),
+    "dataset_cache_in_content": (
+        lambda: simple(
+            node("n", "CacheDatasetV2", "x", "p:output:0"),
+            node("p", "Const", value=tensor(STRING, (), tensor_content=b"\x06/tmp/c")),
+        ),
+        "file-write",
+    ),
     "vocabulary_attribute": (lambda: simple(node("n", "FixedUnigramCandidateSampler", vocab_file="/x")), "file-read"),
     "descriptor_attribute": (lambda: simple(node("n", "DecodeProtoV2", descriptor_source="/x")), "file-read"),
     "print_to_file": (lambda: simple(node("n", "PrintV2", "x", output_stream="file:///tmp/x")), "file-write"),

@@ -185,6 +185,10 @@ def _passed(caller: Node, body: Body, name: str) -> Origin | _Tensor:
 
 def _constant(node: Node) -> Iterator[Origin]:
     value = node.proto.attr.get("value")
+    if value is not None and value.tensor.tensor_content:
+        # Strings may be packed in here as well: tensorflow/core/framework/tensor.cc (2.21). No release writes them so.
+        yield Origin(Source.UNKNOWN, f"content of {node.name}")
+        return
     strings = value.tensor.string_val if value is not None else ()
     yield from (Origin(Source.CONSTANT, text.decode("utf-8", "replace")) for text in strings)
     if not strings:
