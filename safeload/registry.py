@@ -142,7 +142,8 @@ class Registry:
 
         Returns:
             The objects by the name under which the config looks them up: the registered name where one
-            is recorded, else the class or function name. Objects that only training needs are left out.
+            is recorded, else the class or function name. Objects that only training needs are left out; parts
+            of a layer that its own default can stand for are in it if they are found.
 
         Raises:
             CustomObjectNotFoundError: ``custom-object-not-found``. Names all that are missing.
@@ -152,12 +153,12 @@ class Registry:
         found: dict[str, object] = {}
         missing: dict[str, ObjectInfo] = {}
         for needed in info.keras.objects if info.keras else ():
-            if needed.is_training_only:
+            if needed.is_training_only and not needed.is_replaceable:
                 continue
             value = self.resolve(needed)
             if value is not None:
                 _put(found, needed, value)
-            elif not needed.is_builtin:
+            elif not needed.is_builtin and not needed.is_replaceable:
                 missing.setdefault(key_of(needed), needed)
         if missing:
             raise CustomObjectNotFoundError(info.where, missing=tuple(missing.values()), near=self._near(missing))

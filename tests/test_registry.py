@@ -304,6 +304,14 @@ def test_all_missing_names_at_once():
     assert "layer 'Other' (was in old.place)" in str(caught.value)
 
 
+def test_parts_that_a_default_can_stand_for():
+    """An initializer of a layer of Keras is taken where it is given, and not missed where it is not."""
+    init = layer("Init", is_training_only=True, is_replaceable=True)
+    given = a_class("Init")
+    assert Registry.of_call({"Init": given}).resolve_all(model(init)) == {"Init": given}
+    assert Registry.of_call().resolve_all(model(init)) == {}
+
+
 def test_similar_names_are_offered():
     """A name close to a missing one is in the hint, whichever source has it."""
     register(a_class("Scaled"))

@@ -17,6 +17,7 @@ from safeload.inspection._info import (
     TFLiteInfo,
     WeightsInfo,
 )
+from safeload.inspection._keras_objects import is_replaceable_part
 from safeload.inspection._walk import Place, is_marker, is_object, walk, walk_dicts
 from safeload.inspection._weights import describe_weights
 from safeload.inspection.keras import describe_producer, inspect_keras
@@ -42,6 +43,7 @@ __all__ = [
     "inspect_artifact",
     "is_marker",
     "is_object",
+    "is_replaceable_part",
     "walk",
     "walk_dicts",
 ]

@@ -154,7 +154,9 @@ class ObjectInfo:
         registered_name: Name recorded for registration, such as ``"pkg>Scale"``, or None.
         config: Its (normal form) config.
         is_builtin: True if it names an object of Keras or safeload that the tables know.
-        is_training_only: True if only ``compile`` needs it.
+        is_training_only: True if only ``compile`` needs it, or training of a layer that has its weights.
+        is_replaceable: True for the initializer, regularizer or constraint of a layer of Keras, for which the layer's
+            own default stands where the caller has none: what it makes is overwritten by the weights of the file.
         is_module_recorded: False if the file names it without a module, so that a custom class may hide behind a
             built-in name.
     """
@@ -167,6 +169,7 @@ class ObjectInfo:
     config: Any = field(repr=False, default=None)
     is_builtin: bool = False
     is_training_only: bool = False
+    is_replaceable: bool = False
     is_module_recorded: bool = True
 
 
@@ -196,6 +199,7 @@ class KerasInfo:
             weights.
         raw: The config as the file has it, before it was normalised.
         training: What only ``compile`` needs, as the file has it beside the config.
+        places: Every dict of the normal form; found when it is not given.
     """
 
     normal: Any
@@ -205,6 +209,11 @@ class KerasInfo:
     parameter_count: int | None = None
     raw: Any = field(repr=False, default=None)
     training: Any = field(repr=False, default=None)
+    places: tuple[Place, ...] = field(repr=False, compare=False, default=())
+
+    def __post_init__(self) -> None:
+        if not self.places and self.normal is not None:
+            object.__setattr__(self, "places", tuple(walk_dicts(self.normal.config)))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from safeload.dialects import is_builtin
@@ -32,6 +32,7 @@ _KIND_SUFFIXES = {
     "_constraint": "constraint",
     "_quantizer": "quantizer",
 }
+_TRAINING_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
 _LAYER_MODULES = frozenset({"keras.layers", "keras.models"})
 _MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
 _TRAINING_MODULES = ("keras.optimizers", "keras.losses", "keras.metrics")
@@ -54,26 +55,27 @@ def is_layer(serialized: Any, kind: str) -> bool:
     )
 
 
-def describe_objects(normal: Any, *, raw: Any, training: Any) -> Iterator[ObjectInfo]:
+def is_replaceable_part(key: str, owner: Any) -> bool:
+    """Tell whether what stands under *key* is a part of a layer of Keras that a loaded layer never uses."""
+    is_part = key.endswith(_TRAINING_SUFFIXES)
+    return is_part and isinstance(owner, dict) and is_builtin(_text(owner.get("module")), owner["class_name"])
+
+
+def describe_objects(places: Iterable[Place], *, raw: Any, training: Any) -> Iterator[ObjectInfo]:
     """Describe the objects of the normal form, then those that only training needs.
 
     Args:
-        normal: The root of the normal form.
+        places: Every dict of the normal form.
         raw: The config as the file has it; its ``compile_config`` is only in there.
         training: The training config of an HDF5 file, or None.
     """
-    unlocated = _unlocated_names(raw)
-    for place in walk_dicts(normal):
+    recorded = [place for place in walk_dicts(raw, "$.raw") if is_object(place.value)]
+    # Names that the file records without a module: there a custom class looks like a built-in one.
+    unlocated = frozenset(p.value["class_name"] for p in recorded if not p.value.get("module"))
+    trained = (p for p in (*recorded, *walk_dicts({"training_config": training})) if p.is_training_only)
+    for place in (*places, *trained):
         if is_object(place.value):
             yield _describe(place, unlocated)
-    for place in walk_dicts({"raw": raw, "training_config": training}):
-        if place.is_training_only and is_object(place.value):
-            yield _describe(place, unlocated)
-
-
-def _unlocated_names(raw: Any) -> frozenset[str]:
-    """Names that the file records without a module: there a custom class looks like a built-in one."""
-    return frozenset(p.value["class_name"] for p in walk_dicts(raw) if is_object(p.value) and not p.value.get("module"))
 
 
 def _describe(place: Place, unlocated: frozenset[str]) -> ObjectInfo:
@@ -81,6 +83,7 @@ def _describe(place: Place, unlocated: frozenset[str]) -> ObjectInfo:
     is_function = value["class_name"] == "function"
     name = str(value.get("config")) if is_function else value["class_name"]
     module, registered = _text(value.get("module")), _text(value.get("registered_name"))
+    is_replaceable = not is_builtin(module, name) and is_replaceable_part(place.key, place.owner)
     return ObjectInfo(
         where=place.where,
         name=name,
@@ -89,7 +92,8 @@ def _describe(place: Place, unlocated: frozenset[str]) -> ObjectInfo:
         registered_name=None if registered in {"function", name} else registered,
         config=None if is_function else value.get("config"),
         is_builtin=is_builtin(module, name) or (place.is_training_only and _is_training_class(module, name)),
-        is_training_only=place.is_training_only,
+        is_training_only=place.is_training_only or is_replaceable,
+        is_replaceable=is_replaceable,
         is_module_recorded=value["class_name"] not in unlocated,
     )
 

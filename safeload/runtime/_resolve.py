@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any
 
+from safeload.dialects import is_builtin
 from safeload.errors import CustomObjectConflictError, IncompatibleVersionError
+from safeload.inspection import is_replaceable_part
 from safeload.runtime._keras_package import keywords_of, symbol
 from safeload.runtime._lambda import trusted_function
 
@@ -57,8 +59,22 @@ class Resolver:
         if config.get("class_name") == "__lambda__":
             function = trusted_function(config["config"], trusted=self.trusted, names=self.custom, where=self.where)
             return self._function(function)
+        if _is_object(config) and isinstance(config["config"], dict):
+            config = {**config, "config": self._without_replaceable(config)}
         copied = {key: self.rewrite(value) for key, value in config.items()}
         return self._renamed(copied) if _is_object(copied) else copied
+
+    def _without_replaceable(self, owner: dict[str, Any]) -> dict[str, Any]:
+        """Return the config of *owner* without initializers and such that nobody gave; its defaults stand for them."""
+        parts: dict[str, Any] = owner["config"]
+        return {key: part for key, part in parts.items() if not self._is_replaceable(key, part, owner)}
+
+    def _is_replaceable(self, key: str, part: Any, owner: dict[str, Any]) -> bool:
+        if not (isinstance(part, dict) and _is_object(part) and is_replaceable_part(key, owner)):
+            return False
+        name = part["config"] if part["class_name"] == "function" else part["class_name"]
+        names = (part.get("registered_name"), name, f"{part.get('module')}.{name}")
+        return not is_builtin(part.get("module"), name) and not any(n in self.custom for n in names)
 
     def _function(self, found: Any) -> dict[str, Any]:
         key = f"safeload>{len(self.scope)}"

@@ -171,7 +171,17 @@ def test_objects_of_every_kind():
     assert (objects["Part"].kind, objects["Part"].registered_name) == ("object", None)
     assert objects["Dense"].is_builtin
     assert objects["Functional"].kind == "model"
-    assert [n for n, o in objects.items() if o.is_training_only] == ["my_loss", "m"]
+    assert [n for n, o in objects.items() if o.is_training_only] == ["Init", "my_loss", "m"]
+    assert [n for n, o in objects.items() if o.is_replaceable] == ["Init"]
+
+
+def test_parts_of_a_custom_layer_are_needed():
+    """What a custom layer does with its initializer is not known, so it is asked for."""
+    part = {"module": "mine", "class_name": "Init", "config": {}, "registered_name": None}
+    mine = {**entry("Mine", "m", source="inp", kernel_initializer=part), "module": "mine"}
+    objects = {o.name: o for o in inspect(functional(mine)).keras.objects}
+    assert not objects["Init"].is_replaceable
+    assert not objects["Init"].is_training_only
 
 
 def test_modules_that_the_file_does_not_record():

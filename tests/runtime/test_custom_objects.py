@@ -112,6 +112,33 @@ def test_what_only_training_needs_is_not_asked_for(tmp_path: Path) -> None:
         np.testing.assert_allclose(safeload.load_callable(tmp_path / name)(X), model(X), rtol=1e-6)
 
 
+class Start(keras.initializers.Initializer):
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        return keras.ops.ones(shape, dtype)
+
+
+def own_penalty(x: Any) -> Any:
+    return 0.1 * keras.ops.sum(x * x)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_parts_that_loaded_weights_make_needless(tmp_path: Path, suffix: str) -> None:
+    """Initializers, regularizers and constraints of a layer of Keras are used if they are given, never asked for."""
+    dense = layers.Dense(2, kernel_initializer=Start(), kernel_regularizer=own_penalty, bias_constraint=own_penalty)
+    model = keras.Sequential([keras.Input((4,)), dense])
+    path = tmp_path / f"m{suffix}"
+    model.save(path)
+    np.testing.assert_allclose(safeload.load_callable(path)(X), model(X), rtol=1e-6)
+    report = safeload.inspect_model(path)
+    assert {needed.name: needed.is_training_only for needed in report.custom_objects} == {
+        "Start": True,
+        "own_penalty": True,
+    }
+    loaded = safeload.load_callable(path, custom_objects=[Start, own_penalty]).model
+    assert isinstance(loaded.layers[-1].kernel_initializer, Start)
+    assert loaded.layers[-1].kernel_regularizer is own_penalty
+
+
 def test_two_threads_with_one_name(path: Path) -> None:
     """Each load gets the class of its own call, however the loads interleave."""
 
