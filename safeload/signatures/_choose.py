@@ -181,8 +181,10 @@ def _function_keys(meta_graph: MetaGraphInfo) -> list[str]:
 
 
 def candidates(meta_graph: MetaGraphInfo) -> list[SignatureInfo]:
-    """Return everything that ``signature=`` may name: SignatureDefs, then one trace of each public function."""
-    return [*meta_graph.signatures, *(traces_of(meta_graph, key)[0] for key in _function_keys(meta_graph))]
+    """Return everything that ``signature=`` may name: SignatureDefs, then one trace of each other public function."""
+    taken = {found.key for found in meta_graph.signatures}
+    keys = [key for key in _function_keys(meta_graph) if key not in taken]
+    return [*meta_graph.signatures, *(traces_of(meta_graph, key)[0] for key in keys)]
 
 
 def _undecided(meta_graph: MetaGraphInfo, where: str) -> AmbiguousSignatureError | NoCallableError:

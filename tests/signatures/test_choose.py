@@ -99,6 +99,13 @@ def test_nothing_to_call(has_objects: bool, holds: str) -> None:
         choose(model(graph(has_objects=has_objects)))
 
 
+def test_one_name_is_listed_once() -> None:
+    """A signature that is a function of this name as well is one candidate: asking for the name gives the signature."""
+    with pytest.raises(SignatureNotFoundError) as caught:
+        choose(model(graph("serve score", "serve")), signature="sorve")
+    assert [text.partition("(")[0] for text in caught.value.available] == ["serve", "score"]
+
+
 @pytest.mark.parametrize("key", ["b", "encode", "__call__"])
 def test_requested(key: str) -> None:
     """``signature=`` names a SignatureDef or a function attribute."""
