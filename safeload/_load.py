@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Union
 
+from safeload._collector import paused_collector
 from safeload._explain import explain, failure_mode
 from safeload._limits import Limits
 from safeload.formats import detect, open_source
@@ -82,7 +83,8 @@ def load_callable(
         "architecture": _absolute(architecture), **registry.options(),
     }  # fmt: skip
     build = architecture if callable(architecture) else None
-    with _looking(source, version=version, architecture=architecture, limits=limits) as seen:
+    looking = _looking(source, version=version, architecture=architecture, limits=limits)
+    with paused_collector(), looking as seen:
         judged = judge(seen.artifact, seen.info, seen.findings, trusted)
         plan = plan_load(judged, registry, signature=signature, tags=tags, architecture=build)
 

@@ -7,11 +7,11 @@ Source: load.py, restore.py and saved_object_graph.proto (TensorFlow 2.21).
 
 from __future__ import annotations
 
+import functools
 import logging
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -22,6 +22,7 @@ from tensorflow.python.ops import handle_data_util, resource_variable_ops
 from tensorflow.python.saved_model import registration
 
 from safeload.runtime._saved_model_library import FunctionLibrary
+from safeload.runtime._saved_model_restore import Stored, restored
 
 _OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """Tensor that holds the object graph of a checkpoint. Source: OBJECT_GRAPH_PROTO_KEY in trackable/base.py."""
@@ -197,7 +198,7 @@ class ObjectStore:
         signature = self.library.definition(function).signature
         if len(signature.input_arg) != len(captures):
             raise NotUnderstoodError(f"{name} of a resource takes arguments")
-        return partial(execute, self.library.register(function), captures, len(signature.output_arg))
+        return functools.partial(execute, self.library.register(function), captures, len(signature.output_arg))
 
     def _restore(self, ids: Sequence[int]) -> None:
         """Create variables and read their values in one go."""
@@ -206,31 +207,24 @@ class ObjectStore:
         keys, protos = self._checkpoint_keys(), [self.graph.nodes[node_id].variable for node_id in ids]
         if any(node_id not in keys for node_id in ids):
             raise NotUnderstoodError("a variable has no plain entry in the checkpoint")
-        dtypes = [tf.as_dtype(proto.dtype) for proto in protos]
-        names = [keys[node_id] for node_id in ids]
-        with tf.device("CPU"):
-            values = tf.raw_ops.RestoreV2(
-                prefix=self.checkpoint, tensor_names=names, shape_and_slices=[""] * len(names), dtypes=dtypes
-            )
-        shared_name = context.anonymous_name()
-        for node_id, proto, value in zip(ids, protos, values, strict=True):
-            shape = _shape(proto.shape)
-            if not shape.is_compatible_with(value.shape):
-                raise NotUnderstoodError("a variable has another shape than its value")
-            handle = tf.raw_ops.VarHandleOp(dtype=value.dtype, shape=shape, shared_name=shared_name)
-            tf.raw_ops.AssignVariableOp(resource=handle, value=value)
-            self._handles[node_id] = handle
+        variables = [
+            Stored(keys[node_id], tf.as_dtype(proto.dtype), _shape(proto.shape))
+            for node_id, proto in zip(ids, protos, strict=True)
+        ]
+        shapes = self._reader.get_variable_to_shape_map()
+        if any(not variable.shape.is_compatible_with(shapes.get(variable.key)) for variable in variables):
+            raise NotUnderstoodError("a variable has another shape than its value")
+        self._handles.update(zip(ids, restored(self.checkpoint, variables), strict=True))
+
+    @functools.cached_property
+    def _reader(self) -> Any:
+        """Reads the index of the checkpoint."""
+        return tf.train.load_checkpoint(self.checkpoint)
 
     def _checkpoint_keys(self) -> dict[int, str]:
         if self._keys is None:
-            with tf.device("CPU"):
-                (content,) = tf.raw_ops.RestoreV2(
-                    prefix=self.checkpoint,
-                    tensor_names=[_OBJECT_GRAPH_KEY],
-                    shape_and_slices=[""],
-                    dtypes=[tf.string],
-                )
-            saved = trackable_object_graph_pb2.TrackableObjectGraph.FromString(content.numpy())
+            content = self._reader.get_tensor(_OBJECT_GRAPH_KEY)
+            saved = trackable_object_graph_pb2.TrackableObjectGraph.FromString(content)
             self._keys = dict(_plain_keys(saved, matched_objects(self.graph.nodes, saved.nodes)))
         return self._keys
 

@@ -240,7 +240,7 @@ def test_keras_models(tmp_path: Path) -> None:
     """Exports of Keras 3 and saves of tf_keras answer as the ordinary loader does."""
     keras = pytest.importorskip("keras")
     model = keras.Sequential([keras.Input((4, 3)), keras.layers.LSTM(5), keras.layers.Dense(3)])
-    model.export(str(tmp_path / "three"), verbose=False)
+    model.export(str(tmp_path / "three"))
     tf.saved_model.save(model, str(tmp_path / "saved"))
     names = ["three", "saved"]
     tf_keras = pytest.importorskip("tf_keras")

@@ -1,0 +1,100 @@
+"""Variables of a checkpoint, made and filled by one function. Layer: runtime.
+
+TensorFlow prepares an operation anew for every shape that it has not met. One function that holds all operations is
+prepared once, and without optimizing a graph that runs but once.
+
+Source: TensorFlow 2.21, TFE_Execute with `config_proto`; `VarHandleOp` in resource_variable_ops.cc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+from tensorflow.core.framework import function_pb2
+from tensorflow.core.protobuf import config_pb2
+from tensorflow.python.eager import context, execute
+from tensorflow.python.framework import ops
+
+_RESOURCE, _STRING = tf.resource.as_datatype_enum, tf.string.as_datatype_enum
+
+
+class Stored(NamedTuple):
+    """A variable that waits in a checkpoint.
+
+    Attributes:
+        key: Its name there.
+        dtype: Its TensorFlow dtype.
+        shape: Its declared shape.
+    """
+
+    key: str
+    dtype: tf.DType
+    shape: tf.TensorShape
+
+
+def restored(checkpoint: str, variables: Sequence[Stored]) -> list[Any]:
+    """Return handles of new variables with the values that *checkpoint* holds for them, in their order.
+
+    Nobody else shares a variable; TensorFlow frees it when its handle is dropped.
+    """
+    definition = _definition(checkpoint, variables)
+    name, running = definition.signature.name, context.context()
+    running.add_function_def(definition)
+    try:
+        attributes = ("executor_type", "", "config_proto", _unoptimized())
+        return list(execute.execute(name.encode(), len(variables), [], attrs=attributes, ctx=running))
+    finally:
+        running.remove_function(name)
+
+
+def _definition(checkpoint: str, variables: Sequence[Stored]) -> function_pb2.FunctionDef:
+    definition = function_pb2.FunctionDef()
+    definition.signature.name = f"safeload_restore_{ops.uid()}"
+    definition.signature.is_stateful = True
+    _strings(definition, "prefix", [checkpoint], is_scalar=True)
+    _strings(definition, "keys", [variable.key for variable in variables])
+    _strings(definition, "slices", [""] * len(variables))
+    inputs = [f"{name}:output:0" for name in ("prefix", "keys", "slices")]
+    restore = definition.node_def.add(name="restore", op="RestoreV2", input=inputs, device="/device:CPU:0")
+    restore.attr["dtypes"].list.type.extend(variable.dtype.as_datatype_enum for variable in variables)
+    for index, variable in enumerate(variables):
+        _variable(definition, index, variable)
+    assigned = [f"^assign_{index}" for index in range(len(variables))]
+    definition.node_def.add(name="assigned", op="NoOp", input=assigned)
+    definition.signature.control_output.append("assigned")
+    definition.control_ret["assigned"] = "assigned"
+    return definition
+
+
+def _strings(
+    definition: function_pb2.FunctionDef, name: str, values: Sequence[str], *, is_scalar: bool = False
+) -> None:
+    node = definition.node_def.add(name=name, op="Const")
+    node.attr["dtype"].type = _STRING
+    tensor = node.attr["value"].tensor
+    tensor.dtype = _STRING
+    tensor.tensor_shape.CopyFrom(tf.TensorShape([] if is_scalar else [len(values)]).as_proto())
+    tensor.string_val.extend(value.encode() for value in values)
+
+
+def _variable(definition: function_pb2.FunctionDef, index: int, variable: Stored) -> None:
+    """Add the operations that make one variable and assign what was read."""
+    handle = definition.node_def.add(name=f"handle_{index}", op="VarHandleOp")
+    handle.attr["dtype"].type = variable.dtype.as_datatype_enum
+    handle.attr["shape"].shape.CopyFrom(variable.shape.as_proto())
+    handle.attr["shared_name"].s = context.anonymous_name().encode()
+    handle.attr["container"].s = b""
+    inputs = [f"handle_{index}:resource:0", f"restore:tensors:{index}"]
+    assign = definition.node_def.add(name=f"assign_{index}", op="AssignVariableOp", input=inputs)
+    assign.attr["dtype"].type = variable.dtype.as_datatype_enum
+    definition.signature.output_arg.add(name=f"variable_{index}", type=_RESOURCE)
+    definition.ret[f"variable_{index}"] = f"handle_{index}:resource:0"
+
+
+def _unoptimized() -> bytes:
+    config = config_pb2.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    config.graph_options.optimizer_options.opt_level = config_pb2.OptimizerOptions.L0
+    return bytes(config.SerializeToString())
