@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from safeload.formats import Format
+from safeload.inspection._walk import Place, walk_dicts
 
 if TYPE_CHECKING:
     from safeload.readers.tflite_model import TFLiteTensor

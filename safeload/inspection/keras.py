@@ -9,7 +9,7 @@ from safeload.dialects import Flavour, normalise
 from safeload.inspection._info import KerasInfo, LayerInfo, ProducerInfo
 from safeload.inspection._keras_objects import describe_objects, is_layer, kind_of
 from safeload.inspection._keras_signature import describe_signature
-from safeload.inspection._walk import is_object, walk_dicts
+from safeload.inspection._walk import Place, is_object, walk_dicts
 from safeload.inspection._weights import count_parameters
 from safeload.readers import KerasArtifact
 
@@ -28,16 +28,18 @@ def inspect_keras(artifact: KerasArtifact) -> tuple[KerasInfo, ProducerInfo]:
         IncompatibleVersionError: ``incompatible-version``. The config holds what the tables do not know.
     """
     normal = normalise(artifact.config, artifact.metadata, artifact.format)
+    places = tuple(walk_dicts(normal.config))
     info = KerasInfo(
         normal=normal,
         signature=describe_signature(
             normal.config, artifact.where, records_tensors=normal.writer.flavour is Flavour.KERAS_3
         ),
         root=describe_layer(normal.config, "$"),
-        objects=tuple(describe_objects(normal.config, raw=artifact.config, training=artifact.training_config)),
+        objects=tuple(describe_objects(places, raw=artifact.config, training=artifact.training_config)),
         parameter_count=count_parameters(artifact.weights),
         raw=artifact.config,
         training=artifact.training_config,
+        places=places,
     )
     return info, describe_producer(artifact, flavour=normal.writer.flavour.value)
 
@@ -69,14 +71,10 @@ def describe_layer(serialized: Any, where: str) -> LayerInfo:
 
 
 def _layers_below(config: Any, where: str) -> Iterator[LayerInfo]:
-    inner: str | None = None
-    for place in walk_dicts(config, where):
-        if inner is not None and _is_below(place.where, inner):
-            continue
-        if is_object(place.value) and is_layer(place.value, kind_of(place)):
-            inner = place.where
+    for place in walk_dicts(config, where, enter=lambda place: not _is_layer_at(place)):
+        if _is_layer_at(place):
             yield describe_layer(place.value, place.where)
 
 
-def _is_below(where: str, ancestor: str) -> bool:
-    return where.startswith(ancestor) and where[len(ancestor) : len(ancestor) + 1] in {".", "["}
+def _is_layer_at(place: Place) -> bool:
+    return is_object(place.value) and is_layer(place.value, kind_of(place))

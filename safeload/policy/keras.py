@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from safeload.dialects import COMPAT_MODULE, CONSTANT
 from safeload.inspection import Place, is_marker, is_object, walk
 from safeload.policy._finding import Finding, Severity
-from safeload.policy.keras_bytecode import digest_of, read_bytecode
+from safeload.policy.keras_bytecode import SHORTEST_CODE_BYTES, digest_of, read_bytecode
 from safeload.policy.keras_names import (
     ARRAY_DTYPES,
     KNOWN_MARKERS,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _AUTHOR = "ask the author for a file without it"
 _NAME = "name"
+_JUDGED_KEYS = VOCABULARY_KEYS | {_NAME}
 # Parent components, absolute paths of POSIX and Windows, schemes. A "/" inside is how Keras 2 scopes names.
 _PATH = re.compile(r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]|://|\x00")
 
@@ -61,19 +62,25 @@ def examine_keras(info: ModelInfo) -> Iterator[Finding]:
 
 def _examine_raw(info: ModelInfo) -> Iterator[Finding]:
     keras = info.keras
-    trees = (walk(keras.raw), walk(keras.training, "$.training_config", is_training_only=True))  # type: ignore[union-attr]
-    for place in (p for tree in trees for p in tree):
+    raw = walk(keras.raw, texts=_is_notable)  # type: ignore[union-attr]
+    training = walk(keras.training, "$.training_config", is_training_only=True, texts=_is_notable)  # type: ignore[union-attr]
+    for place in (*raw, *training):
         for rule in _rules_for(place.value):
             yield from rule(place)
 
 
 def examine_config(config: Any) -> Iterator[Finding]:
     """Yield what is wrong with *config*, a normal form or what was lowered from one."""
-    for place in walk(config):
+    for place in walk(config, texts=_is_notable):
         for rule in _rules_for(place.value):
             if rule is not references or not _is_compat(place.value):
                 yield from rule(place)
         yield from constant_nodes(place)
+
+
+def _is_notable(key: str, text: str) -> bool:
+    """Tell whether a rule for texts may find something: making a place of every string takes most of the time."""
+    return len(text) >= SHORTEST_CODE_BYTES or key in _JUDGED_KEYS
 
 
 def _rules_for(value: Any) -> tuple[Callable[[Place], Iterator[Finding]], ...]:

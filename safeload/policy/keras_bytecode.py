@@ -17,7 +17,8 @@ from typing import Any
 # A marshalled code object: type "c" (with or without the reference flag 0x80), then argcount as a little-endian int
 # whose upper bytes are zero for any function that a person writes.
 _CODE = re.compile(rb"[\x63\xe3].\x00\x00\x00", re.DOTALL)
-_SHORTEST_CODE_BYTES = 30
+SHORTEST_CODE_BYTES = 30
+"""Texts with less hold no code."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/]")
 
 # Strings in the stream: short ASCII (z, Z), ASCII (a, A), interned (t), unicode (u), each with or without the flag.
@@ -80,10 +81,10 @@ def read_bytecode(text: str) -> Bytecode | None:
 
 
 def _code_bytes(text: str) -> bytes | None:
-    if len(text) < _SHORTEST_CODE_BYTES:
+    if len(text) < SHORTEST_CODE_BYTES:
         return None
     for data in (_raw(text), _decoded(text)):
-        if data is not None and len(data) >= _SHORTEST_CODE_BYTES and _CODE.match(data):
+        if data is not None and len(data) >= SHORTEST_CODE_BYTES and _CODE.match(data):
             return data
     return None
 

@@ -76,7 +76,7 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
     stored by more than a small factor. It bounds what building allocates only as far as configs tell; what
     layers make of shapes that no config records is for whoever builds them to compare with the weight index.
     """
-    layers = [(size, p) for p in walk_dicts(keras.normal.config) if is_object(p.value) for size in _declared(p.value)]
+    layers = [(size, p) for p in keras.places if is_object(p.value) for size in _declared(p.value)]
     batch_shapes = [shape for _, p in layers if (shape := _batch_shape(p.value))]
     states = sum(_state_elements(p.value, batch_shapes) for p in {id(p): p for _, p in layers}.values())
     declared = sum(size for size, _ in layers) + states
@@ -102,7 +102,7 @@ def allowed_elements(stored: int | None) -> int:
 
 def unrolled_layers(keras: KerasInfo) -> Iterator[Finding]:
     """Yield recurrent layers that are unrolled in a model that declares sequences of a length nobody unrolls."""
-    places = [p for p in walk_dicts(keras.normal.config) if is_object(p.value)]
+    places = [p for p in keras.places if is_object(p.value)]
     longest = max((size for p in places for size in (*_batch_shape(p.value)[1:], _repeats(p.value))), default=0)
     yield from _many_outputs(keras)
     for place in places if longest > _MAX_UNROLLED else ():
@@ -113,7 +113,9 @@ def unrolled_layers(keras: KerasInfo) -> Iterator[Finding]:
 
 def _many_outputs(keras: KerasInfo) -> Iterator[Finding]:
     """Yield operations that are split into more tensors than anybody splits into."""
-    for place in walk_dicts(keras.normal.config):
+    for place in keras.places:
+        if _PARTS.isdisjoint(place.value):
+            continue
         counts = [place.value[key] for key in _PARTS if isinstance(place.value.get(key), int)]
         if max(counts, default=0) > _MAX_UNROLLED and _splits(place.owner):
             message = f"{place.owner['class_name']} would make {max(counts):,} tensors"
@@ -146,7 +148,7 @@ def _repeats(value: Mapping[str, Any]) -> int:
 
 def _declared(value: Mapping[str, Any]) -> Iterator[int]:
     """Yield what the object itself declares, and what its layers declare on top by their order."""
-    yield least_elements(value, _recorded_width(value))
+    yield least_elements(value, _recorded_width(value, _tensors(value)))
     config = value.get("config")
     layers = config.get("layers") if isinstance(config, dict) else None
     if isinstance(layers, list):
@@ -159,21 +161,20 @@ def _declared_by_order(layers: list[Any]) -> Iterator[int]:
     before = ""
     for layer in layers:
         name = str(layer.get("name") or _config(layer).get("name"))
-        width = max((widths.get(source, 1) for source in _sources(layer, before)), default=1)
-        recorded = _recorded_width(layer)
+        tensors = _tensors(layer)
+        width = max((widths.get(source, 1) for source in _sources(layer, tensors, before)), default=1)
+        recorded = _recorded_width(layer, tensors)
         if width > recorded:
             yield least_elements(layer, width) - least_elements(layer, recorded)
         widths[name] = _output_width(layer, max(width, recorded))
         before = name
 
 
-def _sources(layer: Mapping[str, Any], before: str) -> list[str]:
+def _sources(layer: Mapping[str, Any], tensors: list[Mapping[str, Any]], before: str) -> list[str]:
     """Return the layers that *layer* is called on: those that its nodes name, else the one before it."""
     if not isinstance(layer.get("inbound_nodes"), list):
         return [before]
-    histories = (
-        _config(p.value).get("keras_history") for p in walk_dicts(layer["inbound_nodes"]) if is_marker(p.value)
-    )
+    histories = (tensor.get("keras_history") for tensor in tensors)
     return [str(history[0]) for history in histories if isinstance(history, list) and history]
 
 
@@ -211,10 +212,15 @@ def _last(shape: Any) -> int:
     return _size(shape[-1]) if isinstance(shape, list) and shape else 1
 
 
-def _recorded_width(layer: Mapping[str, Any]) -> int:
+def _recorded_width(layer: Mapping[str, Any], tensors: list[Mapping[str, Any]]) -> int:
     """Return the last dimension of the recorded input, 1 where none is recorded."""
     build = layer.get("build_config")
     if isinstance(build, dict) and build.get("input_shape") is not None:
         return _last(build["input_shape"])
-    tensors = (p.value for p in walk_dicts(layer.get("inbound_nodes")) if is_marker(p.value))
-    return max((_last(_config(tensor).get("shape")) for tensor in tensors), default=1)
+    return max((_last(tensor.get("shape")) for tensor in tensors), default=1)
+
+
+def _tensors(layer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what the nodes of *layer* record of the tensors that it is called on."""
+    nodes = layer.get("inbound_nodes")
+    return [_config(p.value) for p in walk_dicts(nodes) if is_marker(p.value)] if nodes else []
