@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, TypeAlias
 
-_Path = tuple[Union["_Path", None], Union[str, int]]
+_Path: TypeAlias = "tuple[_Path | None, str | int]"
 """The way to a value: the way to its container, or None, and the key or the index in it."""
 
 
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 
     @property
     def where(self) -> str:
-        """Path such as ``$.config.layers[3].config``. Nearly no place is ever named, so it is put together on demand."""
+        """Path such as ``$.config.layers[3].config``. It is put together on demand: few are ever named."""
         steps: list[str] = []
         above, step = self.path
         while above is not None:
