@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -79,7 +80,7 @@ class Definition:
     node: ast.ClassDef | ast.FunctionDef
     bases: list[str] = field(default_factory=list)
     keys: dict[str, object] = field(default_factory=dict)
-    own_config: tuple[set[str], set[str], set[str], bool] | None = None
+    own_config: tuple[set[str], set[str], set[str], str | None] | None = None
 
 
 def default_of(node: ast.expr | None) -> object:
@@ -116,12 +117,17 @@ def popped_from_kwargs(function: ast.FunctionDef) -> dict[str, object]:
     return found
 
 
-def config_keys(function: ast.FunctionDef) -> tuple[set[str], set[str], set[str], bool]:
-    """Return the keys that a get_config always writes, sometimes writes, removes, and whether it extends its base's."""
+def config_keys(function: ast.FunctionDef) -> tuple[set[str], set[str], set[str], str | None]:
+    """Return the keys that a get_config always writes, sometimes writes, removes, and whose base's it extends.
+
+    The last is ``""`` for its own class, the class in ``super(RNN, self)``, which skips RNN, or None.
+    """
     always: set[str] = set()
     sometimes: set[str] = set()
     removed: set[str] = set()
-    extends = "get_config" in ast.unparse(ast.Module(function.body, []))
+    body = ast.unparse(ast.Module(function.body, []))
+    named = re.search(r"super\((\w+), self\)\.get_config", body)
+    extends = named[1] if named else "" if "get_config" in body else None
 
     def visit(node: ast.AST, certain: bool) -> None:
         target = always if certain else sometimes
@@ -219,15 +225,18 @@ class Release:
         always: set[str] = set()
         sometimes: set[str] = set()
         removed: set[str] = set()
+        skipped_to = ""
         for d in self.lineage(start):
-            if d.own_config is None:
+            is_skipped, skipped_to = bool(skipped_to), "" if d.name == skipped_to else skipped_to
+            if is_skipped or d.own_config is None:
                 continue
             own, maybe, gone, extends = d.own_config
             always |= own - removed
             sometimes |= maybe - removed
             removed |= gone
-            if not extends:
+            if extends is None:
                 break
+            skipped_to = extends if extends != d.name else ""
         return always - sometimes, sometimes
 
     def is_layer(self, d: Definition) -> bool:
