@@ -18,7 +18,7 @@ from safeload.inspection._info import (
     WeightsInfo,
 )
 from safeload.inspection._keras_objects import is_replaceable_part
-from safeload.inspection._walk import Place, is_marker, is_object, walk, walk_dicts
+from safeload.inspection._walk import Place, is_marker, is_object, notable_places, walk, walk_dicts
 from safeload.inspection._weights import describe_weights
 from safeload.inspection.keras import describe_producer, inspect_keras
 from safeload.inspection.saved_model import inspect_saved_model
@@ -44,6 +44,7 @@ __all__ = [
     "is_marker",
     "is_object",
     "is_replaceable_part",
+    "notable_places",
     "walk",
     "walk_dicts",
 ]

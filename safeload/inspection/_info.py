@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from safeload.formats import Format
-from safeload.inspection._walk import Place, walk_dicts
+from safeload.inspection._walk import Place, notable_places, recorded_places
 
 if TYPE_CHECKING:
     from safeload.readers.tflite_model import TFLiteTensor
@@ -200,7 +200,8 @@ class KerasInfo:
             weights.
         raw: The config as the file has it, before it was normalised.
         training: What only ``compile`` needs, as the file has it beside the config.
-        places: Every dict of the normal form; found when it is not given.
+        places: Every dict and every notable text of the normal form; found when they are not given.
+        raw_places: The same of *raw* and then of *training*.
     """
 
     normal: Any
@@ -211,10 +212,13 @@ class KerasInfo:
     raw: Any = field(repr=False, default=None)
     training: Any = field(repr=False, default=None)
     places: tuple[Place, ...] = field(repr=False, compare=False, default=())
+    raw_places: tuple[Place, ...] = field(repr=False, compare=False, default=())
 
     def __post_init__(self) -> None:
         if not self.places and self.normal is not None:
-            object.__setattr__(self, "places", tuple(walk_dicts(self.normal.config)))
+            object.__setattr__(self, "places", notable_places(self.normal.config))
+        if not self.raw_places:
+            object.__setattr__(self, "raw_places", recorded_places(self.raw, self.training))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from safeload.dialects import is_builtin
 from safeload.inspection._info import ObjectInfo
-from safeload.inspection._walk import Place, is_object, walk_dicts
+from safeload.inspection._walk import Place, is_object
 
 # What the configs of keras/src/layers (Keras 3.15.1, tf_keras 2.21) call their parts.
 _KINDS = {
@@ -61,19 +61,17 @@ def is_replaceable_part(key: str, owner: Any) -> bool:
     return is_part and isinstance(owner, dict) and is_builtin(_text(owner.get("module")), owner["class_name"])
 
 
-def describe_objects(places: Iterable[Place], *, raw: Any, training: Any) -> Iterator[ObjectInfo]:
+def describe_objects(places: Iterable[Place], raw_places: Iterable[Place]) -> Iterator[ObjectInfo]:
     """Describe the objects of the normal form, then those that only training needs.
 
     Args:
-        places: Every dict of the normal form.
-        raw: The config as the file has it; its ``compile_config`` is only in there.
-        training: The training config of an HDF5 file, or None.
+        places: Places of the normal form.
+        raw_places: Places of the config as the file has it, and of the training config beside it.
     """
-    recorded = [place for place in walk_dicts(raw, "$.raw") if is_object(place.value)]
+    raw = [place for place in raw_places if is_object(place.value)]
     # Names that the file records without a module: there a custom class looks like a built-in one.
-    unlocated = frozenset(p.value["class_name"] for p in recorded if not p.value.get("module"))
-    trained = (p for p in (*recorded, *walk_dicts({"training_config": training})) if p.is_training_only)
-    for place in (*places, *trained):
+    unlocated = frozenset(p.value["class_name"] for p in raw if not p.value.get("module"))
+    for place in (*places, *(p for p in raw if p.is_training_only)):
         if is_object(place.value):
             yield _describe(place, unlocated)
 

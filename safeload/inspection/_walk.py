@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 _Path: TypeAlias = "tuple[_Path | None, str | int]"
@@ -42,68 +42,77 @@ class Place(NamedTuple):
 _TRAINING_KEYS = frozenset({"compile_config", "training_config"})
 
 
-def walk(
-    tree: Any, where: str = "$", *, is_training_only: bool = False, texts: Callable[[str, str], bool] | None = None
-) -> Iterator[Place]:
+NOTABLE_LENGTH = 30
+"""Texts of this length or more may be more than a word: code, encoded arrays."""
+NOTABLE_KEYS = frozenset({"name", "vocabulary", "idf_weights"})
+"""Keys whose texts Keras may take for a path, whatever their length."""
+
+_SCALARS: frozenset[type] = frozenset({bool, float, int, type(None)})
+
+
+def walk(tree: Any, where: str = "$") -> Iterator[Place]:
     """Yield every dict, list and string of *tree*, containers before their content, in reading order.
 
     Args:
         tree: What the json module made.
         where: Path of *tree* itself.
-        is_training_only: What holds for *tree* itself; it holds for everything below too.
-        texts: Tells from its key and itself whether a string is wanted; by default all are.
     """
-    root = Place((None, where), "", tree, None, is_training_only)
-    return _walk(root, (dict, list, str), texts=texts)
+    return _walk(Place((None, where), "", tree), _SCALARS)
 
 
-def walk_dicts(
-    tree: Any, where: str = "$", *, is_training_only: bool = False, enter: Callable[[Place], bool] | None = None
-) -> Iterator[Place]:
-    """Yield every dict of *tree*, in the same order and with the same arguments.
+def walk_dicts(tree: Any, where: str = "$") -> Iterator[Place]:
+    """Yield every dict of *tree*, in the same order and with the same arguments."""
+    places = _walk(Place((None, where), "", tree), _SCALARS | {str})
+    return (place for place in places if isinstance(place.value, dict))
+
+
+def notable_places(tree: Any, where: str = "$", *, is_training_only: bool = False) -> tuple[Place, ...]:
+    """Return every dict of *tree* and the strings that may be more than a word, in the same order.
+
+    Making a place of every string would take most of the time that looking at a model takes.
 
     Args:
         tree: As for `walk`.
         where: As for `walk`.
-        is_training_only: As for `walk`.
-        enter: Tells whether what is inside of a dict is wanted too; by default it is.
+        is_training_only: What holds for *tree* itself; it holds for everything below too.
     """
-    root = Place((None, where), "", tree, None, is_training_only)
-    places = _walk(root, (dict, list), enter=enter)
-    return (place for place in places if isinstance(place.value, dict))
+    places = _walk(Place((None, where), "", tree, None, is_training_only), _SCALARS, has_words=False)
+    return tuple([place for place in places if not isinstance(place.value, list)])
 
 
-def _walk(
-    root: Place,
-    kinds: tuple[type, ...],
-    *,
-    texts: Callable[[str, str], bool] | None = None,
-    enter: Callable[[Place], bool] | None = None,
-) -> Iterator[Place]:
-    stack = [root] if isinstance(root.value, kinds) else []
+def recorded_places(raw: Any, training: Any) -> tuple[Place, ...]:
+    """Return the notable places of the config that a file holds, and of the training config beside it."""
+    return (*notable_places(raw), *notable_places(training, "$.training_config", is_training_only=True))
+
+
+def _walk(root: Place, skipped: frozenset[type], *, has_words: bool = True) -> Iterator[Place]:
+    stack = [root] if type(root.value) not in skipped else []
     while stack:
         place = stack.pop()
         yield place
         path, key, value, owner, training = place
-        if isinstance(value, str):
-            continue
-        if isinstance(value, list):
-            found = [
-                Place((path, i), key, v, owner, training)
-                for i, v in enumerate(value)
-                if isinstance(v, kinds) and (texts is None or not isinstance(v, str) or texts(key, v))
-            ]
-        elif enter is not None and not enter(place):
-            continue
-        else:
-            owner = value if is_object(value) and value["class_name"] != "function" else owner
+        if isinstance(value, dict):
+            if "class_name" in value and value["class_name"] != "function" and is_object(value):
+                owner = value
             found = [
                 Place((path, k), k, v, owner, training or k in _TRAINING_KEYS)
                 for k, v in value.items()
-                if isinstance(v, kinds) and (texts is None or not isinstance(v, str) or texts(k, v))
+                if (kind := type(v)) not in skipped and (has_words or kind is not str or _is_notable(k, v))
             ]
+        elif isinstance(value, list):
+            found = [
+                Place((path, i), key, v, owner, training)
+                for i, v in enumerate(value)
+                if (kind := type(v)) not in skipped and (has_words or kind is not str or _is_notable(key, v))
+            ]
+        else:
+            continue
         found.reverse()
         stack += found
+
+
+def _is_notable(key: str, text: str) -> bool:
+    return len(text) >= NOTABLE_LENGTH or key in NOTABLE_KEYS
 
 
 def is_object(value: Any) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from safeload.dialects import Flavour, normalise
 from safeload.inspection._info import KerasInfo, LayerInfo, ProducerInfo
 from safeload.inspection._keras_objects import describe_objects, is_layer, kind_of
 from safeload.inspection._keras_signature import describe_signature
-from safeload.inspection._walk import Place, is_object, walk_dicts
+from safeload.inspection._walk import Place, is_object, notable_places, recorded_places
 from safeload.inspection._weights import count_parameters
 from safeload.readers import KerasArtifact
 
@@ -28,18 +28,20 @@ def inspect_keras(artifact: KerasArtifact) -> tuple[KerasInfo, ProducerInfo]:
         IncompatibleVersionError: ``incompatible-version``. The config holds what the tables do not know.
     """
     normal = normalise(artifact.config, artifact.metadata, artifact.format)
-    places = tuple(walk_dicts(normal.config))
+    places = notable_places(normal.config)
+    raw_places = recorded_places(artifact.config, artifact.training_config)
     info = KerasInfo(
         normal=normal,
         signature=describe_signature(
             normal.config, artifact.where, records_tensors=normal.writer.flavour is Flavour.KERAS_3
         ),
-        root=describe_layer(normal.config, "$"),
-        objects=tuple(describe_objects(places, raw=artifact.config, training=artifact.training_config)),
+        root=describe_layers(places),
+        objects=tuple(describe_objects(places, raw_places)),
         parameter_count=count_parameters(artifact.weights),
         raw=artifact.config,
         training=artifact.training_config,
         places=places,
+        raw_places=raw_places,
     )
     return info, describe_producer(artifact, flavour=normal.writer.flavour.value)
 
@@ -55,26 +57,43 @@ def describe_producer(artifact: KerasArtifact, *, flavour: str | None = None) ->
     )
 
 
-def describe_layer(serialized: Any, where: str) -> LayerInfo:
-    """Describe the layer *serialized* at *where* with the layers inside it."""
+def describe_layers(places: Sequence[Place]) -> LayerInfo:
+    """Return the tree of the layers in *places*, those of a normal form: each below the layer whose config holds it."""
+    root = places[0]
+    layers = {id(root.path): root}
+    parents: dict[int, int] = {}
+    for place in places[1:]:
+        if is_object(place.value) and is_layer(place.value, kind_of(place)):
+            parent = _layer_around(place, layers)
+            if parent is not None:
+                layers[id(place.path)] = place
+                parents[id(place.path)] = parent
+    below: defaultdict[int | None, list[LayerInfo]] = defaultdict(list)
+    for key, place in reversed(layers.items()):
+        below[parents.get(key)].append(_layer(place, tuple(reversed(below[key]))))
+    return below[None][0]
+
+
+def _layer_around(place: Place, layers: Mapping[int, Place]) -> int | None:
+    """Return the nearest of *layers* around *place*, or None if it stands beside that one's config."""
+    path = place.path
+    while path[0] is not None:
+        if id(path[0]) in layers:
+            return id(path[0]) if path[1] == "config" else None
+        path = path[0]
+    return None
+
+
+def _layer(place: Place, layers: tuple[LayerInfo, ...]) -> LayerInfo:
+    serialized = place.value
     config = serialized.get("config")
     name = config.get("name") if isinstance(config, dict) else None
     return LayerInfo(
         name=str(name or serialized.get("name") or serialized["class_name"]),
         class_name=serialized["class_name"],
-        where=where,
+        where=place.where,
         module=serialized.get("module"),
         registered_name=serialized.get("registered_name"),
         config=config,
-        layers=tuple(_layers_below(config, f"{where}.config")),
+        layers=layers,
     )
-
-
-def _layers_below(config: Any, where: str) -> Iterator[LayerInfo]:
-    for place in walk_dicts(config, where, enter=lambda place: not _is_layer_at(place)):
-        if _is_layer_at(place):
-            yield describe_layer(place.value, place.where)
-
-
-def _is_layer_at(place: Place) -> bool:
-    return is_object(place.value) and is_layer(place.value, kind_of(place))

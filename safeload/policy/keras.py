@@ -7,13 +7,13 @@ drops was still meant by somebody. Layer: policy.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from safeload.dialects import COMPAT_MODULE, CONSTANT
-from safeload.inspection import Place, is_marker, is_object, walk
+from safeload.inspection import Place, is_marker, is_object, notable_places, walk
 from safeload.policy._finding import Finding, Severity
-from safeload.policy.keras_bytecode import SHORTEST_CODE_BYTES, digest_of, read_bytecode
+from safeload.policy.keras_bytecode import digest_of, read_bytecode
 from safeload.policy.keras_names import (
     ARRAY_DTYPES,
     KNOWN_MARKERS,
@@ -28,11 +28,10 @@ from safeload.policy.keras_names import (
 from safeload.policy.keras_sizes import oversized_layers, unrolled_layers
 
 if TYPE_CHECKING:
-    from safeload.inspection import ModelInfo
+    from safeload.inspection import KerasInfo, ModelInfo
 
 _AUTHOR = "ask the author for a file without it"
 _NAME = "name"
-_JUDGED_KEYS = VOCABULARY_KEYS | {_NAME}
 # Parent components, absolute paths of POSIX and Windows, schemes. A "/" inside is how Keras 2 scopes names.
 _PATH = re.compile(r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]|://|\x00")
 
@@ -41,17 +40,17 @@ def examine_keras(info: ModelInfo) -> Iterator[Finding]:
     """Yield what is wrong with the Keras config of *info*, each matter once.
 
     Guarantees:
-        Every dict, list and string of the config, of the training config and of the normal form has
-        been passed to every rule. Nothing that they name was looked up or imported.
+        Every dict of the config, of the training config and of the normal form, and every string of them that a rule
+        may find something in, has been passed to every rule. Nothing that they name was looked up or imported.
     """
     if info.keras is None:
         return
-    raw = {(f.rule, f.evidence, f.identifier): f for f in _examine_raw(info)}
+    raw = {(f.rule, f.evidence, f.identifier): f for f in _examine_raw(info.keras)}
     yield from raw.values()
     # Normalising moves things: what was found in the file's own config is not reported a second time.
     told = {(rule, evidence) for rule, evidence, _ in raw}
     for finding in (
-        *examine_config(info.keras.normal.config),
+        *_examine_places(info.keras.places),
         *oversized_layers(info.keras),
         *unrolled_layers(info.keras),
     ):
@@ -60,27 +59,24 @@ def examine_keras(info: ModelInfo) -> Iterator[Finding]:
             told.add((finding.rule, finding.evidence))
 
 
-def _examine_raw(info: ModelInfo) -> Iterator[Finding]:
-    keras = info.keras
-    raw = walk(keras.raw, texts=_is_notable)  # type: ignore[union-attr]
-    training = walk(keras.training, "$.training_config", is_training_only=True, texts=_is_notable)  # type: ignore[union-attr]
-    for place in (*raw, *training):
+def _examine_raw(keras: KerasInfo) -> Iterator[Finding]:
+    for place in keras.raw_places:
         for rule in _rules_for(place.value):
             yield from rule(place)
 
 
 def examine_config(config: Any) -> Iterator[Finding]:
     """Yield what is wrong with *config*, a normal form or what was lowered from one."""
-    for place in walk(config, texts=_is_notable):
+    return _examine_places(notable_places(config))
+
+
+def _examine_places(places: Iterable[Place]) -> Iterator[Finding]:
+    for place in places:
         for rule in _rules_for(place.value):
             if rule is not references or not _is_compat(place.value):
                 yield from rule(place)
-        yield from constant_nodes(place)
-
-
-def _is_notable(key: str, text: str) -> bool:
-    """Tell whether a rule for texts may find something: making a place of every string takes most of the time."""
-    return len(text) >= SHORTEST_CODE_BYTES or key in _JUDGED_KEYS
+        if isinstance(place.value, dict) and "inbound_nodes" in place.value:
+            yield from constant_nodes(place)
 
 
 def _rules_for(value: Any) -> tuple[Callable[[Place], Iterator[Finding]], ...]:

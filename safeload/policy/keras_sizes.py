@@ -114,7 +114,7 @@ def unrolled_layers(keras: KerasInfo) -> Iterator[Finding]:
 def _many_outputs(keras: KerasInfo) -> Iterator[Finding]:
     """Yield operations that are split into more tensors than anybody splits into."""
     for place in keras.places:
-        if _PARTS.isdisjoint(place.value):
+        if not isinstance(place.value, dict) or _PARTS.isdisjoint(place.value):
             continue
         counts = [place.value[key] for key in _PARTS if isinstance(place.value.get(key), int)]
         if max(counts, default=0) > _MAX_UNROLLED and _splits(place.owner):

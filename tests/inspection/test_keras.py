@@ -9,9 +9,9 @@ from safeload.errors import MalformedArtifactError
 from safeload.formats import Format
 from safeload.inspection import Slot, inspect_artifact
 from safeload.inspection._keras_signature import describe_signature
-from safeload.inspection._walk import walk, walk_dicts
+from safeload.inspection._walk import notable_places, walk, walk_dicts
 from safeload.inspection._weights import count_parameters
-from safeload.inspection.keras import describe_layer
+from safeload.inspection.keras import describe_layers
 from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights, WeightIndex, WeightLayout
 
 
@@ -139,7 +139,7 @@ def test_layers_at_every_depth():
     config = functional(
         functional(wrapped(entry("Dense", "inner"))), entry("Mine", "mine", module="mine", part=entry("Dense", "sub"))
     )
-    root = describe_layer(config, "$")
+    root = describe_layers(notable_places(config))
     nested = root.layers[2]
     assert [layer.name for layer in root.layers] == ["inp", "dense", "m", "mine"]
     assert nested.layers[2].layers[0].name == "inner"
@@ -149,7 +149,7 @@ def test_layers_at_every_depth():
 
 def test_layer_without_a_name_is_called_by_its_class():
     """A layer whose config is no dict is named by its class."""
-    assert describe_layer({"class_name": "Mine", "config": None}, "$").name == "Mine"
+    assert describe_layers(notable_places({"class_name": "Mine", "config": None})).name == "Mine"
 
 
 def test_objects_of_every_kind():
@@ -229,3 +229,20 @@ def test_walk_reaches_everything_once():
     assert at["$.a[1].class_name"].owner["class_name"] == "X"
     assert at["$.a[1]"].owner is None
     assert [place for place in places if isinstance(place.value, dict)] == list(walk_dicts(tree))
+
+
+def test_notable_places_leave_out_lists_and_words_alone():
+    """What `walk` yields and `notable_places` does not is a list or a short text under a key that is no name."""
+    tree = {"name": "m", "config": [{"units": "few", "code": "x" * 30, "vocabulary": ["a"]}, "y" * 29, "z" * 30]}
+    notable = notable_places(tree)
+    assert [place for place in walk(tree) if place in notable] == list(notable)
+    left_out = [place.value for place in walk(tree) if place not in notable]
+    assert left_out == [tree["config"], "few", ["a"], "y" * 29]
+
+
+def test_layers_beside_a_config_are_no_layers_of_it():
+    """What a node passes to a layer is listed among the objects and not in the tree."""
+    config = functional(entry("Dense", "d"))
+    config["config"]["layers"][-1]["inbound_nodes"] = [{"args": [entry("Dense", "passed", part=entry("Dense", "x"))]}]
+    root = describe_layers(notable_places(config))
+    assert [(layer.name, layer.layers) for layer in root.layers] == [("inp", ()), ("dense", ()), ("d", ())]

@@ -7,8 +7,10 @@ from hostile.keras_configs import ATTACKS, CODE, LOOK_ALIKES, entry, function, f
 
 from safeload.dialects import COMPAT_MODULE, Flavour, NormalForm, Writer
 from safeload.formats import Format
-from safeload.inspection import KerasInfo, LayerInfo, ModelInfo, Place, ProducerInfo, SignatureInfo
+from safeload.inspection import KerasInfo, LayerInfo, ModelInfo, ProducerInfo, SignatureInfo
+from safeload.inspection._walk import NOTABLE_KEYS, NOTABLE_LENGTH
 from safeload.policy import keras as rules
+from safeload.policy import keras_bytecode, keras_names
 from safeload.policy._finding import Severity
 from safeload.policy.keras import KERAS_RULES, OBJECT_RULES, TEXT_RULES, examine_config, examine_keras
 
@@ -139,12 +141,8 @@ def test_saved_models_are_not_examined_here():
     assert [f for rule in KERAS_RULES for f in rule(info)] == []
 
 
-@pytest.mark.parametrize("key", ["name", "vocabulary", "idf_weights", "units", ""])
-@pytest.mark.parametrize(
-    "text", ["../x", "/etc/passwd", "x", "4wEAAAAAAAAAAAAAAAEAAAACAAAAQwAAAHMEAAAAfAAXAFMA", "c" + "\x00" * 28]
-)
-def test_texts_without_a_place_have_no_findings(key, text):
-    """Where a rule for texts finds something, the walk of the rules makes a place."""
-    place = Place((None, f"$.{key}"), key, text)
-    if any(True for rule in TEXT_RULES for _ in rule(place)):
-        assert rules._is_notable(key, text)
+def test_notable_texts_are_all_that_rules_for_texts_look_at():
+    """A text that `notable_places` leaves out is too short to be code, and no name and no vocabulary."""
+    assert NOTABLE_LENGTH <= keras_bytecode.SHORTEST_CODE_BYTES
+    assert keras_names.VOCABULARY_KEYS | {"name"} <= NOTABLE_KEYS
+    assert len(TEXT_RULES) == 3
