@@ -18,6 +18,7 @@ from safeload.inspection._info import (
     WeightsInfo,
 )
 from safeload.inspection._keras_objects import is_replaceable_part
+from safeload.inspection._keras_signature import with_free_batch
 from safeload.inspection._walk import Place, is_marker, is_object, notable_places, walk, walk_dicts
 from safeload.inspection._weights import describe_weights
 from safeload.inspection.keras import describe_producer, inspect_keras
@@ -47,6 +48,7 @@ __all__ = [
     "notable_places",
     "walk",
     "walk_dicts",
+    "with_free_batch",
 ]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from safeload.errors import MalformedArtifactError
@@ -30,6 +31,35 @@ def describe_signature(model: Any, where: str = "$", *, records_tensors: bool = 
     Raises:
         MalformedArtifactError: ``malformed-artifact``. The layers are no list of objects, or the ends name no layers.
     """
+    signature = _recorded(model, where, records_tensors=records_tensors)
+    free = with_free_batch(signature)
+    return free if free is signature or not _is_stateful(model) else signature
+
+
+def with_free_batch(signature: SignatureInfo) -> SignatureInfo:
+    """Return *signature* for any number of rows.
+
+    Keras records the batch of the data that a Sequential model was first called with, and takes any other one. Only
+    stateful layers keep a state for each row. Source: ``shape_with_no_batch_size`` in keras/src/models/functional.py
+    (3.15.1) and tf_keras/src/engine/functional.py (2.21).
+    """
+    sizes = {info.shape[0] for info in signature.inputs if info.shape} - {None}
+    if not sizes:
+        return signature
+    inputs, outputs = ([_free(info, sizes) for info in infos] for infos in (signature.inputs, signature.outputs))
+    return replace(signature, inputs=tuple(inputs), outputs=tuple(outputs))
+
+
+def _free(info: TensorInfo, sizes: Container[int | None]) -> TensorInfo:
+    return replace(info, shape=(None, *info.shape[1:])) if info.shape and info.shape[0] in sizes else info
+
+
+def _is_stateful(model: Any) -> bool:
+    configs = (place.value.get("config") for place in walk_dicts(model))
+    return any(isinstance(config, dict) and config.get("stateful") is True for config in configs)
+
+
+def _recorded(model: Any, where: str, *, records_tensors: bool) -> SignatureInfo:
     config = model.get("config")
     config = config if isinstance(config, dict) else {}
     layers = config.get("layers")

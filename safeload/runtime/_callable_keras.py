@@ -10,8 +10,9 @@ from typing import Any
 import tensorflow as tf
 
 from safeload.errors import SignatureNotFoundError
-from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo
+from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo, with_free_batch
 from safeload.runtime._eager_function import EagerFunction, of_concrete_function, runs_plainly
+from safeload.runtime._keras_package import flat_layers
 from safeload.signatures import KERAS_KEYS, pack
 
 _LOG = logging.getLogger("safeload")
@@ -76,6 +77,8 @@ class _Compiled:
         self._eager = eager
         self._specs = specs
         self._traced: Any = tf.function(eager, autograph=False, reduce_retracing=specs is None)
+        # TensorFlow counts traces by line of code, here of all models together, and blames this line.
+        self._traced._omit_frequent_tracing_warning = True  # noqa: SLF001
         self._plain: EagerFunction | None = None
         self._is_traced = False
         self._lock = threading.Lock()
@@ -133,7 +136,8 @@ def _described(model: Any, static: SignatureInfo) -> tuple[Any, SignatureInfo]:
     signature = SignatureInfo(
         "model", "keras", inputs, _outputs(model, static), is_positional=True, structure=structure
     )
-    return tree, signature
+    is_stateful = any(getattr(layer, "stateful", False) for layer in flat_layers(model))
+    return tree, signature if is_stateful else with_free_batch(signature)
 
 
 def _from_static(static: SignatureInfo) -> tuple[Any, SignatureInfo]:

@@ -63,10 +63,10 @@ def _shape(tensor):
 
 
 def _agree(described, tensors):
-    """Every recorded shape and dtype is that of the tensor."""
+    """Every recorded shape and dtype is that of the tensor; a batch that Keras takes for any other is open."""
     assert len(described) == len(tensors)
     for info, tensor in zip(described, tensors):
-        assert info.shape in (None, _shape(tensor))
+        assert info.shape in (None, (None, *_shape(tensor)[1:]))
         assert info.dtype in (None, tf.as_dtype(tensor.dtype).name)
 
 

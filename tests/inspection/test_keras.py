@@ -85,6 +85,13 @@ def test_sequential_with_an_input():
     )
 
 
+@pytest.mark.parametrize(("stateful", "batch"), [(False, "None"), (True, "32")])
+def test_batch_of_the_data_that_built_the_model(stateful, batch):
+    """Keras records the batch of the first call and takes any other one, unless layers keep a state for each row."""
+    layers = entry("InputLayer", "i", batch_shape=[32, 5, 2]), entry("LSTM", "l", units=1, stateful=stateful)
+    assert str(describe_signature(sequential(*layers)).inputs[0]) == f"i: float32 [{batch}, 5, 2]"
+
+
 def test_sequential_that_starts_with_a_model():
     """A Sequential model that starts with another model takes what that one takes."""
     signature = describe_signature(sequential(functional(), entry("Dense", "d")))

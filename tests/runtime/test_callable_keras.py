@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from safeload import load_callable
 from safeload.errors import InputMismatchError, SignatureNotFoundError
 from safeload.runtime import as_callable
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PACKAGES = ["keras", "tf_keras"]
 X = np.arange(8, dtype=np.float32).reshape(2, 4)
@@ -120,3 +124,39 @@ def test_only_one_signature(keras: Any) -> None:
     with pytest.raises(SignatureNotFoundError):
         as_callable(model, signature="predict")
     as_callable(model).close()
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_batch_of_the_data_that_built_the_model(tmp_path: Path, suffix: str, keras: Any) -> None:
+    """A Sequential model without an Input records the batch that it was trained with, and is called with any other."""
+    model = keras.Sequential([keras.layers.Dense(3)])
+    model.compile(loss="mse")
+    model.fit(np.ones((4, 2)), np.ones((4, 3)), batch_size=4, verbose=0)
+    model.save(tmp_path / f"m{suffix}")
+    loaded = load_callable(tmp_path / f"m{suffix}")
+    for rows in (1, 4, 7):
+        x = np.ones((rows, 2), "float32")
+        np.testing.assert_allclose(loaded(x), model(x), rtol=1e-6)
+    assert [str(info).partition(": ")[2] for info in (*loaded.inputs, *loaded.outputs)] == [
+        "float32 [None, 2]",
+        "float32 [None, 3]",
+    ]
+
+
+def test_stateful_model_keeps_its_batch(tmp_path: Path, keras: Any) -> None:
+    """A recurrent layer that keeps a state for each row takes as many rows as it has states."""
+    x = keras.Input(batch_shape=(2, 5, 4))
+    keras.Model(x, keras.layers.LSTM(1, stateful=True)(x)).save(tmp_path / "m.keras")
+    with pytest.raises(InputMismatchError, match=r"shape \[3, 5, 4\], expected \[2, 5, 4\]"):
+        load_callable(tmp_path / "m.keras")(np.ones((3, 5, 4), "float32"))
+
+
+def test_many_models_in_one_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """TensorFlow does not warn of traces that are of different models, or of lengths of ragged rows."""
+    tf_keras = pytest.importorskip("tf_keras")
+    x = tf_keras.Input((None,), ragged=True, dtype="int64")
+    rows = tf_keras.layers.Embedding(9, 3)(x)
+    tf_keras.Model(x, tf_keras.layers.GlobalAveragePooling1D()(rows)).save(tmp_path / "m.h5")
+    for length in range(1, 9):
+        load_callable(tmp_path / "m.h5")([[1] * length, [2]])
+    assert "retracing" not in caplog.text
