@@ -110,11 +110,15 @@ def property_tests(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure safeload against the loaders it stands in for; print the table and write benchmarks.json."""
+    """Measure safeload against the loaders it stands in for; print the tables, write benchmarks.json and .svg.
+
+    Some rows only: ``nox -s bench -- --only "load bert" call``; to see whether everything runs: ``-- --quick --tiny``.
+    """
     _install_wheel(session, "keras2")
+    session.install(*_group("bench"))
     env = {"PYTHONPATH": str(ROOT / "tests"), "PYTHONSAFEPATH": "1"}
-    out = session.posargs or ["--out", str(ROOT / "benchmarks.json")]
-    session.run("python", "-m", "benchmarks.run", *out, env=env)
+    out = ("--out", str(ROOT / "benchmarks.json"), "--plot", str(ROOT / "benchmarks.svg"))
+    session.run("python", "-m", "benchmarks.run", *out, *session.posargs, env=env)
 
 
 @nox.session

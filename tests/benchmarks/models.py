@@ -131,7 +131,7 @@ def make(name: str, form: str, directory: Path, *, tiny: bool) -> Path:
         import keras
 
         model = KERAS[name](keras, tiny=tiny)
-        model.export(str(path), verbose=False) if form == "export" else model.save(path)
+        model.export(str(path)) if form == "export" else model.save(path)
     return path
 
 

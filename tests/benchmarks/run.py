@@ -1,6 +1,10 @@
-"""Runs the benchmarks: pairs of fresh processes, interleaved; prints the table and writes it as JSON.
+"""Runs the benchmarks: pairs of fresh processes, in turn; prints the tables and writes them as JSON and as a plot.
 
-`python -m benchmarks.run --repeats 5 --out results.json [--document FILE] [--only NAME …]`
+`python -m benchmarks.run [--repeats 5] [--only TEXT …] [--models DIRECTORY] [--out benchmarks.json]
+[--plot benchmarks.svg] [--document FILE] [--quick]`
+
+``--only`` takes parts of the names of cases and series: ``"load bert"``, ``growth``, ``import``. ``--quick`` is one
+repeat, to see whether everything runs. What is measured, and how, is said in `worker`, `growth` and `import_time`.
 """
 
 from __future__ import annotations
@@ -8,133 +12,107 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from benchmarks import growth
+from benchmarks.cases import CASES, GROWTH, Case
 from benchmarks.models import make
+from benchmarks.tables import document
 from benchmarks.worker import write_inputs
 
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
-"""Between these lines of a document the table is written."""
+"""Between these lines of a document the tables are written."""
 
-
-class Case(NamedTuple):
-    """A row of the table.
-
-    Attributes:
-        quantity: Key of `worker.QUANTITIES`.
-        model: Name of the model.
-        form: How it is saved.
-        peer: Side that safeload is held against.
-        floor: What it must reach: the peer's time divided by that of safeload.
-        aim: What it should reach.
-    """
-
-    quantity: str
-    model: str
-    form: str
-    peer: str
-    floor: float
-    aim: float
-
-    @property
-    def name(self) -> str:
-        return f"{self.quantity} {self.model} {self.form}" + (
-            f" against {self.peer}" if self.quantity in ("call", "first-call") else ""
-        )
-
+_IMPORT = {"import": "import safeload", "nothing": "pass"}
+"""What the processes of the row ``import`` run."""
 
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-_HEAD = """\
-| case | ratio | spread | peak (MB) | floor | aim | results |
-| --- | --- | --- | --- | --- | --- | --- |"""
-
-_FLOORS = {"bert": (2.4, 4.0), "mlp-1gb": (1.7, 4.0)}
-_LOADED = ("mobilenet", "resnet", "inception", "bert", "mlp-1gb")
-
-CASES: tuple[Case, ...] = (
-    *(Case("only-load", m, f, "keras", *_FLOORS.get(m, (1.5, 3.0))) for m in _LOADED for f in (".keras", ".h5")),
-    Case("load", "mobilenet", "tf_keras", "saved_model", 15, 40),
-    Case("load", "functions", "module", "saved_model", 25, 40),
-    Case("load", "mobilenet", "export", "saved_model", 8, 20),
-    Case("load", "lstm", "tf_keras", "saved_model", 8, 20),
-    Case("load", "mlp", "export", "saved_model", 2, 5),
-    Case("load", "table", "module", "saved_model", 2.5, 5),
-    Case("call", "mlp", ".keras", "eager", 18, 40),
-    Case("call", "mlp", ".keras", "concrete", 0.8, 1.25),
-    Case("call", "mlp", "export", "signature", 0.8, 1.25),
-    Case("first-call", "mlp", ".keras", "function", 0.9, 1.4),
-    Case("cold", "mobilenet", ".keras", "keras", 1.7, 3),
-    Case("cold", "mobilenet", "export", "saved_model", 2, 3),
-    Case("share", "mobilenet", ".keras", "load", 10, 50),
-    Case("share", "mobilenet", "export", "load", 10, 50),
-    Case("share", "mobilenet", "tf_keras", "load", 10, 50),
-)
-"""Every row. Ratios are times of the peer divided by those of safeload; for ``share``, of a load by its inspection."""
 
 
 def run_case(case: Case, directory: Path, *, repeats: int, tiny: bool = False) -> dict[str, Any]:
-    """Make the model and measure both sides *repeats* times, in turn."""
+    """Make the model and measure all sides *repeats* times, in turn.
+
+    Returns:
+        The runs of each side, and whether all results were the same, bit by bit.
+    """
     path = str(make(case.model, case.form, directory, tiny=tiny))
     write_inputs(path)
-    sides: dict[str, list[dict[str, Any]]] = {"safeload": [], case.peer: []}
+    runs: dict[str, list[dict[str, Any]]] = {side: [] for side in ("safeload", *case.peers)}
     for _ in range(repeats):
-        for side, results in sides.items():
-            results.append(_measured(case.quantity, side, path))
-    digests = {result["digest"] for results in sides.values() for result in results}
-    ours, theirs = ([result["seconds"] for result in results] for results in sides.values())
-    ratios = [other / own for own, other in zip(ours, theirs, strict=True)]
-    return {
-        "case": case.name,
-        "ratio": statistics.median(theirs) / statistics.median(ours),
-        "spread": [min(ratios), max(ratios)],
-        "seconds": [statistics.median(ours), statistics.median(theirs)],
-        "peak": [max(result.get("peak", 0) for result in results) for results in sides.values()],
-        "is_identical": len(digests) == 1,
-        "floor": case.floor,
-        "aim": case.aim,
-    }
+        for side, measured in runs.items():
+            measured.append(_measured(case.quantity, side, path))
+    digests = {run.pop("digest") for measured in runs.values() for run in measured}
+    return {"sides": runs, "is_identical": len(digests) == 1, "weight_bytes": _weight_bytes(path)}
+
+
+def run_growth(name: str, directory: Path, *, tiny: bool = False) -> dict[str, Any]:
+    """Measure one series of growing models with both sides."""
+    models = growth.make(name, directory, tiny=tiny)
+    pairs = [f"{size}={path}" for size, path in models]
+    peer = growth.SERIES[name].peer
+    points = {side: json.loads(_python("-m", "benchmarks.growth", side, *pairs)) for side in ("safeload", peer)}
+    return {"unit": growth.SERIES[name].unit, "sides": {side: growth.fitted(found) for side, found in points.items()}}
+
+
+def import_time(repeats: int) -> dict[str, Any]:
+    """Time of whole processes: ``python -c "import safeload"`` and ``python -c pass``, in turn; what is imported.
+
+    Twenty times as often as other rows, for each takes milliseconds. ``site`` is left out: what it does belongs to
+    the installation.
+    """
+    times: dict[str, list[float]] = {name: [] for name in _IMPORT}
+    for _ in range(20 * repeats):
+        for name, statement in _IMPORT.items():
+            start = time.perf_counter()
+            _python("-c", statement)
+            times[name].append(time.perf_counter() - start)
+    listed = "import safeload, sys; print(*{m.partition('.')[0] for m in sys.modules} - set(sys.stdlib_module_names))"
+    before = set(_python("-c", listed.replace("safeload, ", "")).split())
+    return {"times": times, "modules": sorted(set(_python("-c", listed).split()) - before - {"safeload"})}
 
 
 def _measured(quantity: str, side: str, path: str) -> dict[str, Any]:
-    roots = [str(Path(__file__).parents[1]), *sys.path]
-    env = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(roots),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "CUDA_VISIBLE_DEVICES": "-1",
-    }
     start = time.perf_counter()
-    command = [sys.executable, "-m", "benchmarks.worker", quantity, side, path]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    output = _python("-m", "benchmarks.worker", quantity, side, path)
     seconds = time.perf_counter() - start
+    return {"process to first prediction": seconds, **json.loads(output)}
+
+
+def _python(*arguments: str) -> str:
+    """Run Python in a fresh process; return the last line that it prints."""
+    roots = [str(Path(__file__).parents[1]), *sys.path]
+    env = {**os.environ, **_QUIET, "PYTHONPATH": os.pathsep.join(roots)}
+    done = subprocess.run([sys.executable, *arguments], env=env, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{quantity} {side} {path}: {done.stderr[-2000:]}")
-    return {"seconds": seconds, **json.loads(done.stdout.splitlines()[-1])}
+        raise RuntimeError(f"{arguments}: {done.stderr[-2000:]}")
+    return next(iter(done.stdout.splitlines()[-1:]), "")
 
 
-def table(results: Iterable[dict[str, Any]]) -> str:
-    """Return the results as a Markdown table."""
-    head = [
-        "| case | ratio | spread | peak (MB) | floor | aim | results |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    return "\n".join([*head, *map(_row, results)])
+def _weight_bytes(path: str) -> int:
+    import safeload
+
+    return int(safeload.inspect_model(path).to_json()["weights"]["nbytes"])
 
 
-def _row(result: dict[str, Any]) -> str:
-    low, high = result["spread"]
-    ours, theirs = (peak / 1e6 for peak in result["peak"])
-    peaks = f"{theirs:.0f} → {ours:.0f}" if theirs else ""
-    outcome = "identical" if result["is_identical"] else "equal within rounding"
-    cells = [result["case"], f"{result['ratio']:.2f}", f"{low:.2f} … {high:.2f}", peaks, result["floor"], result["aim"]]
-    return "| " + " | ".join(map(str, [*cells, outcome])) + " |"
+def results(only: Iterable[str], directory: Path, *, repeats: int, tiny: bool = False) -> Iterator[tuple[str, Any]]:
+    """Yield (name, result) of everything whose name holds a part of *only*."""
+    names = [*(case.name for case in CASES), *(f"growth {name}" for name in GROWTH), "import"]
+    wanted = [name for name in names if any(part in name for part in only)]
+    cases = {case.name: case for case in CASES}
+    for name in wanted:
+        kind, _, series = name.partition(" ")
+        if kind == "growth":
+            yield name, run_growth(series, directory, tiny=tiny)
+        elif kind == "import":
+            yield name, import_time(repeats)
+        else:
+            yield name, run_case(cases[name], directory, repeats=repeats, tiny=tiny)
 
 
 def write_document(path: Path, text: str) -> None:
@@ -144,25 +122,38 @@ def write_document(path: Path, text: str) -> None:
     path.write_text(f"{before}{START}\n{text}\n{END}{after}", encoding="utf-8")
 
 
-def main() -> None:
-    """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks.json"))
-    parser.add_argument("--document", type=Path)
     parser.add_argument("--only", nargs="*", default=[""])
-    parser.add_argument("--tiny", action="store_true")
-    options = parser.parse_args()
-    results = []
+    parser.add_argument("--models", type=Path, help="where models are kept for the next run")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks.json"))
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--document", type=Path)
+    parser.add_argument("--quick", action="store_const", dest="repeats", const=1)
+    parser.add_argument("--tiny", action="store_true", help="small models, to see whether everything runs")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run what the command line asks for."""
+    options = _options(arguments)
+    found: dict[str, Any] = {}
+    started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        for case in CASES:
-            if any(part in case.name for part in options.only):
-                results.append(run_case(case, Path(folder), repeats=options.repeats, tiny=options.tiny))
-                print(_row(results[-1]), flush=True)
-                options.out.write_text(json.dumps(results, indent=1), encoding="utf-8")
-    print(table(results))
+        directory = options.models or Path(folder)
+        directory.mkdir(exist_ok=True)
+        for name, result in results(options.only, directory, repeats=options.repeats, tiny=options.tiny):
+            found[name] = result
+            print(f"{time.monotonic() - started:6.0f} s  {name}", flush=True)
+            options.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    print(document(found))
     if options.document:
-        write_document(options.document, table(results))
+        write_document(options.document, document(found))
+    if options.plot:
+        from benchmarks.plot import draw
+
+        draw(found, options.plot)
 
 
 if __name__ == "__main__":

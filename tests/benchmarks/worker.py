@@ -1,11 +1,12 @@
 """One side of one case in a fresh process: prints what it measured as JSON.
 
-How each quantity is measured is said at its function. TensorFlow and Keras are imported before the clock starts,
-except for ``cold``, whose clock is the parent's.
+How each quantity is measured is said at its function. Except for ``cold``, whose clock is the parent's, modules are
+imported before the clock starts, and the garbage of their import is collected: both sides pay only for what they do.
 """
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import statistics
@@ -13,12 +14,188 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from benchmarks.models import example
 
 Measured = dict[str, Any]
+
+
+class Side(NamedTuple):
+    """A way to load a model, and to call what was loaded with one row of inputs by name."""
+
+    load: Callable[[str], Any]
+    call: Callable[[Any, dict[str, Any]], Any]
+
+
+def _safeload(path: str) -> Any:
+    import safeload
+
+    return safeload.load_callable(path)
+
+
+def _keras(path: str) -> Any:
+    """Load as the era does, with default settings."""
+    import keras
+
+    return keras.models.load_model(path)
+
+
+def _saved_model(path: str) -> Any:
+    import tensorflow as tf
+
+    return tf.saved_model.load(path)
+
+
+def _call_model(model: Any, row: dict[str, Any]) -> Any:
+    return model(next(iter(row.values())), training=False)
+
+
+def _call_signature(root: Any, row: dict[str, Any]) -> Any:
+    import tensorflow as tf
+
+    signatures = root.signatures
+    key = "serving_default" if "serving_default" in signatures else next(iter(signatures))
+    result = signatures[key](**{name: tf.constant(value) for name, value in row.items()})
+    return next(iter(result.values())) if len(result) == 1 else result
+
+
+SIDES: dict[str, Side] = {
+    "safeload": Side(_safeload, lambda model, row: model(row)),
+    "keras": Side(_keras, _call_model),
+    "saved_model": Side(_saved_model, _call_signature),
+}
+
+
+def load(side: str, path: str, row: dict[str, Any]) -> Measured:
+    """Time from the call of the loader until it returns something that can be called, and its peak memory.
+
+    The peak is the high-water mark of resident memory during the load, above what was resident before it. Inspection
+    is what safeload does before it hands a plan to its runtime. ``load and first call`` goes on until the first
+    result. Results are compared bit by bit; of Keras files those of the loaded Keras models, called eagerly.
+    """
+    inspected = _clock_of_inspection() if side == "safeload" else []
+    _forget_peak()
+    before, start = _memory("VmRSS"), time.perf_counter()
+    loaded = SIDES[side].load(path)
+    loaded_at = time.perf_counter()
+    peak = max(0, _memory("VmHWM") - before)
+    is_model = side == "safeload" and Path(path).is_file()
+    result = _call_model(loaded.model, row) if is_model else SIDES[side].call(loaded, row)
+    found = {"load": loaded_at - start, "load and first call": time.perf_counter() - start, "peak": peak}
+    if inspected:
+        found["inspection"] = inspected[0] - start
+    return {**found, "digest": _digest(result)}
+
+
+def _clock_of_inspection() -> list[float]:
+    """Return a list that takes the time at which a plan reaches the runtime."""
+    from safeload import runtime
+
+    reached: list[float] = []
+    run = runtime.load
+
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        reached.append(time.perf_counter())
+        runtime.load = run
+        return run(*args, **kwargs)
+
+    runtime.load = noting
+    return reached
+
+
+def call(side: str, path: str, row: dict[str, Any], repeats: int = 2000) -> Measured:
+    """Median time of a call with one row, after the first call, which is taken by itself, and ten more.
+
+    safeload takes the numpy array; the other sides get a ready tensor. ``concrete`` is a ConcreteFunction of
+    `tf.function` of the model with the batch left open; the first call is that of this `tf.function`.
+    """
+    import tensorflow as tf
+
+    value = next(iter(row.values()))
+    if side != "safeload":
+        value = tf.constant(value)
+    first, steady = _callees(side, path, value)
+    start = time.perf_counter()
+    first(value)
+    first_seconds = time.perf_counter() - start
+    for _ in range(10):
+        result = steady(value)
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        steady(value)
+        times.append(time.perf_counter() - start)
+    seconds = statistics.median(times)
+    fields = ("call against model(x)", "call against the ConcreteFunction", "call against the signature")
+    return {
+        **dict.fromkeys(fields, seconds),
+        "first call against tf.function's": first_seconds,
+        "digest": _digest(result),
+    }
+
+
+def _callees(side: str, path: str, value: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return what is called first, and what is called again and again."""
+    import tensorflow as tf
+
+    if side == "safeload":
+        loaded = _safeload(path)
+        return loaded, loaded
+    if side == "signature":
+        root = tf.saved_model.load(path)
+        signature = root.signatures["serving_default"]
+        name = next(iter(signature.structured_input_signature[1]))
+
+        def ask(tensor: Any, root: Any = root) -> Any:  # holds the root, and with it the variables
+            return next(iter(signature(**{name: tensor}).values()))
+
+        return ask, ask
+    model = _keras(path)
+    if side == "eager":
+        return (lambda tensor: model(tensor, training=False),) * 2
+    function = tf.function(lambda tensor: model(tensor, training=False))
+    spec = tf.TensorSpec([None, *value.shape[1:]], value.dtype)
+    return function, tf.function(lambda tensor: model(tensor, training=False)).get_concrete_function(spec)
+
+
+def cold(side: str, path: str, row: dict[str, Any]) -> Measured:
+    """The whole process, from its start to its end after the first prediction; the parent takes the time.
+
+    Keras predicts with `Model.predict`, as most of its users do.
+    """
+    loaded = SIDES[side].load(path)
+    if side == "keras":
+        return {"digest": _digest(loaded.predict(next(iter(row.values())), verbose=0))}
+    return {"digest": _digest(SIDES[side].call(loaded, row))}
+
+
+QUANTITIES: dict[str, Callable[..., Measured]] = {"load": load, "call": call, "cold": cold}
+
+
+def measure(quantity: str, side: str, path: str) -> Measured:
+    """Measure one side of one case in this process."""
+    row = {name: np.load(Path(path + ".inputs") / f"{name}.npy") for name in _names(path)}
+    return QUANTITIES[quantity](side, path, row)
+
+
+def _names(path: str) -> list[str]:
+    names: list[str] = json.loads((Path(path + ".inputs") / "names.json").read_text())
+    return names
+
+
+def write_inputs(path: str) -> None:
+    """Write one row of inputs beside the model, so that all sides are given the same."""
+    import safeload
+
+    folder = Path(path + ".inputs")
+    if not folder.exists():
+        folder.mkdir()
+        row = example(safeload.load_callable(path).inputs)
+        for name, value in row.items():
+            np.save(folder / f"{name}.npy", value)
+        (folder / "names.json").write_text(json.dumps(list(row)))
 
 
 def _digest(result: Any) -> str:
@@ -41,166 +218,23 @@ def _forget_peak() -> None:
         clear.write_text("5")
 
 
-def _safeload(path: str) -> Callable[..., Any]:
-    import safeload
-
-    return safeload.load_callable(path)
-
-
-def _keras(path: str) -> Callable[..., Any]:
-    """Load as the era does, with default settings; call the model itself."""
-    import keras
-
-    model = keras.models.load_model(path)
-    return lambda row: model(next(iter(row.values())), training=False)
-
-
-def _saved_model(path: str) -> Callable[..., Any]:
+def import_everything(path: str) -> None:
+    """Import what either side uses, and collect the garbage of it."""
     import tensorflow as tf
 
-    root = tf.saved_model.load(path)
-    signatures = root.signatures
-    key = "serving_default" if "serving_default" in signatures else next(iter(signatures))
+    import safeload._load
+    import safeload.runtime  # noqa: F401
 
-    def call(row: dict[str, Any], root: Any = root) -> Any:  # holds the root, and with it the variables
-        result = root.signatures[key](**{name: tf.constant(value) for name, value in row.items()})
-        return next(iter(result.values())) if len(result) == 1 else result
+    if Path(path).is_file():
+        import keras  # noqa: F401
 
-    return call
-
-
-LOADERS: dict[str, Callable[[str], Callable[..., Any]]] = {
-    "safeload": _safeload,
-    "keras": _keras,
-    "saved_model": _saved_model,
-}
-
-
-def load(side: str, path: str, row: dict[str, Any]) -> Measured:
-    """Time from the call of the loader to the end of the first call of the model, and the peak above the start."""
-    _forget_peak()
-    before, start = _memory("VmRSS"), time.perf_counter()
-    result = LOADERS[side](path)(row)
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "peak": max(0, _memory("VmHWM") - before), "digest": _digest(result)}
-
-
-def only_load(side: str, path: str, row: dict[str, Any]) -> Measured:
-    """Time of the loader alone, and its peak above the start."""
-    _forget_peak()
-    before, start = _memory("VmRSS"), time.perf_counter()
-    model = LOADERS[side](path)
-    seconds, peak = time.perf_counter() - start, max(0, _memory("VmHWM") - before)
-    return {"seconds": seconds, "peak": peak, "digest": _digest(model(row))}
-
-
-def call(side: str, path: str, row: dict[str, Any], repeats: int = 200) -> Measured:
-    """Median time of a call with an array (peer: with a ready tensor), batch 1, after ten calls to warm up."""
-    import tensorflow as tf
-
-    value = next(iter(row.values()))
-    function = _callee(side, path, value)
-    value = value if side == "safeload" else tf.constant(value)
-    for _ in range(10):
-        result = function(value)
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function(value)
-        times.append(time.perf_counter() - start)
-    return {"seconds": statistics.median(times), "digest": _digest(result)}
-
-
-def first_call(side: str, path: str, row: dict[str, Any]) -> Measured:
-    """Time of the first call after loading."""
-    value = next(iter(row.values()))
-    function = _callee(side, path, value)
-    start = time.perf_counter()
-    result = function(value)
-    return {"seconds": time.perf_counter() - start, "digest": _digest(result)}
-
-
-def _callee(side: str, path: str, value: Any) -> Callable[..., Any]:
-    import keras
-    import tensorflow as tf
-
-    if side == "safeload":
-        return _safeload(path)
-    if side == "signature":
-        root = tf.saved_model.load(path)
-        name = next(iter(root.signatures["serving_default"].structured_input_signature[1]))
-        return lambda tensor: next(iter(root.signatures["serving_default"](**{name: tensor}).values()))
-    model = keras.models.load_model(path)
-    if side == "eager":
-        return lambda tensor: model(tensor, training=False)
-    function = tf.function(lambda tensor: model(tensor, training=False))
-    spec = tf.TensorSpec([None, *value.shape[1:]], value.dtype)
-    return function if side == "function" else function.get_concrete_function(spec)
-
-
-def cold(side: str, path: str, row: dict[str, Any]) -> Measured:
-    """Time of the whole process, from its start to its first prediction; the parent takes it."""
-    value = next(iter(row.values()))
-    if side == "keras":
-        import keras
-
-        return {"digest": _digest(keras.models.load_model(path).predict(value, verbose=0))}
-    return {"digest": _digest(LOADERS[side](path)(row))}
-
-
-def share(side: str, path: str, row: dict[str, Any]) -> Measured:
-    """Time of inspection (safeload), or of the whole load (peer)."""
-    import safeload
-
-    del row
-    safeload.load_callable(path)  # imports everything
-    start = time.perf_counter()
-    safeload.inspect_model(path) if side == "safeload" else safeload.load_callable(path)
-    return {"seconds": time.perf_counter() - start, "digest": ""}
-
-
-QUANTITIES: dict[str, Callable[..., Measured]] = {
-    "load": load,
-    "only-load": only_load,
-    "call": call,
-    "first-call": first_call,
-    "cold": cold,
-    "share": share,
-}
-
-
-def measure(quantity: str, side: str, path: str) -> Measured:
-    """Measure one side of one case in this process."""
-    row = {name: np.load(Path(path + ".inputs") / f"{name}.npy") for name in _names(path)}
-    return QUANTITIES[quantity](side, path, row)
-
-
-def _names(path: str) -> list[str]:
-    names: list[str] = json.loads((Path(path + ".inputs") / "names.json").read_text())
-    return names
-
-
-def write_inputs(path: str) -> None:
-    """Write one row of inputs beside the model, so that both sides are given the same."""
-    import safeload
-
-    folder = Path(path + ".inputs")
-    if not folder.exists():
-        folder.mkdir()
-        row = example(safeload.load_callable(path).inputs)
-        for name, value in row.items():
-            np.save(folder / f"{name}.npy", value)
-        (folder / "names.json").write_text(json.dumps(list(row)))
+    tf.constant(0)
+    gc.collect()
 
 
 def _main(quantity: str, side: str, path: str) -> None:
     if quantity != "cold":
-        import keras  # noqa: F401 - before the clock starts
-        import tensorflow as tf
-
-        import safeload.runtime  # noqa: F401 - the same
-
-        tf.constant(0)
+        import_everything(path)
     print(json.dumps(measure(quantity, side, path)))
 
 
