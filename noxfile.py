@@ -102,7 +102,7 @@ def releases(session: nox.Session, tensorflow: str, keras: str) -> None:
 
 @nox.session(name="property")
 def property_tests(session: nox.Session) -> None:
-    """Long property tests."""
+    """Long tests of properties and of endurance."""
     _install_wheel(session, "keras2")
     session.install(*_group("test"))
     _pytest(session, str(ROOT / "tests"), "-m", "property", "--hypothesis-profile=nightly", *session.posargs)
@@ -110,15 +110,18 @@ def property_tests(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure safeload against the loaders it stands in for; print the tables, write benchmarks.json and .svg.
+    """Measure safeload against the loaders it stands in for, and write the note's tables, its plot and their JSON.
 
-    Some rows only: ``nox -s bench -- --only "load bert" call``; to see whether everything runs: ``-- --quick --tiny``.
+    Some rows only, printed: ``nox -s bench -- --only "load bert" call``; whether it runs: ``-- --quick --tiny``.
     """
     _install_wheel(session, "keras2")
     session.install(*_group("bench"))
+    note = ROOT / "docs" / "explanation" / "performance.md"
+    written = ["--document", note, "--out", note.with_suffix(".json"), "--plot", note.with_suffix(".svg")]
+    scratch = Path(session.create_tmp()).resolve()
+    printed = ["--out", scratch / "benchmarks.json", "--plot", scratch / "benchmarks.svg", *session.posargs]
     env = {"PYTHONPATH": str(ROOT / "tests"), "PYTHONSAFEPATH": "1"}
-    out = ("--out", str(ROOT / "benchmarks.json"), "--plot", str(ROOT / "benchmarks.svg"))
-    session.run("python", "-m", "benchmarks.run", *out, *session.posargs, env=env)
+    session.run("python", "-m", "benchmarks.run", *map(str, printed if session.posargs else written), env=env)
 
 
 @nox.session
