@@ -118,10 +118,14 @@ def _is_notable(key: str, text: str) -> bool:
 def is_object(value: Any) -> bool:
     """Tell whether *value* is a serialized object: a dict that names a class, markers of values left out."""
     name = value.get("class_name") if isinstance(value, dict) else None
-    return isinstance(name, str) and not (name.startswith("__") and name.endswith("__"))
+    return isinstance(name, str) and not _is_marked(name)
 
 
 def is_marker(value: Any) -> bool:
     """Tell whether *value* encodes a value that JSON lacks, such as ``__keras_tensor__`` or ``__tuple__``."""
     name = value.get("class_name") if isinstance(value, dict) else None
-    return isinstance(name, str) and name.startswith("__") and name.endswith("__")
+    return isinstance(name, str) and _is_marked(name)
+
+
+def _is_marked(name: str) -> bool:
+    return name[:2] == "__" == name[-2:]

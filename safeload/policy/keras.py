@@ -82,7 +82,9 @@ def _examine_places(places: Iterable[Place]) -> Iterator[Finding]:
 def _rules_for(value: Any) -> tuple[Callable[[Place], Iterator[Finding]], ...]:
     if isinstance(value, str):
         return TEXT_RULES
-    return OBJECT_RULES if isinstance(value, dict) and "class_name" in value else ()
+    if "class_name" not in value:
+        return ()
+    return OBJECT_RULES if is_object(value) else MARKER_RULES
 
 
 def _is_compat(value: Any) -> bool:
@@ -98,15 +100,18 @@ def bytecode(place: Place) -> Iterator[Finding]:
         yield _bytecode_finding(place, str(code))
 
 
-def lambda_functions(place: Place) -> Iterator[Finding]:
-    """Find Lambda layers and ``__lambda__`` values whose function is neither named nor readable."""
+def lambda_values(place: Place) -> Iterator[Finding]:
+    """Find ``__lambda__`` values that are not readable."""
+    if place.value["class_name"] == "__lambda__" and not any(True for p in walk(place.value) for _ in bytecode(p)):
+        yield _bytecode_finding(place, "unreadable bytecode")
+
+
+def lambda_layers(place: Place) -> Iterator[Finding]:
+    """Find Lambda layers whose function is neither named nor readable."""
     value = place.value
-    if is_marker(value) and value["class_name"] == "__lambda__":
-        if not any(True for p in walk(value) for _ in bytecode(p)):
-            yield _bytecode_finding(place, "unreadable bytecode")
-    elif is_object(value) and _declares_unreadable(_config(value)):
+    if _declares_unreadable(_config(value)):
         yield _bytecode_finding(place._replace(owner=value), "unreadable bytecode")
-    elif is_object(value) and value["class_name"] == "Lambda" and not _names_function(value):
+    elif value["class_name"] == "Lambda" and not _names_function(value):
         yield Finding(
             "lambda-function",
             Severity.UNEXAMINED,
@@ -131,7 +136,12 @@ def _names_function(layer: Any) -> bool:
     if isinstance(function, str):
         return True
     is_reference = isinstance(function, dict) and function.get("class_name") == "function"
-    return is_reference or any(True for p in walk(function) for _ in (*bytecode(p), *lambda_functions(p)))
+    return is_reference or any(True for p in walk(function) if not isinstance(p.value, list) for _ in _code_in(p))
+
+
+def _code_in(place: Place) -> Iterator[Finding]:
+    rules = {bytecode, lambda_values, lambda_layers}
+    return (finding for rule in _rules_for(place.value) if rule in rules for finding in rule(place))
 
 
 def _bytecode_finding(place: Place, summary: str) -> Finding:
@@ -152,8 +162,6 @@ def _bytecode_finding(place: Place, summary: str) -> Finding:
 def references(place: Place) -> Iterator[Finding]:
     """Find classes and functions that no config may name."""
     value = place.value
-    if not is_object(value):
-        return
     module, name = value.get("module"), value["class_name"]
     if module is not None and not isinstance(module, str):
         yield _unexamined("reference", place, f"the module of {name!r} is no text", _short(module))
@@ -173,10 +181,8 @@ def references(place: Place) -> Iterator[Finding]:
 def second_names(place: Place) -> Iterator[Finding]:
     """Find built-in objects with a second, registered name: which of the two is meant differs between loaders."""
     value = place.value
-    if not is_object(value) or not _is_builtin_class(value):
-        return
     registered = value.get("registered_name")
-    if registered is not None and registered != value["class_name"]:
+    if registered not in (None, value["class_name"]) and _is_builtin_class(value):
         message = f"{value['class_name']} of Keras is also called {registered!r}"
         yield _unexamined("second-name", place, message, str(registered))
 
@@ -189,12 +195,12 @@ def _is_builtin_class(value: Any) -> bool:
 def markers(place: Place) -> Iterator[Finding]:
     """Find encoded values of unknown kinds, of strange dtypes, and type specs of other packages."""
     value = place.value
-    if isinstance(value, dict) and "class_name" in value and not isinstance(value["class_name"], str):
-        yield _unexamined("marker", place, "a class name that is no text", _short(value["class_name"]))
-    if not is_marker(value) or value["class_name"] == "__lambda__":
-        return
     marker, config = value["class_name"], _config(value)
-    if marker not in KNOWN_MARKERS:
+    if not isinstance(marker, str):
+        yield _unexamined("marker", place, "a class name that is no text", _short(marker))
+    elif marker == "__lambda__":
+        return
+    elif marker not in KNOWN_MARKERS:
         yield _unexamined("marker", place, f"the encoded value {marker} is unknown", marker)
     elif marker == "__typespec__" and not _is_one_of(TYPE_SPECS, config.get("spec_name", value.get("spec_name"))):
         yield _unexamined("type-spec", place, "a type spec of another package", _short(config or value))
@@ -225,7 +231,7 @@ def _is_direct(place: Place) -> bool:
 def tensorflow_symbols(place: Place) -> Iterator[Finding]:
     """Find layers that call functions of TensorFlow other than the pure ones."""
     value = place.value
-    if not is_object(value) or value["class_name"] not in SYMBOL_KEYS:
+    if value["class_name"] not in SYMBOL_KEYS:
         return
     key = SYMBOL_KEYS[value["class_name"]]
     symbol = _config(value).get(key)
@@ -250,13 +256,15 @@ TEXT_RULES: tuple[Callable[[Place], Iterator[Finding]], ...] = (bytecode, path_n
 """Rules that look at one string each, in reading order."""
 
 OBJECT_RULES: tuple[Callable[[Place], Iterator[Finding]], ...] = (
-    lambda_functions,
+    lambda_layers,
     references,
     second_names,
-    markers,
     tensorflow_symbols,
 )
-"""Rules that look at one dict each, of those that name a class."""
+"""Rules that look at one serialized object each."""
+
+MARKER_RULES: tuple[Callable[[Place], Iterator[Finding]], ...] = (lambda_values, markers)
+"""Rules that look at one dict each whose class is that of an encoded value, or no text."""
 
 KERAS_RULES: tuple[Callable[[ModelInfo], Iterator[Finding]], ...] = (examine_keras,)
 """What `policy.RULES` takes from here."""

@@ -32,6 +32,7 @@ _MODELLING = (
     "random",
     "regularizers",
 )
+_PUBLIC = frozenset(f"keras.{part}" for part in _MODELLING)
 _ENGINE = ("engine.functional", "engine.sequential", "engine.training", "engine.input_layer", "engine.base_layer")
 # The functions of these compute and do nothing else.
 _PURE = ("activations", "constraints", "initializers", "losses", "metrics", "ops", "random", "regularizers")
@@ -187,6 +188,8 @@ def judge_class(module: str | None, name: str) -> Verdict | None:
     A class of a package that is neither Keras nor the host's is custom code: whether the caller
     gave it is for the registry to say, and it is never imported.
     """
+    if module in _PUBLIC and name not in DANGEROUS_CLASSES:
+        return None
     if is_keras(module):
         if name in DANGEROUS_CLASSES:
             return Verdict("dangerous-class", f"the layer {name} {DANGEROUS_CLASSES[name]}")

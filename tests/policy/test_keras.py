@@ -12,7 +12,7 @@ from safeload.inspection._walk import NOTABLE_KEYS, NOTABLE_LENGTH
 from safeload.policy import keras as rules
 from safeload.policy import keras_bytecode, keras_names
 from safeload.policy._finding import Severity
-from safeload.policy.keras import KERAS_RULES, OBJECT_RULES, TEXT_RULES, examine_config, examine_keras
+from safeload.policy.keras import KERAS_RULES, MARKER_RULES, OBJECT_RULES, TEXT_RULES, examine_config, examine_keras
 
 
 def info_of(raw, *, normal=None, training=None, parameter_count=1 << 20):
@@ -55,12 +55,12 @@ def test_every_rule_is_needed():
 
 @pytest.mark.parametrize(
     "rule",
-    [*TEXT_RULES, *OBJECT_RULES, rules.constant_nodes, rules.oversized_layers, rules.unrolled_layers],
+    [*TEXT_RULES, *OBJECT_RULES, *MARKER_RULES, rules.constant_nodes, rules.oversized_layers, rules.unrolled_layers],
     ids=lambda r: r.__name__,
 )
 def test_removing_a_rule_lets_an_attack_through(rule, monkeypatch):
     """Without any one rule, some attack of the gallery is no longer refused for its reason."""
-    for table in ("TEXT_RULES", "OBJECT_RULES"):
+    for table in ("TEXT_RULES", "OBJECT_RULES", "MARKER_RULES"):
         monkeypatch.setattr(rules, table, tuple(r for r in getattr(rules, table) if r is not rule))
     for name in ("constant_nodes", "oversized_layers", "unrolled_layers"):
         if getattr(rules, name) is rule:
