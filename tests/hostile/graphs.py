@@ -34,10 +34,18 @@ class Type(NamedTuple):
     number: int
 
 
+class Ints(NamedTuple):
+    """An attribute that is a list of numbers."""
+
+    numbers: tuple[int, ...]
+
+
 def attribute(value: Any) -> Any:
     """Make an AttrValue."""
     attr = message_class("AttrValue")()
-    if isinstance(value, (list, tuple)) and not isinstance(value, (Func, Type)):
+    if isinstance(value, Ints):
+        attr.list.i.extend(value.numbers)
+    elif isinstance(value, (list, tuple)) and not isinstance(value, (Func, Type)):
         attr.list.SetInParent()
         for item in value:
             _add_item(attr.list, item)
@@ -394,6 +402,61 @@ def many_constants() -> Any:
     return simple(*(node(f"c{i}", "Const", value=tensor(FLOAT, (1 << 28,), float_val=[0.0])) for i in range(3)))
 
 
+def packed(name: str, *values: bytes) -> Any:
+    """Make a Const of bytes."""
+    return node(name, "Const", value=tensor(STRING, (len(values),), string_val=values))
+
+
+def serialized_bomb() -> bytes:
+    """Serialize a tensor of a terabyte that is written down as one number."""
+    made: bytes = tensor(FLOAT, (1 << 38,), float_val=[1.0]).SerializeToString()
+    return made
+
+
+def wide_operands() -> list[Any]:
+    """Make a column and a row of a million numbers each."""
+    return [ints("column", 0, shape=(1 << 20, 1)), ints("row", 0, shape=(1, 1 << 20))]
+
+
+def called_bomb() -> Any:
+    """Make a MetaGraph that doubles a tensor in one function after the other."""
+    body = [
+        function(f"f{i}", ["a"], ["c:output:0"], node("c", "ConcatV2", "a", "a", "a", T=Type(INT64))) for i in range(32)
+    ]
+    calls = [call(f"c{i}", f"f{i}", f"c{i - 1}:output:0" if i else "one:output:0") for i in range(32)]
+    return simple(ints("one", 1, shape=(16,)), *calls, functions=body)
+
+
+def counted(times: int, inner: int = 1) -> Any:
+    """Make a MetaGraph with a loop that counts to *times*, and in it one that counts to *inner*."""
+    return simple(
+        *count_nodes("outer", times),
+        functions=[*count_functions("outer", count_nodes("inner", inner)), *count_functions("inner")],
+    )
+
+
+def count_nodes(name: str, times: int) -> list[Any]:
+    """Make a loop from 0 to *times*, which is passed along as TensorFlow does, and its operands."""
+    functions = {"cond": Func(f"{name}_cond"), "body": Func(f"{name}_body")}
+    return [
+        ints(f"{name}_start", 0, shape=()),
+        ints(f"{name}_stop", times, shape=()),
+        node(f"{name}_loop", "StatelessWhile", f"{name}_start:output:0", f"{name}_stop:output:0", **functions),
+    ]
+
+
+def count_functions(name: str, nodes: Iterable[Any] = ()) -> list[Any]:
+    """Make the functions of such a loop; *nodes* are added to its body."""
+    steps = [ints("one", 1, shape=()), node("add", "AddV2", "i", "one:output:0"), node("same", "Identity", "n")]
+    true = node("true", "Const", value=tensor(BOOL, (), bool_val=[True]))
+    less = [node("less", "Less", "i", "n"), node("and", "LogicalAnd", "less:z:0", "true:output:0"), true]
+    result = node("result", "Identity", "and:z:0")
+    return [
+        function(f"{name}_cond", ["i", "n"], ["result:output:0"], *less, result),
+        function(f"{name}_body", ["i", "n"], ["add:z:0", "same:output:0"], *steps, *nodes),
+    ]
+
+
 HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
     "write": (lambda: simple(node("n", "WriteFile", "x", "x")), "file-write"),
     "write_nested": (lambda: in_loop(node("n", "WriteFile", "x", "x")), "file-write"),
@@ -513,6 +576,40 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         "allocation",
     ),
+    **{
+        name: (lambda nodes=nodes: simple(*nodes), "allocation")  # type: ignore[misc]
+        for name, nodes in {
+            "outer_product_bomb": [*wide_operands(), node("n", "Mul", "column:output:0", "row:output:0")],
+            "matrix_product_bomb": [*wide_operands(), node("n", "MatMul", "column:output:0", "row:output:0")],
+            "einsum_bomb": [
+                *wide_operands(),
+                node("n", "Einsum", "column:output:0", "row:output:0", equation="ab,cd->ad"),
+            ],
+            "identity_bomb": [*wide_operands(), node("n", "MatrixDiagV3", "row:output:0")],
+            "gather_bomb": [
+                *wide_operands(),
+                ints("first", 0, shape=()),
+                node("n", "GatherV2", "row:output:0", "index:output:0", "first:output:0"),
+                ints("index", 0, shape=(1 << 20,)),
+            ],
+            "list_bomb": [
+                ints("size", 1 << 20),
+                ints("many", 1 << 20, shape=()),
+                node("list", "TensorListReserve", "size:output:0", "many:output:0"),
+                node("n", "TensorListStack", "list:handle:0", "size:output:0"),
+            ],
+            "string_bomb": [
+                text("s0", "aaaa"),
+                *(node(f"s{i}", "StringJoin", f"s{i - 1}", f"s{i - 1}") for i in range(1, 40)),
+            ],
+            "attribute_bomb": [node("n", "Mfcc", "x", dct_coefficient_count=1 << 40)],
+            "padding_bomb": [node("n", "Conv2D", "x", explicit_paddings=Ints((0, 0, 1 << 20, 0, 1 << 20, 0, 0, 0)))],
+            "parsed_bomb": [node("n", "ParseTensor", "t:output:0"), packed("t", serialized_bomb())],
+        }.items()
+    },
+    "called_bomb": (called_bomb, "allocation"),
+    "counted_loop": (lambda: counted(10**12), "endless-loop"),
+    "counted_loops": (lambda: counted(10**5, 10**5), "endless-loop"),
     "loop_on_constant": (
         lambda: endless([node("t", "Const", value=tensor(BOOL, (), bool_val=[True]))], "t:output:0"),
         "endless-loop",

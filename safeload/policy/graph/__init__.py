@@ -6,7 +6,14 @@ a graph provably needs; ``_origins`` and ``_values`` trace tensors for them.
 
 from __future__ import annotations
 
-from safeload.policy.graph._costs import declared_lists, declared_sizes, endless_loops, provable_allocations, recursion
+from safeload.policy.graph._costs import (
+    declared_lists,
+    declared_sizes,
+    encoded_constants,
+    endless_loops,
+    provable_allocations,
+    recursion,
+)
 from safeload.policy.graph._handles import forged_handles
 from safeload.policy.graph._ops import refused_ops
 from safeload.policy.graph._structure import absent_functions, asset_names, repeated_names
@@ -23,6 +30,7 @@ GRAPH_RULES = (
     declared_sizes,
     declared_lists,
     provable_allocations,
+    encoded_constants,
     endless_loops,
     recursion,
 )

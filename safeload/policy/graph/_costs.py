@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from safeload.inspection.graph import MAIN, Body, GraphInfo, Node, reference_producer
 from safeload.inspection.op_classes import op_class, op_table
 from safeload.policy._finding import Finding, Severity
+from safeload.policy.graph._counted import LOOPS, LoopCounter
+from safeload.policy.graph._encoded import DECODERS, expanded_bytes
 from safeload.policy.graph._intervals import ANY, interval, is_always_true
 from safeload.policy.graph._sizes import OutputSizes, allocates
 from safeload.policy.graph._subject import Subject, subjects
@@ -26,6 +28,8 @@ _BUDGET = 2 << 30
 
 A ``saved_model.pb`` has at most 2 GiB itself, and the largest constant shape in any public model seen has 16 MB.
 """
+_DECODED_BUDGET = 1 << 29
+"""Bytes that all decoders of a graph together may make of constants; no public model seen has one."""
 _LENGTHS = ("N", "num", "num_split", "num_outputs", "num_sampled", "range_max", "desired_samples", "width")
 """Attributes that decide how many tensors a node has, or elements each. Source: op definitions of TensorFlow 2.21.
 
@@ -36,7 +40,9 @@ _TENSOR_BYTES = 32
 """Bytes that a tensor takes without its elements."""
 _FEW = 16
 """Elements of a constant that are not worth counting: its node takes as many bytes itself."""
-_LOOPS = ("While", "StatelessWhile")
+_BOOLEAN = frozenset({"Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "NotEqual"})
+_MANY_ITERATIONS = 10**9
+"""Iterations of loops in loops that follow from constants; each takes microseconds at least."""
 _FOLLOWED = frozenset({"pure", "control-flow"})
 
 
@@ -92,8 +98,22 @@ def provable_allocations(info: ModelInfo) -> Iterator[Finding]:
                 yield _too_large(subject, node, size)
 
 
+def encoded_constants(info: ModelInfo) -> Iterator[Finding]:
+    """Find decoders that together make much of small constants."""
+    for subject in subjects(info):
+        left = _DECODED_BUDGET
+        for node in subject.graph.nodes(*DECODERS):
+            size = expanded_bytes(subject.graph, node, left)
+            left -= size
+            if left < 0:
+                yield _too_large(subject, node, size)
+                break
+
+
 def _output_bytes(node: Node) -> int:
-    keys = ("output_type", "out_type", "dtype", "Tparams", "element_dtype", "T", "index_type")
+    if node.op in _BOOLEAN:
+        return 1
+    keys = ("output_type", "out_type", "dtype", "Tparams", "element_dtype", "T", "index_type", "Tidx")
     types = [node.proto.attr[key].type for key in keys if key in node.proto.attr]
     # A dtype that is not written has the default of the op, of at least one byte.
     return _element_bytes(types[0]) if types else 1
@@ -110,16 +130,18 @@ def _too_large(subject: Subject, node: Node, size: int) -> Finding:
 
 
 def endless_loops(info: ModelInfo) -> Iterator[Finding]:
-    """Find loops whose condition no iteration can change."""
+    """Find loops whose condition no iteration can change, and those that count further than anybody waits."""
     for subject in subjects(info):
-        for node in subject.graph.nodes("LoopCond", *_LOOPS):
+        counter = LoopCounter(subject.graph)
+        for node in subject.graph.nodes("LoopCond", *LOOPS):
             if _is_endless(subject.graph, node):
-                yield subject.finding(
-                    node,
-                    rule="endless-loop",
-                    severity=Severity.DANGEROUS,
-                    message="is a loop whose condition never changes",
-                )
+                yield _endless(subject, node, "is a loop whose condition never changes")
+            elif node.op in LOOPS and (times := counter.iterations(node)) > _MANY_ITERATIONS:
+                yield _endless(subject, node, f"is a loop that runs {times:,.0f} times whatever its input")
+
+
+def _endless(subject: Subject, node: Node, message: str) -> Finding:
+    return subject.finding(node, rule="endless-loop", severity=Severity.DANGEROUS, message=message)
 
 
 def _is_endless(graph: GraphInfo, node: Node) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from safeload.inspection.graph import reference_producer
-from safeload.policy.graph._values import constant_elements
+from safeload.policy.graph._shapes import MULTIPLYING, ShapeEvaluator
+from safeload.policy.graph._values import constant_elements, declared_elements, producer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,15 +143,28 @@ _OPERANDS: dict[str, _Fold] = {
         ("LinSpace", "UnsortedSegmentMax", "UnsortedSegmentMin", "UnsortedSegmentProd", "UnsortedSegmentSum"),
         (2, _largest),
     ),
-    **dict.fromkeys(("MirrorPad", "Pad", "PadV2"), (1, _padded)),
+    **dict.fromkeys(("MirrorPad", "Pad", "PadV2", "SpaceToBatch"), (1, _padded)),
+    "SpaceToBatchND": (2, _padded),
     "Tile": (1, _product),
 }
 """Which input decides the size of an op's output, and how. Source: op definitions of TensorFlow 2.21."""
 
+_ATTRIBUTES: dict[str, tuple[str, Callable[[Any], int]]] = {
+    **dict.fromkeys(("FakeParam", "TemporaryVariable"), ("shape", lambda attr: declared_elements(attr.shape))),
+    **dict.fromkeys(
+        ("Conv", "Conv2D", "DepthwiseConv2dNative", "MaxPool"),
+        ("explicit_paddings", lambda attr: _padded(tuple(attr.list.i))),
+    ),
+    # The spectrum of a window is computed in two numbers of 8 bytes each.
+    "AudioSpectrogram": ("window_size", lambda attr: 16 * attr.i),
+    "Mfcc": ("dct_coefficient_count", lambda attr: 4 * attr.i),
+}
+"""Which attribute decides the size of what an op makes, and how. Source: op definitions of TensorFlow 2.21."""
+
 _MULTIPLIES = frozenset({"Tile"})
 """Ops whose operand counts copies of their first input."""
-_JOINS = frozenset({"ConcatV2", "Pack", "ParallelConcat"})
-"""Ops with the elements of all their inputs; the axis that some of them have counts for one."""
+_JOINS = frozenset({"ConcatV2", "Pack", "ParallelConcat", "StringJoin"})
+"""Ops with the elements, or characters, of all their inputs; the axis that some of them have counts for one."""
 _KEEPS = frozenset(
     {"Add", "AddV2", "Cast", "Identity", "Maximum", "Mul", "Neg", "Relu", "Reshape", "Sub", "ExpandDims"}
 )
@@ -160,7 +173,7 @@ _KEEPS = frozenset(
 
 def allocates(op: str) -> bool:
     """Return whether the size of what *op* makes may follow from constants."""
-    return op in _OPERANDS or op in _JOINS or op == "Range"
+    return op in _OPERANDS or op in _ATTRIBUTES or op in _JOINS or op in MULTIPLYING or op == "Range"
 
 
 class OutputSizes:
@@ -169,6 +182,7 @@ class OutputSizes:
     def __init__(self, graph: GraphInfo, values: ConstantEvaluator) -> None:
         self._graph = graph
         self._values = values
+        self._shapes = ShapeEvaluator(graph, values)
         self._known: dict[tuple[str, str], int] = {}
 
     def least_elements(self, node: Node, depth: int = _MAX_DEPTH) -> int:
@@ -176,12 +190,16 @@ class OutputSizes:
         key = (node.body, node.name)
         if key not in self._known and depth:
             self._known[key] = 0
-            self._known[key] = self._compute(node, depth)
+            shape = self._shapes.least(node)
+            self._known[key] = max(self._compute(node, depth), math.prod(shape) if shape is not None else 0)
         return self._known.get(key, 0)
 
     def _compute(self, node: Node, depth: int) -> int:
         if node.op in _OPERANDS:
             return self._by_operand(node, depth)
+        if node.op in _ATTRIBUTES:
+            key, fold = _ATTRIBUTES[node.op]
+            return fold(node.proto.attr[key]) if key in node.proto.attr else 0
         if node.op in _JOINS:
             return sum(self._input(node, index, depth) for index in range(len(node.inputs)))
         if node.op in _KEEPS:
@@ -198,8 +216,7 @@ class OutputSizes:
         return fold(values) * (max(1, self._input(node, 0, depth)) if node.op in _MULTIPLIES else 1)
 
     def _input(self, node: Node, index: int, depth: int) -> int:
-        producer = reference_producer(node.inputs[index]) if index < len(node.inputs) else ""
-        found = self._graph.bodies[node.body].by_name.get(producer)
+        found = producer(self._graph, node.body, node.inputs[index]) if index < len(node.inputs) else None
         return self.least_elements(found, depth - 1) if found is not None else 0
 
     def _range_length(self, node: Node) -> int:

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 Ints = tuple[int, ...]
 
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _MAX_VALUES = 1024
 _MAX_DEPTH = 64
 _MAX_BITS = 512
 _FORMATS = {
     "float32": "f",
     "float64": "d",
+    "bool": "?",
     "int16": "h",
     "int32": "i",
     "int64": "q",
@@ -33,6 +35,32 @@ _FORMATS = {
     "uint8": "B",
 }
 """How the dtypes of shapes and ranges are stored; fractions are cut off."""
+
+
+def producer(graph: GraphInfo, body: str, reference: str) -> Node | None:
+    """Return the node that makes a tensor, through the arguments and results of functions that are called once."""
+    for _ in range(_MAX_DEPTH):
+        owner, name = graph.bodies[body], reference_producer(reference)
+        node = owner.by_name.get(name)
+        if name in owner.arguments:
+            callers, index = graph.callers.get(body, ()), owner.arguments.index(name)
+            if len(callers) != 1 or callers[0].op not in _CALLS or index >= len(callers[0].inputs):
+                return None
+            body, reference = callers[0].body, callers[0].inputs[index]
+        elif node is not None and node.op in _CALLS and node.calls:
+            returns, index = graph.bodies[node.calls[0]].returns, output_index(reference)
+            if index >= len(returns):
+                return None
+            body, reference = node.calls[0], returns[index]
+        else:
+            return node
+    return None
+
+
+def output_index(reference: str) -> int:
+    """Return which output of its producer *reference* names."""
+    index = reference.rpartition(":")[2]
+    return int(index) if index.isdigit() else 0
 
 
 class ConstantEvaluator:
@@ -49,37 +77,34 @@ class ConstantEvaluator:
         return self._value(node.body, node.inputs[index], _MAX_DEPTH)
 
     def _value(self, body: str, reference: str, depth: int) -> Ints | None:
-        key = (body, reference_producer(reference))
-        if key not in self._known and depth:
-            self._known[key] = None
-            self._known[key] = self._compute(*key, depth)
-        return self._known.get(key)
-
-    def _compute(self, body: str, name: str, depth: int) -> Ints | None:
-        owner = self._graph.bodies[body]
-        if name in owner.arguments:
-            return self._argument(body, owner.arguments.index(name), depth)
-        node = owner.by_name.get(name)
+        node = producer(self._graph, body, reference)
         if node is None:
             return None
+        key = (node.body, node.name)
+        if key not in self._known and depth:
+            self._known[key] = None
+            self._known[key] = self._compute(node, depth)
+        return self._known.get(key)
+
+    def _compute(self, node: Node, depth: int) -> Ints | None:
         if node.op == "Const":
             return constant_ints(node)
+        if node.op == "Shape":
+            return self._shape(node)
         if node.op not in _FOLDS:
             return None
-        values = [self._value(body, r, depth - 1) for r in node.inputs if not r.startswith("^")]
+        values = [self._value(node.body, r, depth - 1) for r in node.inputs if not r.startswith("^")]
         known = [v for v in values if v is not None]
         return _FOLDS[node.op](known) if known and len(known) == len(values) else None
 
-    def _argument(self, function: str, index: int, depth: int) -> Ints | None:
-        """Return what the only call of *function* passes."""
-        callers = self._graph.callers.get(function, ())
-        if len(callers) != 1 or callers[0].op not in _CALLS or index >= len(callers[0].inputs):
-            return None
-        return self._value(callers[0].body, callers[0].inputs[index], depth - 1)
+    def _shape(self, node: Node) -> Ints | None:
+        """Return the shape of a constant."""
+        made = producer(self._graph, node.body, node.inputs[0]) if node.inputs else None
+        value = made.proto.attr.get("value") if made is not None and made.op == "Const" else None
+        return None if value is None else tuple(dim.size for dim in value.tensor.tensor_shape.dim)
 
 
-_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
-_FIELDS = ("int_val", "int64_val", "uint32_val", "uint64_val", "float_val", "double_val")
+_FIELDS = ("int_val", "int64_val", "uint32_val", "uint64_val", "float_val", "double_val", "bool_val")
 
 
 def constant_ints(node: Node) -> Ints | None:
@@ -140,6 +165,14 @@ def _power(base: int, exponent: int) -> int:
     return int(base**exponent) if 0 <= exponent <= _MAX_BITS and base.bit_length() <= _MAX_BITS else 0
 
 
+def _quotient(value: int, by: int) -> int:
+    return value // by if by else 0
+
+
+def _selected(values: list[Ints]) -> Ints | None:
+    return values[1 if values[0][0] else 2] if len(values) == 3 and len(values[0]) == 1 else None
+
+
 def _shift(value: int, by: int) -> int:
     return value << by if 0 <= by <= _MAX_BITS else 0
 
@@ -159,5 +192,15 @@ _FOLDS: dict[str, Callable[[list[Ints]], Ints | None]] = {
     "LeftShift": _elementwise(_shift),
     "Prod": lambda values: (math.prod(values[0]),),
     "Neg": lambda values: tuple(-n for n in values[0]),
+    # Of several axes the largest value is taken, which is what sizes are made of.
+    "Max": lambda values: (max(values[0]),) if values[0] else None,
+    "FloorDiv": _elementwise(_quotient),
+    "Less": _elementwise(operator.lt),
+    "LessEqual": _elementwise(operator.le),
+    "Greater": _elementwise(operator.gt),
+    "GreaterEqual": _elementwise(operator.ge),
+    "Equal": _elementwise(operator.eq),
+    "Select": _selected,
+    "SelectV2": _selected,
 }
 """How each op combines the flattened values of its inputs, where that does not depend on more than their order."""
