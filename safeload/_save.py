@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -122,25 +123,45 @@ def _functions(obj: Any, signatures: Any, example: Any) -> dict[str, ModelCallab
 
 def _write(written: str, target: Path, job: _Job) -> None:
     """Write, load back and compare."""
+    expected = [_called(fn, job.example if index == 0 else None) for index, fn in enumerate(job.functions.values())]
+    with _naming(target, written):
+        loaded = _written(written, target, job)
+        try:
+            for key, (values, outputs) in zip(job.functions, expected, strict=True):
+                found = loaded.with_signature(key) if len(expected) > 1 else loaded
+                _compare(found, values, outputs, target)
+        finally:
+            loaded.close()
+
+
+@contextmanager
+def _naming(target: Path, written: str) -> Iterator[None]:
+    """Let errors name *target*: the place beside it, where the model was *written*, is gone when they are read."""
+    try:
+        yield
+    except SafeloadError as error:
+        error.args = tuple(_renamed(value, written, target) for value in error.args)
+        vars(error).update({name: _renamed(value, written, target) for name, value in vars(error).items()})
+        raise
+
+
+def _renamed(value: Any, written: str, target: Path) -> Any:
+    return value.replace(written, str(target)) if isinstance(value, str) else value
+
+
+def _written(written: str, target: Path, job: _Job) -> ModelCallable:
+    """Write the model and load it back."""
     from safeload.runtime import _export
 
-    expected = [_called(fn, job.example if index == 0 else None) for index, fn in enumerate(job.functions.values())]
     try:
         if target.suffix == _KERAS_SUFFIX:
-            loaded = _written_keras(written, target, job)
-        else:
-            _export.write_saved_model(job.functions, written, example=job.example)
-            loaded = load_callable(written, signature=next(iter(job.functions)))
+            return _written_keras(written, target, job)
+        _export.write_saved_model(job.functions, written, example=job.example)
+        return load_callable(written, signature=next(iter(job.functions)))
     except SafeloadError:
         raise
     except Exception as error:
         raise LoadFailedError(str(target), problem=f"cannot be written: {_first_line(error)}") from error
-    try:
-        for key, (values, outputs) in zip(job.functions, expected, strict=True):
-            found = loaded.with_signature(key) if len(expected) > 1 else loaded
-            _compare(found, values, outputs, target)
-    finally:
-        loaded.close()
 
 
 def _written_keras(written: str, target: Path, job: _Job) -> ModelCallable:

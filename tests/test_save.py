@@ -224,8 +224,10 @@ def test_what_computes_something_else_is_not_saved(tmp_path: Path) -> None:
 def test_what_would_be_refused_is_not_saved(tmp_path: Path) -> None:
     """A Lambda in a Keras file would be refused when it is loaded; a SavedModel holds its graph."""
     model = keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x * 2)])
-    with pytest.raises(UnsafeModelError):
+    with pytest.raises(UnsafeModelError) as caught:
         save_callable(model, tmp_path / "m.keras")
+    assert caught.value.where == str(tmp_path / "m.keras")
+    assert caught.value.message.startswith(f"{tmp_path / 'm.keras'}: ")
     np.testing.assert_allclose(load_callable(save_callable(model, tmp_path / "m"))([[1.0, 2.0]]), [[2, 4]])
     assert left(tmp_path) == ["m"]
 
