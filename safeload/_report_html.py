@@ -30,33 +30,49 @@ _MAX_ROWS = 200
 _MAX_CHARACTERS = 2000
 
 _STYLE = """<style>
-.safeload { font: 13px/1.45 system-ui, sans-serif; max-width: 60em; --line: #8884; --soft: #8882;
-  --bad: #b3261e; --warn: #8a5a00; --good: #1a7f37 }
-@media (prefers-color-scheme: dark) { .safeload { --bad: #ff8a80; --warn: #f0b860; --good: #6fdd8b } }
-.safeload h4 { margin: .9em 0 .25em; font-size: 1em }
-.safeload header { font-size: 1.15em; overflow-wrap: anywhere }
-.safeload table { border-collapse: collapse; margin: 0; font: inherit; max-width: 100% }
-.safeload th, .safeload td { text-align: left; vertical-align: top; padding: .15em 1em .15em 0;
-  border-bottom: 1px solid var(--line); overflow-wrap: anywhere; background: none }
-.safeload th { font-weight: 600; white-space: nowrap }
-.safeload code, .safeload pre { font: 12px/1.45 ui-monospace, monospace; background: none }
-.safeload pre { white-space: pre-wrap; margin: .2em 0; padding: .4em .6em; background: var(--soft); border-radius: 4px }
-.safeload details > div, .safeload .leaf { margin-left: 1.2em }
-.safeload td code { white-space: pre-wrap }
-.safeload summary { cursor: pointer }
-.safeload .class { opacity: .65 }
-.safeload .verdict { font-weight: 700; border: 1px solid; border-radius: 4px; padding: 0 .4em }
-.safeload .good { color: var(--good) } .safeload .bad { color: var(--bad) } .safeload .warn { color: var(--warn) }
+.safeload.safeload { font: 13px/1.45 system-ui, sans-serif; max-width: 60em; --line: #8884; --soft: #8882 }
+.safeload.safeload h4 { margin: .9em 0 .25em; font-size: 1em; font-weight: 700 }
+.safeload.safeload header { font-size: 1.15em; margin: 0 0 .4em; overflow-wrap: anywhere }
+.safeload.safeload table { border-collapse: collapse; margin: 0; font: inherit; max-width: 100%; table-layout: auto }
+.safeload.safeload tr { background: none }
+.safeload.safeload :is(th, td) { text-align: left; vertical-align: top; padding: .15em 1em .15em 0; border: 0;
+  border-bottom: 1px solid var(--line); overflow-wrap: anywhere; background: none; max-width: none }
+.safeload.safeload th { font-weight: 600; white-space: nowrap }
+.safeload.safeload :is(code, pre) { font: 12px/1.45 ui-monospace, monospace; color: inherit; padding: 0;
+  background: none }
+.safeload.safeload pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .2em 0; padding: .4em .6em;
+  background: var(--soft); border-radius: 4px }
+.safeload.safeload details > div, .safeload.safeload .leaf { margin-left: 1.2em }
+.safeload.safeload td code { white-space: pre-wrap }
+.safeload.safeload summary { cursor: pointer; display: list-item }
+.safeload.safeload details { margin: .3em 0 }
+.safeload.safeload .class { opacity: .7 }
+.safeload.safeload .verdict { font-weight: 700; border-radius: 4px; padding: 0 .4em; color: #fff; background: #8a5a00 }
+.safeload.safeload .good { background: #1a7f37 } .safeload.safeload .bad { background: #b3261e }
 </style>"""
+"""The class stands twice to outweigh the tables of JupyterLab (``.jp-RenderedHTMLCommon td`` aligns to the right).
+Coloured text stands on a ground of its own: a page does not tell whether its theme is light or dark."""
 
 
 def report_html(report: InspectionReport) -> str:
     """Return *report* as one HTML element with its style."""
-    return f'{_STYLE}<div class="safeload">{"".join(_parts(report))}</div>'
+    return _element(_parts(report))
+
+
+def callable_html(key: str, where: str, signature: SignatureInfo, report: InspectionReport | None) -> str:
+    """Return the signature that a callable answers with, and the report of its file folded, as one HTML element."""
+    parts = [f'<header><span class="verdict good">{_text(key)}</span> {_text(where)}</header>', _call(signature)]
+    if report is not None:
+        parts.append(f"<details><summary>about the file</summary><div>{''.join(_parts(report))}</div></details>")
+    return _element(parts)
+
+
+def _element(parts: Iterable[str]) -> str:
+    return f'{_STYLE}<div class="safeload">{"".join(parts)}</div>'
 
 
 def _parts(report: InspectionReport) -> Iterator[str]:
-    look = {"fine": "good", "refused": "bad"}.get(report.verdict, "warn")
+    look = {"fine": "good", "refused": "bad"}.get(report.verdict, "")
     verdict = f'<span class="verdict {look}">{_text(report.verdict)}</span>'
     yield f"<header>{verdict} {_text(report.info.where)}</header>"
     yield _table((_text(label), _text(value)) for label, value in facts(report))
@@ -135,7 +151,8 @@ def _call(signature: SignatureInfo) -> str:
 
 
 def _tensor_row(role: str, tensor: TensorInfo) -> tuple[str, ...]:
-    facts = str(tensor).removeprefix(f"{tensor.name}: ")
+    is_recorded = tensor.dtype is not None or tensor.shape is not None
+    facts = str(tensor).removeprefix(f"{tensor.name}: ") if is_recorded else "not recorded in the file"
     return role, f"<code>{_text(tensor.name)}</code>", _text(facts), _text(tensor.tensor_name or "")
 
 

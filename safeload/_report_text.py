@@ -158,7 +158,8 @@ def weights_text(weights: WeightsInfo, *, parameters: int | None) -> str:
     """Say how much there is to load."""
     count = f"{parameters:,} parameters" if parameters is not None else f"{weights.elements:,} elements"
     training = f"; optimizer state {weights.training_bytes:,} bytes" if weights.training_bytes else ""
-    return f"{count} in {weights.arrays:,} arrays, {weights.nbytes:,} bytes{training}"
+    arrays = "1 array" if weights.arrays == 1 else f"{weights.arrays:,} arrays"
+    return f"{count} in {arrays}, {weights.nbytes:,} bytes{training}"
 
 
 def training_text(objects: Sequence[ObjectInfo]) -> str:

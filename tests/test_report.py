@@ -12,6 +12,7 @@ import pytest
 from hostile.keras_configs import ATTACKS, entry, function, functional
 
 from safeload._report import CustomObject, InspectionReport, Outcome, Requirement
+from safeload._report_html import callable_html
 from safeload._report_text import printable, requirement_text, signature_text
 from safeload.formats import Format
 from safeload.inspection import (
@@ -88,9 +89,9 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-def tags_of(report):
+def tags_of(html):
     parser = Tags()
-    parser.feed(report._repr_html_())
+    parser.feed(html)
     assert parser.open == []
     return parser
 
@@ -128,7 +129,7 @@ def test_text_is_80_columns_and_printable(report):
 
 def test_html_is_escaped_and_closed(report):
     """Only elements that the page is made of; no script, no handler, no address."""
-    found = tags_of(report)
+    found = tags_of(report._repr_html_())
     allowed = {
         "style",
         "div",
@@ -148,7 +149,24 @@ def test_html_is_escaped_and_closed(report):
     assert found.seen <= allowed
     assert found.attributes <= {"class", "open"}
     assert "\x1b" not in report._repr_html_()
-    assert "prefers-color-scheme: dark" in report._repr_html_()
+
+
+def test_html_brings_its_own_colours():
+    """A notebook's theme may differ from that of the system: no colour of text depends on either."""
+    style = keras_report(functional())._repr_html_().partition("</style>")[0]
+    assert "prefers-color-scheme" not in style
+    coloured = [rule for rule in re.findall(r"{[^}]*}", style) if " color: #" in rule]
+    assert coloured
+    assert all("background: #" in rule for rule in coloured)
+
+
+def test_a_callable_shows_the_report_of_its_file(report):
+    """The signature stands open, what is known of the file is folded; escaped as the report is."""
+    signature = SignatureInfo("<key>", (), (TensorInfo("<y>", "float32", (None,)),), "")
+    shown = callable_html("<key>", TRICKS, signature, report)
+    assert tags_of(shown).seen <= tags_of(report._repr_html_()).seen | {"details", "summary"}
+    assert "&lt;y&gt;" in shown
+    assert shown.index("<summary>about the file</summary>") < shown.index(report._repr_html_().partition("<header>")[2])
 
 
 def test_json_is_pure_and_stable(report):

@@ -7,7 +7,6 @@ import pickle  # noqa: TID251 - for the exception that pickling raises; nothing 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -315,9 +314,9 @@ class ModelCallable:
         return f"<ModelCallable {self._traces[0]} from {self._where!r}>"
 
     def _repr_html_(self) -> str:
-        rows = [("input", info) for info in self.inputs] + [("output", info) for info in self.outputs]
-        cells = "".join(f"<tr><td>{kind}</td><td>{escape(str(info))}</td></tr>" for kind, info in rows)
-        return f"<p><b>{escape(self._key)}</b> of {escape(self._where)}</p><table>{cells}</table>"
+        from safeload._report_html import callable_html
+
+        return callable_html(self._key, self._where, self._traces[0], self._report)
 
     def __getstate__(self) -> dict[str, Any]:
         if self._recipe is None:

@@ -51,7 +51,8 @@ def test_facts(saved: Saved) -> None:
     assert repr(model).startswith(
         "<ModelCallable serving_default(x: float32 [None, 4]) -> (output_0: float32 [None, 3]) from "
     )
-    assert "<td>x: float32 [None, 4]</td>" in model._repr_html_()
+    assert "<td><code>x</code></td><td>float32 [None, 4]</td>" in model._repr_html_()
+    assert "about the file" not in model._repr_html_()
     assert model.report is None
     assert hasattr(model.model, "signatures")
 
