@@ -98,5 +98,40 @@ MEMORY += tuple(_KERAS_LOADS[name] for name in ("mlp-1gb.keras", "mlp-1gb.h5"))
 INSPECTED = (*_KERAS_LOADS.values(), *_SAVED_MODELS)
 """Loads of which inspection and judgement take a share: at most 10 % or 50 ms, whichever is more; better 2 %."""
 
+
+class Look(NamedTuple):
+    """A model that is inspected in process.
+
+    Attributes:
+        model: Name of the model.
+        form: How it is saved.
+        peer: Side whose load is reported beside it.
+        bound: Seconds that an inspection may take.
+    """
+
+    model: str
+    form: str
+    peer: str
+    bound: float
+
+    @property
+    def name(self) -> str:
+        """How the table names it."""
+        return f"{self.model} {self.form}"
+
+
+_ARRAYS = 400
+LOOKS = (
+    Look("mlp-1gb", ".h5", "keras", 0.02 + 0.0001 * 8),
+    Look("mlp-1gb", ".keras", "keras", 0.02),
+    Look("arrays-1gb", ".h5", "keras", 0.02 + 0.0001 * _ARRAYS),
+    Look("arrays-1gb", ".keras", "keras", 0.02 + 0.0001 * _ARRAYS),
+    Look("graph", "module", "saved_model", 0.1),
+)
+"""Models whose weights or graphs are large: of HDF5, each of the arrays may take a tenth of a millisecond."""
+
+SHOWN = (".h5", ".keras", "export")
+"""Formats of which ``safeload show`` is held against ``import tensorflow``: at least 8 times cheaper."""
+
 GROWTH = ("weights", "layers", "functions", "nodes")
 """Series of models of growing size; see `growth`."""

@@ -45,6 +45,15 @@ def _mlp(widths: tuple[int, ...], tiny_widths: tuple[int, ...] = (4, 8, 2)) -> C
     return make
 
 
+def _deep(keras: Any, *, tiny: bool) -> Any:
+    """200 layers with 400 arrays."""
+    layers, width = (3, 4) if tiny else (200, 1158)
+    inputs = hidden = keras.Input((width,))
+    for _ in range(layers):
+        hidden = keras.layers.Dense(width, kernel_initializer="zeros")(hidden)
+    return keras.Model(inputs, hidden)
+
+
 def _lstm(keras: Any, *, tiny: bool) -> Any:
     units = 4 if tiny else 256
     return keras.Sequential([keras.Input((8, 4)), keras.layers.LSTM(units), keras.layers.Dense(2)])
@@ -56,6 +65,7 @@ KERAS: dict[str, Callable[..., Any]] = {
     "inception": _application("InceptionV3"),
     "bert": _bert,
     "mlp-1gb": _mlp((8192,) * 5),
+    "arrays-1gb": _deep,
     "mlp": _mlp((8, 16, 4)),
     "lstm": _lstm,
 }
@@ -84,6 +94,33 @@ def _functions(path: str, *, tiny: bool) -> None:
     tf.saved_model.save(module, path, signatures=module.serve)
 
 
+def _graph(path: str, *, tiny: bool) -> None:
+    """600 functions and 3,000 nodes of one of them."""
+    import tensorflow as tf
+
+    functions, nodes = (5, 5) if tiny else (600, 3000)
+
+    class Many(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = tf.Variable(1.0)
+            self.parts = [tf.function(self._part(i), autograph=False) for i in range(functions)]
+
+        def _part(self, number: int) -> Callable[[Any], Any]:
+            return lambda x: x * tf.cast(number, tf.float32) + 1.0
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 4], name="x")], autograph=False)
+        def serve(self, x: Any) -> Any:
+            for part in self.parts:
+                x = part(x)
+            for _ in range(nodes):
+                x = tf.tanh(x)
+            return x * self.w
+
+    module = Many()
+    tf.saved_model.save(module, path, signatures=module.serve)
+
+
 def _table(path: str, *, tiny: bool) -> None:
     import tensorflow as tf
 
@@ -105,7 +142,7 @@ def _table(path: str, *, tiny: bool) -> None:
     tf.saved_model.save(module, path, signatures=module.serve)
 
 
-MODULES: dict[str, Callable[..., None]] = {"functions": _functions, "table": _table}
+MODULES: dict[str, Callable[..., None]] = {"functions": _functions, "graph": _graph, "table": _table}
 """Modules of TensorFlow by name."""
 
 

@@ -3,8 +3,9 @@
 `python -m benchmarks.run [--repeats 5] [--only TEXT …] [--models DIRECTORY] [--out benchmarks.json]
 [--plot benchmarks.svg] [--document FILE] [--quick]`
 
-``--only`` takes parts of the names of cases and series: ``"load bert"``, ``growth``, ``import``. ``--quick`` is one
-repeat, to see whether everything runs. What is measured, and how, is said in `worker`, `growth` and `import_time`.
+``--only`` takes parts of the names of cases and series: ``"load bert"``, ``growth``, ``import``, ``show``,
+``inspect``. ``--quick`` is one repeat, to see whether everything runs. What is measured, and how, is said in `worker`,
+`growth`, `looking` and `import_time`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import growth
+from benchmarks import growth, looking
 from benchmarks.cases import CASES, GROWTH, Case
 from benchmarks.models import make
 from benchmarks.tables import document
@@ -102,7 +103,7 @@ def _weight_bytes(path: str) -> int:
 
 def results(only: Iterable[str], directory: Path, *, repeats: int, tiny: bool = False) -> Iterator[tuple[str, Any]]:
     """Yield (name, result) of everything whose name holds a part of *only*."""
-    names = [*(case.name for case in CASES), *(f"growth {name}" for name in GROWTH), "import"]
+    names = [*(case.name for case in CASES), *(f"growth {name}" for name in GROWTH), "import", "show", "inspect"]
     wanted = [name for name in names if any(part in name for part in only)]
     cases = {case.name: case for case in CASES}
     for name in wanted:
@@ -111,6 +112,10 @@ def results(only: Iterable[str], directory: Path, *, repeats: int, tiny: bool = 
             yield name, run_growth(series, directory, tiny=tiny)
         elif kind == "import":
             yield name, import_time(repeats)
+        elif kind == "show":
+            yield name, looking.shown(directory, repeats, tiny=tiny)
+        elif kind == "inspect":
+            yield name, looking.inspected(directory, tiny=tiny)
         else:
             yield name, run_case(cases[name], directory, repeats=repeats, tiny=tiny)
 

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from benchmarks.cases import INSPECTED, MEMORY, ROWS, Row
+from benchmarks.cases import INSPECTED, LOOKS, MEMORY, ROWS, Row
 
 Results = Mapping[str, Any]
 """Name of a case → what `run.run_case` returned; ``growth NAME`` and ``import`` beside them."""
@@ -39,8 +39,8 @@ def _ratio(row: Row, sides: Mapping[str, list[Mapping[str, float]]]) -> Ratio:
 
 def document(found: Results) -> str:
     """Return all tables of which something was measured."""
-    tables = (_ratio_table(found), _memory_table(found), _inspection_table(found), _growth_table(found), _import(found))
-    return "\n\n".join(table for table in tables if table)
+    makers = (_ratio_table, _memory_table, _inspection_table, _look_table, _show_table, _growth_table, _import)
+    return "\n\n".join(table for table in (make(found) for make in makers) if table)
 
 
 def _table(head: str, rows: Iterable[Iterable[Any]]) -> str:
@@ -90,6 +90,22 @@ def _inspection_table(found: Results) -> str:
             name = f"{case.model} {case.form}"
             rows.append([name, f"{inspection * 1e3:.0f} ms", f"{inspection / load:.0%}", allowed, "2 %"])
     return _table("inspection and judgement | time | share of the load | at most | aim", rows)
+
+
+def _look_table(found: Results) -> str:
+    rows = []
+    for look in LOOKS:
+        if look.name in found.get("inspect", {}):
+            inspection, load = (found["inspect"][look.name][field] for field in ("inspection", "load"))
+            rows.append([look.name, f"{inspection * 1e3:.1f} ms", f"{look.bound * 1e3:.0f} ms", _time(load)])
+    return _table("inspection of large models | time | at most | load by the peer", rows)
+
+
+def _show_table(found: Results) -> str:
+    cpu = {name: statistics.median(times) for name, times in found.get("show", {}).items()}
+    baseline = cpu.pop("import tensorflow", 0)
+    rows = ([form, _time(seconds), _time(baseline), f"{baseline / seconds:.1f}", 8] for form, seconds in cpu.items())
+    return _table("`safeload show` | CPU time | `import tensorflow` | times cheaper | at least", rows)
 
 
 def _growth_table(found: Results) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import growth, run, tables, worker
-from benchmarks.cases import CASES, ROWS, Case
+from benchmarks import growth, looking, run, tables, worker
+from benchmarks.cases import CASES, LOOKS, ROWS, Case, Look
 from benchmarks.models import make
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}
@@ -53,6 +53,14 @@ def test_series(name: str, directory: Path) -> None:
         assert growth.seconds("safeload", path, repeats=1) > 0 < growth.seconds(growth.SERIES[name].peer, path, 1)
 
 
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name.replace(" ", "-"))
+def test_look(look: Look, directory: Path) -> None:
+    """A large model can be inspected and loaded."""
+    pytest.importorskip("keras")
+    path = make(look.model, look.form, directory, tiny=True)
+    assert all(seconds > 0 for seconds in looking.measure(look.peer, str(path)).values())
+
+
 def test_line_through_points() -> None:
     """Slope and start of a line are found, and growth with the square shows."""
     line = growth.fitted([(size, 1.0 + 0.5 * size) for size in (10, 20, 40, 80)])
@@ -73,6 +81,8 @@ def _found() -> dict[str, Any]:
         found[case.name] = {"sides": runs, "is_identical": case.quantity == "load", "weight_bytes": 10**8}
     fit = {"slope": 2e-3, "start": 0.1, "exponent": 0.9, "points": []}
     found["growth layers"] = {"unit": "layer", "sides": {"safeload": fit, "keras": fit}}
+    found["inspect"] = {look.name: {"inspection": 0.01, "load": 3.0} for look in LOOKS}
+    found["show"] = {".h5": [0.1], "import tensorflow": [2.0]}
     found["import"] = {"times": {"import": [0.02], "nothing": [0.01]}, "modules": []}
     return found
 
@@ -84,6 +94,8 @@ def test_tables() -> None:
     assert "| bert .keras | 100 MB | 1.00 | 2.00 | 1.15 | 1.02 |" in text
     assert "| mobilenet export | 50 ms | 5% | 100 ms | 2 % |" in text
     assert "| layers | 2e+03 µs per layer | 0.90 | 2e+03 µs per layer | 0.90 |" in text
+    assert "| mlp-1gb .keras | 10.0 ms | 20 ms | 3 s |" in text
+    assert "| .h5 | 100 ms | 2 s | 20.0 | 8 |" in text
     assert "| 20.0 ms | 10.0 ms | 15 ms | 3 ms | none |" in text
 
 
