@@ -1,9 +1,9 @@
-"""Write the generated parts of ``reference/formats.md`` and ``README.md``: what is tested, and what is told apart.
+"""Write the generated parts of ``README.md`` and of the reference: what is tested, told apart, and found.
 
     python docs/make_formats.py
 
 The matrix comes from ``tests/cases.py``, whose cases the tests compare with recorded outputs; the kinds come from
-``safeload/formats``.
+``safeload/formats``; the findings from ``safeload/policy/rule_book.py``.
 """
 
 # ruff: noqa: INP001 - a script
@@ -16,12 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = (ROOT / "README.md", ROOT / "docs" / "reference" / "formats.md")
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = (ROOT / "README.md", REFERENCE / "formats.md", REFERENCE / "findings.md")
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from cases import CASES, FORMATS, PRODUCERS  # noqa: E402
 
 from safeload.formats import _foreign  # noqa: E402
+from safeload.policy.rule_book import RULE_BOOK  # noqa: E402
 
 
 def _matrix() -> Iterator[str]:
@@ -45,7 +47,17 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
-PARTS = {"matrix": _matrix, "kinds": _kinds}
+def _rules() -> Iterator[str]:
+    for about, rules in RULE_BOOK.items():
+        yield f"## {about}"
+        for name, rule in rules.items():
+            severity = " or ".join(severity.name.lower() for severity in rule.severities).capitalize()
+            yield f"\n### `{name}`\n"
+            yield f"*{severity}{', can be permitted' if rule.is_permittable else ''}.* {rule.meaning}"
+        yield ""
+
+
+PARTS = {"matrix": _matrix, "kinds": _kinds, "rules": _rules}
 
 
 def filled_in(page: str) -> str:

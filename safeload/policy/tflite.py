@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _BUDGET = 2 << 30
 """Bytes that one tensor may need whatever the input; a flatbuffer itself has at most 2 GiB."""
+_ISOLATE = "load it in a process of its own if you do not know where it comes from"
 _HINT = "ask the author for a model without it"
 
 
@@ -33,6 +34,13 @@ def tflite_ops(info: ModelInfo) -> Iterator[Finding]:
     for op, _ in info.tflite.missing_ops if info.tflite is not None else ():
         message = f"{op} is a custom op that the interpreter does not have"
         yield Finding("unknown-op", Severity.WARNING, "operator_codes", op, message, _HINT)
+
+
+def tflite_kernels(info: ModelInfo) -> Iterator[Finding]:
+    """Say of every model what cannot be examined: the kernels trust the options and constants of their ops."""
+    if info.tflite is not None:
+        message = "TensorFlow Lite checks little of what its kernels compute with; a hostile file can end the process"
+        yield Finding("tflite-kernels", Severity.WARNING, "subgraphs", f"{len(info.tflite.ops)} ops", message, _ISOLATE)
 
 
 def tflite_sizes(info: ModelInfo) -> Iterator[Finding]:
@@ -49,5 +57,5 @@ def _bytes(tensor: TFLiteTensor) -> int:
     return elements * (dtype_bytes(tensor.dtype or "") or 1)
 
 
-TFLITE_RULES = (tflite_ops, tflite_sizes)
+TFLITE_RULES = (tflite_ops, tflite_sizes, tflite_kernels)
 """Every rule about TensorFlow Lite models."""

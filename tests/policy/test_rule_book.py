@@ -1,0 +1,35 @@
+"""The book of rules says of each finding what it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hostile.graphs import HOSTILE, benign, model
+from hostile.keras_configs import ATTACKS
+
+from safeload.policy import examine
+from safeload.policy.keras import examine_config
+from safeload.policy.rule_book import RULE_BOOK
+
+if TYPE_CHECKING:
+    from safeload.policy import Finding
+
+BOOK = {name: rule for rules in RULE_BOOK.values() for name, rule in rules.items()}
+
+
+def _agrees(finding: Finding) -> bool:
+    rule = BOOK[finding.rule]
+    return finding.severity in rule.severities and (rule.is_permittable or finding.identifier is None)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_findings_about_graphs(name: str) -> None:
+    """Each has one of the severities of its rule, and an identifier only if the book says so."""
+    assert all(map(_agrees, examine(*model(benign(), HOSTILE[name][0]()))))
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_findings_about_configs(name: str) -> None:
+    """The same for Keras configs."""
+    assert all(map(_agrees, examine_config(ATTACKS[name][0])))
