@@ -195,16 +195,22 @@ class CustomObjectNotFoundError(SafeloadError, LookupError):
 
     def __init__(self, where: str, *, missing: Sequence[Any], near: Mapping[str, str] | None = None) -> None:
         names = ", ".join(_described(m) for m in missing)
-        first = missing[0]
-        module = first.module if first.module and not first.module.startswith("__") else "your_module"
+        recorded = (m.module for m in missing if m.module and not m.module.startswith("__"))
+        modules = ", ".join(list(dict.fromkeys(recorded))[:3]) or "your_module"
+        pairs = dict.fromkeys(f"{m.name!r}: {_bare(m.name)}" for m in missing)
         meant = "".join(f"{name!r} may be the registered {known!r}; " for name, known in (near or {}).items())
         super().__init__(
             f"{where} needs your code: {names}",
-            hint=f"{meant}import it and pass it: `import {module}` … load_callable(path, modules=[{module}])"
-            f" or custom_objects={{{', '.join(f'{m.name!r}: {m.name}' for m in missing[:3])}}}",
+            hint=f"{meant}import it and pass it: `import {modules}` … load_callable(path, modules=[{modules}])"
+            f" or custom_objects={{{', '.join(list(pairs)[:3])}}}",
         )
         self.where = where
         self.missing = tuple(missing)
+
+
+def _bare(name: str) -> str:
+    """Return *name* without the package under which it was registered."""
+    return name.rpartition(">")[2]
 
 
 def _described(missing: Any) -> str:

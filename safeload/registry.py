@@ -10,7 +10,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -142,7 +142,8 @@ class Registry:
 
         Returns:
             The objects by the name under which the config looks them up: the registered name where one
-            is recorded, else the class or function name. Objects that only training needs are left out; parts
+            is recorded, else the class or function name; with the recorded module before it, where the file
+            has that name from several modules. Objects that only training needs are left out; parts
             of a layer that its own default can stand for are in it if they are found.
 
         Raises:
@@ -152,17 +153,31 @@ class Registry:
         """
         found: dict[str, object] = {}
         missing: dict[str, ObjectInfo] = {}
-        for needed in info.keras.objects if info.keras else ():
-            if needed.is_training_only and not needed.is_replaceable:
-                continue
+        objects = [o for o in (info.keras.objects if info.keras else ()) if not o.is_training_only or o.is_replaceable]
+        homes = _homes(objects)
+        for needed in objects:
             value = self.resolve(needed)
+            several = homes.get(key_of(needed), ())
+            key = qualified(needed) if len(several) > 1 else key_of(needed)
             if value is not None:
-                _put(found, needed, value)
+                self._require_its_own(needed, value, several)
+                _put(found, key, needed, value)
             elif not needed.is_builtin and not needed.is_replaceable:
-                missing.setdefault(key_of(needed), needed)
+                missing.setdefault(key, needed)
         if missing:
             raise CustomObjectNotFoundError(info.where, missing=tuple(missing.values()), near=self._near(missing))
         return found
+
+    def _require_its_own(self, needed: ObjectInfo, value: object, homes: Collection[str]) -> None:
+        """Refuse one object for several of a name, unless the caller gave it for this very one."""
+        if len(homes) < 2 or qualified(needed) in self._named or getattr(value, "__module__", None) == needed.module:
+            return
+        wanted = ", ".join(f"'{home}.{needed.name}': …" for home in sorted(homes))
+        raise CustomObjectConflictError(
+            needed.name,
+            problem=f"the file means several objects of this name, of {' and '.join(sorted(homes))}",
+            hint=f"give each: custom_objects={{{wanted}}}",
+        )
 
     def resolve(self, needed: ObjectInfo) -> object | None:
         """Find the object that *needed* names.
@@ -209,9 +224,23 @@ def key_of(needed: ObjectInfo) -> str:
     return f"{needed.module}.{needed.name}" if needed.is_builtin else needed.registered_name or needed.name
 
 
+def qualified(needed: ObjectInfo) -> str:
+    """Return the name with the recorded module: what tells two classes of one name in one file apart."""
+    return f"{needed.module}.{needed.name}"
+
+
+def _homes(objects: Iterable[ObjectInfo]) -> dict[str, set[str]]:
+    """Return the modules that a file records for each name of a custom object."""
+    homes: dict[str, set[str]] = {}
+    for needed in objects:
+        if not needed.is_builtin and needed.module is not None and needed.registered_name is None:
+            homes.setdefault(key_of(needed), set()).add(needed.module)
+    return homes
+
+
 def _of_module(value: object, name: str) -> object:
     """Return the attribute *name* of a module, and anything else as it is."""
-    return getattr(value, _bare(name), value) if isinstance(value, ModuleType) else value
+    return getattr(value, _bare(name).rpartition(".")[2], value) if isinstance(value, ModuleType) else value
 
 
 def _listed(values: Any) -> list[object]:
@@ -232,7 +261,8 @@ def _bare(name: str) -> str:
 
 def _names(needed: ObjectInfo) -> list[str]:
     """Return the names to look under, the most exact first."""
-    names = [needed.registered_name, needed.name, _bare(needed.registered_name or ""), _bare(needed.name)]
+    exact = qualified(needed) if needed.module else None
+    names = [exact, needed.registered_name, needed.name, _bare(needed.registered_name or ""), _bare(needed.name)]
     return list(dict.fromkeys(name for name in names if name))
 
 
@@ -324,8 +354,12 @@ def _chosen(needed: ObjectInfo, candidates: list[object]) -> object:
     raise CustomObjectConflictError(
         needed.name,
         problem=f"several objects have this name: {'; '.join(map(_described, distinct))}",
-        hint=f"say which one: custom_objects={{{key_of(needed)!r}: …}}",
+        hint=f"say which one: custom_objects={{{_asked(needed)!r}: …}}",
     )
+
+
+def _asked(needed: ObjectInfo) -> str:
+    return needed.registered_name or needed.name
 
 
 def _fitting(needed: ObjectInfo, value: object) -> object:
@@ -337,7 +371,7 @@ def _fitting(needed: ObjectInfo, value: object) -> object:
     raise CustomObjectConflictError(
         needed.name,
         problem=f"{given} was given where a {wanted} is needed",
-        hint=f"pass the {wanted} itself: custom_objects={{{key_of(needed)!r}: …}}",
+        hint=f"pass the {wanted} itself: custom_objects={{{_asked(needed)!r}: …}}",
     )
 
 
@@ -361,10 +395,10 @@ def _described(value: object) -> str:
         return name
 
 
-def _put(found: dict[str, object], needed: ObjectInfo, value: object) -> None:
-    if found.setdefault(key_of(needed), value) is not value:
+def _put(found: dict[str, object], key: str, needed: ObjectInfo, value: object) -> None:
+    if found.setdefault(key, value) is not value:
         raise CustomObjectConflictError(
             needed.name,
-            problem=f"the file means {_described(found[key_of(needed)])} here and {_described(value)} there",
+            problem=f"the file means {_described(found[key])} here and {_described(value)} there",
             hint="rename one of the two classes, and give both under the names in the file",
         )

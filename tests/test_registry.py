@@ -332,10 +332,27 @@ def test_names_under_which_the_config_looks():
     assert found.resolve_all(model(*objects)) == {"pkg>Scale": scale, "swishy": swishy}
 
 
-def test_one_name_for_two_objects():
-    """A file that means two classes under one name is an error."""
+def test_one_name_of_two_modules():
+    """Where a file has two classes of one name, each is found in its module, or given with it."""
     first, second = module_with("first", Scale=a_class()), module_with("second", Scale=a_class())
-    objects = [layer(module="first"), layer(module="second")]
+    needed = model(layer(module="first"), layer(module="second"))
+    wanted = {"first.Scale": first.Scale, "second.Scale": second.Scale}
+    assert Registry.of_call(modules=[first, second]).resolve_all(needed) == wanted
+    assert Registry.of_call(wanted).resolve_all(needed) == wanted
+    assert Registry.of_call({"first.Scale": first, "second.Scale": second}).resolve_all(needed) == wanted
+    for one in ({"Scale": second.Scale}, [module_with("moved", Scale=a_class())]):
+        with pytest.raises(CustomObjectConflictError, match="of this name, of first and second") as caught:
+            Registry.of_call(one).resolve_all(needed)
+        assert "custom_objects={'first.Scale': …, 'second.Scale': …}" in caught.value.hint
+    with pytest.raises(CustomObjectNotFoundError) as caught:
+        Registry.of_call().resolve_all(needed)
+    assert [missing.module for missing in caught.value.missing] == ["first", "second"]
+
+
+def test_one_name_for_two_objects():
+    """A file that means two classes under one registered name is an error."""
+    first, second = module_with("first", Scale=a_class()), module_with("second", Scale=a_class())
+    objects = [layer(module=name, registered_name="pkg>Scale") for name in ("first", "second")]
     with pytest.raises(CustomObjectConflictError, match="here and second.Scale there"):
         Registry.of_call(modules=[first, second]).resolve_all(model(*objects))
 

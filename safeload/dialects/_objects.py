@@ -142,13 +142,15 @@ class Normaliser:
         """Return the module of an object recorded by its name alone, or None if it cannot be the built-in.
 
         A class of the user's may have the name of a built-in layer of its time or of a later one.
-        Then the keys of its config tell: every release records all keys of its own layers.
+        Then the keys of its config tell: every release records all keys of its own layers, and operations are not
+        trainable.
         """
         plain = name.removesuffix("V1").removesuffix("V2")
         layer = era_layer(plain, self.writer) if kind in {None, "layer"} else None
         if layer is not None and isinstance(config, dict) and self._has_keys_of(layer, config):
             return _keras2.LAYERS
-        operation = operation_module(name) if not self._is_old else None
+        is_operation = not self._is_old and not (isinstance(config, dict) and "trainable" in config)
+        operation = operation_module(name) if is_operation else None
         if operation is not None or layer is not None or kind == "layer":
             return operation
         found = self._module_by_name(name, kind)

@@ -142,7 +142,9 @@ class Resolver:
             # planning puts a custom class that takes a built-in's place under the full name of the built-in.
             found = self.custom.get(f"{module}.{name}") or symbol(self.keras, module, name)
         else:
-            found = next((self.custom[n] for n in (registered_name or name, name) if n in self.custom), None)
+            # planning puts classes of one name from two modules under their full names.
+            names = (f"{module}.{name}", registered_name or name, name)
+            found = next((self.custom[n] for n in names if n in self.custom), None)
         if found is None:
             raise IncompatibleVersionError(
                 self.where,

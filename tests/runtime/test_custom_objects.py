@@ -112,6 +112,30 @@ def test_what_only_training_needs_is_not_asked_for(tmp_path: Path) -> None:
         np.testing.assert_allclose(safeload.load_callable(tmp_path / name)(X), model(X), rtol=1e-6)
 
 
+def test_two_classes_of_one_name_in_one_file(tmp_path: Path) -> None:
+    """Each layer gets the class of its module; one class for both is refused, where the file records modules."""
+    twice, thrice = (
+        type("Norm", (layers.Layer,), {"__module__": module, "call": lambda self, x, k=k: k * x})
+        for module, k in (("vision.norm", 2), ("text.norm", 3))
+    )
+    model = keras.Sequential([keras.Input((4,)), twice(), layers.Dense(2), thrice()])
+    model.save(tmp_path / "m.keras")
+    given = {"vision.norm.Norm": twice, "text.norm.Norm": thrice}
+    loaded = safeload.load_callable(tmp_path / "m.keras", custom_objects=given)
+    np.testing.assert_allclose(loaded(X), model(X), rtol=1e-6)
+    with pytest.raises(CustomObjectConflictError, match=r"of text\.norm and vision\.norm"):
+        safeload.load_callable(tmp_path / "m.keras", custom_objects=[twice])
+
+
+def test_a_class_with_the_name_of_an_operation(tmp_path: Path) -> None:
+    """An HDF5 file that names a layer like an operation of Keras means the layer."""
+    norm = type("Norm", (layers.Layer,), {"call": lambda self, x: 2 * x})
+    keras.Sequential([keras.Input((4,)), norm()]).save(tmp_path / "m.h5")
+    with pytest.raises(CustomObjectNotFoundError, match="layer 'Norm'"):
+        safeload.load_callable(tmp_path / "m.h5")
+    np.testing.assert_allclose(safeload.load_callable(tmp_path / "m.h5", custom_objects=[norm])(X), 2 * X)
+
+
 class Start(keras.initializers.Initializer):
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         return keras.ops.ones(shape, dtype)
