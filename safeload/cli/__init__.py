@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Union
 
+from safeload.cli._terminal import indented, painted, print_error, print_out, printable, progress
 from safeload.errors import SafeloadError, UnrecognizedFormatError
 
 if TYPE_CHECKING:
@@ -46,6 +45,12 @@ and content is skipped. Nothing is run.
 exit codes: 0 all fine, 1 something is refused, 2 something is broken,
 3 nothing was recognised"""
 
+_DEMO = """Make a small model of every format with the installed TensorFlow and Keras, load
+each with the standard loader and with safeload, and compare the outputs with
+those of the maker. It takes about a minute and leaves no files.
+
+exit codes: 0 all outputs equal, 2 an output differs"""
+
 
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
@@ -58,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("paths", nargs="+", metavar="PATH", help="model files, or directories to search")
     for command in (show, check):
         command.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
-    commands.add_parser("demo", help="make models of every format, load each, compare the outputs")
+    commands.add_parser("demo", help="make models of every format, load each", description=_DEMO, formatter_class=raw)
     return parser
 
 
@@ -75,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _COMMANDS[options.command](options)
     except SafeloadError as error:
-        _print_error(error)
+        print_error(str(error))
         return EXIT_NOTHING if isinstance(error, UnrecognizedFormatError) else EXIT_ERROR
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -86,7 +91,12 @@ def _show(options: argparse.Namespace) -> int:
 
     _prepare()
     report = inspect_model(options.path)
-    _print(_json(report.to_json()) if options.format == "json" else report.to_text(full=options.full))
+    if options.format == "json":
+        print_out(_json(report.to_json()))
+    else:
+        title, _, rest = report.to_text(full=options.full).partition("\n")
+        path = title.removesuffix(report.verdict)
+        print_out(f"{path}{painted(report.verdict, report.verdict)}\n{rest}")
     return EXIT_FINDINGS if report.is_refused else EXIT_FINE
 
 
@@ -99,11 +109,11 @@ def _check(options: argparse.Namespace) -> int:
         if options.format == "json":
             rows.append(_as_json(path, verdict))
         elif not isinstance(verdict, _Skipped):
-            _print("\n".join(_row(path, verdict)))
+            print_out("\n".join(_row(path, verdict)))
     if options.format == "json":
-        _print(_json(rows))
+        print_out(_json(rows))
     elif skipped := sum(isinstance(verdict, _Skipped) for verdict in verdicts):
-        _print(f"skipped    {skipped} that are no models (--format json names them)")
+        print_out(f"skipped    {skipped} that are no models (--format json names them)")
     return _exit_code(verdicts)
 
 
@@ -124,7 +134,7 @@ def _verdicts(paths: Sequence[str]) -> Iterator[tuple[Path, _Verdict]]:
     from safeload.cli._tree import find_artifacts
 
     for number, (path, is_given) in enumerate(find_artifacts(map(Path, paths)), start=1):
-        with _progress(f"{number}: {path}"):
+        with progress(f"{number}: {path}"):
             verdict = _verdict(path, is_given=is_given)
         yield path, verdict
 
@@ -155,14 +165,19 @@ def _label(verdict: _Verdict) -> str:
 
 
 def _row(path: Path, verdict: InspectionReport | SafeloadError) -> Iterator[str]:
-    from safeload._report_text import printable
-
+    label = _label(verdict)
     code = None if isinstance(verdict, SafeloadError) else verdict.outcome.code
-    yield printable(f"{_label(verdict):<10} {path}" + (f" (loading it: {code})" if code is not None else ""))
-    if _label(verdict) == "error":
-        yield from (f"    {printable(line)}" for line in str(verdict).splitlines())
+    note = f" (loading it: {code})" if code is not None else ""
+    yield painted(f"{label:<10}", label) + printable(f" {path}{note}")
+    if label == "error":
+        yield from (_detail(line) for line in str(verdict).splitlines())
     elif not isinstance(verdict, SafeloadError) and verdict.is_refused:
-        yield from (printable(f"    {f.rule}: {f.message} at {f.where}") for f in verdict.findings)
+        yield from (_detail(f"{f.rule}: {f.message} at {f.where}") for f in verdict.findings)
+
+
+def _detail(line: str) -> str:
+    text = printable(line.lstrip())
+    return indented(text, " " * (4 + len(line) - len(line.lstrip())))
 
 
 def _as_json(path: Path, verdict: _Verdict) -> dict[str, object]:
@@ -200,37 +215,3 @@ def _json(value: Any) -> str:
     import json
 
     return json.dumps(value, indent=1)
-
-
-def _print(text: str) -> None:
-    """Print *text*; who no longer reads, or cannot show a character, does not change the verdict."""
-    encoding = sys.stdout.encoding or "utf-8"
-    try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-    except BrokenPipeError:
-        # The interpreter flushes again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _print_error(error: SafeloadError) -> None:
-    from safeload._report_text import printable
-
-    encoding = sys.stderr.encoding or "utf-8"
-    for line in str(error).splitlines():
-        print(printable(line).encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
-
-
-@contextlib.contextmanager
-def _progress(text: str) -> Iterator[None]:
-    """Show *text* on a terminal for as long as the block takes."""
-    from safeload._report_text import printable
-
-    is_shown = sys.stderr.isatty()
-    if is_shown:
-        print(f"\r{printable(text)[:_TERMINAL]}", end="", file=sys.stderr, flush=True)
-    yield
-    if is_shown:
-        print(f"\r{'':{_TERMINAL}}\r", end="", file=sys.stderr, flush=True)
-
-
-_TERMINAL = 78

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import logging
 import os
 import tempfile
 import warnings
@@ -12,7 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from safeload.cli._terminal import progress
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from safeload.cli._models import Made, Recipe
 
 # Float outputs of one and the same computation on one machine; the two graphs may fuse differently.
@@ -38,9 +44,29 @@ def run_demo() -> list[DemoRow]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from safeload.cli._models import RECIPES
 
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    recipes = [recipe for recipe in RECIPES if _is_installed(recipe.producer)]
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        for number, recipe in enumerate(recipes, start=1):
+            with progress(f"{number} of {len(recipes)}: {recipe.id}"):
+                rows.append(_row(recipe, Path(folder)))
+    return rows
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what saving and loading warn of out of the table: the demonstration shows what was raised."""
+    loggers = [logging.getLogger(name) for name in ("absl", "tensorflow")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [_row(recipe, Path(folder)) for recipe in RECIPES if _is_installed(recipe.producer)]
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 def _is_installed(producer: str) -> bool:
@@ -105,10 +131,11 @@ def _equal(got: Any, expected: Any) -> bool:
 def print_demo() -> bool:
     """Print the table of `run_demo`; return True if every output is equal."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     rows = run_demo()
-    table = Table("model", "standard loader", "safeload", title="Outputs against those of the maker")
+    model = Column("model", overflow="fold")  # a name is cut nowhere, however narrow the terminal
+    table = Table(model, "standard loader", "safeload", title="Outputs against those of the maker")
     for row in rows:
         table.add_row(row.recipe, _short(row.standard), _short(row.safeload), style="" if row.agrees else "bold red")
     Console().print(table)

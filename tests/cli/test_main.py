@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -126,8 +127,65 @@ def test_a_terminal_sees_progress(make, monkeypatch, capsys):
     """On a terminal the artifact that is being looked at is named and wiped away."""
     path = make("m.keras", functional())
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     main(["check", str(path)])
     assert f"\r1: {path}"[:40] in capsys.readouterr().err
+
+
+class Screen(io.StringIO):
+    """A terminal that keeps what it is shown."""
+
+    encoding = "utf-8"
+
+    def isatty(self):
+        """Whether programs may draw."""
+        return True
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    """Standard output and error are terminals; the function runs a command at a width and returns what both show."""
+
+    def run(*arguments, columns=80, **environment):
+        for name, value in {"TERM": "xterm", "NO_COLOR": "", "COLUMNS": str(columns), **environment}.items():
+            monkeypatch.setenv(name, value)
+        streams = Screen(), Screen()
+        monkeypatch.setattr(sys, "stdout", streams[0])
+        monkeypatch.setattr(sys, "stderr", streams[1])
+        main([str(argument) for argument in arguments])
+        return tuple(stream.getvalue() for stream in streams)
+
+    return run
+
+
+@pytest.mark.parametrize("command", ["show", "check"])
+def test_verdicts_are_coloured_on_a_terminal_alone(make, screen, capsys, command):
+    """Colour stands for nothing that the words do not say; NO_COLOR and a dumb terminal have none."""
+    path = make("m.keras", ATTACKS["lambda"][0])
+    main([command, str(path)])
+    plain = capsys.readouterr().out
+    assert "\x1b" not in plain
+    coloured = screen(command, path)[0]
+    assert "\x1b[1;31mrefused" in coloured
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured).split() == plain.split()
+    for environment in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        assert "\x1b" not in screen(command, path, **environment)[0]
+
+
+def test_a_dumb_terminal_sees_no_progress(make, screen):
+    """What cannot go back to the start of a line is not drawn upon."""
+    assert "\r" not in screen("check", make("m.keras", functional()), TERM="dumb")[1]
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_check_fits_a_terminal(make, screen, capsys, columns):
+    """Findings and hints are broken to the width between words; a pipe gets each in one line."""
+    path = make("m.keras", ATTACKS["lambda"][0])
+    assert main(["check", str(path)]) == 1
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    lines = screen("check", path, columns=columns, NO_COLOR="1")[0].splitlines()[1:]
+    assert max(map(len, lines)) <= columns
+    assert (len(lines) > 1) == (columns == 80)
 
 
 def test_interrupted(make, monkeypatch):
