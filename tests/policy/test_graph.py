@@ -420,3 +420,25 @@ def test_long_trace_is_given_up() -> None:
     """A chain of very many nodes is not followed to its end."""
     chain = [node(f"p{i}", "Identity", f"p{i + 1}:output:0") for i in range(10_100)]
     assert "too many places" in _read_of(*chain, node("n", "ReadFile", "p0:output:0")).evidence
+
+
+def _saved_again(**table: Any) -> Any:
+    """Make a MetaGraph whose creator calls the creator of an earlier save, which makes *table*."""
+    made = benign()
+    library = made.graph_def.library.function
+    creator = next(f for f in library if f.signature.name == "creator")
+    creator.node_def[0].CopyFrom(call("t", "old_creator"))
+    library.append(function("old_creator", [], ["t:table_handle:0"], node("t", "HashTableV2", **table)))
+    return made
+
+
+def test_creators_of_creators() -> None:
+    """A model that was loaded and saved again has tables two functions deep; each load makes their names its own."""
+    assert not _refusing(_saved_again(shared_name="table_1_load_7"))
+
+
+def test_what_serving_calls_is_no_creator() -> None:
+    """A table by name in a function that is called otherwise, too, is one that serving finds."""
+    made = _saved_again(shared_name="victim")
+    bodies(made)["call"].append(call("find", "old_creator"))
+    assert {f.rule for f in _refusing(made)} == {"shared-resource"}

@@ -44,6 +44,7 @@ _ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347"
 Source: tensorflow/core/framework/resource_handle.h (2.21).
 """
 _SAVERS = frozenset({EntryKind.SAVE, EntryKind.RESTORE})
+_BESIDE_CALLS = _SAVERS | {EntryKind.INITIALIZER}
 
 
 def refused_ops(info: ModelInfo) -> Iterator[Finding]:
@@ -85,12 +86,17 @@ def _is_own_resource(subject: Subject, node: Node) -> bool:
     """Return whether *node* makes a resource where a saver puts it, and none that has a name to be found by elsewhere.
 
     In the main graph resources have names, and the loader puts its own in their place. Tables have names in their
-    creators, too; variables have names in no function.
+    creators, too, to which every load adds a suffix of its own (``fix_node_def`` in
+    tensorflow/python/saved_model/function_deserialization.py, 2.21; `runtime` does the same): two loads never meet. A
+    model that was loaded and saved again calls its old creators while it is initialised, saved and restored.
+    Variables have names in no function.
     """
     name = _text(node, "shared_name")
     if node.body == MAIN or name == _ANONYMOUS:
         return True
-    return node.body in subject.graph.creators and (not name or node.op not in _SHARED_VARIABLES)
+    reached = subject.graph.reached(node)
+    is_made_here = node.body in subject.graph.creators or (bool(reached) and reached <= _BESIDE_CALLS)
+    return is_made_here and (not name or node.op not in _SHARED_VARIABLES)
 
 
 def _is_restoring(subject: Subject, node: Node) -> bool:
