@@ -35,7 +35,7 @@ from hypothesis import strategies as st
 
 from safeload import policy
 from safeload.inspection.op_classes import op_table
-from safeload.policy import CONTAINER_RULES, Severity, examine, op_verdict
+from safeload.policy import CONTAINER_RULES, Severity, examine
 from safeload.policy.graph import GRAPH_RULES, _ops, _sizes
 from safeload.policy.graph._verdicts import HARMLESS
 from safeload.readers import Anomaly
@@ -68,8 +68,8 @@ def test_hostile_second_meta_graph_is_refused(name: str) -> None:
 @pytest.mark.parametrize("rule", GRAPH_RULES + CONTAINER_RULES, ids=lambda rule: rule.__name__)
 def test_no_rule_is_idle(rule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without any one rule some attack goes through."""
-    for name in ("RULES", "CONTAINER_RULES"):
-        monkeypatch.setattr(policy, name, tuple(r for r in getattr(policy, name) if r is not rule))
+    for module, name in ((policy.graph, "GRAPH_RULES"), (policy, "CONTAINER_RULES")):
+        monkeypatch.setattr(module, name, tuple(r for r in getattr(module, name) if r is not rule))
     link = {"anomalies": (Anomaly("link-out-of-model", "variables", "/etc"),)}
     assert not all([_refusing(builder()) for builder, _ in HOSTILE.values()] + [_refusing(benign(), **link)])
 
@@ -437,8 +437,12 @@ def test_creators_of_creators() -> None:
     assert not _refusing(_saved_again(shared_name="table_1_load_7"))
 
 
-def test_what_serving_calls_is_no_creator() -> None:
-    """A table by name in a function that is called otherwise, too, is one that serving finds."""
-    made = _saved_again(shared_name="victim")
+def test_tables_that_serving_finds() -> None:
+    """A signature may use a table of a creator of its own model, and no other object by name."""
+    made = _saved_again(shared_name="table_1_load_7")
     bodies(made)["call"].append(call("find", "old_creator"))
+    assert not _refusing(made)
+    bodies(made)["old_creator"][0].op = "FIFOQueueV2"
     assert {f.rule for f in _refusing(made)} == {"shared-resource"}
+    elsewhere = simple(node("n", "HashTableV2", shared_name="victim"))
+    assert {f.rule for f in _refusing(elsewhere)} == {"shared-resource"}

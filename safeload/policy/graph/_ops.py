@@ -38,6 +38,7 @@ _FILE_OPERANDS = {
 _STREAMS = frozenset({"", "stderr", "stdout", "log(info)", "log(warning)", "log(error)"})
 """Values of PrintV2's ``output_stream`` that name no file. Source: tensorflow/core/kernels/logging_ops.cc (2.21)."""
 _SHARED_VARIABLES = frozenset({"VarHandleOp", "_VarHandlesOp", "Variable", "VariableV2"})
+_TABLES = frozenset({"HashTableV2", "MutableDenseHashTableV2", "MutableHashTableOfTensorsV2", "MutableHashTableV2"})
 _ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347"
 """The shared_name of resources that cannot be found by name.
 
@@ -88,15 +89,17 @@ def _is_own_resource(subject: Subject, node: Node) -> bool:
     In the main graph resources have names, and the loader puts its own in their place. Tables have names in their
     creators, too, to which every load adds a suffix of its own (``fix_node_def`` in
     tensorflow/python/saved_model/function_deserialization.py, 2.21; `runtime` does the same): two loads never meet. A
-    model that was loaded and saved again calls its old creators while it is initialised, saved and restored.
-    Variables have names in no function.
+    model that was loaded and saved again calls its old creators while it is initialised, saved and restored, and where
+    a signature uses their tables. Variables have names in no function.
     """
     name = _text(node, "shared_name")
     if node.body == MAIN or name == _ANONYMOUS:
         return True
+    if name and node.op in _SHARED_VARIABLES:
+        return False
     reached = subject.graph.reached(node)
-    is_made_here = node.body in subject.graph.creators or (bool(reached) and reached <= _BESIDE_CALLS)
-    return is_made_here and (not name or node.op not in _SHARED_VARIABLES)
+    is_own_table = node.op in _TABLES and EntryKind.INITIALIZER in reached
+    return node.body in subject.graph.creators or is_own_table or (bool(reached) and reached <= _BESIDE_CALLS)
 
 
 def _is_restoring(subject: Subject, node: Node) -> bool:
