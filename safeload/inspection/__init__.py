@@ -22,8 +22,6 @@ from safeload.inspection._keras_signature import with_free_batch
 from safeload.inspection._walk import Place, is_marker, is_object, notable_places, walk, walk_dicts
 from safeload.inspection._weights import describe_weights
 from safeload.inspection.keras import describe_producer, inspect_keras
-from safeload.inspection.saved_model import inspect_saved_model
-from safeload.inspection.tflite import inspect_tflite
 from safeload.readers import Artifact, KerasArtifact, TFLiteArtifact
 
 __all__ = [
@@ -65,9 +63,14 @@ def inspect_artifact(artifact: Artifact) -> ModelInfo:
         MalformedArtifactError: ``malformed-artifact``. The config or the graph contradicts its format.
         IncompatibleVersionError: ``incompatible-version``. It holds what the tables do not know.
     """
+    # Imported when used: most commands look at one file, and a process that looks at Keras files needs no graphs.
     if isinstance(artifact, TFLiteArtifact):
+        from safeload.inspection.tflite import inspect_tflite
+
         return inspect_tflite(artifact)
     if not isinstance(artifact, KerasArtifact):
+        from safeload.inspection.saved_model import inspect_saved_model
+
         return inspect_saved_model(artifact)
     keras, producer = None, describe_producer(artifact)
     if artifact.config is not None:

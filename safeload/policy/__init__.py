@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 from safeload.policy._finding import Finding, Severity
 from safeload.policy._judged import Judged, judge
 from safeload.policy.containers import container_anomalies
-from safeload.policy.graph import GRAPH_RULES, OpVerdict, op_verdict
 from safeload.policy.keras import KERAS_RULES
 from safeload.policy.keras_sizes import allowed_elements
-from safeload.policy.tflite import TFLITE_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,19 +24,34 @@ __all__ = [
     "RULES",
     "Finding",
     "Judged",
-    "OpVerdict",
     "Severity",
     "allowed_elements",
     "examine",
     "judge",
-    "op_verdict",
 ]
 
-RULES: tuple[Callable[[ModelInfo], Iterator[Finding]], ...] = (
-    *KERAS_RULES,
-    *GRAPH_RULES,
-    *TFLITE_RULES,
-)
+
+def examine_graphs(info: ModelInfo) -> Iterator[Finding]:
+    """Yield what `graph.GRAPH_RULES` find in the graphs of a SavedModel; they are imported where there are graphs."""
+    if info.saved_model is None:
+        return
+    from safeload.policy import graph
+
+    for rule in graph.GRAPH_RULES:
+        yield from rule(info)
+
+
+def examine_tflite(info: ModelInfo) -> Iterator[Finding]:
+    """Yield what `tflite.TFLITE_RULES` find in a TensorFlow Lite model."""
+    if info.tflite is None:
+        return
+    from safeload.policy import tflite
+
+    for rule in tflite.TFLITE_RULES:
+        yield from rule(info)
+
+
+RULES: tuple[Callable[[ModelInfo], Iterator[Finding]], ...] = (*KERAS_RULES, examine_graphs, examine_tflite)
 """Rules about what a model says, in reading order."""
 
 CONTAINER_RULES: tuple[Callable[[Artifact], Iterator[Finding]], ...] = (container_anomalies,)

@@ -37,7 +37,7 @@ from safeload import policy
 from safeload.inspection.op_classes import op_table
 from safeload.policy import CONTAINER_RULES, Severity, examine
 from safeload.policy.graph import GRAPH_RULES, _ops, _sizes
-from safeload.policy.graph._verdicts import HARMLESS
+from safeload.policy.graph._verdicts import HARMLESS, op_verdict
 from safeload.readers import Anomaly
 
 
