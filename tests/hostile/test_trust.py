@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 import shutil
 import zipfile
 
@@ -104,3 +105,46 @@ def test_bytecode_of_another_python_is_explained(tmp_path):
     changed = _edited(path, tmp_path / "other.keras", foreign)
     with pytest.raises(IncompatibleVersionError, match="another Python: Python 3.8 to 3.10"):
         load_callable(changed, trusted=_identifiers(changed))
+
+
+def _without_lambdas(monkeypatch):
+    """Make it an error to unmarshal a lambda; modules are unmarshalled when they are imported."""
+    original = marshal.loads
+
+    def loads(data):
+        found = original(data)
+        assert getattr(found, "co_name", "") != "<lambda>"
+        return found
+
+    monkeypatch.setattr(marshal, "loads", loads)
+
+
+def test_a_lambda_in_a_saved_model_needs_no_trust(tmp_path, monkeypatch):
+    """A SavedModel computes what was traced: its graph is judged; the bytecode beside it is never read."""
+    tf_keras = pytest.importorskip("tf_keras")
+    path = _save(tmp_path / "m", lambda x, by: x * by, tf_keras, by=2.0)
+    assert b"Lambda" in (path / "keras_metadata.pb").read_bytes()
+    _without_lambdas(monkeypatch)
+    assert _identifiers(path) == []
+    np.testing.assert_allclose(load_callable(path)(ONES), ONES * 2)
+    np.testing.assert_allclose(load_callable(path, trusted=["lambda:scale@sha256:000000000000"])(ONES), ONES * 2)
+
+
+def test_a_lambda_in_an_exported_model_needs_no_trust(tmp_path, monkeypatch):
+    """The same for what Keras 3 exports."""
+    layers = keras.layers
+    model = keras.Sequential([layers.Input((3,)), layers.Lambda(lambda x: x * 2, name="scale")])
+    model.export(str(tmp_path / "m"), verbose=False)
+    _without_lambdas(monkeypatch)
+    np.testing.assert_allclose(load_callable(tmp_path / "m")(ONES), ONES * 2)
+
+
+def test_a_lambda_in_an_untraced_saved_model_needs_trust(tmp_path):
+    """Saved without traces a SavedModel is rebuilt from its metadata: the Lambda is refused, and trusted by name."""
+    tf_keras = pytest.importorskip("tf_keras")
+    layers = tf_keras.layers
+    model = tf_keras.Sequential([layers.Input((3,)), layers.Lambda(lambda x: x * 2, name="scale")])
+    model.save(tmp_path / "m", save_format="tf", save_traces=False)
+    with pytest.raises(UnsafeModelError, match="lambda:scale@sha256:"):
+        load_callable(tmp_path / "m")
+    np.testing.assert_allclose(load_callable(tmp_path / "m", trusted=_identifiers(tmp_path / "m"))(ONES), ONES * 2)

@@ -57,6 +57,7 @@ class Images(tf.Module):
 
 for kind in (Text, Numbers, Images):
     tf.saved_model.save(kind(), f"{root}/{kind.__name__.lower()}")
+tf.saved_model.save(tf.saved_model.load(f"{root}/text"), f"{root}/text_again")
 graph = tf.Graph()
 with graph.as_default(), tf.compat.v1.Session() as session:
     x = tf.compat.v1.placeholder(tf.float32, [None], name="x")
@@ -76,7 +77,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("name", ["text", "numbers", "images", "tf1"])
+@pytest.mark.parametrize("name", ["text", "text_again", "numbers", "images", "tf1"])
 def test_ordinary_model_has_no_refusal(saved: Path, name: str) -> None:
     """Tables, printing, assertions, loops, datasets, images, variables of TensorFlow 1: nothing refuses them."""
     found = inspect_model(saved / name).findings
