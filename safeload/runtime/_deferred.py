@@ -9,15 +9,27 @@ from __future__ import annotations
 import functools
 import logging
 import weakref
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FunctionType
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-from tensorflow.python.ops.resource_variable_ops import ResourceVariable, UninitializedVariable
+from tensorflow.python.framework import ops
+from tensorflow.python.ops.handle_data_util import create_handle_data
+from tensorflow.python.ops.resource_variable_ops import (
+    BaseResourceVariable,
+    ResourceVariable,
+    _variable_handle_from_shape_and_dtype,
+)
+
+from safeload.runtime._variable_function import filled
 
 _LOG = logging.getLogger("safeload")
+
+_COMMON = 12
+"""From how many variables of one shape on it is cheaper to make each alone (measured, TensorFlow 2.21)."""
 
 _KEPT = ("trainable", "name", "dtype", "constraint", "synchronization", "aggregation")
 """Arguments of a creator that a variable without a value takes.
@@ -27,39 +39,100 @@ Source: tensorflow/python/ops/resource_variable_ops.py (TensorFlow 2.21).
 
 
 class _Waiting(ResourceVariable):  # type: ignore[misc]
-    """A variable that takes its initial value when something asks for it, unless it is assigned before."""
+    """A variable that is made when something asks for it, with what it was assigned before or its initial value."""
 
     @property
-    def handle(self) -> Any:
-        """The resource, initialised."""
+    def _handle(self) -> Any:
+        """The resource, made and filled."""
         initialise(self)
-        return self._handle
+        return self.__dict__["_handle"]
 
-    def assign(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Take *value* in place of the initial one."""
-        initial = _released(self)
+    @_handle.setter
+    def _handle(self, handle: Any) -> None:
+        self.__dict__["_handle"] = handle
+
+    def assign(self, value: Any, use_locking: Any = None, name: Any = None, read_value: bool = True) -> Any:  # noqa: FBT001, FBT002
+        """Take *value* in place of the initial one, without making the variable if it fits as it is."""
+        if tf.executing_eagerly() and _fits(self, value):
+            self.__dict__["_safeload_value"] = value
+            return self if read_value else None
+        initial = self.__dict__["_safeload_initial"] if "_safeload_value" not in self.__dict__ else None
+        _make(self)
         try:
-            return self.assign(value, *args, **kwargs)
+            return self.assign(value, use_locking, name, read_value)
         except BaseException:
-            _assign_initial(self, initial)
+            if initial is not None:
+                _assign_initial(self, initial)
             raise
 
 
+def _fits(variable: _Waiting, value: Any) -> bool:
+    return type(value) is ops.EagerTensor and value.dtype == variable.dtype and value.shape == variable.shape
+
+
 def initialise(variable: Any) -> None:
-    """Give *variable* its initial value if it still waits."""
+    """Make *variable* and give it its value if it still waits."""
     if type(variable) is _Waiting:
-        _assign_initial(variable, _released(variable))
+        value, initial = variable.__dict__.get("_safeload_value"), variable.__dict__["_safeload_initial"]
+        _make(variable)
+        if value is None:
+            _assign_initial(variable, initial)
 
 
-def _released(variable: Any) -> Callable[[], Any]:
-    initial: Callable[[], Any] = variable.__dict__.pop("_safeload_initial")
+def _make(variable: _Waiting) -> None:
+    """Make the resource of one variable, and assign what it was given."""
+    with tf.init_scope():
+        handle = _variable_handle_from_shape_and_dtype(variable.shape, variable.dtype, None, variable.name, False)
+        value = variable.__dict__.get("_safeload_value")
+        _complete(variable, handle)
+        if value is not None:
+            variable.assign(value, read_value=False)
+
+
+def _complete(variable: _Waiting, handle: Any) -> None:
+    """Give *variable* its resource: from now on it is any variable of TensorFlow.
+
+    Source: ``UninitializedVariable`` of tensorflow/python/ops/resource_variable_ops.py (TensorFlow 2.21).
+    """
+    handle._parent_trackable = weakref.ref(variable)  # noqa: SLF001
+    handle._name, handle._unique_id = variable._handle_name, variable._unique_id  # noqa: SLF001
+    variable._handle = handle  # noqa: SLF001
+    for name in ("_safeload_initial", "_safeload_value"):
+        variable.__dict__.pop(name, None)
     variable.__class__ = ResourceVariable
-    return initial
 
 
 def _assign_initial(variable: Any, initial: Callable[[], Any]) -> None:
     with tf.init_scope():
         variable.assign(tf.convert_to_tensor(initial(), dtype=variable.dtype), read_value=False)
+
+
+def _waiting(shape: Any, initial: Callable[[], Any], options: dict[str, Any]) -> _Waiting:
+    variable = _Waiting.__new__(_Waiting)
+    variable.__dict__["_safeload_initial"] = initial
+    with tf.init_scope(), ops.name_scope(options.pop("name", None), "Variable", skip_on_eager=False) as scope:
+        name = ops.name_from_scope_name(scope)
+    BaseResourceVariable.__init__(
+        variable,
+        shape=shape,
+        handle=None,
+        handle_name=name,
+        unique_id=f"{name}_{ops.uid()}",
+        in_graph_mode=False,
+        **options,
+    )
+    return variable
+
+
+def _make_together(variables: Sequence[_Waiting]) -> None:
+    """Make variables that were assigned: those of rare shapes by one function, for TensorFlow prepares each shape."""
+    count = Counter((variable.dtype, tuple(variable.shape)) for variable in variables)
+    rare = [variable for variable in variables if count[variable.dtype, tuple(variable.shape)] < _COMMON]
+    with tf.init_scope():
+        handles = filled([variable.__dict__["_safeload_value"] for variable in rare]) if len(rare) > 1 else []
+        for variable, handle in zip(rare, handles, strict=False):
+            handle._handle_data = create_handle_data(variable.shape, variable.dtype)  # noqa: SLF001
+            _complete(variable, handle)
 
 
 class Deferral:
@@ -82,17 +155,17 @@ class Deferral:
             self.ordinary += 1
             return next_creator(**options)
         kept = {name: options[name] for name in _KEPT if name in options}
-        variable = UninitializedVariable(shape=wanted.shape, **kept)
-        variable.__dict__["_safeload_initial"] = options["initial_value"]
-        variable.__class__ = _Waiting
+        variable = _waiting(wanted.shape, options["initial_value"], kept)
         self.deferred += 1
         self._made.append(weakref.ref(variable))
         return variable
 
     def finish(self) -> None:
-        """Initialise what no array was for: state of metrics, variables that belong to no layer."""
-        for reference in self._made:
-            initialise(reference())
+        """Make all that wait; initialise what no array was for, such as variables that belong to no layer."""
+        waiting = [variable for reference in self._made if type(variable := reference()) is _Waiting]
+        _make_together([variable for variable in waiting if "_safeload_value" in variable.__dict__])
+        for variable in waiting:
+            initialise(variable)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from tensorflow.python.ops import handle_data_util, resource_variable_ops
 from tensorflow.python.saved_model import registration
 
 from safeload.runtime._saved_model_library import FunctionLibrary
-from safeload.runtime._saved_model_restore import Stored, restored
+from safeload.runtime._variable_function import Stored, restored
 
 _OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """Tensor that holds the object graph of a checkpoint. Source: OBJECT_GRAPH_PROTO_KEY in trackable/base.py."""

@@ -164,7 +164,7 @@ def test_the_model_is_that_of_the_ordinary_loader(tmp_path: Path, name: str, suf
         _same(_gradients(ours, x), _gradients(theirs, x))
     ours.save(tmp_path / "again.keras")
     _same(keras.models.load_model(tmp_path / "again.keras").get_weights(), theirs.get_weights())
-    ours.export(tmp_path / "exported", verbose=False)
+    ours.export(str(tmp_path / "exported"))
     assert len(keras.models.clone_model(ours).weights) == len(ours.weights)
     _same(_fitted(ours, x), _fitted(theirs, x))
     ours.summary(print_fn=lambda _: None)
@@ -264,3 +264,25 @@ def test_a_load_that_fails_leaves_the_thread_as_it_was(tmp_path: Path) -> None:
     layer = layers.Dense(2)
     layer.build((None, 2))
     assert type(layer.kernel.value) is ResourceVariable
+
+
+@pytest.mark.parametrize("common", [0, 100])
+def test_variables_made_together_are_those_made_alone(common: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one function or each alone, they hold what they were assigned, apart from one another and from the source."""
+    monkeypatch.setattr("safeload.runtime._deferred._COMMON", common)
+    values = [tf.ones([2, 3]), tf.zeros([3])]
+    with deferred_variables("m"):
+        stack = [layers.Dense(3) for _ in range(2)]
+        for layer in stack:
+            layer.build((None, 2))
+            for variable, value in zip(layer.weights, values, strict=True):
+                variable.assign(value + 1.0)
+                assert variable.value.assign(value) is variable.value
+    first, second = stack
+    first.kernel.assign_add(tf.ones([2, 3]))
+    _same([first.kernel, second.kernel, second.bias], [values[0] * 2.0, *values])
+    _same(values, [tf.ones([2, 3]), tf.zeros([3])])
+    graph = tf.function(second).get_concrete_function(tf.TensorSpec([None, 2])).graph
+    assert {type(v.value) for v in second.weights} == {ResourceVariable}
+    assert [tuple(v.shape) for v in graph.variables] == [(2, 3), (3,)]
+    assert graph.outputs[0].shape.as_list() == [None, 3]

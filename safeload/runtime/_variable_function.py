@@ -1,7 +1,8 @@
-"""Variables of a checkpoint, made and filled by one function. Layer: runtime.
+"""Variables made and filled by one function. Layer: runtime.
 
-TensorFlow prepares an operation anew for every shape that it has not met. One function that holds all operations is
-prepared once, and without optimizing a graph that runs but once.
+TensorFlow prepares an operation anew for every shape that it has not met, which takes most of the time that making a
+variable takes. One function that holds all operations is prepared once, and without optimizing a graph that runs but
+once.
 
 Source: TensorFlow 2.21, TFE_Execute with `config_proto`; `VarHandleOp` in resource_variable_ops.cc.
 """
@@ -39,20 +40,7 @@ def restored(checkpoint: str, variables: Sequence[Stored]) -> list[Any]:
 
     Nobody else shares a variable; TensorFlow frees it when its handle is dropped.
     """
-    definition = _definition(checkpoint, variables)
-    name, running = definition.signature.name, context.context()
-    running.add_function_def(definition)
-    try:
-        attributes = ("executor_type", "", "config_proto", _unoptimized())
-        return list(execute.execute(name.encode(), len(variables), [], attrs=attributes, ctx=running))
-    finally:
-        running.remove_function(name)
-
-
-def _definition(checkpoint: str, variables: Sequence[Stored]) -> function_pb2.FunctionDef:
-    definition = function_pb2.FunctionDef()
-    definition.signature.name = f"safeload_restore_{ops.uid()}"
-    definition.signature.is_stateful = True
+    definition = _definition()
     _strings(definition, "prefix", [checkpoint], is_scalar=True)
     _strings(definition, "keys", [variable.key for variable in variables])
     _strings(definition, "slices", [""] * len(variables))
@@ -60,12 +48,39 @@ def _definition(checkpoint: str, variables: Sequence[Stored]) -> function_pb2.Fu
     restore = definition.node_def.add(name="restore", op="RestoreV2", input=inputs, device="/device:CPU:0")
     restore.attr["dtypes"].list.type.extend(variable.dtype.as_datatype_enum for variable in variables)
     for index, variable in enumerate(variables):
-        _variable(definition, index, variable)
-    assigned = [f"^assign_{index}" for index in range(len(variables))]
+        _add_variable(definition, variable.dtype, variable.shape, value=f"restore:tensors:{index}")
+    return _run_once(definition, [])
+
+
+def filled(values: Sequence[Any]) -> list[Any]:
+    """Return handles of new variables that hold *values*, eager tensors; see `restored`."""
+    definition = _definition()
+    for index, value in enumerate(values):
+        definition.signature.input_arg.add(name=f"value_{index}", type=value.dtype.as_datatype_enum)
+        _add_variable(definition, value.dtype, value.shape, value=f"value_{index}")
+    return _run_once(definition, values)
+
+
+def _definition() -> function_pb2.FunctionDef:
+    definition = function_pb2.FunctionDef()
+    definition.signature.name = f"safeload_variables_{ops.uid()}"
+    definition.signature.is_stateful = True
+    return definition
+
+
+def _run_once(definition: function_pb2.FunctionDef, inputs: Sequence[Any]) -> list[Any]:
+    count = len(definition.signature.output_arg)
+    assigned = [f"^assign_{index}" for index in range(count)]
     definition.node_def.add(name="assigned", op="NoOp", input=assigned)
     definition.signature.control_output.append("assigned")
     definition.control_ret["assigned"] = "assigned"
-    return definition
+    name, running = definition.signature.name, context.context()
+    running.add_function_def(definition)
+    try:
+        attributes = ("executor_type", "", "config_proto", _unoptimized())
+        return list(execute.execute(name.encode(), count, list(inputs), attrs=attributes, ctx=running))
+    finally:
+        running.remove_function(name)
 
 
 def _strings(
@@ -79,16 +94,17 @@ def _strings(
     tensor.string_val.extend(value.encode() for value in values)
 
 
-def _variable(definition: function_pb2.FunctionDef, index: int, variable: Stored) -> None:
-    """Add the operations that make one variable and assign what was read."""
+def _add_variable(definition: function_pb2.FunctionDef, dtype: tf.DType, shape: tf.TensorShape, *, value: str) -> None:
+    """Add the operations that make one variable and assign *value*, and return its handle."""
+    index = len(definition.signature.output_arg)
     handle = definition.node_def.add(name=f"handle_{index}", op="VarHandleOp")
-    handle.attr["dtype"].type = variable.dtype.as_datatype_enum
-    handle.attr["shape"].shape.CopyFrom(variable.shape.as_proto())
+    handle.attr["dtype"].type = dtype.as_datatype_enum
+    handle.attr["shape"].shape.CopyFrom(shape.as_proto())
     handle.attr["shared_name"].s = context.anonymous_name().encode()
     handle.attr["container"].s = b""
-    inputs = [f"handle_{index}:resource:0", f"restore:tensors:{index}"]
+    inputs = [f"handle_{index}:resource:0", value]
     assign = definition.node_def.add(name=f"assign_{index}", op="AssignVariableOp", input=inputs)
-    assign.attr["dtype"].type = variable.dtype.as_datatype_enum
+    assign.attr["dtype"].type = dtype.as_datatype_enum
     definition.signature.output_arg.add(name=f"variable_{index}", type=_RESOURCE)
     definition.ret[f"variable_{index}"] = f"handle_{index}:resource:0"
 
