@@ -160,6 +160,8 @@ def _check_range(info: TensorInfo, array: np.ndarray[Any, Any], target: tf.DType
 
 
 def _ragged(info: TensorInfo, value: Any) -> Converted:
+    if isinstance(value, tf.compat.v1.ragged.RaggedTensorValue):  # what sessions return
+        value = value.to_list()
     if isinstance(value, tf.RaggedTensor):
         check_shape(info, _static_shape(value))
         return _cast(info, value)
@@ -190,6 +192,8 @@ def _sparse(info: TensorInfo, value: Any) -> Converted:
         value = value.tocoo()
         indices = np.stack([value.row, value.col], axis=1).astype(np.int64)
         value = tf.sparse.reorder(tf.SparseTensor(indices, value.data, value.shape))
+    if isinstance(value, tf.compat.v1.SparseTensorValue):  # what sessions return
+        value = tf.SparseTensor.from_value(value)
     if isinstance(value, tf.SparseTensor):
         check_shape(info, _static_shape(value))
         return _cast(info, value)

@@ -79,3 +79,32 @@ def test_export_without_a_saver(tmp_path, resource):
     saved = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta_graph])
     (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
     np.testing.assert_allclose(load_callable(tmp_path)(X), np.maximum(X @ W, 0), rtol=1e-6)
+
+
+def test_composite_tensors_of_a_signature(tmp_path):
+    """Signatures of TensorFlow 1 list sparse and ragged tensors by their parts; calls take and give them whole."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        sparse = v1.sparse_placeholder(tf.float32, [None, 3], name="sparse")
+        ragged = v1.ragged.placeholder(tf.float32, 1, value_shape=[], name="ragged")
+        outputs = {
+            "y": tf.sparse.sparse_dense_matmul(sparse, W),
+            "twice": tf.SparseTensor(sparse.indices, sparse.values * 2, sparse.dense_shape),
+            "thrice": ragged.with_values(ragged.values * 3),
+        }
+        infos = {name: v1.saved_model.build_tensor_info(value) for name, value in outputs.items()}
+        inputs = {name: v1.saved_model.build_tensor_info(x) for name, x in (("s", sparse), ("r", ragged))}
+        builder = v1.saved_model.Builder(str(tmp_path / "model"))
+        signature = v1.saved_model.build_signature_def(inputs, infos, "predict")
+        builder.add_meta_graph_and_variables(session, ["serve"], {"predict": signature})
+        builder.save()
+    rows = [[1.0, 2.0], [], [3.0]]
+    predict = load_callable(tmp_path / "model")
+    assert {x.name: (x.kind, x.shape) for x in predict.inputs} == {
+        "r": ("ragged", (None, None)), "s": ("sparse", (None, 3))
+    }  # fmt: skip
+    for s, r in ((X, rows), (tf.sparse.from_dense(X), tf.ragged.constant(rows))):
+        got = predict(s=s, r=r)
+        np.testing.assert_allclose(got["y"], X @ W, rtol=1e-6)
+        np.testing.assert_allclose(tf.sparse.to_dense(got["twice"]), X * 2)
+        assert got["thrice"].to_list() == [[3.0, 6.0], [], [9.0]]

@@ -86,10 +86,16 @@ SPARSE = info("float32", (None, 2), kind="sparse")
 
 @pytest.mark.parametrize(
     "value",
-    [[[1.0, 2.0], [3.0]], [[1, 2], [3]], tf.ragged.constant([[1.0, 2.0], [3.0]]), tf.ragged.constant([[1, 2], [3]])],
+    [
+        [[1.0, 2.0], [3.0]],
+        [[1, 2], [3]],
+        tf.ragged.constant([[1.0, 2.0], [3.0]]),
+        tf.ragged.constant([[1, 2], [3]]),
+        tf.compat.v1.ragged.constant_value([[1.0, 2.0], [3.0]], np.float32),
+    ],
 )
 def test_ragged(value: Any) -> None:
-    """Nested lists and ragged tensors are taken."""
+    """Nested lists, ragged tensors and their values in sessions are taken."""
     tensor, _ = to_tensor(RAGGED, value)
     assert tensor.dtype == tf.float32
     assert tensor.to_list() == [[1.0, 2.0], [3.0]]
@@ -119,9 +125,17 @@ class Coordinates:
         return self
 
 
-@pytest.mark.parametrize("value", [tf.sparse.from_dense([[0.0, 2.0], [3.0, 0.0]]), [[0, 2], [3, 0]], Coordinates()])
+@pytest.mark.parametrize(
+    "value",
+    [
+        tf.sparse.from_dense([[0.0, 2.0], [3.0, 0.0]]),
+        tf.compat.v1.SparseTensorValue([[0, 1], [1, 0]], [2.0, 3.0], [2, 2]),
+        [[0, 2], [3, 0]],
+        Coordinates(),
+    ],
+)
 def test_sparse(value: Any) -> None:
-    """Sparse tensors, scipy matrices and dense arrays are taken."""
+    """Sparse tensors, their values in sessions, scipy matrices and dense arrays are taken."""
     tensor, _ = to_tensor(SPARSE, value)
     assert tensor.dtype == tf.float32
     assert tf.sparse.to_dense(tensor).numpy().tolist() == [[0, 2], [3, 0]]
