@@ -40,6 +40,9 @@ _PURE = ("activations", "constraints", "initializers", "losses", "metrics", "ops
 # Within Keras's root module, what a config of a model names.
 _ROOT_NAMES = frozenset({"DTypePolicy", "FloatDTypePolicy", "Functional", "Model", "Sequential", "Variable"})
 
+# Modules of Keras that are named like modules of Python.
+_OWN_MODULES = frozenset({"math", "random"})
+
 # Functions of the pure modules that turn what they are given into objects: keras/src/*/__init__.py of Keras 3.15.1.
 _NOT_PURE = frozenset({"deserialize", "get", "serialize"})
 
@@ -182,6 +185,12 @@ def _inside(module: str, parts: tuple[str, ...]) -> bool:
     return any(rest == part or rest.startswith(part + ".") for part in parts)
 
 
+def _leaves_keras(module: str) -> bool:
+    """Tell whether a path goes through what a module of Keras imports, such as ``keras.activations.os``."""
+    parts = set(module.split("."))
+    return not parts.isdisjoint(_STDLIB - _OWN_MODULES) or any(part.startswith("__") for part in parts)
+
+
 def judge_class(module: str | None, name: str) -> Verdict | None:
     """Say why no config may name the class *name* of *module*, or return None.
 
@@ -204,9 +213,10 @@ def judge_class(module: str | None, name: str) -> Verdict | None:
 def judge_function(module: str | None, name: str) -> Verdict | None:
     """Say why no config may name the function *name* of *module*, or return None."""
     if is_keras(module):
-        is_pure = _inside(str(module), _PURE) and name not in _NOT_PURE
+        is_pure = _inside(str(module), _PURE) and name not in _NOT_PURE and not _leaves_keras(str(module))
         # Keras's functions are lower case; a class in a function's place is made with the caller's arguments.
-        return None if is_pure and name.isidentifier() and name == name.lower() else _gadget(module, name)
+        is_function = name.isidentifier() and name == name.lower() and not name.startswith("_")
+        return None if is_pure and is_function else _gadget(module, name)
     return _judge_host(module, name)
 
 

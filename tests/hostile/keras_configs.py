@@ -101,6 +101,19 @@ def _registered(layer: Any, name: str) -> Any:
 _LOOKUP = {"source": "inp", "vocabulary": "/tmp/canary.txt"}
 
 ATTACKS: dict[str, tuple[Any, str]] = {
+    # Paths through what modules of Keras import, and to what every object has.
+    "function_through_an_import": (
+        functional(entry("Dense", "x", source="inp", units=2, activation=function("keras.activations.os", "system"))),
+        "keras-gadget",
+    ),
+    "function_through_builtins": (
+        functional(entry("Dense", "x", source="inp", units=2, activation=function("keras.ops.__builtins__", "eval"))),
+        "keras-gadget",
+    ),
+    "function_of_every_object": (
+        functional(entry("Dense", "x", source="inp", units=2, activation=function("keras.ops", "__getattr__"))),
+        "keras-gadget",
+    ),
     # Bytecode: CVE-2024-3660, CVE-2025-9905.
     "lambda": (functional(lambda_layer(lambda_value())), "lambda-bytecode"),
     "lambda_in_wrapper": (functional(wrapped(lambda_layer(lambda_value()))), "lambda-bytecode"),
