@@ -79,6 +79,32 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
         f"{_LOAD[:-1]}, custom_objects=my_module) takes a dict, a module, or a list of classes and functions.",
     ),
     FailureMode(
+        "unknown-layer-tfoplambda",
+        r"Unknown layer:? '?(TFOpLambda|SlicingOpLambda|Functional|Model|Sequential|Relu)\b|"
+        r"Could not locate class '(Functional|Sequential|TFOpLambda|SlicingOpLambda)'|"
+        r"parent module `?(tf_)?keras[\w.]*`? cannot be imported",
+        "the class is one of Keras itself, which another release had under this name or in this place.",
+        f"{_LOAD} translates it; nothing of yours is missing.",
+    ),
+    FailureMode(
+        "there-is-no-item-named-config-json",
+        r"no item named '?(config|metadata)\.json'? in the archive",
+        "the zip file named .keras is no Keras archive: a packed SavedModel, arrays of numpy, or something else.",
+        f"{_LOAD} looks inside the archive; `safeload show PATH` says what it is.",
+    ),
+    FailureMode(
+        "is-not-a-valid-parameter-name",
+        r"'\w+' is not a valid parameter name",
+        "an input of a signature is named like a word of Python, and TensorFlow makes a parameter of it.",
+        f"{_LOAD}; predict(x), or predict({{'in': x}}) where there are several inputs.",
+    ),
+    FailureMode(
+        "path-should-be-string-not-bytesio",
+        r"path should be string, bytes, os\.PathLike|os\.PathLike object, not \w*(IO|File|Reader)",
+        "the loader takes a path alone, and was given a file object or bytes.",
+        f"{_LOAD[:-5]}io.BytesIO(data)) takes bytes and open files.",
+    ),
+    FailureMode(
         "unknown-layer",
         r"Unknown (layer|loss function|metric function|activation function|initializer|object)",
         "the config names a class or function that the installed Keras lacks: yours, or one of an older release.",

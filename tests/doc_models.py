@@ -143,6 +143,7 @@ def _replace_code(source: Path, target: Path, code: str) -> None:
 
 def _era_files(home: Path) -> None:
     import h5py
+    import tensorflow as tf
     import tf_keras
     from my_project.keras2_layers import Shift
 
@@ -150,6 +151,8 @@ def _era_files(home: Path) -> None:
     image = layers.Input((8, 8, 3))
     keras2 = tf_keras.Sequential([image, layers.DepthwiseConv2D(3), layers.Flatten(), layers.Dense(2)])
     keras2.save(home / "keras2.h5")
+    inputs = layers.Input((4,))
+    tf_keras.Model(inputs, tf.math.abs(layers.Dense(3)(inputs))).save(home / "keras2_op.h5")
     tf_keras.Sequential([layers.Input((4,)), Shift()]).save(home / "shift.h5")
     sigmoid = tf_keras.Sequential([layers.Input((1,)), layers.Activation("hard_sigmoid")])
     sigmoid.compile(loss="mse")
@@ -198,17 +201,22 @@ def _saved_models(home: Path) -> None:
 
 
 def _tf1_models(home: Path) -> None:
+    _tf1_model(home / "tf1", "x", ({"train"}, {"serve"}))
+    _tf1_model(home / "keyword", "in", ({"serve"},))
+
+
+def _tf1_model(path: Path, name: str, tag_sets: tuple[set[str], ...]) -> None:
     import tensorflow as tf
 
     v1 = tf.compat.v1
-    builder = v1.saved_model.Builder(str(home / "tf1"))
-    for tags in ({"train"}, {"serve"}):
+    builder = v1.saved_model.Builder(str(path))
+    for tags in tag_sets:
         with tf.Graph().as_default(), v1.Session() as session:
             x = v1.placeholder(tf.float32, [None, 4], name="x")
             y = tf.matmul(x, v1.get_variable("kernel", initializer=tf.ones((4, 3))))
             session.run(v1.global_variables_initializer())
-            signature = v1.saved_model.predict_signature_def({"x": x}, {"scores": y})
-            if tags == {"train"}:
+            signature = v1.saved_model.predict_signature_def({name: x}, {"scores": y})
+            if tags == tag_sets[0]:
                 builder.add_meta_graph_and_variables(session, list(tags), {"serving_default": signature})
             else:
                 builder.add_meta_graph(list(tags), {"serving_default": signature})

@@ -52,6 +52,10 @@ TEXTS = {
     "optimizer-arguments-not-recognized": "Argument(s) not recognized: {'lr': 0.001}",
     "could-not-deserialize-mse": "Could not deserialize 'keras.metrics.mse' because it is not a KerasSaveable subclass",
     "only-instances-of-keras-layer": "Only instances of `keras.Layer` can be added to a Sequential model. Received: …",
+    "unknown-layer-tfoplambda": "Could not locate class 'Functional'. Make sure custom classes and functions are …",
+    "there-is-no-item-named-config-json": "There is no item named 'config.json' in the archive",
+    "is-not-a-valid-parameter-name": "'in' is not a valid parameter name",
+    "path-should-be-string-not-bytesio": "stat: path should be string, bytes, os.PathLike or integer, not BytesIO",
     "cannot-pickle-a-model": "cannot pickle 'FuncGraph' object",
 }
 
