@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def _cpu_seconds(*arguments: str) -> float:
 
 
 def inspected(directory: Path, *, tiny: bool = False) -> dict[str, dict[str, float]]:
-    """Median time of an inspection, after import and a first one, and time of one load by the peer."""
+    """Median CPU time of an inspection, after import and a first one, and time of one load by the peer."""
     found: dict[str, dict[str, float]] = {}
     for look in LOOKS:
         path = make(look.model, look.form, directory, tiny=tiny)
@@ -56,15 +57,15 @@ def measure(peer: str, path: str) -> dict[str, float]:
     from safeload import inspect_model
 
     inspect_model(path)
-    times = [_seconds(inspect_model, path) for _ in range(_INSPECTIONS)]
+    times = [_seconds(inspect_model, path, time.process_time) for _ in range(_INSPECTIONS)]
     __import__({"keras": "keras", "saved_model": "tensorflow"}[peer])
-    return {"inspection": statistics.median(times), "load": _seconds(SIDES[peer].load, path)}
+    return {"inspection": statistics.median(times), "load": _seconds(SIDES[peer].load, path, time.perf_counter)}
 
 
-def _seconds(call: Any, path: str) -> float:
-    start = time.perf_counter()
+def _seconds(call: Callable[[str], Any], path: str, clock: Callable[[], float]) -> float:
+    start = clock()
     call(path)
-    return time.perf_counter() - start
+    return clock() - start
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def _look_table(found: Results) -> str:
         if look.name in found.get("inspect", {}):
             inspection, load = (found["inspect"][look.name][field] for field in ("inspection", "load"))
             rows.append([look.name, f"{inspection * 1e3:.1f} ms", f"{look.bound * 1e3:.0f} ms", _time(load)])
-    return _table("inspection of large models | time | at most | load by the peer", rows)
+    return _table("inspection of large models | CPU time | at most | load by the peer", rows)
 
 
 def _show_table(found: Results) -> str:
