@@ -46,6 +46,7 @@ class LoadPlan:
         custom_objects: Objects for the names that the config needs: name as the config looks it up → object. What
             stands for a class that the normal form takes for Keras's own is under ``"keras.layers.Name"``.
         architecture: For weights alone: a function that builds the model, or None when the judged config does.
+        names: What the call gave by name: a trusted Lambda may refer to it.
     """
 
     judged: Judged
@@ -55,6 +56,7 @@ class LoadPlan:
     meta_graph: MetaGraphInfo | None = None
     custom_objects: Mapping[str, object] = field(default_factory=dict)
     architecture: Callable[[], Any] | None = None
+    names: Mapping[str, object] = field(default_factory=dict)
 
 
 def plan_load(
@@ -89,7 +91,7 @@ def plan_load(
         NoCallableError: ``no-callable``. Nothing in the model can be called.
     """
     decided = _decide(judged.artifact, judged.info, registry, signature=signature, tags=tags, architecture=architecture)
-    return LoadPlan(judged=judged, architecture=architecture, **vars(decided))
+    return LoadPlan(judged=judged, architecture=architecture, names=registry.named, **vars(decided))
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,11 @@ class Registry:
         named = {_name_of(value): value for value in values if not isinstance(value, ModuleType)}
         return cls(named=named, modules=[*own, *listed])
 
+    @property
+    def named(self) -> Mapping[str, object]:
+        """What the call gave by name."""
+        return self._named
+
     def options(self) -> dict[str, Any]:
         """Return ``custom_objects=`` and ``modules=`` that make this registry again in another process.
 

@@ -81,7 +81,7 @@ def test_autotrackable_object_is_not_callable(tmp_path):
 def test_user_object_is_not_callable_after_keras_export(tmp_path):
     """'_UserObject' object is not callable: a Keras 3 export."""
     model = _mlp()
-    model.export(str(tmp_path / "m"), verbose=False)
+    model.export(str(tmp_path / "m"))
     with pytest.raises(TypeError, match="'_UserObject' object is not callable"):
         tf.saved_model.load(str(tmp_path / "m"))(X)
     np.testing.assert_allclose(load_callable(tmp_path / "m")(X), model(X), rtol=1e-6)
@@ -268,3 +268,104 @@ def test_the_class_lives_in_another_module_now(custom_model, my_layers, monkeypa
     moved = types.ModuleType("app.blocks")
     moved.MyLayer, moved.my_activation = my_layers.MyLayer, my_layers.my_activation
     np.testing.assert_allclose(load_callable(path, modules=[moved])(X), expected, rtol=1e-6)
+
+
+def test_unknown_layer_relu(tmp_path):
+    """Unknown layer: 'Relu': an HDF5 file with operations of keras.ops, which no Keras loads."""
+    x = keras.Input((4,))
+    model = keras.Model(x, keras.ops.relu(x - 0.5) * 2)
+    model.save(tmp_path / "m.h5")
+    with pytest.raises(ValueError, match="Unknown layer"):
+        keras.models.load_model(tmp_path / "m.h5")
+    np.testing.assert_allclose(load_callable(tmp_path / "m.h5")(X), model(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["drifted>Scale", "Scale", "elsewhere>Scale"])
+def test_registered_name_that_drifted(tmp_path, name):
+    """Could not locate class: the package under which the class is registered today is not that of the file."""
+
+    @keras.saving.register_keras_serializable(package="drifted")
+    class Scale(keras.layers.Layer):
+        def call(self, x):
+            return 3 * x
+
+    keras.Sequential([keras.Input((4,)), Scale()]).save(tmp_path / "m.keras")
+    keras.saving.get_custom_objects().clear()
+    moved = type("Scale", (keras.layers.Layer,), {"call": Scale.call})
+    given = (
+        {name: moved} if name != "elsewhere>Scale" else [keras.saving.register_keras_serializable("elsewhere")(moved)]
+    )
+    np.testing.assert_allclose(load_callable(tmp_path / "m.keras", custom_objects=given)(X), 3 * X, rtol=1e-6)
+    keras.saving.get_custom_objects().clear()
+
+
+def test_name_is_not_defined_in_a_lambda(tmp_path):
+    """Name 'helper' is not defined: what a trusted Lambda refers to is given like any custom object."""
+    namespace = {}
+    exec("f = lambda x: helper(x) + K.mean(x) * 0", namespace)  # the module of the Lambda is not there any more
+    namespace.update(helper=lambda x: 2 * x, K=keras.ops)
+    keras.Sequential([keras.Input((4,)), keras.layers.Lambda(namespace["f"], output_shape=(4,))]).save(
+        tmp_path / "m.keras"
+    )
+    with pytest.raises(errors.UnsafeModelError) as caught:
+        load_callable(tmp_path / "m.keras")
+    trusted = [finding.identifier for finding in caught.value.findings]
+    with pytest.raises(errors.LoadFailedError, match="refers to 'helper', which its file does not hold"):
+        load_callable(tmp_path / "m.keras", trusted=trusted)
+    objects = {"helper": lambda x: 2 * x, "K": keras.ops}
+    predict = load_callable(tmp_path / "m.keras", trusted=trusted, custom_objects=objects)
+    np.testing.assert_allclose(predict(X), 2 * X, rtol=1e-6)
+
+
+def lowered(text):
+    return tf.strings.lower(text)
+
+
+def test_unable_to_restore_a_layer_of_class_text_vectorization(tmp_path):
+    """Unable to restore a layer of class TextVectorization: the function that it needs is named."""
+    layer = keras.layers.TextVectorization(standardize=lowered, output_sequence_length=2)
+    layer.adapt(["a b", "c"])
+    x = keras.Input((1,), dtype="string")
+    model = keras.Model(x, layer(x))
+    model.save(tmp_path / "m.keras")
+    with pytest.raises(errors.CustomObjectNotFoundError, match="function 'lowered'"):
+        load_callable(tmp_path / "m.keras")
+    text = tf.constant([["A b"]])
+    found = load_callable(tmp_path / "m.keras", custom_objects=[lowered])(text)
+    np.testing.assert_array_equal(found, model(text))
+
+
+def test_saved_model_without_keras_metadata(tmp_path):
+    """Unable to create a Keras model from SavedModel … lacks the Keras metadata file: a SavedModel all the same."""
+    tf_keras = pytest.importorskip("tf_keras")
+    model = tf_keras.Sequential([tf_keras.Input((4,)), tf_keras.layers.Dense(3)])
+    tf.saved_model.save(model, str(tmp_path / "m"))
+    np.testing.assert_allclose(load_callable(tmp_path / "m")(X), model(X), rtol=1e-6)
+
+
+def test_unable_to_restore_custom_object_of_class(tmp_path):
+    """Unable to restore custom object of class: the functions of a SavedModel need no class."""
+    tf_keras = pytest.importorskip("tf_keras")
+
+    class Unregistered(tf_keras.layers.Layer):
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = factor
+
+        def call(self, x):
+            return self.factor * x
+
+    model = tf_keras.Sequential([tf_keras.Input((4,)), Unregistered(3.0)])
+    model.save(tmp_path / "m")
+    np.testing.assert_allclose(load_callable(tmp_path / "m")(X), model(X), rtol=1e-6)
+
+
+def test_module_of_the_class_is_not_there(custom_model, my_layers, monkeypatch):
+    """ModuleNotFoundError for the module that the file names: it is not imported, and the error says where it was."""
+    path, expected = custom_model
+    monkeypatch.delitem(sys.modules, "my_layers")
+    with pytest.raises(errors.CustomObjectNotFoundError, match="MyLayer"):
+        load_callable(path)
+    assert "my_layers" not in sys.modules
+    monkeypatch.setitem(sys.modules, "today", my_layers)
+    np.testing.assert_allclose(load_callable(path, modules=["today"])(X), expected, rtol=1e-6)

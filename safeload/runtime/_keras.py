@@ -83,7 +83,12 @@ def _build(plan: LoadPlan) -> Any:
     compat = compat_objects(plan.road)
     lowered = lowered_config(plan.judged, installed_target(keras, compat))
     resolver = Resolver(
-        keras=keras, custom=plan.custom_objects, compat=compat, where=where, trusted=plan.judged.trusted
+        keras=keras,
+        custom=plan.custom_objects,
+        compat=compat,
+        where=where,
+        trusted=plan.judged.trusted,
+        names=plan.names,
     )
     config = resolver.rewrite(lowered)
     scope = {**plan.custom_objects, **resolver.scope}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
+import dis
 import sys
 from collections.abc import Mapping
 from types import FunctionType
 from typing import Any, cast
 
-from safeload.errors import IncompatibleVersionError, UnsafeModelError
+from safeload.errors import IncompatibleVersionError, LoadFailedError, UnsafeModelError
 from safeload.policy.keras_bytecode import read_bytecode
 
 _HINT = "load it with the Python that saved it, or rebuild the architecture in code and pass architecture="
@@ -25,6 +27,7 @@ def trusted_function(config: Any, *, trusted: frozenset[str], names: Mapping[str
     Raises:
         UnsafeModelError: ``unsafe-model``. No Lambda was trusted: the policy was not asked.
         IncompatibleVersionError: ``incompatible-version``. The bytecode is of another Python.
+        LoadFailedError: ``load-failed``. It refers to what nobody gave.
     """
     if not any(identifier.startswith("lambda:") for identifier in trusted):
         raise UnsafeModelError(where, findings=())
@@ -40,7 +43,20 @@ def trusted_function(config: Any, *, trusted: frozenset[str], names: Mapping[str
     except (ValueError, EOFError, TypeError) as error:
         problem = f"the bytecode of a Lambda is of another Python: {error}"
         raise IncompatibleVersionError(where, problem=problem, hint=_HINT) from error
+    _require_names(function, where)
     return cast("FunctionType", function)
+
+
+def _require_names(function: FunctionType, where: str) -> None:
+    """Refuse a function that refers to what is not there: it would fail when it is called."""
+    loaded = (i.argval for i in dis.get_instructions(function) if i.opname in {"LOAD_GLOBAL", "LOAD_NAME"})
+    unknown = [
+        name for name in dict.fromkeys(loaded) if name not in function.__globals__ and not hasattr(builtins, name)
+    ]
+    if unknown:
+        given = ", ".join(f"{name!r}: …" for name in unknown)
+        problem = f"a Lambda refers to {', '.join(map(repr, unknown))}, which its file does not hold"
+        raise LoadFailedError(where, problem=problem, hint=f"custom_objects={{{given}}} gives what the project had")
 
 
 def _require_own_python(code: Any, where: str) -> None:

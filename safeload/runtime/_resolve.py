@@ -40,6 +40,7 @@ class Resolver:
         compat: safeload's objects by name.
         where: How messages name the model.
         trusted: Identifiers that the caller permitted.
+        names: What trusted Lambdas may refer to, beside *custom*.
         scope: Filled by `rewrite`: what to put into the custom-object scope.
     """
 
@@ -48,6 +49,7 @@ class Resolver:
     compat: Mapping[str, Any]
     where: str
     trusted: frozenset[str] = frozenset()
+    names: Mapping[str, Any] = field(default_factory=dict)
     scope: dict[str, Any] = field(default_factory=dict)
 
     def rewrite(self, config: Any) -> Any:
@@ -57,7 +59,8 @@ class Resolver:
         if not isinstance(config, dict):
             return config
         if config.get("class_name") == "__lambda__":
-            function = trusted_function(config["config"], trusted=self.trusted, names=self.custom, where=self.where)
+            names = {**self.names, **self.custom}
+            function = trusted_function(config["config"], trusted=self.trusted, names=names, where=self.where)
             return self._function(function)
         if _is_object(config) and isinstance(config["config"], dict):
             config = {**config, "config": self._without_replaceable(config)}
@@ -123,6 +126,8 @@ class Resolver:
         if entry.get("module") == "safeload.compat" or cls not in self.custom.values() or not isinstance(config, dict):
             return
         problem = _misfit(cls, config)
+        if problem and self.keras.__name__ == "tf_keras" and "autocast" in config:
+            problem = f"is a class for tf_keras (Keras 2), and the file is of Keras 3: it {problem}"
         if problem:
             raise CustomObjectConflictError(
                 name,

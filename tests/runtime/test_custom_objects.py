@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import safeload
-from safeload.errors import CustomObjectConflictError, CustomObjectNotFoundError
+from safeload.errors import CustomObjectConflictError, CustomObjectNotFoundError, LoadFailedError
 
 keras = pytest.importorskip("keras")
 
@@ -90,6 +90,39 @@ def test_what_does_not_fit(path: Path, given: Any, text: str) -> None:
         safeload.load_callable(path, custom_objects={"Scale": given})
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_class_of_keras_2_for_a_file_of_keras_3(tmp_path: Path, suffix: str) -> None:
+    """The class decides the road, and the error says which Keras each of the two is of."""
+    tf_keras = pytest.importorskip("tf_keras")
+    new, old = (type("Plain", (base,), {"call": lambda self, x: x}) for base in (layers.Layer, tf_keras.layers.Layer))
+    keras.Sequential([keras.Input((4,)), new()]).save(tmp_path / f"m{suffix}")
+    with pytest.raises(CustomObjectConflictError, match="tf_keras .Keras 2., and the file is of Keras 3: it does not"):
+        safeload.load_callable(tmp_path / f"m{suffix}", custom_objects=[old])
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [
+        (".keras", "the file has weights .*grown/vars/0, the class has built none"),
+        (".h5", "weights for 1 layers .grown., the model for 0"),
+    ],
+)
+def test_class_that_builds_no_weights(tmp_path: Path, suffix: str, text: str) -> None:
+    """The arrays of the file that found no variable are named."""
+
+    class Grown(layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.w = self.add_weight(name="w", shape=(shape[-1], 2))
+
+        def call(self, x: Any) -> Any:
+            return x @ self.w
+
+    keras.Sequential([keras.Input((4,)), Grown(name="grown")]).save(tmp_path / f"m{suffix}")
+    bare = type("Grown", (layers.Layer,), {"call": lambda self, x: x})
+    with pytest.raises(LoadFailedError, match=text):
+        safeload.load_callable(tmp_path / f"m{suffix}", custom_objects=[bare])
+
+
 def test_every_missing_name_at_once(path: Path) -> None:
     """Without the class the error names it, its kind and its place."""
     with pytest.raises(CustomObjectNotFoundError, match="layer 'Scale'") as caught:
@@ -145,6 +178,7 @@ def own_penalty(x: Any) -> Any:
     return 0.1 * keras.ops.sum(x * x)
 
 
+@pytest.mark.skipif(keras.version().startswith("3.3."), reason="Keras 3.3 takes no function as regularizer")
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_parts_that_loaded_weights_make_needless(tmp_path: Path, suffix: str) -> None:
     """Initializers, regularizers and constraints of a layer of Keras are used if they are given, never asked for."""

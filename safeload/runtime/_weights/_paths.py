@@ -12,7 +12,7 @@ from typing import Any
 
 from safeload.dialects import NormalForm
 from safeload.readers import KerasArtifact
-from safeload.runtime._keras_package import has_own_loader, is_container, is_trackable, own_variables
+from safeload.runtime._keras_package import has_own_loader, is_container, is_own_class, is_trackable, own_variables
 from safeload.runtime._weights._layers import LayerOrder
 from safeload.runtime._weights._ledger import Ledger, name_of
 from safeload.runtime._weights._memory import as_tensor
@@ -63,6 +63,9 @@ def _set_object(thing: Any, owner: str, entries: Mapping[str, str], ledger: Ledg
         if shape != tuple(variable.shape):
             ours = f"{name_of(variable)} {tuple(variable.shape)}"
             raise ledger.mismatch([f"{owner}/vars/{index} {shape} does not fit {ours}"])
+    if len(entries) != len(variables) and not (is_own_class(thing) or has_own_loader(thing)):
+        built = ", ".join(map(name_of, variables)) or "none"
+        raise ledger.mismatch([f"the file has weights {', '.join(entries.values())}, the class has built {built}"])
     convert = _unchanged if has_own_loader(thing) else as_tensor
     thing.load_own_variables({key: convert(ledger.read(path)) for key, path in entries.items()})
     for variable in variables:
