@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +91,7 @@ class InspectionReport:
         custom_objects: What is not built in, and whether it can be found.
         outcome: How it would load, or the error that would come.
         is_mislabelled: True if the name promises another format than the bytes are.
+        route: How it was loaded, in the report of a callable; see ``docs/explanation/performance.md``.
     """
 
     info: ModelInfo
@@ -99,6 +100,7 @@ class InspectionReport:
     custom_objects: tuple[CustomObject, ...]
     outcome: Outcome
     is_mislabelled: bool = False
+    route: str = field(default="", compare=False)
 
     @property
     def format(self) -> Format:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from safeload.runtime._callable import Backend, ModelCallable, Recipe
@@ -38,6 +39,8 @@ def load(plan: LoadPlan, *, recipe: Recipe | None = None, report: Any = None) ->
     """
     require_usable(plan.judged.info.where)
     backend = _ROADS[plan.road](plan)
+    if report is not None:
+        report = replace(report, route=backend.route)
     return ModelCallable(backend, plan.signature.key, report=report, recipe=recipe, digest=plan.judged.info.digest)
 
 
@@ -54,7 +57,8 @@ def _keras(plan: LoadPlan) -> Backend:
     from safeload.runtime._callable_keras import KerasRuntime
     from safeload.runtime._keras import load_keras
 
-    return KerasRuntime(load_keras(plan), where=plan.judged.info.where, static=plan.signature)
+    model, route = load_keras(plan)
+    return KerasRuntime(model, where=plan.judged.info.where, static=plan.signature, route=route)
 
 
 def _tflite(plan: LoadPlan) -> Backend:

@@ -28,6 +28,7 @@ class Backend(Protocol):
     """What a `ModelCallable` needs of a loaded model."""
 
     where: str
+    route: str
 
     @property
     def signatures(self) -> tuple[SignatureInfo, ...]:
@@ -209,8 +210,11 @@ class ModelCallable:
 
     @property
     def route(self) -> str:
-        """How a SavedModel was loaded: ``"direct"``, ``"object"`` or ``"graph"``; empty for anything else."""
-        return str(getattr(self._live(), "route", ""))
+        """How the model was loaded; empty for what has one way only, or was loaded by somebody else.
+
+        Of a SavedModel ``"direct"``, ``"object"`` or ``"graph"``, of a Keras file ``"deferred"`` or ``"ordinary"``.
+        """
+        return self._live().route
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:

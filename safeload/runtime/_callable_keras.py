@@ -27,10 +27,12 @@ class KerasRuntime:
         model: The model, with its weights.
         where: How messages name it.
         static: What inspection knew of its inputs; used where the model itself does not tell.
+        route: How it was loaded; empty if somebody else loaded it.
     """
 
-    def __init__(self, model: Any, *, where: str, static: SignatureInfo | None = None) -> None:
+    def __init__(self, model: Any, *, where: str, static: SignatureInfo | None = None, route: str = "") -> None:
         self.where = where
+        self.route = route
         self.model = model
         self._tree, self._signature = _described(model, static or SignatureInfo(key="model", kind="keras"))
 

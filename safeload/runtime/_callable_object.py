@@ -28,6 +28,7 @@ class ObjectRuntime:
 
     def __init__(self, obj: Any, where: str) -> None:
         self.where = where
+        self.route = ""
         self.model = obj
         self._signatures = dict(getattr(obj, "signatures", None) or {})
         self._traced = {key: traces for key, value in _attributes(obj) if (traces := _concrete_functions(value))}

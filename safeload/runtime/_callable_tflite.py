@@ -39,6 +39,7 @@ class TFLiteRuntime:
 
     def __init__(self, artifact: TFLiteArtifact, info: TFLiteInfo) -> None:
         self.where = artifact.where
+        self.route = ""
         self._artifact = artifact
         self._signatures = {signature.key: signature for signature in info.signatures}
         self._lock = threading.Lock()

@@ -23,14 +23,15 @@ if TYPE_CHECKING:
     from safeload.readers import KerasArtifact
 
 
-def load_keras(plan: LoadPlan) -> Any:
+def load_keras(plan: LoadPlan) -> tuple[Any, str]:
     """Build the model of *plan* and give it its weights.
 
     Args:
         plan: A plan for the road ``"keras"`` or ``"tf_keras"``.
 
     Returns:
-        The Keras model, not compiled.
+        The Keras model, not compiled, and the route: ``"deferred"`` if its variables waited for their values,
+        ``"ordinary"`` if they were created with initial ones.
 
     Raises:
         IncompatibleVersionError: ``incompatible-version``. The installed Keras cannot express the model.
@@ -41,12 +42,12 @@ def load_keras(plan: LoadPlan) -> Any:
     artifact = cast("KerasArtifact", plan.judged.artifact)
     facts = plan.judged.info.keras
     normal: NormalForm | None = facts.normal if facts is not None else None
-    with explained(artifact.where), deferred_variables(artifact.where):
+    with explained(artifact.where), deferred_variables(artifact.where) as deferral:
         build = plan.architecture
         model = _build(plan) if build is None else _from_caller(build, artifact.where)
         set_weights(model, artifact, normal)
         _require_unchanged(artifact)
-    return model
+    return model, "deferred" if deferral.deferred else "ordinary"
 
 
 def _require_unchanged(artifact: KerasArtifact) -> None:

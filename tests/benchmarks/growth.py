@@ -129,7 +129,7 @@ def fitted(points: list[tuple[int, float]]) -> dict[str, Any]:
 
 def _main(side: str, *pairs: str) -> None:
     models = [(int(size), path) for size, _, path in (pair.partition("=") for pair in pairs)]
-    import_everything(models[0][1])
+    import_everything()
     print(json.dumps([(size, seconds(side, path)) for size, path in models]))
 
 

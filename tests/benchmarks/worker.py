@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import importlib
 import json
+import pkgutil
 import statistics
 import sys
 import time
@@ -218,23 +220,23 @@ def _forget_peak() -> None:
         clear.write_text("5")
 
 
-def import_everything(path: str) -> None:
+def import_everything() -> None:
     """Import what either side uses, and collect the garbage of it."""
+    import keras  # noqa: F401 - with TensorFlow, as it comes
     import tensorflow as tf
 
-    import safeload._load
-    import safeload.runtime  # noqa: F401
+    import safeload
 
-    if Path(path).is_file():
-        import keras  # noqa: F401
-
+    for module in pkgutil.walk_packages(safeload.__path__, "safeload."):
+        if not module.name.endswith(("__main__", "._keras2")):
+            importlib.import_module(module.name)
     tf.constant(0)
     gc.collect()
 
 
 def _main(quantity: str, side: str, path: str) -> None:
     if quantity != "cold":
-        import_everything(path)
+        import_everything()
     print(json.dumps(measure(quantity, side, path)))
 
 

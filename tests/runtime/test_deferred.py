@@ -112,6 +112,11 @@ MODELS: dict[str, Callable[[], Any]] = {
     "busy": lambda: keras.Sequential([keras.Input((3,)), Busy(), layers.GaussianNoise(0.1, seed=1)]),
 }
 
+NOT_IN_KERAS_3_3 = {
+    "recurrent": "MultiHeadAttention has no seed",
+    "prepared": "Keras 3.3 cannot call it: Discretization makes another shape than it declares",
+}
+
 
 def _inputs(model: Any) -> list[Any]:
     rng = np.random.default_rng(1)
@@ -150,6 +155,8 @@ def test_the_model_is_that_of_the_ordinary_loader(tmp_path: Path, name: str, suf
     """Outputs, weights, gradients, trained weights and a copy saved again agree to the bit; it clones and exports."""
     if (name, suffix) == ("bfloat16", ".h5"):
         pytest.skip("Keras itself cannot load it")
+    if keras.version().startswith("3.3.") and name in NOT_IN_KERAS_3_3:
+        pytest.skip(NOT_IN_KERAS_3_3[name])
     path = tmp_path / f"m{suffix}"
     MODELS[name]().save(path)
     ours = safeload.load_callable(path, modules=[__name__]).model
@@ -188,7 +195,9 @@ def test_no_initializer_of_keras_runs(tmp_path: Path, monkeypatch: pytest.Monkey
         raise AssertionError("an initializer ran")
 
     monkeypatch.setattr(keras.initializers.GlorotUniform, "__call__", fail)
-    assert safeload.load_callable(tmp_path / "m.keras").model.built
+    predict = safeload.load_callable(tmp_path / "m.keras")
+    assert predict.model.built
+    assert predict.report.route == predict.route == "deferred"
 
 
 def test_a_layer_too_large_for_its_weights_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
