@@ -65,10 +65,14 @@ def _is_named(signature: SignatureInfo, value: Any) -> bool:
     """Tell whether *value* maps input names to values: a mapping, or a table whose columns are the inputs."""
     if isinstance(value, Mapping):
         return True
-    if not (hasattr(value, "keys") and hasattr(value, "__getitem__")):
+    if not _has_keys(value):
         return False
     names = _lookup(signature)
     return all(str(key) in names for key in value.keys())  # noqa: SIM118 - a table iterates over rows
+
+
+def _has_keys(value: Any) -> bool:
+    return hasattr(value, "keys") and hasattr(value, "__getitem__")
 
 
 def _resolved(signature: SignatureInfo, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -159,7 +163,7 @@ def _flattened(signature: SignatureInfo, tree: Any, value: Any, where: str) -> I
     if isinstance(tree, Slot):
         yield tree.name, value
     elif isinstance(tree, dict):
-        if not isinstance(value, Mapping) or set(value) != set(tree):
+        if not _has_keys(value) or set(value.keys()) != set(tree):
             raise _mismatch(
                 signature, f"argument {where!r} is {_kind(value)}, expected a dict with {_names(list(tree))}"
             )
