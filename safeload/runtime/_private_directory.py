@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -27,8 +29,9 @@ class PrivateDirectory:
     """
 
     def __init__(self, artifact: SavedModelArtifact, graph_bytes: bytes) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="safeload-", ignore_cleanup_errors=True)
-        self.path = self._temporary.name
+        self.path = tempfile.mkdtemp(prefix="safeload-")
+        # Not a TemporaryDirectory, which warns when its owner, such as a callable that is dropped, did not close it.
+        self._remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
         root = Path(self.path)
         (root / "saved_model.pb").write_bytes(graph_bytes)
         for name, content in artifact.assets.items():
@@ -43,7 +46,7 @@ class PrivateDirectory:
 
     def remove(self) -> None:
         """Delete the directory; the linked files stay."""
-        self._temporary.cleanup()
+        self._remove()
 
 
 def _place(root: Path, name: str) -> Path:

@@ -1,0 +1,73 @@
+"""What the library says by itself: nothing, but for records of its own logger."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import warnings
+from pathlib import Path
+
+import keras
+import pytest
+import tensorflow as tf
+
+from safeload import inspect_model, load_callable
+
+
+@pytest.fixture(params=["m.keras", "m.h5", "exported", "tf1"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A model of each format."""
+    target = tmp_path / request.param
+    if request.param == "tf1":
+        _save_tf1(target)
+        return target
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])
+    if request.param == "exported":
+        model.export(str(target), verbose=False)
+    else:
+        model.save(target)
+    return target
+
+
+def _save_tf1(path: Path) -> None:
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 4], name="x")
+        y = tf.matmul(x, v1.get_variable("kernel", initializer=tf.ones((4, 3))))
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(path), {"x": x}, {"y": y})
+
+
+def test_nothing_is_printed_and_no_warning_issued(
+    path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Looking, loading, calling, dropping: no output, no warning, and at most information in the log."""
+    caplog.set_level(logging.DEBUG)
+    capfd.readouterr()
+    with warnings.catch_warnings(record=True) as issued:
+        warnings.simplefilter("always")
+        report = inspect_model(path)
+        predict = load_callable(path)
+        assert predict([[1.0, 2.0, 3.0, 4.0]]).shape == (1, 3)
+        assert predict.model is not None
+        del predict, report
+        gc.collect()
+    printed, complained = capfd.readouterr()
+    assert printed == ""
+    assert "safeload" not in complained
+    assert [w for w in issued if "safeload" in w.filename or "safeload" in str(w.message)] == []
+    ours = [record for record in caplog.records if record.name.startswith("safeload")]
+    assert all(record.name == "safeload" and record.levelno == logging.INFO for record in ours)
+
+
+def test_loggers_of_others_are_left_alone(path: Path) -> None:
+    """Levels and handlers of TensorFlow, Keras and the root logger stay as they were; none is added to safeload's."""
+
+    def state() -> list[tuple[int, list[logging.Handler]]]:
+        names = (None, "tensorflow", "absl", "keras", "safeload")
+        return [(logger.level, list(logger.handlers)) for logger in map(logging.getLogger, names)]
+
+    before = state()
+    load_callable(path)([[1.0, 2.0, 3.0, 4.0]])
+    assert state() == before
+    assert logging.getLogger("safeload").handlers == []
