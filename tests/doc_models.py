@@ -100,7 +100,7 @@ def _keras_files(home: Path) -> None:
     model.save(home / "model.h5")
     model.save_weights(home / "model.weights.h5")
     (home / "model.json").write_text(model.to_json())
-    model.export(str(home / "exported"), verbose=False)
+    model.export(str(home / "exported"))
     shutil.copy(home / "model.h5", home / "misnamed.keras")
     left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
     layers = keras.layers

@@ -134,7 +134,7 @@ def test_a_lambda_in_an_exported_model_needs_no_trust(tmp_path, monkeypatch):
     """The same for what Keras 3 exports."""
     layers = keras.layers
     model = keras.Sequential([layers.Input((3,)), layers.Lambda(lambda x: x * 2, name="scale")])
-    model.export(str(tmp_path / "m"), verbose=False)
+    model.export(str(tmp_path / "m"))
     _without_lambdas(monkeypatch)
     np.testing.assert_allclose(load_callable(tmp_path / "m")(ONES), ONES * 2)
 

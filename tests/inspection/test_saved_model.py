@@ -227,7 +227,7 @@ def test_exports_of_keras(tmp_path):
     import keras
 
     model = keras.Sequential([keras.layers.Input((2,), name="pixels"), keras.layers.Dense(1)])
-    model.export(str(tmp_path / "keras3"), verbose=False)
+    model.export(str(tmp_path / "keras3"))
     info = inspect(tmp_path / "keras3")
     assert info.producer.keras_flavour == "keras3"
     assert {signature.key for signature in info.saved_model.meta_graphs[0].signatures} == {"serve", "serving_default"}

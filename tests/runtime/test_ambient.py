@@ -45,7 +45,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     folder = tmp_path_factory.mktemp("ambient")
     for name in ("model.h5", "model.keras"):
         model.save(folder / name)
-    model.export(folder / "exported", verbose=False)
+    model.export(folder / "exported")
     return folder, float(np.asarray(model(np.ones((2, 8, 8, 3), "float32"))).sum())
 
 

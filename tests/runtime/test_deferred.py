@@ -112,6 +112,9 @@ MODELS: dict[str, Callable[[], Any]] = {
     "busy": lambda: keras.Sequential([keras.Input((3,)), Busy(), layers.GaussianNoise(0.1, seed=1)]),
 }
 
+made_before = pytest.mark.skipif(
+    keras.version().startswith("3.3."), reason="Keras 3.3 makes the value before the variable"
+)
 NOT_IN_KERAS_3_3 = {
     "recurrent": "MultiHeadAttention has no seed",
     "prepared": "Keras 3.3 cannot call it: Discretization makes another shape than it declares",
@@ -187,6 +190,7 @@ def test_layers_that_read_and_write_while_they_are_built_see_ordinary_values(tmp
     assert len(BUILDS) == 2
 
 
+@made_before
 def test_no_initializer_of_keras_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the file sets is never made up first."""
     _conv().save(tmp_path / "m.keras")
@@ -200,6 +204,7 @@ def test_no_initializer_of_keras_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     assert predict.report.route == predict.route == "deferred"
 
 
+@made_before
 def test_a_layer_too_large_for_its_weights_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
     """Shapes are compared with the weight index while no variable has a value."""
     keras.Sequential([keras.Input((4,)), layers.Dense(2)]).save_weights(tmp_path / "w.weights.h5")

@@ -65,7 +65,7 @@ FAMILIES: dict[str, Callable[[Path], Any]] = {
     "keras2.h5": lambda path: model(tf_keras).save(path),
     "keras2.keras": lambda path: model(tf_keras).save(path),
     "tf_keras.h5": lambda path: old_model().save(path),
-    "keras3_export": lambda path: model(keras).export(str(path), verbose=False),
+    "keras3_export": lambda path: model(keras).export(str(path)),
     "keras2_saved_model": lambda path: model(tf_keras).save(path),
     "tensorflow1": save_tf1,
     "tflite": save_tflite,

@@ -171,7 +171,7 @@ def test_keras3_export(tmp_path: Path) -> None:
     """An export of Keras 3 answers by its signature."""
     keras = pytest.importorskip("keras")
     model = keras.Sequential([keras.Input((4,), name="features"), keras.layers.Dense(3)])
-    model.export(str(tmp_path / "model"), verbose=False)
+    model.export(str(tmp_path / "model"))
     equal(load(tmp_path / "model")(X), model(X))
 
 

@@ -221,6 +221,8 @@ def flat(outputs: Any) -> list[Any]:
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
 def test_outputs_are_those_of_the_saver(make: Callable[[], tuple[Any, Any]]) -> None:
     """The rebuilt model computes what the model of tf_keras computes."""
+    if make is wrapped_models and keras.version().startswith("3.3."):
+        pytest.skip("Keras 3.3 knows no output shape of a Sequential inside TimeDistributed")
     model, inputs = make()
     new = rebuilt(model)
     for found, expected in zip(flat(new(inputs)), flat(model(inputs)), strict=True):
