@@ -3,13 +3,15 @@
     python docs/make_formats.py
 
 The matrix comes from ``tests/cases.py``, whose cases the tests compare with recorded outputs; the kinds come from
-``safeload/formats``; the findings from ``safeload/policy/rule_book.py``.
+``safeload/formats``; the findings from ``safeload/policy/rule_book.py``; the runtimes from ``support.json``, which
+``make_support.py`` makes of measured runs.
 """
 
 # ruff: noqa: INP001 - a script
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -47,6 +49,23 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
+def _support() -> Iterator[str]:
+    support = json.loads((ROOT / "docs" / "support.json").read_text("utf-8"))
+    columns = sorted(support, key=lambda name: ([int(number) for number in re.findall(r"\d+", name)], name))
+    yield "| format | written by | " + " | ".join(columns) + " |"
+    yield "| --- " * (len(columns) + 2) + "|"
+    for row in sorted({row for column in support.values() for row in column}):
+        name, producer = row.split(" | ")
+        yield f"| `{name}` | {producer} | " + " | ".join(_measured(support[c].get(row, {})) for c in columns) + " |"
+
+
+def _measured(outcomes: dict[str, int]) -> str:
+    if not outcomes:
+        return ""
+    others = (f", {count} `{outcome}`" for outcome, count in sorted(outcomes.items()) if outcome != "correct")
+    return f"{outcomes.get('correct', 0)}/{sum(outcomes.values())}{''.join(others)}"
+
+
 def _rules() -> Iterator[str]:
     for about, rules in RULE_BOOK.items():
         yield f"## {about}"
@@ -57,7 +76,7 @@ def _rules() -> Iterator[str]:
         yield ""
 
 
-PARTS = {"matrix": _matrix, "kinds": _kinds, "rules": _rules}
+PARTS = {"matrix": _matrix, "support": _support, "kinds": _kinds, "rules": _rules}
 
 
 def filled_in(page: str) -> str:

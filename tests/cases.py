@@ -6,7 +6,7 @@ from itertools import product
 
 from safeload.cli._models import RECIPES
 
-FORMATS = ("keras-hdf5", "keras-archive", "weights-hdf5", "saved-model")
+FORMATS = ("keras-hdf5", "keras-archive", "weights-hdf5", "saved-model", "frozen-graph", "tf1-checkpoint")
 PRODUCERS = ("keras", "tf_keras", "tensorflow", "tf1")
 FEATURES = tuple(dict.fromkeys(recipe.feature for recipe in RECIPES))
 
@@ -14,9 +14,13 @@ CASES = {(recipe.format, recipe.producer, recipe.feature): recipe for recipe in 
 
 _KERAS_FEATURES = {"mlp", "lstm", "cnn", "two-inputs", "custom-objects"}
 _KERAS_FILES = {"keras-hdf5", "keras-archive", "weights-hdf5"}
+_GRAPH_FILES = {"frozen-graph", "tf1-checkpoint"}
+_OF_SAVED_MODELS = {"call", "one-signature", "other-method", "versioned-parent", "vocabulary", "zipped"}
 
 
 def _reason(format_: str, producer: str, feature: str) -> str | None:
+    if format_ in _GRAPH_FILES or feature in {"constants", "meta"}:
+        return "a graph with constants or with a checkpoint is one row each: TensorFlow 1 writes them"
     if producer in {"tensorflow", "tf1"}:
         if format_ in _KERAS_FILES:
             return "plain TensorFlow writes no Keras file"
@@ -25,7 +29,15 @@ def _reason(format_: str, producer: str, feature: str) -> str | None:
         if producer == "tf1":
             return "objects, methods and assets of TF2; the TF1 builder has its own row"
         return "several MetaGraphs are written by the TF1 builder alone"
-    if feature in {"call", "one-signature", "other-method", "versioned-parent", "vocabulary", "two-metagraphs"}:
+    if feature in {
+        "call",
+        "one-signature",
+        "other-method",
+        "versioned-parent",
+        "vocabulary",
+        "zipped",
+        "two-metagraphs",
+    }:
         return "a feature of plain SavedModels"
     if format_ == "saved-model":
         return "a Keras SavedModel is written by export (Keras 3) or save (tf_keras), one row each"

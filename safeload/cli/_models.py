@@ -5,6 +5,9 @@ These are programs of a user, so they import TensorFlow and Keras as a user woul
 
 from __future__ import annotations
 
+import contextlib
+import io
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,7 +139,8 @@ def _weights(folder: Path, keras: Any) -> Made:
 
 def _export(folder: Path, keras: Any) -> Made:
     model, inputs = _mlp(keras)
-    model.export(str(folder / "model"), verbose=False)
+    with contextlib.redirect_stdout(io.StringIO()):  # Keras 3.3 has no keyword that keeps it silent
+        model.export(str(folder / "model"))
     return Made(folder / "model", inputs, _recorded(model, inputs))
 
 
@@ -223,6 +227,38 @@ def _tf1(folder: Path, tf: Any) -> Made:
     return Made(path, _array(2, 4), _array(2, 4) @ _array(4, 3), {"tags": "serve"})
 
 
+def _zipped(folder: Path, tf: Any) -> Made:
+    made = _module_call(folder, tf)
+    packed = shutil.make_archive(str(folder / "packed"), "zip", made.path)
+    return Made(Path(packed), made.inputs, made.expected)
+
+
+def _tf1_graph(tf: Any) -> Any:
+    """Build a model in the default graph of TensorFlow 1."""
+    x = tf.compat.v1.placeholder(tf.float32, [None, 4], name="image")
+    kernel = tf.compat.v1.get_variable("kernel", initializer=_array(4, 3))
+    return tf.matmul(x, kernel, name="scores")
+
+
+def _tf1_frozen(folder: Path, tf: Any) -> Made:
+    v1, path = tf.compat.v1, folder / "frozen.pb"
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        _tf1_graph(tf)
+        session.run(v1.global_variables_initializer())
+        frozen = v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["scores"])
+    path.write_bytes(frozen.SerializeToString())
+    return Made(path, _array(2, 4), _array(2, 4) @ _array(4, 3))
+
+
+def _tf1_checkpoint(folder: Path, tf: Any) -> Made:
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        _tf1_graph(tf)
+        session.run(v1.global_variables_initializer())
+        path = Path(v1.train.Saver().save(session, str(folder / "model.ckpt"), global_step=100))
+    return Made(path, _array(2, 4), _array(2, 4) @ _array(4, 3))
+
+
 _KERAS_FEATURES = {"mlp": _mlp, "lstm": _lstm, "cnn": _cnn, "two-inputs": _two_inputs, "custom-objects": _custom}
 
 RECIPES: tuple[Recipe, ...] = (
@@ -241,5 +277,8 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("tensorflow", "saved-model", "other-method", _module_method),
     Recipe("tensorflow", "saved-model", "versioned-parent", _module_versions),
     Recipe("tensorflow", "saved-model", "vocabulary", _vocabulary),
+    Recipe("tensorflow", "saved-model", "zipped", _zipped),
     Recipe("tf1", "saved-model", "two-metagraphs", _tf1),
+    Recipe("tf1", "frozen-graph", "constants", _tf1_frozen),
+    Recipe("tf1", "tf1-checkpoint", "meta", _tf1_checkpoint),
 )
