@@ -154,7 +154,8 @@ def main(arguments: list[str] | None = None) -> None:
             options.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
     print(document(found))
     if options.document:
-        write_document(options.document, document(found))
+        picture = f"![Ratios, their spreads, floors and aims]({options.plot.name})\n\n" if options.plot else ""
+        write_document(options.document, picture + document(found))
     if options.plot:
         from benchmarks.plot import draw
 
