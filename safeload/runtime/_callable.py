@@ -122,21 +122,26 @@ class ModelCallable:
 
         Raises:
             InputMismatchError: ``input-mismatch``. The arguments do not fit the signature.
+            tf.errors.OpError: The graph itself refuses the values, as an index out of range; a note names the model.
         """
         backend = self._live()
-        fast = self._fast.get((len(args), *kwargs))
-        if fast is not None and tf.executing_eagerly():
-            result = fast((*args, *kwargs.values()) if kwargs else args)
-            if result is not NotImplemented:
-                return _single(result)
-        if self._takes_anything:
-            return backend.model(*args, **{"training": False, **kwargs})
-        index, tensors = self._bound(args, kwargs)
-        function = self._function(backend, index, frozenset(tensors))
-        result = function(tensors)
-        if index == 0 and fast is None:
-            self._learn(args, kwargs, function, tensors)
-        return _single(result)
+        try:
+            fast = self._fast.get((len(args), *kwargs))
+            if fast is not None and tf.executing_eagerly():
+                result = fast((*args, *kwargs.values()) if kwargs else args)
+                if result is not NotImplemented:
+                    return _single(result)
+            if self._takes_anything:
+                return backend.model(*args, **{"training": False, **kwargs})
+            index, tensors = self._bound(args, kwargs)
+            function = self._function(backend, index, frozenset(tensors))
+            result = function(tensors)
+            if index == 0 and fast is None:
+                self._learn(args, kwargs, function, tensors)
+            return _single(result)
+        except tf.errors.OpError as error:
+            _note(error, self._traces[0], self._where)
+            raise
 
     def _learn(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], function: Callable[..., Any], tensors: Mapping[str, Any]
@@ -334,6 +339,15 @@ class ModelCallable:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.Lock()
+
+
+def _note(error: tf.errors.OpError, signature: SignatureInfo, where: str) -> None:
+    """Say which model an error of TensorFlow is of. Exceptions take notes from Python 3.11 on."""
+    if hasattr(error, "add_note") and not hasattr(error, "__notes__"):
+        error.add_note(
+            f"safeload: {where!r} raised this while {signature} ran. The arguments fit this signature, so the graph "
+            "refuses what they hold: an index out of range, lengths that must agree, …"
+        )
 
 
 def _single(outputs: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle  # noqa: TID251 - what is pickled here was made here
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import tensorflow as tf
 from saved_models import WEIGHTS, X, load
 
 from safeload.errors import ArtifactChangedError, InputMismatchError, LoadFailedError, SignatureNotFoundError
-from safeload.runtime import ModelCallable, Recipe
+from safeload.runtime import ModelCallable, Recipe, as_callable
 from safeload.runtime._saved_model import SavedModelRuntime
 
 Saved = Callable[[str], Path]
@@ -127,3 +128,15 @@ def test_fewest_casts_win(saved: Saved) -> None:
     """A value that fits no trace exactly is cast for the first that takes it."""
     result: Any = load(saved("module"), signature="shaped")(np.array([1, 2], np.int64))
     assert result.dtype.name == "float32"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions take notes from Python 3.11 on")
+def test_errors_of_the_graph_name_the_model() -> None:
+    """What the signature cannot know stays TensorFlow's error, with a note that says which model it is of."""
+    function = tf.function(lambda a, b: a + b, input_signature=[tf.TensorSpec([None]), tf.TensorSpec([None])])
+    fn = as_callable(function)
+    for _ in range(2):  # the long way of a call, and the short one
+        with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+            fn(a=np.ones(2, "float32"), b=np.ones(3, "float32"))
+        assert "raised this while" in "".join(caught.value.__notes__)
+        fn(a=np.ones(2, "float32"), b=np.ones(2, "float32"))
