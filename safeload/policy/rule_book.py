@@ -234,7 +234,7 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         ),
         "recursion": RuleInfo(
             (_DANGEROUS,),
-            "A function calls itself, directly or through others.",
+            "A function calls itself, directly or through others, or calls come to millions of nodes.",
             is_permittable=True,
         ),
         "tflite-kernels": RuleInfo(

@@ -427,6 +427,17 @@ def called_bomb() -> Any:
     return simple(ints("one", 1, shape=(16,)), *calls, functions=body)
 
 
+def calls_that_double() -> Any:
+    """Make a MetaGraph with functions each of which calls the next one twice."""
+    names = [f"f{i}" for i in range(30)]
+    body = [
+        function(name, ["a"], ["c:output:0"], call("c", following, "a"), call("d", following, "a"))
+        for name, following in zip(names, names[1:], strict=False)
+    ]
+    last = function(names[-1], ["a"], ["a"], node("n", "NoOp"))
+    return simple(call("c", names[0], "x"), functions=[*body, last])
+
+
 def counted(times: int, inner: int = 1) -> Any:
     """Make a MetaGraph with a loop that counts to *times*, and in it one that counts to *inner*."""
     return simple(
@@ -621,6 +632,7 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
     "loop_on_positive_numbers": (lambda: endless_upwards("Greater", "s:z:0"), "endless-loop"),
     "loop_v1": (endless_v1, "endless-loop"),
     "recursion": (recursive, "recursion"),
+    "calls_that_double": (calls_that_double, "recursion"),
 }
 """What is hostile about a MetaGraph: its builder, and the rule that has to find it."""
 

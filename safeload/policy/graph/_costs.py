@@ -19,7 +19,7 @@ from safeload.policy.graph._values import constant_elements
 from safeload.readers.protobuf import dtype_bytes, dtype_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from safeload.inspection import ModelInfo
 
@@ -35,6 +35,8 @@ _LENGTHS = ("N", "num", "num_split", "num_outputs", "num_sampled", "range_max", 
 
 Which ops have them is listed in ``inspection/op_classes.txt``.
 """
+_MANY_NODES = 50_000_000
+"""Nodes that the calls of a graph may come to; TensorFlow copies functions to where they are called."""
 _MAX_LENGTH = 100_000_000
 _TENSOR_BYTES = 32
 """Bytes that a tensor takes without its elements."""
@@ -199,17 +201,40 @@ def _changes(body: Body, start: tuple[str, ...], invariant: frozenset[str]) -> b
 
 
 def recursion(info: ModelInfo) -> Iterator[Finding]:
-    """Find functions that call themselves, directly or through others: TensorFlow's executor deadlocks or overflows."""
+    """Find functions that call themselves, directly or through others: TensorFlow's executor deadlocks or overflows.
+
+    Functions that call others twice, which call others twice, and so on, come to the same.
+    """
     for subject in subjects(info):
-        for node in _calls_in_cycles(subject.graph):
-            yield subject.finding(
-                node, rule="recursion", severity=Severity.DANGEROUS, message="calls the function that it is part of"
-            )
+        done: dict[str, None] = {}
+        for node in _calls_in_cycles(subject.graph, done):
+            yield _recursive(subject, node, "calls the function that it is part of")
+        heaviest, count = _most_nodes(subject.graph, done)
+        if heaviest is not None and count > _MANY_NODES:
+            yield _recursive(subject, heaviest, f"and the calls below it come to {count:,} nodes")
 
 
-def _calls_in_cycles(graph: GraphInfo) -> Iterator[Node]:
-    """Yield one call of each cycle of the call graph, by depth-first search without recursion."""
-    done: set[str] = set()
+def _recursive(subject: Subject, node: Node, message: str) -> Finding:
+    return subject.finding(node, rule="recursion", severity=Severity.DANGEROUS, message=message)
+
+
+def _most_nodes(graph: GraphInfo, order: Iterable[str]) -> tuple[Node | None, int]:
+    """Return a call in the body that comes to most nodes with all that it calls, and their number.
+
+    *order* has what is called before what calls it.
+    """
+    counts: dict[str, int] = {}
+    for name in order:
+        counts[name] = len(graph.bodies[name].nodes) + sum(counts.get(called, 0) for _, called in _calls(graph, name))
+    most = max(counts, key=lambda name: counts[name])
+    return next((node for node, _ in _calls(graph, most)), None), counts[most]
+
+
+def _calls_in_cycles(graph: GraphInfo, done: dict[str, None]) -> Iterator[Node]:
+    """Yield one call of each cycle of the call graph, by depth-first search without recursion.
+
+    Functions are put into *done* after those that they call.
+    """
     for root in graph.bodies:
         active: dict[str, None] = {}
         stack = [(root, iter(_calls(graph, root)))] if root not in done else []
@@ -218,7 +243,7 @@ def _calls_in_cycles(graph: GraphInfo) -> Iterator[Node]:
             name, calls = stack[-1]
             node, called = next(calls, (None, ""))
             if node is None:
-                done.add(name)
+                done[name] = None
                 active.pop(name, None)
                 stack.pop()
             elif called in active:
