@@ -341,14 +341,18 @@ class IncompatibleVersionError(SafeloadError, RuntimeError):
         self.problem = problem
 
 
+_CAUSE = (
+    "error.__cause__ is the exception of TensorFlow or Keras, and safeload.explain(error) knows the common ones; "
+    "`safeload show PATH` says which release wrote the file"
+)
+
+
 class LoadFailedError(SafeloadError, RuntimeError):
     """TensorFlow or Keras failed; the original exception is ``__cause__``."""
 
     code = "load-failed"
 
-    def __init__(
-        self, where: str, *, problem: str, hint: str = "the exception below is TensorFlow's or Keras's own"
-    ) -> None:
-        super().__init__(f"{where}: {problem}", hint=hint)
+    def __init__(self, where: str, *, problem: str, hint: str | None = None) -> None:
+        super().__init__(f"{where}: {problem}", hint=hint or _CAUSE)
         self.where = where
         self.problem = problem

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import pickle
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -22,34 +23,51 @@ LEAVES = sorted(
 )
 
 FINDING = SimpleNamespace(
-    message="Lambda bytecode", where="$.config.layers[1]", identifier="lambda:f@sha256:12", rule="r"
+    message="Python bytecode in 'f' would run", where="$.config.layers[1]", identifier="lambda:f@sha256:12", rule="r"
 )
 MISSING = SimpleNamespace(name="Scale", kind="layer", module="app.layers", where="$.config.layers[0]")
 
 EXAMPLES = {
     errors.ArtifactNotFoundError: (("m.h5",), {}, FileNotFoundError),
-    errors.UnrecognizedFormatError: (("m",), {"seen": "text"}, ValueError),
-    errors.UnsupportedFormatError: (("m",), {"kind": "a pickle", "remedy": "none"}, ValueError),
-    errors.MalformedArtifactError: (("m.h5",), {"problem": "ends after 12 bytes"}, ValueError),
-    errors.LimitExceededError: (("m.h5",), {"limit": "max_entries", "allowed": 1, "found": 2}, ValueError),
+    errors.UnrecognizedFormatError: (("m.bin",), {"seen": "it begins with b'\\x00\\x01'"}, ValueError),
+    errors.UnsupportedFormatError: (
+        ("m.h5",),
+        {"kind": "a git-LFS pointer, not the file itself", "remedy": "fetch the content: `git lfs pull`"},
+        ValueError,
+    ),
+    errors.MalformedArtifactError: (
+        ("m.h5",),
+        {"problem": "the file is truncated: it has 9,000 of 17,208 bytes"},
+        ValueError,
+    ),
+    errors.LimitExceededError: (("m.h5",), {"limit": "max_entries", "allowed": 100, "found": 250}, ValueError),
     errors.ArtifactChangedError: (("m.h5",), {"expected": "a" * 64, "found": "b" * 64}, RuntimeError),
     errors.UnsafeModelError: (("m.h5",), {"findings": [FINDING]}, ValueError),
     errors.CustomObjectNotFoundError: (("m.h5",), {"missing": [MISSING]}, LookupError),
-    errors.CustomObjectConflictError: (("Scale",), {"problem": "is defined twice", "hint": "pass one"}, ValueError),
+    errors.CustomObjectConflictError: (
+        ("Scale",),
+        {"problem": "has two candidates, app.layers.Scale and old.Scale", "hint": "custom_objects={'Scale': Scale}"},
+        ValueError,
+    ),
     errors.ArchitectureMissingError: (("m.h5",), {"holds": "weights of 3 layers"}, ValueError),
     errors.SignatureNotFoundError: (("serv",), {"available": ["serve(x: float32 [None])"]}, LookupError),
     errors.AmbiguousSignatureError: (("m",), {"candidates": ["a(x)", "b(x)"]}, LookupError),
     errors.NoCallableError: (("m",), {"holds": "2 variables"}, TypeError),
     errors.InputMismatchError: (
-        ("x: shape (2, 3) for [None, 4]",),
-        {"hint": "pass 4 columns"},
+        ("input 'x' has shape [1, 5], expected [None, 4]",),
+        {"hint": "axis 1 is 5, not 4"},
         (TypeError, ValueError),
     ),
     errors.OpNotRegisteredError: (("m",), {"ops": ["CaseFoldUTF8"], "package": "tensorflow-text"}, RuntimeError),
     errors.MissingDependencyError: (("m",), {"package": "tf-keras", "install": "safeload[keras2]"}, ImportError),
-    errors.IncompatibleVersionError: (("m",), {"problem": "key 'x' of Dense", "hint": "upgrade"}, RuntimeError),
-    errors.LoadFailedError: (("m",), {"problem": "boom"}, RuntimeError),
+    errors.IncompatibleVersionError: (
+        ("m",),
+        {"problem": "keras 3.3.3 has no keras.layers.RMSNormalization", "hint": "keras 3.9 has it"},
+        RuntimeError,
+    ),
+    errors.LoadFailedError: (("m",), {"problem": "TensorFlow cannot load it: …"}, RuntimeError),
 }
+_REFERENCE = Path(__file__).parent.parent / "docs" / "reference" / "errors.md"
 
 
 def _make(leaf):
@@ -90,6 +108,16 @@ def test_error_says_what_why_and_what_to_do(leaf):
     assert len(lines) == 3
     assert lines[1].startswith("  hint: ")
     assert lines[2] == f"  code: {leaf.code}"
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=lambda c: c.code)
+def test_reference_shows_the_text_and_the_facts(leaf):
+    """The section of each error shows what it looks like and names its attributes."""
+    error = _make(leaf)
+    section = re.split(r"^## ", _REFERENCE.read_text("utf-8").partition(f"## `{leaf.code}`")[2], flags=re.MULTILINE)[0]
+    shown = re.search(r"^```text\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert shown[1] == f"{leaf.__name__}: {error}\n"
+    assert [fact for fact in vars(error) if fact not in {"message", "hint"} and f"`{fact}`" not in section] == []
 
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=lambda c: c.code)
