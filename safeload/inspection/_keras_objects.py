@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from safeload.dialects import is_builtin
+from safeload.dialects import functions_of, is_builtin
 from safeload.inspection._info import ObjectInfo
 from safeload.inspection._walk import Place, is_object
 
@@ -36,6 +36,16 @@ _TRAINING_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
 _LAYER_MODULES = frozenset({"keras.layers", "keras.models"})
 _MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
 _TRAINING_MODULES = ("keras.optimizers", "keras.losses", "keras.metrics")
+# What ``compile`` takes by name, and what Keras calls its own beside the functions of `dialects`: keras/src/losses,
+# keras/src/metrics and keras/src/optimizers ``__init__.py`` (3.15.1), keras/losses.py and keras/metrics.py (2.15).
+_NAMED = {"optimizer": "optimizer", "loss": "loss", "metrics": "metric", "weighted_metrics": "metric"}
+_ALIASES = frozenset(
+    [
+        "acc", "accuracy", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "bce", "ce", "cosine",
+        "cosine_proximity", "crossentropy", "ftrl", "kld", "kullback_leibler_divergence", "lamb", "lion", "logcosh",
+        "mae", "mape", "mse", "msle", "muon", "nadam", "rmsprop", "sgd",
+    ]
+)  # fmt: skip
 
 
 def kind_of(place: Place) -> str:
@@ -74,6 +84,29 @@ def describe_objects(places: Iterable[Place], raw_places: Iterable[Place]) -> It
     for place in (*places, *(p for p in raw if p.is_training_only)):
         if is_object(place.value):
             yield _describe(place, unlocated)
+    for place in raw_places:
+        if place.is_training_only and isinstance(place.value, dict) and place.owner is None:
+            yield from _named_objects(place)
+
+
+def _named_objects(place: Place) -> Iterator[ObjectInfo]:
+    """Describe the losses, metrics and optimizers that *place*, the arguments of ``compile``, names by a string."""
+    for key, kind in _NAMED.items():
+        for where, name in _texts(place.value.get(key), f"{place.where}.{key}"):
+            is_known = name in functions_of(kind) or name.lower() in _ALIASES or _is_training_class(None, name)
+            yield ObjectInfo(where, name, kind, None, None, is_builtin=is_known, is_training_only=True)
+
+
+def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
+    """Yield where a text stands in *value*, lists and dicts by output, and the text; serialized objects are none."""
+    if isinstance(value, str):
+        yield where, value
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, f"{where}[{index}]")
+    elif isinstance(value, dict) and "class_name" not in value:
+        for key, item in value.items():
+            yield from _texts(item, f"{where}.{key}")
 
 
 def _describe(place: Place, unlocated: frozenset[str]) -> ObjectInfo:

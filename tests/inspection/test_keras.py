@@ -8,8 +8,9 @@ from hostile.keras_configs import entry, function, functional, tensor, wrapped
 from safeload.errors import MalformedArtifactError
 from safeload.formats import Format
 from safeload.inspection import Slot, inspect_artifact
+from safeload.inspection._keras_objects import describe_objects
 from safeload.inspection._keras_signature import describe_signature
-from safeload.inspection._walk import notable_places, walk, walk_dicts
+from safeload.inspection._walk import notable_places, recorded_places, walk, walk_dicts
 from safeload.inspection._weights import count_parameters
 from safeload.inspection.keras import describe_layers
 from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights, WeightIndex, WeightLayout
@@ -253,3 +254,16 @@ def test_layers_beside_a_config_are_no_layers_of_it():
     config["config"]["layers"][-1]["inbound_nodes"] = [{"args": [entry("Dense", "passed", part=entry("Dense", "x"))]}]
     root = describe_layers(notable_places(config))
     assert [(layer.name, layer.layers) for layer in root.layers] == [("inp", ()), ("dense", ()), ("d", ())]
+
+
+def test_what_compile_names_by_a_string_is_only_for_training():
+    """Losses, metrics and optimizers may be texts; those that Keras does not have are custom."""
+    training = {"optimizer": "adam", "loss": {"a": "mse", "b": "my_loss"}, "metrics": [["acc"], "MeanSquaredError"]}
+    objects = describe_objects((), recorded_places({}, training))
+    assert [(o.kind, o.name, o.is_builtin, o.is_training_only) for o in objects] == [
+        ("optimizer", "adam", True, True),
+        ("loss", "mse", True, True),
+        ("loss", "my_loss", False, True),
+        ("metric", "acc", True, True),
+        ("metric", "MeanSquaredError", True, True),
+    ]
