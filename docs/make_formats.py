@@ -90,4 +90,7 @@ def filled_in(page: str) -> str:
 
 if __name__ == "__main__":
     for path in PAGES:
-        path.write_text(filled_in(path.read_text("utf-8")), "utf-8")
+        before = path.read_text("utf-8")
+        after = filled_in(before)
+        if after != before:
+            path.write_text(after, "utf-8")
