@@ -190,6 +190,7 @@ def test_generated_tables_are_current(monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])  # the script adds to it
     script = runpy.run_path(str(DOCS / "make_formats.py"))
     for page in script["PAGES"]:
+        assert "<!-- generated: " in page.read_text("utf-8")
         assert script["filled_in"](page.read_text("utf-8")) == page.read_text("utf-8")
 
 
