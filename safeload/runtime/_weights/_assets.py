@@ -25,6 +25,8 @@ def load_assets(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
     Raises:
         LoadFailedError: ``load-failed``. Assets belong to no layer of the model.
     """
+    if not artifact.assets:
+        return
     directories: dict[str, dict[str, bytes]] = {}
     for path, content in artifact.assets.items():
         owner, _, name = path.replace("\\", "/").rpartition("/")
