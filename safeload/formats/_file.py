@@ -81,12 +81,10 @@ class DescriptorFile(ByteFile):
         if self._descriptor is None:
             raise ValueError("I/O operation on closed file")
         target = memoryview(buffer).cast("B")
-        done = self._read_once(self._descriptor, offset, target)
+        done = count = self._read_once(self._descriptor, offset, target)
         # The kernel returns at most 2 GiB at a time.
-        while 0 < done < len(target):
+        while count and done < len(target):
             count = self._read_once(self._descriptor, offset + done, target[done:])
-            if count == 0:
-                break
             done += count
         return done
 

@@ -64,8 +64,8 @@ def describe_layers(places: Sequence[Place]) -> LayerInfo:
     parents: dict[int, int] = {}
     for place in places[1:]:
         if is_object(place.value) and is_layer(place.value, kind_of(place)):
-            parent = _layer_around(place, layers)
-            if parent is not None:
+            below_config, parent = _layer_around(place, layers)
+            if below_config:
                 layers[id(place.path)] = place
                 parents[id(place.path)] = parent
     below: defaultdict[int | None, list[LayerInfo]] = defaultdict(list)
@@ -74,14 +74,12 @@ def describe_layers(places: Sequence[Place]) -> LayerInfo:
     return below[None][0]
 
 
-def _layer_around(place: Place, layers: Mapping[int, Place]) -> int | None:
-    """Return the nearest of *layers* around *place*, or None if it stands beside that one's config."""
+def _layer_around(place: Place, layers: Mapping[int, Place]) -> tuple[bool, int]:
+    """Return whether *place* stands in the config of the nearest of *layers* around it, and that layer's key."""
     path = place.path
-    while path[0] is not None:
-        if id(path[0]) in layers:
-            return id(path[0]) if path[1] == "config" else None
-        path = path[0]
-    return None
+    while id(path[0]) not in layers:  # the root is one of them
+        path = path[0]  # type: ignore[assignment]
+    return path[1] == "config", id(path[0])
 
 
 def _layer(place: Place, layers: tuple[LayerInfo, ...]) -> LayerInfo:

@@ -114,9 +114,8 @@ def unrolled_layers(keras: KerasInfo) -> Iterator[Finding]:
 def _many_outputs(keras: KerasInfo) -> Iterator[Finding]:
     """Yield operations that are split into more tensors than anybody splits into."""
     for place in keras.places:
-        if not isinstance(place.value, dict) or _PARTS.isdisjoint(place.value):
-            continue
-        counts = [place.value[key] for key in _PARTS if isinstance(place.value.get(key), int)]
+        value = place.value if isinstance(place.value, dict) else {}
+        counts = [value[key] for key in _PARTS if isinstance(value.get(key), int)]
         if max(counts, default=0) > _MAX_UNROLLED and _splits(place.owner):
             message = f"{place.owner['class_name']} would make {max(counts):,} tensors"
             yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(max(counts)), message, _HINT)

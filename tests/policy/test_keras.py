@@ -12,7 +12,9 @@ from safeload.inspection._walk import NOTABLE_KEYS, NOTABLE_LENGTH
 from safeload.policy import keras as rules
 from safeload.policy import keras_bytecode, keras_names
 from safeload.policy._finding import Severity
+from safeload.policy.graph import GRAPH_RULES
 from safeload.policy.keras import KERAS_RULES, MARKER_RULES, OBJECT_RULES, TEXT_RULES, examine_config, examine_keras
+from safeload.policy.tflite import TFLITE_RULES
 
 
 def info_of(raw, *, normal=None, training=None, parameter_count=1 << 20):
@@ -146,3 +148,8 @@ def test_notable_texts_are_all_that_rules_for_texts_look_at():
     assert NOTABLE_LENGTH <= keras_bytecode.SHORTEST_CODE_BYTES
     assert keras_names.VOCABULARY_KEYS | {"name"} <= NOTABLE_KEYS
     assert len(TEXT_RULES) == 3
+
+
+def test_rules_about_other_formats_find_nothing():
+    """Each rule looks at its own kind of model alone."""
+    assert not [f for rule in (*GRAPH_RULES, *TFLITE_RULES) for f in rule(info_of(functional()))]
