@@ -46,6 +46,9 @@ Source: Placeholder in tensorflow/core/ops/array_ops.cc (2.21).
 """
 
 _INT32, _INT64 = 3, 9
+_HANDLES = frozenset({20, 21})
+"""DT_RESOURCE and DT_VARIANT: the lists of tensors that loops leave behind have no value for a caller."""
+
 _TYPE_LISTS = {
     "IdentityN": "T", "PartitionedCall": "Tout", "StatefulPartitionedCall": "Tout", "If": "Tout", "StatelessIf": "Tout",
     "Case": "Tout", "StatelessCase": "Tout", "While": "T", "StatelessWhile": "T",
@@ -118,10 +121,11 @@ def _is_bookkeeping(node: Any, savers: set[str]) -> bool:
 
 
 def _is_result(node: Any, nodes: Mapping[str, Any]) -> bool:
-    """Tell results from what has no input, and from the pivots of a branch, which only control edges leave."""
+    """Tell results from what has no input or no values, and from pivots of branches, which only control edges leave."""
     source = nodes.get(_producer(node.input[0])) if node.input else None
     is_pivot = node.op == "Identity" and source is not None and source.op in _SWITCHES
-    return not is_pivot and node.op not in _PLACEHOLDERS | _VARIABLES and node.op != "Const"
+    is_handle = node.op == "Identity" and _types(node)[0] in _HANDLES
+    return not (is_pivot or is_handle) and node.op not in _PLACEHOLDERS | _VARIABLES and node.op != "Const"
 
 
 def _placeholders(nodes: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Owns the settings of Keras during a build. Layer: runtime.
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -60,3 +61,45 @@ def _policy_functions(keras: ModuleType) -> tuple[Any, Any]:
 def _set_policy(keras: ModuleType, global_state: Any, policy: Any) -> None:
     found = keras.dtype_policies.DTypePolicy(policy) if isinstance(policy, str) else policy
     global_state.set_global_attribute("dtype_policy", found)
+
+
+@contextmanager
+def names_apart(keras: ModuleType, config: Any) -> Iterator[None]:
+    """Let what Keras 3 names by itself during a build have other names than the layers of *config*.
+
+    Masks are computed by operations that are part of the model. Counters name them and do not know the names in a
+    config: the mask of a layer ``concatenate`` would be ``concatenate``, too, and Keras refuse the model. The counters
+    of the process are put back. tf_keras has no such operations.
+
+    Source: keras/src/utils/naming.py (3.15), ``uniquify``; keras/src/ops/function.py, ``map_graph``.
+    """
+    if keras.__name__ == "tf_keras":
+        yield
+        return
+    from keras.src.backend.common import global_state
+
+    before = global_state.get_global_attribute("object_name_uids")
+    global_state.set_global_attribute("object_name_uids", _counters_after(config))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute("object_name_uids", before)
+
+
+def _counters_after(config: Any) -> defaultdict[str, int]:
+    """Return Keras's counters of names as if it had given the names in *config*."""
+    counters: defaultdict[str, int] = defaultdict(int)
+    pending = [config]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            name = value.get("name")
+            if isinstance(name, str):
+                base, _, number = name.rpartition("_")
+                counters[name] = max(counters[name], 1)
+                if base and number.isdecimal():
+                    counters[base] = max(counters[base], int(number[:9]) + 1)
+            pending.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            pending.extend(value)
+    return counters

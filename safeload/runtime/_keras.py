@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from safeload.errors import ArtifactChangedError, CustomObjectConflictError, LoadFailedError, SafeloadError
-from safeload.runtime._ambient import plain_policy, require_tensorflow_backend
+from safeload.runtime._ambient import names_apart, plain_policy, require_tensorflow_backend
 from safeload.runtime._budget import bounded_variables, require_bounded_outputs
 from safeload.runtime._deferred import deferred_variables
 from safeload.runtime._keras_package import import_keras, installed_target
@@ -95,7 +95,7 @@ def _build(plan: LoadPlan) -> Any:
     scope = {**plan.custom_objects, **resolver.scope}
     facts = cast("KerasInfo", plan.judged.info.keras)
     is_bounded = bounded_variables(facts.parameter_count, where)
-    with plain_policy(keras), keras.saving.custom_object_scope(scope), is_bounded:
+    with plain_policy(keras), names_apart(keras, config), keras.saving.custom_object_scope(scope), is_bounded:
         model = keras.saving.deserialize_keras_object(config, custom_objects=scope, safe_mode=True)
     require_bounded_outputs(model, where)
     return model

@@ -137,3 +137,12 @@ def test_variables():
     meta_graph = graph("x Placeholder", "w VarHandleOp", "step VariableV2", "y MatMul x w:0")
     derive_signatures(meta_graph)
     assert variables_behind(meta_graph) == ["w"]
+
+
+@pytest.mark.parametrize("handle", [20, 21])
+def test_handles_are_no_outputs(handle):
+    """The lists of tensors that a loop leaves behind are nothing that a caller can take."""
+    meta_graph = graph("x Placeholder", "y Relu x", "list Identity x")
+    meta_graph.graph_def.node[-1].attr["T"].type = handle
+    derive_signatures(meta_graph)
+    assert list(meta_graph.signature_def) == ["y"]

@@ -99,3 +99,18 @@ def test_another_backend_is_refused_with_the_reason(saved: Any) -> None:
     assert refusal.startswith("incompatible-version")
     assert "KERAS_BACKEND" in refusal
     assert float(in_another_process(folder / "exported", backend)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_masks_do_not_take_the_names_of_layers(tmp_path: Path) -> None:
+    """Keras 3 names the operation that joins masks ``concatenate``, as Keras 2 named the layer."""
+    tf_keras = pytest.importorskip("tf_keras")
+    words = tf_keras.layers.Input((6,), dtype="int32")
+    tables = [tf_keras.layers.Embedding(9, 4, mask_zero=True)(words) for _ in range(2)]
+    joined = tf_keras.layers.Concatenate(name="concatenate")(tables)
+    model = tf_keras.Model(words, tf_keras.layers.LSTM(3)(joined))
+    x = np.array([[1, 2, 0, 3, 0, 0]], "int32")
+    path = tmp_path / "model.h5"
+    model.save(path)
+    keras.backend.clear_session()
+    np.testing.assert_allclose(safeload.load_callable(path)(x), model(x), atol=1e-6)
+    assert keras.layers.Dense(2).name == "dense"
