@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from safeload.errors import SignatureNotFoundError
 from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo, with_free_batch
+from safeload.runtime._data_layers import is_traceable
 from safeload.runtime._eager_function import EagerFunction, of_concrete_function, runs_plainly
 from safeload.runtime._keras_package import flat_layers
 from safeload.signatures import KERAS_KEYS, pack
@@ -57,6 +58,7 @@ class KerasRuntime:
             # absent optional inputs are None in the structure
             lambda tensors: _named_outputs(signature, self.model(pack(self._tree, tensors), training=False)),
             _specs([info for info in signature.inputs if info.name in given]),
+            is_traceable=is_traceable(self.model),
         )
 
     def close(self) -> None:
@@ -73,16 +75,21 @@ class _Compiled:
     Args:
         eager: The function.
         specs: What it takes, or None where dtypes or shapes are not known.
+        is_traceable: False if a trace would compute something else.
     """
 
-    def __init__(self, eager: Callable[[Mapping[str, Any]], Any], specs: dict[str, Any] | None) -> None:
+    def __init__(
+        self, eager: Callable[[Mapping[str, Any]], Any], specs: dict[str, Any] | None, *, is_traceable: bool
+    ) -> None:
         self._eager = eager
         self._specs = specs
-        self._traced: Any = tf.function(eager, autograph=False, reduce_retracing=specs is None)
-        # TensorFlow counts traces by line of code, here of all models together, and blames this line.
-        self._traced._omit_frequent_tracing_warning = True  # noqa: SLF001
+        self._traced: Any = None
+        if is_traceable:
+            self._traced = tf.function(eager, autograph=False, reduce_retracing=specs is None)
+            # TensorFlow counts traces by line of code, here of all models together, and blames this line.
+            self._traced._omit_frequent_tracing_warning = True  # noqa: SLF001
         self._plain: EagerFunction | None = None
-        self._is_traced = False
+        self._is_traced = not is_traceable
         self._lock = threading.Lock()
 
     def __call__(self, tensors: Mapping[str, Any]) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from safeload.errors import ArtifactChangedError, CustomObjectConflictError, LoadFailedError, SafeloadError
 from safeload.runtime._ambient import names_apart, plain_policy, require_tensorflow_backend
 from safeload.runtime._budget import bounded_variables, require_bounded_outputs
+from safeload.runtime._data_layers import keep_floats
 from safeload.runtime._deferred import deferred_variables
 from safeload.runtime._keras_package import import_keras, installed_target
 from safeload.runtime._lowered import lowered_config
@@ -46,6 +47,7 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
         build = plan.architecture
         model = _build(plan) if build is None else _from_caller(build, artifact.where)
         set_weights(model, artifact, normal)
+        keep_floats(model)
         _require_unchanged(artifact)
     return model, "deferred" if deferral.deferred else "ordinary"
 
