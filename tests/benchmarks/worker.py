@@ -222,10 +222,11 @@ def _forget_peak() -> None:
 
 def import_everything() -> None:
     """Import what either side uses, and collect the garbage of it."""
-    import keras  # noqa: F401 - with TensorFlow, as it comes
     import tensorflow as tf
 
     import safeload
+
+    importlib.import_module("keras")
 
     for module in pkgutil.walk_packages(safeload.__path__, "safeload."):
         if not module.name.endswith(("__main__", "._keras2")):

@@ -31,55 +31,25 @@ def builtin(module, name, config):
     return {"module": module, "class_name": name, "config": config, "registered_name": None}
 
 
+ALL_OF_NORM = {
+    **dict.fromkeys(("axis", "center", "epsilon", "scale")),
+    **{
+        f"{weight}_{part}": None
+        for weight in ("beta", "gamma")
+        for part in ("constraint", "initializer", "regularizer")
+    },
+    **NORM,
+}
+
+
 @pytest.mark.parametrize(
     ("writer", "config", "module"),
     [
         (KERAS_2, {"name": "n", "trainable": True}, None),
         (TF_2, NORM, None),
         (KERAS_3, NORM, None),
-        (
-            TF_2,
-            {
-                **dict.fromkeys(
-                    (
-                        "axis",
-                        "beta_constraint",
-                        "beta_initializer",
-                        "beta_regularizer",
-                        "center",
-                        "epsilon",
-                        "gamma_constraint",
-                        "gamma_initializer",
-                        "gamma_regularizer",
-                        "scale",
-                    )
-                ),
-                **NORM,
-            },
-            "keras.layers",
-        ),
-        (
-            TF_2,
-            {
-                **dict.fromkeys(
-                    (
-                        "axis",
-                        "beta_constraint",
-                        "beta_initializer",
-                        "beta_regularizer",
-                        "center",
-                        "epsilon",
-                        "gamma_constraint",
-                        "gamma_initializer",
-                        "gamma_regularizer",
-                        "scale",
-                        "mine",
-                    )
-                ),
-                **NORM,
-            },
-            None,
-        ),
+        (TF_2, ALL_OF_NORM, "keras.layers"),
+        (TF_2, {**ALL_OF_NORM, "mine": None}, None),
     ],
 )
 def test_a_name_alone_is_built_in_only_with_the_keys_of_its_time(writer, config, module):

@@ -588,7 +588,7 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
         "allocation",
     ),
     **{
-        name: (lambda nodes=nodes: simple(*nodes), "allocation")  # type: ignore[misc]
+        name: (lambda nodes=nodes: simple(*nodes), "allocation")
         for name, nodes in {
             "outer_product_bomb": [*wide_operands(), node("n", "Mul", "column:output:0", "row:output:0")],
             "matrix_product_bomb": [*wide_operands(), node("n", "MatMul", "column:output:0", "row:output:0")],

@@ -41,7 +41,10 @@ def _layers(name):
     }[name]
 
 
-@pytest.mark.skipif(keras.version().startswith("3.3."), reason="Keras 3.3 makes the value before the variable")
+@pytest.mark.skipif(
+    keras.version().startswith("3.3."),
+    reason="Keras 3.3 makes the value first: see the threat model",
+)
 @pytest.mark.parametrize("name", ["prelu", "layer_norm"])
 def test_weights_of_the_size_of_an_input_are_counted(saved, name):
     """A layer that makes a weight for each element of its input is stopped before the weight exists."""

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
-import pytest
+import tensorflow as tf
 
 import safeload
-
-keras = pytest.importorskip("keras")
-tf = pytest.importorskip("tensorflow")
-
-from safeload.runtime._data_layers import is_traceable  # noqa: E402
+from safeload.runtime._data_layers import is_traceable
 
 if TYPE_CHECKING:
     from pathlib import Path

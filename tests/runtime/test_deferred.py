@@ -5,19 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from keras import layers
+from tensorflow.python.ops.resource_variable_ops import ResourceVariable
 
 import safeload
 from safeload.errors import LoadFailedError, SafeloadError
-
-keras = pytest.importorskip("keras")
-tf = pytest.importorskip("tensorflow")
-layers = keras.layers
-
-from tensorflow.python.ops.resource_variable_ops import ResourceVariable  # noqa: E402
-
-from safeload.runtime._deferred import deferred_variables, initialise  # noqa: E402
+from safeload.runtime._deferred import deferred_variables, initialise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +110,8 @@ MODELS: dict[str, Callable[[], Any]] = {
 }
 
 made_before = pytest.mark.skipif(
-    keras.version().startswith("3.3."), reason="Keras 3.3 makes the value before the variable"
+    keras.version().startswith("3.3."),
+    reason="Keras 3.3 makes the value first: see the threat model",
 )
 NOT_IN_KERAS_3_3 = {
     "recurrent": "MultiHeadAttention has no seed",
