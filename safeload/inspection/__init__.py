@@ -18,7 +18,7 @@ from safeload.inspection._info import (
     WeightsInfo,
 )
 from safeload.inspection._keras_objects import is_replaceable_part
-from safeload.inspection._keras_signature import with_free_batch
+from safeload.inspection._keras_signature import distinct_names, with_free_batch
 from safeload.inspection._walk import Place, is_marker, is_object, notable_places, walk, walk_dicts
 from safeload.inspection._weights import describe_weights
 from safeload.inspection.keras import describe_producer, inspect_keras
@@ -39,6 +39,7 @@ __all__ = [
     "TFLiteInfo",
     "TensorInfo",
     "WeightsInfo",
+    "distinct_names",
     "inspect_artifact",
     "is_marker",
     "is_object",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -79,7 +79,7 @@ def _functional(config: Mapping[str, Any], where: str, tensors: Mapping[_History
     layers = {_name(layer): layer for layer in config.get("layers") or ()}
     ends = config.get("output_layers")
     inputs = [_input(layers.get(history[0]), history[0], key) for key, history in _leaves(config["input_layers"])]
-    names = _distinct(key or history[0] for key, history in _leaves(ends))
+    names = distinct_names(key or history[0] for key, history in _leaves(ends))
     outputs = [_tensor(name, tensors.get(history)) for name, (_, history) in zip(names, _leaves(ends), strict=True)]
     return SignatureInfo(
         _KEY,
@@ -176,14 +176,21 @@ def _leaves(tree: Any, key: str | None = None) -> Iterator[tuple[str | None, _Hi
             yield from _leaves(branch, key)
 
 
-def _distinct(names: Any) -> list[str]:
-    """Number repeated names as Keras numbers outputs of one layer: ``lstm``, ``lstm_1``."""
-    seen: Counter[str] = Counter()
-    result = []
+def distinct_names(names: Iterable[str]) -> list[str]:
+    """Number repeated names as Keras numbers outputs of one layer: ``lstm``, ``lstm_1``.
+
+    Source: ``Functional._set_output_names`` in tf_keras/src/engine/functional.py (2.21), which passes over the numbers
+    that names of other layers have taken.
+    """
+    taken: dict[str, None] = {}
+    counts: Counter[str] = Counter()
     for name in names:
-        result.append(f"{name}_{seen[name]}" if seen[name] else name)
-        seen[name] += 1
-    return result
+        proposal = name
+        while proposal in taken:
+            counts[name] += 1
+            proposal = f"{name}_{counts[name]}"
+        taken[proposal] = None
+    return list(taken)
 
 
 def _structure(inputs: Any, input_names: list[str], outputs: Any, output_names: list[str]) -> CallStructure | None:

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from safeload.errors import SignatureNotFoundError
-from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo, with_free_batch
+from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo, distinct_names, with_free_batch
 from safeload.runtime._data_layers import is_traceable
 from safeload.runtime._eager_function import EagerFunction, of_concrete_function, runs_plainly
 from safeload.runtime._keras_package import flat_layers
@@ -133,7 +133,7 @@ def _described(model: Any, static: SignatureInfo) -> tuple[Any, SignatureInfo]:
     if not flat:
         return _from_static(static)
     nested = _nested(model, "input")
-    names = _unique(_layer_name(tensor) for tensor in flat)
+    names = distinct_names(_layer_name(tensor) for tensor in flat)
     by_id = {id(tensor): name for tensor, name in zip(flat, names, strict=True)}
     tree = _slots(nested, by_id)
     known = {info.name: info for info in static.inputs}
@@ -183,17 +183,6 @@ def _is_optional(tensor: Any) -> bool:
     return bool(getattr(getattr(history, "operation", None), "optional", False))
 
 
-def _unique(names: Iterator[str]) -> list[str]:
-    """Number repeated names, as Keras numbers layers: ``dense``, ``dense_1``."""
-    seen: dict[str, int] = {}
-    result = []
-    for name in names:
-        count = seen.get(name, 0)
-        seen[name] = count + 1
-        result.append(f"{name}_{count}" if count else name)
-    return result
-
-
 def _slots(nested: Any, names: Mapping[int, str]) -> Any:
     if isinstance(nested, dict):
         return {key: _slots(branch, names) for key, branch in nested.items()}
@@ -232,7 +221,7 @@ def _outputs(model: Any, static: SignatureInfo) -> tuple[TensorInfo, ...]:
         recorded = _attribute(model, "output_names") or [info.name for info in static.outputs]
         names = recorded if len(recorded) == len(pairs) else map(_layer_name, (tensor for _, tensor in pairs))
     return tuple(
-        _tensor_info(name, tensor, None) for name, (_, tensor) in zip(_unique(iter(names)), pairs, strict=True)
+        _tensor_info(name, tensor, None) for name, (_, tensor) in zip(distinct_names(names), pairs, strict=True)
     )
 
 

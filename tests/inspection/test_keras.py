@@ -7,7 +7,7 @@ from hostile.keras_configs import entry, function, functional, tensor, wrapped
 
 from safeload.errors import MalformedArtifactError
 from safeload.formats import Format
-from safeload.inspection import Slot, inspect_artifact
+from safeload.inspection import Slot, distinct_names, inspect_artifact
 from safeload.inspection._keras_objects import describe_objects
 from safeload.inspection._keras_signature import describe_signature
 from safeload.inspection._walk import notable_places, recorded_places, walk, walk_dicts
@@ -45,6 +45,12 @@ def test_outputs_of_one_layer_are_numbered():
     """Two outputs of one layer have two names, as Keras gives them."""
     config = {**functional()["config"], "output_layers": [["dense", 0, 0], ["dense", 0, 1]]}
     assert [o.name for o in describe_signature({"config": config}).outputs] == ["dense", "dense_1"]
+
+
+def test_numbered_outputs_pass_over_names_of_other_layers():
+    """No number makes the name of another output, whichever of the two comes first."""
+    assert distinct_names(["lstm", "lstm", "lstm_1", "lstm"]) == ["lstm", "lstm_1", "lstm_1_1", "lstm_2"]
+    assert distinct_names(["lstm_1", "lstm", "lstm"]) == ["lstm_1", "lstm", "lstm_2"]
 
 
 def test_nested_ends_keep_their_structure():

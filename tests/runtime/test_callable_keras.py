@@ -55,6 +55,17 @@ def test_several_inputs_and_outputs(keras: Any) -> None:
         equal(result["output_2"], X * -2)
 
 
+def test_no_output_is_lost_when_numbered_names_meet(keras: Any) -> None:
+    """The second output of ``lstm`` does not take the name of the layer ``lstm_1``."""
+    inputs = keras.layers.Input((2, 4))
+    _, *states = keras.layers.LSTM(3, return_state=True, name="lstm")(inputs)
+    other = keras.layers.LSTM(2, name="lstm_1")(inputs)
+    model = keras.Model(inputs, [*states, other])
+    result = as_callable(model)(X[:, None].repeat(2, axis=1))
+    assert list(result) == ["lstm", "lstm_1", "lstm_1_1"]
+    assert [value.shape[1] for value in result.values()] == [3, 3, 2]
+
+
 def test_nested_inputs(keras: Any) -> None:
     """A dict of inputs is taken by its keys, and flat by layer names."""
     left, right = keras.layers.Input((4,), name="layer_l"), keras.layers.Input((4,), name="layer_r")
