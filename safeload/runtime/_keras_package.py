@@ -127,6 +127,11 @@ def has_own_loader(layer: Any) -> bool:
     return owner.__module__.partition(".")[0] not in ("keras", "tf_keras")
 
 
+def is_quantized(layer: Any) -> bool:
+    """Tell whether Keras computes *layer* with int4, int8 or float8 weights."""
+    return getattr(getattr(layer, "dtype_policy", None), "quantization_mode", None) is not None
+
+
 def flat_layers(layer: Any) -> Iterator[Any]:
     """Yield *layer* and every layer inside it."""
     return iter(layer._flatten_layers())  # noqa: SLF001

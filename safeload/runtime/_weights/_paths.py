@@ -12,7 +12,14 @@ from typing import Any
 
 from safeload.dialects import NormalForm
 from safeload.readers import KerasArtifact
-from safeload.runtime._keras_package import has_own_loader, is_container, is_own_class, is_trackable, own_variables
+from safeload.runtime._keras_package import (
+    has_own_loader,
+    is_container,
+    is_own_class,
+    is_quantized,
+    is_trackable,
+    own_variables,
+)
 from safeload.runtime._weights._layers import LayerOrder
 from safeload.runtime._weights._ledger import Ledger, name_of
 from safeload.runtime._weights._memory import as_tensor
@@ -57,7 +64,8 @@ def _partition_vars(path: str) -> tuple[str, bool, str]:
 
 def _set_object(thing: Any, owner: str, entries: Mapping[str, str], ledger: Ledger) -> None:
     variables = own_variables(thing)
-    for index, variable in enumerate(variables):
+    # a quantized layer saves its variables in an order of its own, and its loader compares their shapes
+    for index, variable in enumerate([] if is_quantized(thing) else variables):
         path = entries.get(str(index))
         shape = tuple(variable.shape) if path is None else ledger.unread[path].shape
         if shape != tuple(variable.shape):

@@ -108,3 +108,17 @@ def test_layers_that_are_listed_twice_are_counted_as_the_release_did(tmp_path: P
     loaded = safeload.load_callable(str(path), architecture=_dense).model
     for ours, theirs in zip(loaded.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("mode", ["int8", "float8"])
+def test_quantized_layers_take_their_arrays_in_their_own_order(tmp_path: Path, mode: str) -> None:
+    """A quantized layer saves its kernel before its bias, though only the bias is trainable."""
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4), keras.layers.Dense(8, use_bias=False)])
+    try:
+        model.quantize(mode)
+    except ValueError:
+        pytest.skip(f"this Keras has no {mode}")
+    model.save(tmp_path / "m.keras")
+    x = np.linspace(-1, 1, 16, dtype="float32").reshape(2, 8)
+    loaded = safeload.load_callable(tmp_path / "m.keras")
+    np.testing.assert_allclose(loaded(x).numpy(), model(x).numpy(), rtol=1e-6)
