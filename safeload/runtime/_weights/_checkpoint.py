@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from safeload.dialects import NormalForm
+from safeload.errors import LoadFailedError
 from safeload.readers import KerasArtifact
 from safeload.runtime._keras_package import own_variables
 from safeload.runtime._weights._layers import LayerOrder
@@ -22,26 +23,55 @@ VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 def set_checkpoint(model: Any, artifact: KerasArtifact, normal: NormalForm | None, ledger: Ledger) -> None:
     """Set the weights of *model* from a checkpoint that records objects.
 
+    The model is the whole checkpoint, or the one part of ``Checkpoint(net=model, step=…)`` that fits it exactly.
+
     Raises:
         LoadFailedError: ``load-failed``. Keys and variables do not agree, or the checkpoint records names of a graph.
     """
-    del artifact
     finder = PathFinder(model, LayerOrder(normal))
-    for key in list(ledger.unread):
-        variable = _variable(finder, key.removesuffix(VALUE))
-        if variable is not None:
-            ledger.assign(variable, ledger.read(key), source=key.removesuffix(VALUE))
+    parts = _parts(list(ledger.unread))
+    found = {part: _found(finder, part, keys) for part, keys in parts.items()}
+    fitting = [part for part, keys in parts.items() if len(keys) == len(found[part]) == len(ledger.wanted)]
+    if len(fitting) > 1:
+        raise LoadFailedError(
+            artifact.where,
+            problem=f"several parts of the checkpoint fit the model: {', '.join(fitting)}",
+            hint="restore the one that is meant in TensorFlow and save it alone",
+        )
+    part = fitting[0] if fitting else max(found, key=lambda part: len(found[part]), default="")
+    for key, variable in found.get(part, {}).items():
+        ledger.assign(variable, ledger.read(key), source=key.removesuffix(VALUE))
+    if fitting:
+        ledger.unread.clear()  # what is beside the part: counters, optimizers, other models
+
+
+def _parts(keys: list[str]) -> dict[str, list[str]]:
+    """Return the keys of the whole, and those of each thing that a `tf.train.Checkpoint` was given by name."""
+    parts = {"": keys} if keys else {}
+    for key in keys:
+        name, _, rest = key.removesuffix(VALUE).partition("/")
+        if rest:
+            parts.setdefault(name, []).append(key)
+    return parts
+
+
+def _found(finder: PathFinder, part: str, keys: list[str]) -> dict[str, Any]:
+    """Return the variables of the model for the *keys* that lead to one, if the model is at *part*."""
+    found: dict[str, Any] = {}
+    taken: set[int] = set()
+    for key in keys:
+        variable = _variable(finder, key.removesuffix(VALUE)[len(part) :].removeprefix("/"))
+        if variable is not None and id(variable) not in taken:
+            found[key] = variable
+            taken.add(id(variable))
+    return found
 
 
 def _variable(finder: PathFinder, path: str) -> Any:
-    for candidate in (path, path.partition("/")[2]):
-        owner, _, leaf = candidate.rpartition("/")
-        thing = finder.find(owner)
-        variables = own_variables(thing) if thing is not None else []
-        found = next((v for v in variables if v is getattr(thing, leaf, None) or _leaf(v) == leaf_name(leaf)), None)
-        if found is not None:
-            return found
-    return None
+    owner, _, leaf = path.rpartition("/")
+    thing = finder.find(owner)
+    variables = own_variables(thing) if thing is not None else []
+    return next((v for v in variables if v is getattr(thing, leaf, None) or _leaf(v) == leaf_name(leaf)), None)
 
 
 def _leaf(variable: Any) -> str:

@@ -62,6 +62,19 @@ def test_a_checkpoint_fits_the_architecture_or_is_refused(tmp_path: Path) -> Non
             safeload.load_callable(prefix, architecture=_conv)
 
 
+def test_a_checkpoint_of_several_things_holds_one_model(tmp_path: Path) -> None:
+    """Counters, optimizers and other models beside the one that fits are left alone; two that fit are refused."""
+    model, other = _shuffled(_dense()), _shuffled(_dense())
+    beside = {"step": tf.Variable(3), "opt": tf.train.Checkpoint(m=tf.Variable([1.0])), "critic": _conv()}
+    prefix = tf.train.Checkpoint(net=model, **beside).save(str(tmp_path / "one"))
+    loaded = safeload.load_callable(prefix, architecture=_dense).model
+    for ours, theirs in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    prefix = tf.train.Checkpoint(net=model, target=other).save(str(tmp_path / "two"))
+    with pytest.raises(LoadFailedError, match="several parts of the checkpoint fit the model: net, target"):
+        safeload.load_callable(prefix, architecture=_dense)
+
+
 def test_weights_of_the_model_itself_are_set(tmp_path: Path) -> None:
     """The group beside the layers holds what a subclassed model owns."""
     model = _shuffled(_scaled())
