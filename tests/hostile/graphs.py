@@ -468,6 +468,109 @@ def count_functions(name: str, nodes: Iterable[Any] = ()) -> list[Any]:
     ]
 
 
+def frame(name: str, start: int, limit: int, *, step: int = 1, compare: str = "Less", around: str = "") -> list[Any]:
+    """Make a loop of TensorFlow 1 on constants; *around* is a tensor of the frame that it is in, which it starts with.
+
+    Source: ``WhileContext`` of tensorflow/python/ops/control_flow_ops.py (2.21).
+    """
+    names = (
+        "start",
+        "limit",
+        "Enter",
+        "Merge",
+        "Bound",
+        "Less",
+        "LoopCond",
+        "Switch",
+        "Identity",
+        "one",
+        "add",
+        "Next",
+    )
+    n = {key: f"{name}/{key}" for key in (*names, "Exit")}
+    return [
+        ints(n["start"], start, shape=()),
+        ints(n["limit"], limit, shape=()),
+        node(n["Enter"], "Enter", around or n["start"], frame_name=name),
+        node(n["Merge"], "Merge", n["Enter"], n["Next"]),
+        node(n["Bound"], "Enter", n["limit"], frame_name=name, is_constant=True),
+        node(n["Less"], compare, n["Merge"], n["Bound"]),
+        node(n["LoopCond"], "LoopCond", n["Less"]),
+        node(n["Switch"], "Switch", n["Merge"], n["LoopCond"]),
+        node(n["Identity"], "Identity", n["Switch"] + ":1"),
+        node(n["one"], "Const", "^" + n["Identity"], value=tensor(INT64, (), int64_val=[step])),
+        node(n["add"], "AddV2", n["Identity"], n["one"]),
+        node(n["Next"], "NextIteration", n["add"]),
+        node(n["Exit"], "Exit", n["Switch"]),
+    ]
+
+
+def frame_variable(name: str, start: str, *nodes: Any) -> list[Any]:
+    """Make another variable of the loop *name*: *nodes* make ``<name>/new`` of ``<name>/old``."""
+    n = {key: f"{name}/v{key}" for key in ("Enter", "Merge", "Switch", "Next", "Exit")}
+    return [
+        node(n["Enter"], "Enter", start, frame_name=name),
+        node(n["Merge"], "Merge", n["Enter"], n["Next"]),
+        node(n["Switch"], "Switch", n["Merge"], f"{name}/LoopCond"),
+        node(f"{name}/old", "Identity", n["Switch"] + ":1"),
+        *nodes,
+        node(n["Next"], "NextIteration", f"{name}/new"),
+        node(n["Exit"], "Exit", n["Switch"]),
+    ]
+
+
+def framed(*nodes: Any) -> Any:
+    """Make a MetaGraph of TensorFlow 1 with *nodes*, a scalar ``zero`` and sixteen numbers ``some``."""
+    constants = [ints("zero", 0, shape=()), ints("some", 1, shape=(16,))]
+    return meta_graph([node("x", "Placeholder"), node("y", "Identity", "x"), *constants, *nodes])
+
+
+def nested_frames(outer: int, inner: int) -> Any:
+    """Make a MetaGraph with a loop of TensorFlow 1 in another one."""
+    first = node("o/first", "Const", "^o/Identity", value=tensor(INT64, (), int64_val=[0]))
+    return framed(*frame("o", 0, outer), first, *frame("i", 0, inner, around="o/first"))
+
+
+def doubled(name: str, given: str) -> Any:
+    """Make a node with twice the elements of *given*."""
+    return node(name, "ConcatV2", given, given, "zero", T=Type(INT64))
+
+
+def grown(times: int, *nodes: Any, start: Any = None) -> Any:
+    """Make a MetaGraph with a loop that makes ``new:output:0`` of ``v`` so many times."""
+    functions = {"cond": Func("more"), "body": Func("grow")}
+    some = ints("some", 1, shape=(16,)) if start is None else start
+    stop, one = ints("stop", times, shape=()), ints("one", 1, shape=())
+    return simple(
+        some,
+        ints("i", 0, shape=()),
+        node("loop", "StatelessWhile", "i:output:0", "some:output:0", **functions),
+        functions=[
+            function("more", ["i", "v"], ["less:z:0"], stop, node("less", "Less", "i", "stop:output:0")),
+            function(
+                "grow", ["i", "v"], ["add:z:0", "new:output:0"], one, node("add", "AddV2", "i", "one:output:0"), *nodes
+            ),
+        ],
+    )
+
+
+def one_function_often(times: int) -> Any:
+    """Make a MetaGraph that calls one function that doubles on its own result, again and again."""
+    calls = [call(f"c{i}", "f", f"c{i - 1}:output:0" if i else "some:output:0") for i in range(times)]
+    twice = function("f", ["a"], ["c:output:0"], doubled("c", "a"))
+    return simple(ints("some", 1, shape=(16,)), *calls, functions=[twice])
+
+
+def tower(height: int, bottom: Any) -> Any:
+    """Make a MetaGraph with functions each of which calls the one below on what it makes; *bottom* is named ``f0``."""
+    floors = [
+        function(f"f{i}", ["a"], ["d:output:0"], call("c", f"f{i - 1}", "a"), call("d", f"f{i - 1}", "c:output:0"))
+        for i in range(1, height)
+    ]
+    top = call("c", f"f{height - 1}", "some:output:0")
+    return simple(ints("some", 1, shape=(16,)), top, functions=[bottom, *floors])
+
+
 HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
     "write": (lambda: simple(node("n", "WriteFile", "x", "x")), "file-write"),
     "write_nested": (lambda: in_loop(node("n", "WriteFile", "x", "x")), "file-write"),
@@ -619,6 +722,62 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
         }.items()
     },
     "called_bomb": (called_bomb, "allocation"),
+    "function_that_doubles": (lambda: one_function_often(32), "allocation"),
+    "tower_of_functions": (
+        lambda: tower(6, function("f0", ["a"], ["c:output:0"], doubled("c", "a"))),
+        "allocation",
+    ),
+    "values_of_shared_functions": (
+        lambda: simple(
+            ints("two", 2, shape=(1,)),
+            *(call(f"c{i}", "square", f"c{i - 1}:output:0" if i else "two:output:0") for i in range(6)),
+            node("n", "Fill", "c5:output:0", "x"),
+            functions=[function("square", ["a"], ["m:z:0"], node("m", "Mul", "a", "a"))],
+        ),
+        "allocation",
+    ),
+    "allocation_in_shared_function": (
+        lambda: simple(
+            ints("many", 1 << 16),
+            call("a", "f", "many:output:0"),
+            call("b", "f", "many:output:0"),
+            functions=[
+                function("f", ["a"], ["s:output:0"], node("n", "Fill", "m:z:0", "a"), node("m", "Mul", "a", "a"))
+            ],
+        ),
+        "allocation",
+    ),
+    "doubling_backwards": (
+        lambda: simple(
+            *(doubled(f"d{i}", f"d{i - 1}:output:0" if i else "some:output:0") for i in range(83, -1, -1)),
+            ints("some", 1),
+        ),
+        "allocation",
+    ),
+    "loop_that_doubles": (lambda: grown(40, doubled("new", "v")), "allocation"),
+    "loop_that_appends": (
+        lambda: grown(10**6, ints("row", 0, shape=(1 << 14,)), node("new", "ConcatV2", "v", "row:output:0", "zero")),
+        "allocation",
+    ),
+    "loop_that_joins": (lambda: grown(40, node("new", "StringJoin", "v", "v"), start=text("some", "a")), "allocation"),
+    "frame_that_doubles": (
+        lambda: framed(*frame("w", 0, 40), *frame_variable("w", "some", doubled("w/new", "w/old"))),
+        "allocation",
+    ),
+    "frame_that_computes_a_size": (
+        lambda: framed(
+            *frame("w", 0, 6),
+            ints("two", 2, shape=(1,)),
+            *frame_variable("w", "two", node("w/new", "Mul", "w/old", "w/old")),
+            node("n", "Fill", "w/vExit", "x"),
+        ),
+        "allocation",
+    ),
+    "counted_frame": (lambda: framed(*frame("w", 0, 10**12)), "endless-loop"),
+    "counted_frame_in_a_function": (lambda: simple(*frame("w", 0, 10**12)), "endless-loop"),
+    "counted_frames": (lambda: nested_frames(10**5, 10**5), "endless-loop"),
+    "frame_that_counts_away": (lambda: framed(*frame("w", 0, 10, step=-1)), "endless-loop"),
+    "frame_that_steps_over_its_end": (lambda: framed(*frame("w", 0, 7, step=2, compare="NotEqual")), "endless-loop"),
     "counted_loop": (lambda: counted(10**12), "endless-loop"),
     "counted_loops": (lambda: counted(10**5, 10**5), "endless-loop"),
     "loop_on_constant": (

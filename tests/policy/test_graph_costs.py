@@ -14,25 +14,33 @@ from hostile.graphs import (
     STRING,
     Func,
     Ints,
+    bodies,
     call,
     count_functions,
     count_nodes,
     counted,
+    doubled,
+    frame,
+    frame_variable,
+    framed,
     function,
+    grown,
     ints,
     model,
+    nested_frames,
     node,
     packed,
     simple,
     tensor,
     text,
+    tower,
 )
 
 from safeload.inspection.graph import inspect_graph
 from safeload.policy import examine
-from safeload.policy.graph import _costs, _encoded
-from safeload.policy.graph._shapes import ShapeEvaluator
-from safeload.policy.graph._values import ConstantEvaluator
+from safeload.policy.graph import _costs, _encoded, _facts, _sites
+from safeload.policy.graph._facts import Facts
+from safeload.policy.graph._sites import Site
 
 
 def _rules(made: Any) -> set[str]:
@@ -46,7 +54,7 @@ def _graph(*nodes: Any, functions: Any = ()) -> Any:
 def _shape(*nodes: Any, functions: Any = ()) -> tuple[int, ...] | None:
     """Return the least shape of the node ``n`` among *nodes*."""
     graph = _graph(*nodes, functions=functions)
-    return ShapeEvaluator(graph, ConstantEvaluator(graph)).least(graph.bodies["serve"].by_name["n"])
+    return Facts(graph).of(Site(graph.bodies["serve"].by_name["n"])).shape
 
 
 A = ints("a", 0, shape=(2, 3))
@@ -110,12 +118,12 @@ def test_least_shapes(name: str) -> None:
     assert _shape(*nodes) == expected
 
 
-def test_shapes_go_through_functions_that_are_called_once() -> None:
-    """Arguments and results are followed; of a function with two callers nothing is known."""
+def test_shapes_go_through_functions() -> None:
+    """Arguments and results are followed, whoever else calls the function."""
     doubled = function("f", ["v"], ["t:output:0"], ints("s", 2, 2), node("t", "Tile", "v", "s:output:0"))
     assert _shape(A, call("c", "f", "a"), node("n", "Identity", "c:output:0"), functions=[doubled]) == (4, 6)
     twice = [call("c", "f", "a"), call("d", "f", "a")]
-    assert _shape(A, *twice, node("n", "Identity", "c:output:0"), functions=[doubled]) is None
+    assert _shape(A, *twice, node("n", "Identity", "c:output:0"), functions=[doubled]) == (4, 6)
     assert _shape(A, call("c", "f", "a"), node("n", "Identity", "c:output:5"), functions=[doubled]) is None
     assert _shape(A, call("c", "f"), node("n", "Identity", "c:output:0"), functions=[doubled]) is None
 
@@ -137,6 +145,17 @@ VALUES = {
     "choice of many": ([ints("z", 0, 1), ints("v", 5), ints("w", 6), node("n", "SelectV2", "z", "v", "w")], None),
     "comparison": ([ints("v", 5), ints("w", 6), node("n", "LessEqual", "v", "w")], (1,)),
     "quotient": ([ints("v", 7), ints("w", 2), node("n", "FloorDiv", "v", "w")], (3,)),
+    "division": ([ints("v", 7), ints("w", 2), node("n", "RealDiv", "v", "w")], (3.5,)),
+    "division by zero": ([ints("v", 7), ints("w", 0), node("n", "RealDiv", "v", "w")], None),
+    "fraction that is shifted": (
+        [node("v", "Const", value=tensor(FLOAT, (1,), float_val=[1.5])), node("n", "LeftShift", "v", "v")],
+        None,
+    ),
+    "sum": ([ints("v", 7, 3), node("n", "Sum", "v", "v")], (10,)),
+    "square": ([ints("v", 7, 3), node("n", "Square", "v")], (49, 9)),
+    "truth of two": ([ints("v", 1, 0), node("n", "LogicalAnd", "v", "v")], (1, 0)),
+    "truth of one": ([ints("v", 1, 0), node("n", "LogicalOr", "v", "v")], (1, 0)),
+    "untruth": ([ints("v", 1, 0), node("n", "LogicalNot", "v")], (0, 1)),
     "quotient by zero": ([ints("v", 7), ints("w", 0), node("n", "FloorDiv", "v", "w")], (0,)),
     "truth": ([node("n", "Const", value=tensor(BOOL, (1,), bool_val=[True]))], (1,)),
 }
@@ -147,7 +166,7 @@ def test_values_of_constants(name: str) -> None:
     """What sizes are computed with is computed."""
     nodes, expected = VALUES[name]
     graph = _graph(*nodes, node("user", "Identity", "n"))
-    assert ConstantEvaluator(graph).input(graph.bodies["serve"].by_name["user"], 0) == expected
+    assert Facts(graph).of(Site(graph.bodies["serve"].by_name["user"])).numbers == expected
 
 
 def test_masks_count_as_bytes() -> None:
@@ -223,15 +242,19 @@ def _loop(compare: str, step: int, *, start: int = 0, stop: int = 10**12, op: st
 ENDLESS = {
     "upwards": _loop("LessEqual", 1),
     "downwards": _loop("Greater", -1, start=10**12, stop=0),
+    "away": _loop("Less", -1),
+    "not at all": _loop("Less", 1, op="Mul"),
+    "past its end": _loop("NotEqual", 3),
     "by subtraction": _loop("GreaterEqual", 1, start=10**12, stop=0, op="Sub"),
 }
 ENDING = {
     "few times": _loop("Less", 1, stop=100),
     "large steps": _loop("Less", 10**9),
     "never": _loop("Less", 1, start=10**13),
-    "away": _loop("Less", -1),
-    "no step": _loop("Less", 1, op="Mul"),
-    "not a comparison": _loop("Equal", 1),
+    "equal at first": _loop("Equal", 1, stop=0),
+    "unequal": _loop("Equal", 1),
+    "to its end": _loop("NotEqual", 3, stop=9),
+    "more and more": _loop("Less", 2, start=1, op="Mul"),
     "few times few": counted(1000, 1000),
 }
 
@@ -246,6 +269,145 @@ def test_loops_that_count_for_days(name: str) -> None:
 def test_loops_that_end(name: str) -> None:
     """What ends soon, or may end, is let through."""
     assert "endless-loop" not in _rules(ENDING[name])
+
+
+CONDITIONS = {
+    "not": ("endless-loop", ["LogicalNot", "end"]),
+    "not yet": (None, ["LogicalNot", "few"]),
+    "this or that": ("endless-loop", ["LogicalOr", "less", "few"]),
+    "this and that": (None, ["LogicalAnd", "less", "few"]),
+    "neither": ("endless-loop", ["LogicalNot", "LogicalOr", "end", "end"]),
+    "not both": ("endless-loop", ["LogicalNot", "LogicalAnd", "end", "enough"]),
+    "by data": (None, ["LogicalAnd", "less", "x"]),
+    "a number": ("endless-loop", ["stop:output:0"]),
+    "itself": ("endless-loop", ["Identity", "o0:z:0"]),
+}
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_conditions_of_several(name: str) -> None:
+    """What conditions are put together of is counted one by one; an operand that is not known ends the loop."""
+    expected, words = CONDITIONS[name]
+    made = _loop("Less", 1)
+    condition = next(f for f in made.graph_def.library.function if f.signature.name == "c")
+    few, enough = ints("three", 3, shape=()), node("enough", "GreaterEqual", "i", "three:output:0")
+    condition.node_def.extend(
+        [few, enough, node("few", "Less", "i", "three:output:0"), node("end", "GreaterEqual", "i", "stop:output:0")]
+    )
+    operands = [w if ":" in w else f"{w}:z:0" for w in words if not w.startswith(("Logical", "Identity"))]
+    for index, op in enumerate(reversed([w for w in words if w.startswith(("Logical", "Identity"))])):
+        condition.node_def.append(node(f"o{index}", op, *operands))
+        operands = [f"o{index}:z:0"]
+    condition.ret["o0"] = operands[0]
+    assert ("endless-loop" if "endless-loop" in _rules(made) else None) == expected
+
+
+def test_conditions_of_very_many_parts() -> None:
+    """A condition of parts that have parts of their own is looked at once for each part."""
+    made = _loop("Less", 1)
+    condition = next(f for f in made.graph_def.library.function if f.signature.name == "c")
+    condition.node_def.extend(
+        node(f"a{i}", "LogicalAnd", *[f"a{i - 1}:z:0" if i else "less:z:0"] * 2) for i in range(150)
+    )
+    condition.ret["o0"] = "a149:z:0"
+    assert "endless-loop" in _rules(made)
+
+
+def test_bounds_of_very_many_parts() -> None:
+    """Sums of sums are looked at once for each of them, too."""
+    sums = [node(f"a{i}", "AddV2", *[f"a{i - 1}:z:0" if i else "x"] * 2) for i in range(40)]
+    assert not _rules(
+        simple(
+            node("w", "While", "x", cond=Func("c"), body=Func("b")),
+            functions=[
+                function("c", ["x"], ["g:z:0"], node("g", "Greater", "x", "x")),
+                function("b", ["x"], ["a29:z:0"], *sums),
+            ],
+        )
+    )
+
+
+FRAMES = {
+    "few times": framed(*frame("w", 0, 100)),
+    "never": framed(*frame("w", 100, 10)),
+    "few times few": nested_frames(1000, 1000),
+    "doubling a few times": framed(*frame("w", 0, 10), *frame_variable("w", "some", doubled("w/new", "w/old"))),
+    "after unknown times": framed(
+        *frame("w", 0, 9, around="x"), *frame_variable("w", "some", doubled("w/new", "w/old")), doubled("n", "w/vExit")
+    ),
+    "condition of TensorFlow 1": framed(
+        node("s", "Switch", "some", "x"), node("m", "Merge", "s", "s:1"), doubled("n", "m")
+    ),
+    "without Enter": simple(*frame("w", 0, 9), *frame_variable("w", "w/start", node("w/new", "AddV2", "w/old", "x"))),
+    "broken": framed(
+        *frame("w", 0, 100),
+        node("e", "Enter", frame_name="w"),
+        node("f", "Enter", "some"),
+        node("m", "Merge", "f", "next"),
+        node("next", "NextIteration"),
+        *(doubled(f"d{name}", name) for name in "mstuv"),
+        node("s", "Switch"),
+        node("t", "Exit"),
+        node("u", "Exit", "w/Exit"),
+        node("v", "Exit", "missing"),
+        node("l", "LoopCond", "m"),
+        node("k", "LoopCond"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_frames_that_end(name: str) -> None:
+    """Loops of TensorFlow 1 that end soon, that depend on data, and what no writer makes."""
+    assert not _rules(FRAMES[name])
+
+
+def test_calls_in_frames_are_inside_of_them() -> None:
+    """Iterations multiply through functions that a loop of TensorFlow 1 calls."""
+    called = function("f", ["v"], ["v"], *count_nodes("inner", 10**6))
+    nodes = [*frame("w", 0, 10**6), call("call", "f", "w/Identity")]
+    made = framed(*nodes)
+    made.graph_def.library.function.extend([called, *count_functions("inner")])
+    assert "endless-loop" in _rules(made)
+    again = framed(*frame("w", 0, 10**6), *count_nodes("inner", 10**6))
+    again.graph_def.library.function.extend(count_functions("inner"))
+    assert "endless-loop" not in _rules(again)
+
+
+def test_growth_that_ends() -> None:
+    """What doubles ten times is small, and so is what does not grow at all."""
+    assert not _rules(grown(10, doubled("new", "v")))
+    assert not _rules(grown(10**6, node("new", "Identity", "v")))
+    assert not _rules(grown(10**6, node("new", "Unique", "v")))
+    assert not _rules(grown(10**6))
+    assert "allocation" in _rules(
+        grown(6, node("new", "Mul", "v", "v"), node("n", "Fill", "v", "v"), start=ints("some", 2))
+    )
+
+
+def test_what_short_loops_return_is_known() -> None:
+    """Sizes that a loop computes are followed to where they are used, those of long loops are not."""
+    for times, is_known in ((6, True), (65, False)):
+        made = grown(times, node("new", "AddV2", "v", "v"), start=ints("some", 1 << 40))
+        bodies(made)["serve"].append(node("n", "Fill", "loop:output:1", "x"))
+        assert ("allocation" in _rules(made)) is is_known
+
+
+ROOMY = function("f0", ["a"], ["r:activations:0"], node("r", "Relu", "a"))
+
+
+@pytest.mark.parametrize("bottom", [ROOMY, function("f0", ["a"], ["a"])], ids=["computed", "passed on"])
+def test_very_many_calls_are_given_up(bottom: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions are followed into so many calls of theirs and no more."""
+    monkeypatch.setattr(_sites, "_MAX_STEPS", 5000)
+    monkeypatch.setattr(_facts, "_MAX_REPEATED", 1000)
+    assert not _rules(tower(18, bottom))
+
+
+def test_deep_calls() -> None:
+    """Functions may call each other more deeply than Python's stack is deep."""
+    chain = [function(f"p{i}", ["a"], ["c:output:0"], call("c", f"p{i + 1}", "a")) for i in range(2000)]
+    assert not _rules(simple(call("c", "p0", "x"), functions=[*chain, function("p2000", ["a"], ["a"])]))
 
 
 def _odd(change: Any) -> set[str]:

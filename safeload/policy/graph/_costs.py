@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from safeload.inspection.graph import MAIN, Body, GraphInfo, Node, reference_producer
 from safeload.inspection.op_classes import op_class, op_table
 from safeload.policy._finding import Finding, Severity
-from safeload.policy.graph._counted import LOOPS, LoopCounter
+from safeload.policy.graph._calls import calls_of
 from safeload.policy.graph._encoded import DECODERS, expanded_bytes
+from safeload.policy.graph._growth import large_outputs
 from safeload.policy.graph._intervals import ANY, interval, is_always_true
-from safeload.policy.graph._sizes import OutputSizes, allocates
+from safeload.policy.graph._sites import LOOPS
 from safeload.policy.graph._subject import Subject, subjects
 from safeload.policy.graph._values import constant_elements
 from safeload.readers.protobuf import dtype_bytes, dtype_name
@@ -38,6 +39,8 @@ Which ops have them is listed in ``inspection/op_classes.txt``.
 _MANY_NODES = 50_000_000
 """Nodes that the calls of a graph may come to; TensorFlow copies functions to where they are called."""
 _MAX_LENGTH = 100_000_000
+_UNREMARKABLE = _BUDGET >> 5
+"""Elements that are below that budget whatever their type: the largest, strings, take 24 bytes each."""
 _TENSOR_BYTES = 32
 """Bytes that a tensor takes without its elements."""
 _FEW = 16
@@ -93,11 +96,13 @@ def _element_bytes(dtype: int) -> int:
 def provable_allocations(info: ModelInfo) -> Iterator[Finding]:
     """Find ops whose constant operands make them allocate more than any host should give."""
     for subject in subjects(info):
-        sizes = OutputSizes(subject.graph, subject.values)
-        for node in subject.graph.nodes(*filter(allocates, subject.graph.by_op)):
-            size = sizes.least_elements(node) * _output_bytes(node)
-            if size > _BUDGET:
-                yield _too_large(subject, node, size)
+        found: dict[tuple[str, str], int] = {}
+        for site, elements in large_outputs(subject.graph, subject.facts, subject.loops):
+            place = (site.node.body, site.node.name)
+            if elements > _UNREMARKABLE and (size := elements * _output_bytes(site.node)) > found.get(place, _BUDGET):
+                found[place] = size
+        for (body, name), size in found.items():
+            yield _too_large(subject, subject.graph.bodies[body].by_name[name], size)
 
 
 def encoded_constants(info: ModelInfo) -> Iterator[Finding]:
@@ -105,7 +110,7 @@ def encoded_constants(info: ModelInfo) -> Iterator[Finding]:
     for subject in subjects(info):
         left = _DECODED_BUDGET
         for node in subject.graph.nodes(*DECODERS):
-            size = expanded_bytes(subject.graph, node, left)
+            size = expanded_bytes(subject.facts.sites, node, left)
             left -= size
             if left < 0:
                 yield _too_large(subject, node, size)
@@ -134,11 +139,11 @@ def _too_large(subject: Subject, node: Node, size: int) -> Finding:
 def endless_loops(info: ModelInfo) -> Iterator[Finding]:
     """Find loops whose condition no iteration can change, and those that count further than anybody waits."""
     for subject in subjects(info):
-        counter = LoopCounter(subject.graph)
         for node in subject.graph.nodes("LoopCond", *LOOPS):
+            times = subject.loops.iterations(node)
             if _is_endless(subject.graph, node):
                 yield _endless(subject, node, "is a loop whose condition never changes")
-            elif node.op in LOOPS and (times := counter.iterations(node)) > _MANY_ITERATIONS:
+            elif times > _MANY_ITERATIONS:
                 yield _endless(subject, node, f"is a loop that runs {times:,.0f} times whatever its input")
 
 
@@ -206,10 +211,9 @@ def recursion(info: ModelInfo) -> Iterator[Finding]:
     Functions that call others twice, which call others twice, and so on, come to the same.
     """
     for subject in subjects(info):
-        done: dict[str, None] = {}
-        for node in _calls_in_cycles(subject.graph, done):
+        for node in subject.calls.cycles:
             yield _recursive(subject, node, "calls the function that it is part of")
-        heaviest, count = _most_nodes(subject.graph, done)
+        heaviest, count = _most_nodes(subject.graph, subject.calls.order)
         if heaviest is not None and count > _MANY_NODES:
             yield _recursive(subject, heaviest, f"and the calls below it come to {count:,} nodes")
 
@@ -225,33 +229,6 @@ def _most_nodes(graph: GraphInfo, order: Iterable[str]) -> tuple[Node | None, in
     """
     counts: dict[str, int] = {}
     for name in order:
-        counts[name] = len(graph.bodies[name].nodes) + sum(counts.get(called, 0) for _, called in _calls(graph, name))
+        counts[name] = len(graph.bodies[name].nodes) + sum(counts.get(called, 0) for _, called in calls_of(graph, name))
     most = max(counts, key=lambda name: counts[name])
-    return next((node for node, _ in _calls(graph, most)), None), counts[most]
-
-
-def _calls_in_cycles(graph: GraphInfo, done: dict[str, None]) -> Iterator[Node]:
-    """Yield one call of each cycle of the call graph, by depth-first search without recursion.
-
-    Functions are put into *done* after those that they call.
-    """
-    for root in graph.bodies:
-        active: dict[str, None] = {}
-        stack = [(root, iter(_calls(graph, root)))] if root not in done else []
-        active[root] = None
-        while stack:
-            name, calls = stack[-1]
-            node, called = next(calls, (None, ""))
-            if node is None:
-                done[name] = None
-                active.pop(name, None)
-                stack.pop()
-            elif called in active:
-                yield node
-            elif called not in done:
-                active[called] = None
-                stack.append((called, iter(_calls(graph, called))))
-
-
-def _calls(graph: GraphInfo, function: str) -> Iterator[tuple[Node, str]]:
-    return ((node, called) for node in graph.bodies[function].calling for called in node.calls)
+    return next((node for node, _ in calls_of(graph, most)), None), counts[most]

@@ -5,122 +5,207 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from safeload.inspection.graph import MAIN, reference_producer
-from safeload.policy.graph._intervals import interval
-from safeload.policy.graph._values import producer
+from safeload.policy.graph._frames import OUTSIDE, Frames
+from safeload.policy.graph._sites import LOOPS, Site, Step
 
 if TYPE_CHECKING:
-    from safeload.inspection.graph import Body, GraphInfo, Node
+    from collections.abc import Iterable
 
-LOOPS = ("While", "StatelessWhile")
-_COMPARES = {"Less": 1, "LessEqual": 1, "Greater": -1, "GreaterEqual": -1}
-"""In which direction a counter on the left runs until the comparison is false."""
-_STEPS = {"Add": 1, "AddV2": 1, "Sub": -1}
-_MAX_DEPTH = 32
+    from safeload.inspection.graph import Body, GraphInfo, Node
+    from safeload.policy.graph._fact import Numbers
+    from safeload.policy.graph._facts import Facts
+    from safeload.policy.graph._sites import Context
+
+_NEGATED = {
+    "Less": "GreaterEqual",
+    "GreaterEqual": "Less",
+    "Greater": "LessEqual",
+    "LessEqual": "Greater",
+    "Equal": "NotEqual",
+    "NotEqual": "Equal",
+}
+_SAME = frozenset({"Identity", "Reshape", "ExpandDims", "Squeeze", "Cast", "StopGradient"})
+_WATCHED = 3
+"""Iterations that show how a loop counts; the first one is left out, since what it starts with may be of any kind."""
+_ENOUGH = 64
+"""Iterations whose results are followed."""
+
+
+_TOLERANCE = 0.01
+_MAX_DEPTH = 200
+_FALSE = ((0,),)
+
+_Known = dict[tuple[tuple[str, str, "Context"], bool], float]
 
 
 class LoopCounter:
     """Counts iterations that follow from constants alone.
 
     Args:
-        graph: Facts about a graph without recursion.
+        graph: Facts about a graph.
+        order: Names of its bodies, what is called before what calls it.
+        facts: What follows from its constants. What short loops return is known to them afterwards.
     """
 
-    def __init__(self, graph: GraphInfo) -> None:
+    def __init__(self, graph: GraphInfo, order: Iterable[str], facts: Facts) -> None:
         self._graph = graph
-        self._known: dict[str, float] = {}
+        self._facts = facts
+        self._frames: dict[str, Frames] = {}
+        self._times: dict[tuple[str, str], float] = {}
+        self._inside: dict[tuple[str, bytes], float] = {}
+        self.loops: list[Node] = []
+        for name in order:
+            self._look_at(graph.bodies[name])
 
     def iterations(self, loop: Node) -> float:
         """Return how often the innermost loop of *loop* runs at least; 0 if nothing is known."""
-        condition, body = (self._function(loop, key) for key in ("cond", "body"))
-        if condition is None or body is None:
-            return 0
-        times = self._times(loop, condition, body, condition.returns[0] if condition.returns else "", _MAX_DEPTH)
-        return times * max(1, self._inside(body.name)) if times else 0
+        times = self.times(loop)
+        return times * max(1, self._within(loop)) if times else 0
 
-    def _inside(self, function: str) -> float:
-        """Return the iterations of the loops in *function* and in what it calls."""
-        if function not in self._known:
-            self._known[function] = 0  # a function that calls itself is refused for that
-            body = self._graph.bodies[function]
-            loops = sum(self.iterations(node) for node in body.calling if node.op in LOOPS)
-            called = {name for node in body.calling if node.op not in LOOPS for name in node.calls}
-            self._known[function] = loops + max((self._inside(name) for name in called), default=0)
-        return self._known[function]
+    def times(self, loop: Node) -> float:
+        """Return how often *loop* itself runs at least; 0 if nothing is known."""
+        return self._times.get((loop.body, loop.name), 0)
 
-    def _function(self, node: Node, key: str) -> Body | None:
-        value = node.proto.attr.get(key)
-        return self._graph.bodies.get(value.func.name) if value is not None and value.func.name != MAIN else None
+    def members(self, loop: Node) -> Iterable[Node]:
+        """Return the nodes that *loop* executes in each iteration."""
+        body = self._facts.sites.loop_function(loop, "body")
+        if body is not None:
+            return body.nodes
+        frames = self._frames[loop.body]
+        return frames.members[frames.of(loop.name)]
 
-    def _times(self, loop: Node, condition: Body, body: Body, reference: str, depth: int) -> float:
-        node = condition.by_name.get(reference_producer(reference))
-        if node is None or not depth:
-            return 0
-        data = [r for r in node.inputs if not r.startswith("^")]
-        if node.op == "Identity" and data:
-            return self._times(loop, condition, body, data[0], depth - 1)
-        if node.op == "LogicalAnd":
-            return min((self._times(loop, condition, body, r, depth - 1) for r in data), default=0)
-        if node.op == "Const":
-            return math.inf  # a loop that never ends has its own rule
-        if node.op not in _COMPARES or len(data) != 2:
-            return 0
-        return max(
-            self._compared(loop, condition, body, data, _COMPARES[node.op]),
-            self._compared(loop, condition, body, data[::-1], -_COMPARES[node.op]),
-        )
+    def _look_at(self, body: Body) -> None:
+        frames = self._frames[body.name] = Frames(body)
+        loops = [node for node in body.calling if node.op in LOOPS]
+        loops += [node for found in list(frames.members.values()) for node in found if node.op == "LoopCond"]
+        for loop in loops:
+            self._times[loop.body, loop.name] = times = self._count(loop)
+            if 1 <= times <= _ENOUGH:
+                self._facts.sites.iterations[loop.body, loop.name] = int(times)
+        self.loops += loops
+        for node in body.calling:
+            if node.op not in LOOPS:
+                self._add_call(frames.of(node.name), node)
+        # A loop counts for the frame around it once all that is inside of it is counted.
+        for loop in sorted(loops, key=lambda loop: -frames.depth(frames.around(loop))):
+            place = (body.name, frames.around(loop))
+            self._inside[place] = self._inside.get(place, 0) + self.iterations(loop)
 
-    def _compared(self, loop: Node, condition: Body, body: Body, data: list[str], direction: int) -> float:
-        """Return how often a counter, the first of *data*, changes in *direction* before it meets the second."""
-        counter = reference_producer(data[0])
-        if counter not in condition.arguments:
-            return 0
-        position = condition.arguments.index(counter)
-        limit = self._limit(loop, condition, body, data[1])
-        start = self._number(loop.body, loop.inputs[position]) if position < len(loop.inputs) else None
-        step = self._step(body, position)
-        if limit is None or start is None or not step or step * direction <= 0:
-            return 0
-        return max(0.0, (limit - start) / step)
+    def _add_call(self, frame: bytes, call: Node) -> None:
+        """Count the loops in what *call* calls; of all calls in one place those with most."""
+        most = max((self._inside.get((name, OUTSIDE), 0) for name in call.calls), default=0)
+        self._inside[call.body, frame] = max(self._inside.get((call.body, frame), 0), most)
 
-    def _limit(self, loop: Node, condition: Body, body: Body, reference: str) -> float | None:
-        """Return a number of the condition, or one that the loop passes on as it came in."""
-        name = reference_producer(reference)
-        if name not in condition.arguments:
-            return self._number(condition.name, reference)
-        position = condition.arguments.index(name)
-        if position >= min(len(body.returns), len(body.arguments), len(loop.inputs)):
+    def _within(self, loop: Node) -> float:
+        """Return the iterations of the loops in one iteration of *loop*."""
+        body = self._facts.sites.loop_function(loop, "body")
+        frames = self._frames[loop.body]
+        return self._inside.get((body.name, OUTSIDE) if body is not None else (loop.body, frames.of(loop.name)), 0)
+
+    def _count(self, loop: Node) -> float:
+        """Return how often the condition of *loop* holds."""
+        first, second = self._condition(loop, 0), self._condition(loop, 1)
+        if first is None or second is None or self._facts.of(first).numbers in _FALSE:
+            return 0
+        times = self._holds(loop, second, {}, _MAX_DEPTH)
+        return 1 + times if times else 0
+
+    def _condition(self, loop: Node, iteration: int) -> Site | None:
+        """Return what makes the condition of *loop* in an iteration."""
+        context = (Step(loop.body, loop.name, iteration),)
+        if loop.op not in LOOPS:
+            return self._facts.sites.find(loop.body, loop.inputs[0], context) if loop.inputs else None
+        condition = self._facts.sites.loop_function(loop, "cond")
+        if condition is None or not condition.returns:
             return None
-        is_same = _plain(body, body.returns[position]) == body.arguments[position]
-        return self._number(loop.body, loop.inputs[position]) if is_same else None
+        return self._facts.sites.find(condition.name, condition.returns[0], context)
 
-    def _step(self, body: Body, position: int) -> float | None:
-        """Return what the loop's body adds to one of its arguments."""
-        if position >= min(len(body.returns), len(body.arguments)):
-            return None
-        node = body.by_name.get(_plain(body, body.returns[position]))
-        if node is None or node.op not in _STEPS or len(node.inputs) < 2:
-            return None
-        left, right = node.inputs[:2]
-        if node.op != "Sub" and _plain(body, right) == body.arguments[position]:
-            left, right = right, left
-        added = self._number(body.name, right)
-        return None if added is None or _plain(body, left) != body.arguments[position] else added * _STEPS[node.op]
+    def _holds(self, loop: Node, site: Site | None, known: _Known, depth: int, *, is_negated: bool = False) -> float:
+        """Return for how many iterations on end *site* is true, or false if it *is_negated*; 0 if that is not known."""
+        site = self._facts.sites.through(site, _SAME)
+        if site is None or not depth:
+            return 0
+        key = (site.key, is_negated)
+        if key not in known:
+            known[key] = 0
+            known[key] = self._holding(loop, site, known, depth - 1, is_negated=is_negated)
+        return known[key]
 
-    def _number(self, body: str, reference: str) -> float | None:
-        made = producer(self._graph, body, reference)
-        if made is None:
-            return None
-        low, high = interval(self._graph.bodies[made.body], made.name, {})
-        return low if low == high and math.isfinite(low) else None
+    def _holding(self, loop: Node, site: Site, known: _Known, depth: int, *, is_negated: bool) -> float:
+        op = site.node.op
+        if op == "LogicalNot":
+            below = self._facts.sites.input(site, 0)
+            return self._holds(loop, below, known, depth, is_negated=not is_negated)
+        if op in {"LogicalAnd", "LogicalOr"}:
+            parts = [self._facts.sites.input(site, index) for index in range(2)]
+            times = [self._holds(loop, part, known, depth, is_negated=is_negated) for part in parts]
+            return min(times) if (op == "LogicalAnd") is not is_negated else max(times)
+        compare = op if op in _NEGATED else "NotEqual"
+        watched = [self._difference(site._replace(context=_later(loop, site, by))) for by in range(_WATCHED)]
+        differences = [number for number in watched if number is not None]
+        if len(differences) < _WATCHED:
+            return 0
+        return _passed(_NEGATED[compare] if is_negated else compare, differences)
+
+    def _difference(self, site: Site) -> float | None:
+        """Return by how much the first operand of a comparison is larger; of other tensors their value."""
+        if site.node.op not in _NEGATED:
+            return _only(self._facts.of(site).numbers)
+        left, right = (_only(self._operand(site, index)) for index in range(2))
+        return None if left is None or right is None else left - right
+
+    def _operand(self, site: Site, index: int) -> Numbers | None:
+        below = self._facts.sites.input(site, index)
+        return None if below is None else self._facts.of(below).numbers
 
 
-def _plain(body: Body, reference: str) -> str:
-    """Return what makes a tensor, ops left out that pass it on."""
-    name = reference_producer(reference)
-    for _ in range(_MAX_DEPTH):
-        node = body.by_name.get(name)
-        if node is None or node.op != "Identity" or not node.inputs:
-            break
-        name = reference_producer(node.inputs[0])
-    return name
+def _only(numbers: Numbers | None) -> float | None:
+    return numbers[0] if numbers is not None and len(numbers) == 1 else None
+
+
+def _later(loop: Node, site: Site, by: int) -> Context:
+    """Return the context of *site*, *by* iterations of *loop* later."""
+    return tuple(
+        step._replace(iteration=step.iteration + by) if (step.body, step.name) == (loop.body, loop.name) else step
+        for step in site.context
+    )
+
+
+def _passed(compare: str, differences: Iterable[float]) -> float:
+    """Return how often a comparison holds of a difference that goes on as it began."""
+    first, second, third = differences
+    step = second - first
+    if not math.isclose(step, third - second, rel_tol=_TOLERANCE):
+        return 0
+    if compare in {"Greater", "GreaterEqual"}:
+        first, step = -first, -step
+    return _UNTIL[compare](first, step)
+
+
+def _until_reached(first: float, step: float) -> float:
+    return 0 if first >= 0 else math.inf if step <= 0 else math.ceil(-first / step)
+
+
+def _until_passed(first: float, step: float) -> float:
+    return 0 if first > 0 else math.inf if step <= 0 else math.floor(-first / step) + 1
+
+
+def _until_equal(first: float, step: float) -> float:
+    if not step:
+        return math.inf if first else 0
+    return max(0, -first / step) if -first % step == 0 and -first / step >= 0 else math.inf
+
+
+def _until_different(first: float, step: float) -> float:
+    return 0 if first else math.inf if not step else 1
+
+
+_UNTIL = {
+    "Less": _until_reached,
+    "Greater": _until_reached,
+    "LessEqual": _until_passed,
+    "GreaterEqual": _until_passed,
+    "NotEqual": _until_equal,
+    "Equal": _until_different,
+}
+"""How often a comparison holds, by the first difference of its operands and what is added to it each time."""

@@ -9,16 +9,16 @@ import zlib
 from typing import TYPE_CHECKING
 
 from safeload.errors import SafeloadError
-from safeload.policy.graph._values import declared_elements, producer
+from safeload.policy.graph._sites import Site
+from safeload.policy.graph._values import declared_elements
 from safeload.readers.protobuf import dtype_bytes, dtype_name, parse_message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from safeload.inspection.graph import GraphInfo, Node
+    from safeload.inspection.graph import Node
+    from safeload.policy.graph._sites import Sites
 
 _SAME = frozenset({"Identity", "Reshape", "ExpandDims", "Squeeze"})
-_MAX_STEPS = 64
+_MAX_DECODERS = 64
 _ANY_HEADER = zlib.MAX_WBITS | 32
 """Lets zlib read gzip and zlib headers. Source: zlib manual, inflateInit2."""
 _CHUNK = 1 << 24
@@ -28,40 +28,32 @@ _KEPT = 1 << 24
 DECODERS = ("DecodeCompressed", "ParseTensor")
 
 
-def expanded_bytes(graph: GraphInfo, node: Node, budget: int) -> int:
+def expanded_bytes(sites: Sites, node: Node, budget: int) -> int:
     """Return how many bytes *node*, one of `DECODERS`, makes of constants; counting ends above *budget*."""
-    texts = _texts(graph, node)
+    texts = _texts(sites, node)
     if node.op == "ParseTensor":
         return max(map(_tensor_bytes, texts), default=0)
     return sum(_inflated(text, budget)[0] for text in texts)
 
 
-def _texts(graph: GraphInfo, node: Node) -> list[bytes]:
+def _texts(sites: Sites, node: Node) -> list[bytes]:
     """Return the constant strings that *node* decodes; none if they are not constant."""
-    decoders: list[Node] = []
-    for _ in range(_MAX_STEPS):
-        made = producer(graph, node.body, node.inputs[0]) if node.inputs else None
-        if made is None:
-            return []
-        if made.op == "Const":
-            return _through(decoders, _strings(made))
-        if made.op == "DecodeCompressed":
-            decoders.append(made)
-        elif made.op not in _SAME:
-            return []
-        node = made
-    return []
+    decoders = 0
+    made = sites.through(sites.input(Site(node), 0), _SAME)
+    while made is not None and made.node.op == "DecodeCompressed" and decoders < _MAX_DECODERS:
+        decoders += 1
+        made = sites.through(sites.input(made, 0), _SAME)
+    if made is None or made.node.op != "Const":
+        return []
+    texts = _strings(made.node)
+    for _ in range(decoders):
+        texts = [_inflated(text, _KEPT)[1] for text in texts]
+    return texts
 
 
 def _strings(constant: Node) -> list[bytes]:
     value = constant.proto.attr.get("value")
     return list(value.tensor.string_val) if value is not None else []
-
-
-def _through(decoders: Iterable[Node], texts: list[bytes]) -> list[bytes]:
-    for _ in decoders:
-        texts = [_inflated(text, _KEPT)[1] for text in texts]
-    return texts
 
 
 def _inflated(text: bytes, most: int) -> tuple[int, bytes]:

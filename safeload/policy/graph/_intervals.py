@@ -24,19 +24,25 @@ _FORMATS = {"float32": "f", "float64": "d", "int32": "i", "int64": "q"}
 _FIELDS = ("float_val", "double_val", "int_val", "int64_val")
 
 
-def interval(body: Body, reference: str, arguments: Mapping[str, Interval], depth: int = _MAX_DEPTH) -> Interval:
+def interval(body: Body, reference: str, arguments: Mapping[str, Interval]) -> Interval:
     """Return bounds of the tensor *reference*, given bounds of the arguments; `ANY` where nothing is known."""
-    name = reference_producer(reference)
-    if name in arguments:
-        return arguments[name]
-    node = body.by_name.get(name)
-    if node is None or not depth:
-        return ANY
+    return _bounds(body, reference_producer(reference), dict(arguments), _MAX_DEPTH)
+
+
+def _bounds(body: Body, name: str, known: dict[str, Interval], depth: int) -> Interval:
+    if name not in known:
+        known[name] = ANY  # what is met on the way to itself
+        node = body.by_name.get(name)
+        known[name] = _computed(body, node, known, depth - 1) if node is not None and depth else ANY
+    return known[name]
+
+
+def _computed(body: Body, node: Node, known: dict[str, Interval], depth: int) -> Interval:
     if node.op == "Const":
         return _constant(node)
     if node.op not in _RULES:
         return ANY
-    inputs = [interval(body, r, arguments, depth - 1) for r in node.inputs if not r.startswith("^")]
+    inputs = [_bounds(body, reference_producer(r), known, depth) for r in node.inputs if not r.startswith("^")]
     count, rule = _RULES[node.op]
     found = rule(*inputs) if len(inputs) == count else ANY
     return ANY if any(math.isnan(bound) for bound in found) else found

@@ -8,17 +8,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from safeload.policy.graph._values import producer
+from safeload.policy.graph._fact import HUGE, at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from safeload.inspection.graph import GraphInfo, Node
-    from safeload.policy.graph._values import ConstantEvaluator
+    from safeload.inspection.graph import Node
+    from safeload.policy.graph._fact import Fact, Shape
 
-Shape = tuple[int, ...]
-
-_MAX_DEPTH = 64
 _MAX_RANK = 256
 """TensorFlow itself allows 254 dimensions."""
 
@@ -33,40 +30,15 @@ MULTIPLYING = frozenset(
 """Ops of which small constants may make much."""
 
 
-class ShapeEvaluator:
-    """Finds the least shapes of the tensors of one graph.
-
-    Args:
-        graph: Its facts.
-        values: What shapes are assembled with.
-    """
-
-    def __init__(self, graph: GraphInfo, values: ConstantEvaluator) -> None:
-        self._graph = graph
-        self.values = values
-        self._known: dict[tuple[str, str], Shape | None] = {}
-
-    def least(self, node: Node, depth: int = _MAX_DEPTH) -> Shape | None:
-        """Return the least shape of the first output of *node*, None if its rank is not known."""
-        key = (node.body, node.name)
-        if key not in self._known and depth:
-            self._known[key] = None
-            rule = _RULES.get(node.op)
-            found = rule(self, node, depth - 1) if rule is not None else None
-            self._known[key] = found if found is not None and len(found) <= _MAX_RANK else None
-        return self._known.get(key)
-
-    def input(self, node: Node, index: int, depth: int) -> Shape | None:
-        """Return the least shape of an input of *node*."""
-        producer = self.producer(node, index)
-        return self.least(producer, depth) if producer is not None else None
-
-    def producer(self, node: Node, index: int) -> Node | None:
-        """Return the node that makes an input of *node*."""
-        return producer(self._graph, node.body, node.inputs[index]) if index < len(node.inputs) else None
+def least_shape(node: Node, inputs: list[Fact]) -> Shape | None:
+    """Return the least shape of what *node* makes of *inputs*, None if its rank is not known."""
+    rule = SHAPES.get(node.op)
+    found = rule(node, inputs) if rule is not None else None
+    return tuple(min(size, HUGE) for size in found) if found is not None and len(found) <= _MAX_RANK else None
 
 
-def _declared(_: ShapeEvaluator, node: Node, __: int) -> Shape | None:
+def declared_shape(node: Node) -> Shape | None:
+    """Return the shape of *node*, a Const."""
     value = node.proto.attr.get("value")
     if value is None or value.tensor.tensor_shape.unknown_rank:
         return None
@@ -77,16 +49,16 @@ def _at_least_one(sizes: Iterable[int]) -> Shape:
     return tuple(1 if size < 0 else size for size in sizes)
 
 
-def _same(shapes: ShapeEvaluator, node: Node, depth: int) -> Shape | None:
-    return shapes.input(node, 0, depth)
+def _same(_: Node, inputs: list[Fact]) -> Shape | None:
+    return at(inputs, 0).shape
 
 
-def _broadcast(shapes: ShapeEvaluator, node: Node, depth: int) -> Shape | None:
+def _broadcast(node: Node, inputs: list[Fact]) -> Shape | None:
     found: Shape = ()
     for index, reference in enumerate(node.inputs):
         if reference.startswith("^"):
             continue
-        shape = shapes.input(node, index, depth)
+        shape = at(inputs, index).shape
         if shape is None:
             return None
         found = broadcast_shape(found, shape)
@@ -100,16 +72,16 @@ def broadcast_shape(left: Shape, right: Shape) -> Shape:
     return tuple(0 if 0 in (a, b) else max(a, b) for a, b in zip(left, right, strict=True))
 
 
-def _valued(operand: int) -> Callable[[ShapeEvaluator, Node, int], Shape | None]:
-    def rule(shapes: ShapeEvaluator, node: Node, _: int) -> Shape | None:
-        sizes = shapes.values.input(node, operand)
+def _valued(operand: int) -> Callable[[Node, list[Fact]], Shape | None]:
+    def rule(_: Node, inputs: list[Fact]) -> Shape | None:
+        sizes = at(inputs, operand).ints
         return None if sizes is None else _at_least_one(sizes)
 
     return rule
 
 
-def _reshaped(shapes: ShapeEvaluator, node: Node, depth: int) -> Shape | None:
-    sizes, given = shapes.values.input(node, 1), shapes.input(node, 0, depth)
+def _reshaped(_: Node, inputs: list[Fact]) -> Shape | None:
+    sizes, given = at(inputs, 1).ints, at(inputs, 0).shape
     if sizes is None:
         return None
     fixed = math.prod(size for size in sizes if size > 0)
@@ -117,30 +89,30 @@ def _reshaped(shapes: ShapeEvaluator, node: Node, depth: int) -> Shape | None:
     return tuple(max(1, rest) if size == -1 else max(0, size) for size in sizes)
 
 
-def _tiled(shapes: ShapeEvaluator, node: Node, depth: int) -> Shape | None:
-    given, times = shapes.input(node, 0, depth), shapes.values.input(node, 1)
+def _tiled(_: Node, inputs: list[Fact]) -> Shape | None:
+    given, times = at(inputs, 0).shape, at(inputs, 1).ints
     if given is None or times is None or len(given) != len(times):
         return None
     return tuple(size * max(0, count) for size, count in zip(given, times, strict=True))
 
 
-def _expanded(shapes: ShapeEvaluator, node: Node, depth: int) -> Shape | None:
-    given, axis = shapes.input(node, 0, depth), shapes.values.input(node, 1)
+def _expanded(_: Node, inputs: list[Fact]) -> Shape | None:
+    given, axis = at(inputs, 0).shape, at(inputs, 1).ints
     if given is None or not axis or not -len(given) - 1 <= axis[0] <= len(given):
         return None
     position = axis[0] if axis[0] >= 0 else axis[0] + len(given) + 1
     return (*given[:position], 1, *given[position:])
 
 
-def _transposed(shapes: ShapeEvaluator, node: Node, depth: int) -> Shape | None:
-    given, order = shapes.input(node, 0, depth), shapes.values.input(node, 1)
+def _transposed(_: Node, inputs: list[Fact]) -> Shape | None:
+    given, order = at(inputs, 0).shape, at(inputs, 1).ints
     if given is None or order is None or sorted(order) != list(range(len(given))):
         return None
     return tuple(given[axis] for axis in order)
 
 
-def _matrix_product(shapes: ShapeEvaluator, node: Node, depth: int) -> Shape | None:
-    left, right = shapes.input(node, 0, depth), shapes.input(node, 1, depth)
+def _matrix_product(node: Node, inputs: list[Fact]) -> Shape | None:
+    left, right = at(inputs, 0).shape, at(inputs, 1).shape
     if left is None or right is None or min(len(left), len(right)) < 2:
         return None
     rows = left[-1 if _is_set(node, "transpose_a", "adj_x") else -2]
@@ -152,12 +124,12 @@ def _is_set(node: Node, *keys: str) -> bool:
     return any(key in node.proto.attr and node.proto.attr[key].b for key in keys)
 
 
-def _einsum(shapes: ShapeEvaluator, node: Node, depth: int) -> Shape | None:
+def _einsum(node: Node, inputs: list[Fact]) -> Shape | None:
     value = node.proto.attr.get("equation")
     terms, arrow, result = value.s.decode("utf-8", "replace").partition("->") if value is not None else ("", "", "")
     sizes: dict[str, int] = {}
     for index, term in enumerate(terms.split(",")):
-        shape = shapes.input(node, index, depth)
+        shape = at(inputs, index).shape
         if shape is None or len(shape) != len(term):
             return None
         for label, size in zip(term, shape, strict=True):
@@ -165,43 +137,41 @@ def _einsum(shapes: ShapeEvaluator, node: Node, depth: int) -> Shape | None:
     return tuple(sizes.get(label, 1) for label in result) if arrow else None
 
 
-def _gathered(shapes: ShapeEvaluator, node: Node, depth: int) -> Shape | None:
-    given, indices = shapes.input(node, 0, depth), shapes.input(node, 1, depth)
-    axis = shapes.values.input(node, 2) if node.op == "GatherV2" else (0,)
-    batch = node.proto.attr["batch_dims"].i if "batch_dims" in node.proto.attr else 0
+def _gathered(node: Node, inputs: list[Fact]) -> Shape | None:
+    given, indices = at(inputs, 0).shape, at(inputs, 1).shape
+    axis = at(inputs, 2).ints if node.op == "GatherV2" else (0,)
+    attributes = node.proto.attr
+    batch = attributes["batch_dims"].i if "batch_dims" in attributes else 0
     if not given or indices is None or not axis or not 0 <= axis[0] < len(given) or batch:
         return None
     return (*given[: axis[0]], *indices, *given[axis[0] + 1 :])
 
 
-def _one_hot(shapes: ShapeEvaluator, node: Node, depth: int) -> Shape | None:
-    indices, count = shapes.input(node, 0, depth), shapes.values.input(node, 1)
+def _one_hot(_: Node, inputs: list[Fact]) -> Shape | None:
+    indices, count = at(inputs, 0).shape, at(inputs, 1).ints
     return None if indices is None or not count else (*indices, max(0, count[0]))
 
 
-def _matrix_diagonal(shapes: ShapeEvaluator, node: Node, depth: int) -> Shape | None:
-    given = shapes.input(node, 0, depth)
+def _matrix_diagonal(_: Node, inputs: list[Fact]) -> Shape | None:
+    given = at(inputs, 0).shape
     return (*given, given[-1]) if given else None
 
 
-def _diagonal(shapes: ShapeEvaluator, node: Node, depth: int) -> Shape | None:
-    given = shapes.input(node, 0, depth)
+def _diagonal(_: Node, inputs: list[Fact]) -> Shape | None:
+    given = at(inputs, 0).shape
     return None if given is None else given + given
 
 
-def _stacked(shapes: ShapeEvaluator, node: Node, _: int) -> Shape | None:
-    reserved = shapes.producer(node, 0)
-    element, count = shapes.values.input(node, 1), None
-    if reserved is not None and reserved.op == "TensorListReserve":
-        count = shapes.values.input(reserved, 1)
-    return None if element is None or not count else (max(0, count[0]), *_at_least_one(element))
+def _stacked(_: Node, inputs: list[Fact]) -> Shape | None:
+    element, count = at(inputs, 1).ints, at(inputs, 0).elements  # of a list that was reserved
+    return None if element is None or not count else (count, *_at_least_one(element))
 
 
-def _ranged(shapes: ShapeEvaluator, node: Node, _: int) -> Shape | None:
-    start, limit, delta = (shapes.values.input(node, index) for index in range(3))
+def _ranged(_: Node, inputs: list[Fact]) -> Shape | None:
+    start, limit, delta = (at(inputs, index).numbers for index in range(3))
     if not start or not limit or not delta or delta[0] == 0:
         return None
-    return (max(0, -((start[0] - limit[0]) // delta[0])),)
+    return (max(0, int(-((start[0] - limit[0]) // delta[0]))),)
 
 
 _SAME = (
@@ -209,7 +179,7 @@ _SAME = (
     "LogicalNot", "Neg", "OnesLike", "PreventGradient", "Relu", "ReverseV2", "Roll", "Round", "Rsqrt", "Sigmoid",
     "Sign", "Sin", "Snapshot", "Softmax", "Sqrt", "Square", "StopGradient", "Tanh", "ZerosLike",
 )  # fmt: skip
-_RULES: dict[str, Callable[[ShapeEvaluator, Node, int], Shape | None]] = {
+SHAPES: dict[str, Callable[[Node, list[Fact]], Shape | None]] = {
     **dict.fromkeys(MULTIPLYING, _broadcast),
     **dict.fromkeys(_SAME, _same),
     **dict.fromkeys(("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul"), _matrix_product),
@@ -217,7 +187,6 @@ _RULES: dict[str, Callable[[ShapeEvaluator, Node, int], Shape | None]] = {
     **dict.fromkeys(("MatrixDiag", "MatrixDiagV2", "MatrixDiagV3"), _matrix_diagonal),
     **dict.fromkeys(("Empty", "Fill", "RandomStandardNormal", "RandomUniform"), _valued(0)),
     "BroadcastTo": _valued(1),
-    "Const": _declared,
     "Diag": _diagonal,
     "Einsum": _einsum,
     "ExpandDims": _expanded,

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from safeload.policy.graph._shapes import MULTIPLYING, ShapeEvaluator
-from safeload.policy.graph._values import constant_elements, declared_elements, producer
+from safeload.policy.graph._fact import at
+from safeload.policy.graph._shapes import MULTIPLYING
+from safeload.policy.graph._values import declared_elements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from safeload.inspection.graph import GraphInfo, Node
-    from safeload.policy.graph._values import ConstantEvaluator, Ints
+    from safeload.inspection.graph import Node
+    from safeload.policy.graph._fact import Fact
 
-_MAX_DEPTH = 64
+Ints = tuple[int, ...]
 
 
 def _product(dims: Ints) -> int:
@@ -176,51 +177,34 @@ def allocates(op: str) -> bool:
     return op in _OPERANDS or op in _ATTRIBUTES or op in _JOINS or op in MULTIPLYING or op == "Range"
 
 
-class OutputSizes:
-    """Lower bounds of what the nodes of one graph make."""
+SIZES = frozenset({*_OPERANDS, *_ATTRIBUTES, *_JOINS, *_KEEPS, "Range"})
+"""Ops whose size follows from their inputs."""
 
-    def __init__(self, graph: GraphInfo, values: ConstantEvaluator) -> None:
-        self._graph = graph
-        self._values = values
-        self._shapes = ShapeEvaluator(graph, values)
-        self._known: dict[tuple[str, str], int] = {}
 
-    def least_elements(self, node: Node, depth: int = _MAX_DEPTH) -> int:
-        """Return how many elements the output of *node* has at least; 0 if nothing is known."""
-        key = (node.body, node.name)
-        if key not in self._known and depth:
-            self._known[key] = 0
-            shape = self._shapes.least(node)
-            self._known[key] = max(self._compute(node, depth), math.prod(shape) if shape is not None else 0)
-        return self._known.get(key, 0)
+def least_elements(node: Node, inputs: list[Fact]) -> int:
+    """Return how many elements *node* makes at least, given what is known of its inputs; 0 if nothing is known."""
+    if node.op in _OPERANDS:
+        return _by_operand(node, inputs)
+    if node.op in _ATTRIBUTES:
+        key, fold = _ATTRIBUTES[node.op]
+        return fold(node.proto.attr[key]) if key in node.proto.attr else 0
+    if node.op in _JOINS:
+        return sum(fact.elements for fact in inputs)
+    if node.op in _KEEPS:
+        return at(inputs, 0).elements
+    return _range_length(inputs) if node.op == "Range" else 0
 
-    def _compute(self, node: Node, depth: int) -> int:
-        if node.op in _OPERANDS:
-            return self._by_operand(node, depth)
-        if node.op in _ATTRIBUTES:
-            key, fold = _ATTRIBUTES[node.op]
-            return fold(node.proto.attr[key]) if key in node.proto.attr else 0
-        if node.op in _JOINS:
-            return sum(self._input(node, index, depth) for index in range(len(node.inputs)))
-        if node.op in _KEEPS:
-            return self._input(node, 0, depth)
-        if node.op == "Const":
-            return constant_elements(node)
-        return self._range_length(node) if node.op == "Range" else 0
 
-    def _by_operand(self, node: Node, depth: int) -> int:
-        operand, fold = _OPERANDS[node.op]
-        values = self._values.input(node, operand)
-        if values is None:
-            return 0
-        return fold(values) * (max(1, self._input(node, 0, depth)) if node.op in _MULTIPLIES else 1)
+def _by_operand(node: Node, inputs: list[Fact]) -> int:
+    operand, fold = _OPERANDS[node.op]
+    values = at(inputs, operand).ints
+    if values is None:
+        return 0
+    return fold(values) * (max(1, at(inputs, 0).elements) if node.op in _MULTIPLIES else 1)
 
-    def _input(self, node: Node, index: int, depth: int) -> int:
-        found = producer(self._graph, node.body, node.inputs[index]) if index < len(node.inputs) else None
-        return self.least_elements(found, depth - 1) if found is not None else 0
 
-    def _range_length(self, node: Node) -> int:
-        start, limit, delta = (self._values.input(node, index) for index in range(3))
-        if not start or not limit or not delta or delta[0] == 0:
-            return 0
-        return max(0, (limit[0] - start[0]) // delta[0])
+def _range_length(inputs: list[Fact]) -> int:
+    start, limit, delta = (at(inputs, index).numbers for index in range(3))
+    if not start or not limit or not delta or delta[0] == 0:
+        return 0
+    return max(0, int((limit[0] - start[0]) // delta[0]))

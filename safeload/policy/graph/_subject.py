@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from safeload.inspection.graph import MAIN, GraphInfo, Node
 from safeload.policy._finding import Finding, Severity, identify
+from safeload.policy.graph._calls import CallOrder
+from safeload.policy.graph._counted import LoopCounter
+from safeload.policy.graph._facts import Facts
 from safeload.policy.graph._origins import OriginTracer
-from safeload.policy.graph._values import ConstantEvaluator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,9 +41,19 @@ class Subject:
         return OriginTracer(self.graph)
 
     @cached_property
-    def values(self) -> ConstantEvaluator:
-        """Evaluates tensors that depend on constants alone."""
-        return ConstantEvaluator(self.graph)
+    def facts(self) -> Facts:
+        """Finds what follows from constants."""
+        return Facts(self.graph)
+
+    @cached_property
+    def calls(self) -> CallOrder:
+        """Which function calls which."""
+        return CallOrder(self.graph)
+
+    @cached_property
+    def loops(self) -> LoopCounter:
+        """Counts how often loops run."""
+        return LoopCounter(self.graph, self.calls.order, self.facts)
 
     def where(self, node: Node) -> str:
         """Return how messages name *node*."""

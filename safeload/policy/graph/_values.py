@@ -1,6 +1,6 @@
-"""Integers that a graph computes from its constants alone. Layer: policy.
+"""Numbers that a graph computes from its constants alone. Layer: policy.
 
-Understands what shapes are assembled with; everything else has no known value.
+Understands what shapes are assembled with, and what loops count with; everything else has no known value.
 """
 
 from __future__ import annotations
@@ -8,20 +8,19 @@ from __future__ import annotations
 import math
 import operator
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from safeload.inspection.graph import GraphInfo, Node, reference_producer
 from safeload.readers.protobuf import dtype_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-Ints = tuple[int, ...]
+    from safeload.inspection.graph import Node
+    from safeload.policy.graph._fact import Numbers
 
-_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _MAX_VALUES = 1024
-_MAX_DEPTH = 64
 _MAX_BITS = 512
+_MODERATE = 1 << _MAX_BITS
 _FORMATS = {
     "float32": "f",
     "float64": "d",
@@ -34,81 +33,27 @@ _FORMATS = {
     "uint64": "Q",
     "uint8": "B",
 }
-"""How the dtypes of shapes and ranges are stored; fractions are cut off."""
+"""How the dtypes of shapes, ranges and counters are stored."""
 
 
-def producer(graph: GraphInfo, body: str, reference: str) -> Node | None:
-    """Return the node that makes a tensor, through the arguments and results of functions that are called once."""
-    for _ in range(_MAX_DEPTH):
-        owner, name = graph.bodies[body], reference_producer(reference)
-        node = owner.by_name.get(name)
-        if name in owner.arguments:
-            callers, index = graph.callers.get(body, ()), owner.arguments.index(name)
-            if len(callers) != 1 or callers[0].op not in _CALLS or index >= len(callers[0].inputs):
-                return None
-            body, reference = callers[0].body, callers[0].inputs[index]
-        elif node is not None and node.op in _CALLS and node.calls:
-            returns, index = graph.bodies[node.calls[0]].returns, output_index(reference)
-            if index >= len(returns):
-                return None
-            body, reference = node.calls[0], returns[index]
-        else:
-            return node
-    return None
+def folded(op: str, values: list[Numbers]) -> Numbers | None:
+    """Return what *op*, one of `FOLDS`, makes of *values*, None if that is not known."""
+    try:
+        result = FOLDS[op](values) if values else None
+    except (ArithmeticError, TypeError):
+        return None  # division by zero, fractions that are shifted
+    return result if result is not None and all(map(_is_moderate, result)) else None
 
 
-def output_index(reference: str) -> int:
-    """Return which output of its producer *reference* names."""
-    index = reference.rpartition(":")[2]
-    return int(index) if index.isdigit() else 0
-
-
-class ConstantEvaluator:
-    """Evaluates tensors of one graph that depend on constants alone."""
-
-    def __init__(self, graph: GraphInfo) -> None:
-        self._graph = graph
-        self._known: dict[tuple[str, str], Ints | None] = {}
-
-    def input(self, node: Node, index: int) -> Ints | None:
-        """Return the integers of input *index* of *node*, flattened, or None if they are not known."""
-        if index >= len(node.inputs):
-            return None
-        return self._value(node.body, node.inputs[index], _MAX_DEPTH)
-
-    def _value(self, body: str, reference: str, depth: int) -> Ints | None:
-        node = producer(self._graph, body, reference)
-        if node is None:
-            return None
-        key = (node.body, node.name)
-        if key not in self._known and depth:
-            self._known[key] = None
-            self._known[key] = self._compute(node, depth)
-        return self._known.get(key)
-
-    def _compute(self, node: Node, depth: int) -> Ints | None:
-        if node.op == "Const":
-            return constant_ints(node)
-        if node.op == "Shape":
-            return self._shape(node)
-        if node.op not in _FOLDS:
-            return None
-        values = [self._value(node.body, r, depth - 1) for r in node.inputs if not r.startswith("^")]
-        known = [v for v in values if v is not None]
-        return _FOLDS[node.op](known) if known and len(known) == len(values) else None
-
-    def _shape(self, node: Node) -> Ints | None:
-        """Return the shape of a constant."""
-        made = producer(self._graph, node.body, node.inputs[0]) if node.inputs else None
-        value = made.proto.attr.get("value") if made is not None and made.op == "Const" else None
-        return None if value is None else tuple(dim.size for dim in value.tensor.tensor_shape.dim)
+def _is_moderate(number: float) -> bool:
+    return abs(number) <= _MODERATE
 
 
 _FIELDS = ("int_val", "int64_val", "uint32_val", "uint64_val", "float_val", "double_val", "bool_val")
 
 
-def constant_ints(node: Node) -> Ints | None:
-    """Return the integers of *node*, a Const, flattened; None if it is no small integer tensor."""
+def constant_numbers(node: Node) -> Numbers | None:
+    """Return the values of *node*, a Const, flattened; None if it is no small tensor of numbers."""
     value = node.proto.attr.get("value")
     if value is None:
         return None
@@ -120,15 +65,15 @@ def constant_ints(node: Node) -> Ints | None:
     if tensor.tensor_content:
         if len(tensor.tensor_content) != count * struct.calcsize(f"<{code}"):
             return None
-        return _whole(struct.unpack(f"<{count}{code}", tensor.tensor_content))
+        return _finite(struct.unpack(f"<{count}{code}", tensor.tensor_content))
     stored = [value for field in _FIELDS for value in getattr(tensor, field)]
     # The last stored value fills the rest of the tensor; none at all means zeros.
-    return _whole((stored + (stored[-1:] or [0]) * count)[:count])
+    return _finite((stored + (stored[-1:] or [0]) * count)[:count])
 
 
-def _whole(values: Iterable[float]) -> Ints | None:
+def _finite(values: Iterable[float]) -> Numbers | None:
     numbers = tuple(values)
-    return tuple(int(n) for n in numbers) if all(math.isfinite(n) for n in numbers) else None
+    return numbers if all(map(math.isfinite, numbers)) else None
 
 
 def constant_elements(node: Node) -> int:
@@ -142,34 +87,33 @@ def declared_elements(shape: Any) -> int:
     return math.prod(max(dim.size, 0) if dim.size != -1 else 1 for dim in shape.dim)
 
 
-def _joined(values: list[Ints]) -> Ints | None:
+def _joined(values: list[Numbers]) -> Numbers | None:
     joined = tuple(number for value in values for number in value)
     return joined if len(joined) <= _MAX_VALUES else None
 
 
-def _elementwise(function: Callable[[int, int], int]) -> Callable[[list[Ints]], Ints | None]:
-    def fold(values: list[Ints]) -> Ints | None:
+def _elementwise(function: Callable[[Any, Any], float]) -> Callable[[list[Numbers]], Numbers | None]:
+    def fold(values: list[Numbers]) -> Numbers | None:
         if len(values) != 2:
             return None
         size = max(len(values[0]), len(values[1]))
         if {len(values[0]), len(values[1])} - {1, size}:
             return None
         left, right = (v * size if len(v) == 1 else v for v in values)
-        result = tuple(function(a, b) for a, b in zip(left, right, strict=False))
-        return result if all(n.bit_length() <= _MAX_BITS for n in result) else None
+        return tuple(function(a, b) for a, b in zip(left, right, strict=False))
 
     return fold
 
 
-def _power(base: int, exponent: int) -> int:
-    return int(base**exponent) if 0 <= exponent <= _MAX_BITS and base.bit_length() <= _MAX_BITS else 0
+def _power(base: float, exponent: float) -> float:
+    return cast("float", base**exponent) if 0 <= exponent <= _MAX_BITS else 0
 
 
-def _quotient(value: int, by: int) -> int:
+def _quotient(value: float, by: float) -> float:
     return value // by if by else 0
 
 
-def _selected(values: list[Ints]) -> Ints | None:
+def _selected(values: list[Numbers]) -> Numbers | None:
     return values[1 if values[0][0] else 2] if len(values) == 3 and len(values[0]) == 1 else None
 
 
@@ -177,7 +121,7 @@ def _shift(value: int, by: int) -> int:
     return value << by if 0 <= by <= _MAX_BITS else 0
 
 
-_FOLDS: dict[str, Callable[[list[Ints]], Ints | None]] = {
+FOLDS: dict[str, Callable[[list[Numbers]], Numbers | None]] = {
     **dict.fromkeys(("Identity", "Cast", "StopGradient"), lambda values: values[0]),
     **dict.fromkeys(("Reshape", "ExpandDims", "Squeeze"), lambda values: values[0]),
     "Pack": _joined,
@@ -191,10 +135,17 @@ _FOLDS: dict[str, Callable[[list[Ints]], Ints | None]] = {
     "Pow": _elementwise(_power),
     "LeftShift": _elementwise(_shift),
     "Prod": lambda values: (math.prod(values[0]),),
+    "Sum": lambda values: (sum(values[0]),),
+    "Square": lambda values: tuple(n * n for n in values[0]),
     "Neg": lambda values: tuple(-n for n in values[0]),
     # Of several axes the largest value is taken, which is what sizes are made of.
     "Max": lambda values: (max(values[0]),) if values[0] else None,
     "FloorDiv": _elementwise(_quotient),
+    "RealDiv": _elementwise(operator.truediv),
+    "NotEqual": _elementwise(operator.ne),
+    "LogicalAnd": _elementwise(lambda a, b: bool(a) and bool(b)),
+    "LogicalOr": _elementwise(lambda a, b: bool(a) or bool(b)),
+    "LogicalNot": lambda values: tuple(not n for n in values[0]),
     "Less": _elementwise(operator.lt),
     "LessEqual": _elementwise(operator.le),
     "Greater": _elementwise(operator.gt),

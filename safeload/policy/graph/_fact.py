@@ -1,0 +1,38 @@
+"""What is known of one tensor. Layer: policy."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+Numbers = tuple[float, ...]
+"""The values of a tensor, flattened; those of integers are integers."""
+Shape = tuple[int, ...]
+HUGE = 1 << 80
+"""Sizes are not told apart from here on."""
+
+
+class Fact(NamedTuple):
+    """What is known of the first output of a node where it is executed.
+
+    Attributes:
+        numbers: Its values, flattened, None if they are not known.
+        shape: Its shape with dimensions of at least one, None if its rank is not known.
+        elements: How many elements it has at least; 0 if nothing is known.
+    """
+
+    numbers: Numbers | None = None
+    shape: Shape | None = None
+    elements: int = 0
+
+    @property
+    def ints(self) -> tuple[int, ...] | None:
+        """The values without fractions, as sizes are."""
+        return None if self.numbers is None else tuple(map(int, self.numbers))
+
+
+NOTHING = Fact()
+
+
+def at(inputs: list[Fact], index: int) -> Fact:
+    """Return what is known of one input of a node, nothing where it has no such input."""
+    return inputs[index] if index < len(inputs) else NOTHING
