@@ -15,10 +15,11 @@ import tensorflow as tf
 from safeload.errors import ArtifactChangedError, InputMismatchError, LoadFailedError
 from safeload.runtime._callable_fast import FastCall, learned
 from safeload.runtime._fork import require_usable
+from safeload.runtime._notes import add_note
 from safeload.runtime._predict import predict
 from safeload.runtime._structured import structured_inputs, structured_outputs
 from safeload.runtime._tensors import example, to_tensors
-from safeload.signatures import bind
+from safeload.signatures import bind, for_inference
 
 if TYPE_CHECKING:
     from safeload.inspection import SignatureInfo, TensorInfo
@@ -132,7 +133,7 @@ class ModelCallable:
                 if result is not NotImplemented:
                     return _single(result)
             if self._takes_anything:
-                return backend.model(*args, **{"training": False, **kwargs})
+                return backend.model(*args, **{**for_inference(self._traces[0], kwargs), "training": False})
             index, tensors = self._bound(args, kwargs)
             function = self._function(backend, index, frozenset(tensors))
             result = function(tensors)
@@ -140,7 +141,7 @@ class ModelCallable:
                 self._learn(args, kwargs, function, tensors)
             return _single(result)
         except tf.errors.OpError as error:
-            _note(error, self._traces[0], self._where)
+            add_note(error, self._traces[0], self._where)
             raise
 
     def _learn(
@@ -339,15 +340,6 @@ class ModelCallable:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.Lock()
-
-
-def _note(error: tf.errors.OpError, signature: SignatureInfo, where: str) -> None:
-    """Say which model an error of TensorFlow is of. Exceptions take notes from Python 3.11 on."""
-    if hasattr(error, "add_note") and not hasattr(error, "__notes__"):
-        error.add_note(
-            f"safeload: {where!r} raised this while {signature} ran. The arguments fit this signature, so the graph "
-            "refuses what they hold: an index out of range, lengths that must agree, …"
-        )
 
 
 def _single(outputs: Any) -> Any:

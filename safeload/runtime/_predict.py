@@ -23,31 +23,54 @@ _PATIENCE = 1.0
 
 def predict(call: Callable[[Any], Any], signature: SignatureInfo, x: Any, *, batch_size: int) -> Any:
     """Call *call* on every batch of *x* and join the results; see `ModelCallable.predict`."""
-    batches: Iterator[Any]
-    if isinstance(x, (tf.data.Dataset, Iterator)):
-        batches, total = map(_without_targets, x), _length(x)
-    else:
-        columns = _columns(signature, x)
-        rows = _row_count(columns)
-        size = _fixed_batch(signature) or batch_size
-        total = max(1, -(-rows // size))
-        batches = (_slice(columns, start * size, size) for start in range(total))
-    parts = [tf.nest.map_structure(_to_numpy, call(batch)) for batch in shown(batches, total)]
+    batches, total = _batches(signature, x, _positive(batch_size))
+    lengths: list[int] = []
+    parts: list[Any] = []
+    for batch in shown(batches, total):
+        lengths.append(_length_of(batch))
+        parts.append(tf.nest.map_structure(_to_numpy, call(batch)))
     if not parts:
         raise InputMismatchError(
             "there are no batches to predict on", hint="an iterator gives its elements once; check the dataset"
         )
-    return tf.nest.map_structure(lambda *leaves: _joined(leaves), *parts)
+    return tf.nest.map_structure(lambda *leaves: _joined(leaves, lengths), *parts)
+
+
+def _positive(batch_size: Any) -> int:
+    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        raise InputMismatchError(f"batch_size is {batch_size!r}", hint="it counts rows per call: 1 or more")
+    return int(batch_size)
+
+
+def _batches(signature: SignatureInfo, x: Any, batch_size: int) -> tuple[Iterator[Any], int | None]:
+    """Return what to call the model with, and how many there are if that is known."""
+    if isinstance(x, tf.data.Dataset):
+        _require_batched(signature, x)
+        cardinality = int(x.cardinality())
+        return map(_without_targets, x), cardinality if cardinality >= 0 else None
+    if isinstance(x, Iterator):
+        return map(_without_targets, x), None
+    columns = _columns(signature, x)
+    rows = _row_count(columns)
+    size = _batch_of(signature, rows) or batch_size
+    total = max(1, -(-rows // size))
+    return (_slice(columns, start * size, size) for start in range(total)), total
+
+
+def _require_batched(signature: SignatureInfo, dataset: Any) -> None:
+    """Refuse a dataset of single rows where the model's only input tells it from one of batches."""
+    spec = _without_targets(dataset.element_spec)
+    if isinstance(spec, tf.TensorSpec) and spec.shape.rank is not None and len(signature.inputs) == 1:
+        shape = signature.inputs[0].shape
+        if shape is not None and spec.shape.rank == len(shape) - 1:
+            raise InputMismatchError(
+                "the elements of the dataset are single rows", hint="pass batches: predict(dataset.batch(32))"
+            )
 
 
 def _without_targets(element: Any) -> Any:
     """Return the inputs of a dataset's element: as Keras reads it, a tuple goes on with targets and weights."""
     return element[0] if isinstance(element, tuple) else element
-
-
-def _length(x: Any) -> int | None:
-    length = int(x.cardinality()) if isinstance(x, tf.data.Dataset) else -1
-    return length if length >= 0 else None
 
 
 def _columns(signature: SignatureInfo, x: Any) -> dict[str, Any]:
@@ -74,15 +97,34 @@ def _rows(value: Any) -> int:
     return int(value.shape[0]) if len(getattr(value, "shape", ())) else -1
 
 
-def _fixed_batch(signature: SignatureInfo) -> int | None:
+def _length_of(batch: Any) -> int:
+    """Return how many rows a batch has, by the first of its inputs; -1 if that has no rows."""
+    return next((_rows(value) for value in (batch.values() if isinstance(batch, Mapping) else [batch])), -1)
+
+
+def _batch_of(signature: SignatureInfo, rows: int) -> int | None:
+    """Return the number of rows that every call must have; None if the signature leaves it open."""
     sizes = {info.shape[0] for info in signature.inputs if info.shape}
-    return next((size for size in sizes if size is not None), None)
+    fixed = next((size for size in sizes if size), None)
+    if fixed and rows % fixed:
+        raise InputMismatchError(
+            f"{rows} rows cannot be cut into batches of {fixed}, which this signature takes",
+            hint=f"pad the rows to a multiple of {fixed}, and drop the results of the padding",
+        )
+    return fixed
 
 
 def _slice(columns: Mapping[str, Any], start: int, size: int) -> Any:
     if "" in columns:
-        return columns[""][start : start + size]
-    return {name: value[start : start + size] for name, value in columns.items()}
+        return _cut(columns[""], start, size)
+    return {name: _cut(value, start, size) for name, value in columns.items()}
+
+
+def _cut(value: Any, start: int, size: int) -> Any:
+    if isinstance(value, tf.SparseTensor):
+        rest = value.shape[1:]
+        return tf.sparse.slice(value, [start, *(0 for _ in rest)], [size, *rest])
+    return value[start : start + size]
 
 
 def _to_numpy(leaf: Any) -> Any:
@@ -90,14 +132,19 @@ def _to_numpy(leaf: Any) -> Any:
     return leaf.numpy() if isinstance(leaf, tf.Tensor) else leaf
 
 
-def _joined(leaves: Sequence[Any]) -> Any:
-    if len(leaves) == 1:
+def _joined(leaves: Sequence[Any], lengths: Sequence[int]) -> Any:
+    """Join an output of every batch, of *lengths* rows, if each row of a batch has the same number of its rows."""
+    if len(leaves) == 1 or leaves[0] is None:
         return leaves[0]
-    if any(len(leaf.shape) == 0 for leaf in leaves):
+    rows = [_rows(leaf) for leaf in leaves]
+    first, length = rows[0], lengths[0]
+    if any(have < 0 or have * length != first * given for have, given in zip(rows, lengths, strict=True)):
         raise InputMismatchError(
             "an output has no axis of rows, so batches cannot be joined", hint="call it with all rows at once"
         )
-    return np.concatenate(leaves) if isinstance(leaves[0], np.ndarray) else tf.concat(leaves, axis=0)
+    if isinstance(leaves[0], np.ndarray):
+        return np.concatenate(leaves)
+    return tf.sparse.concat(0, list(leaves)) if isinstance(leaves[0], tf.SparseTensor) else tf.concat(leaves, axis=0)
 
 
 def shown(batches: Iterable[T], total: int | None) -> Iterator[T]:

@@ -47,6 +47,11 @@ def to_tensors(inputs: Sequence[TensorInfo], values: Mapping[str, Any]) -> tuple
 
 def to_tensor(info: TensorInfo, value: Any) -> Converted:
     """Convert one value; see `to_tensors`."""
+    if type(value).__name__ == "KerasTensor":  # of Keras 3 or tf_keras
+        raise InputMismatchError(
+            f"input {info.name!r} is a KerasTensor, which holds no values",
+            hint="to build a Keras model around this one, make it a layer: keras.layers.Lambda(f)(x)",
+        )
     convert: Converter = _CONVERTERS.get(info.kind, _other_composite)
     return convert(info, value)
 

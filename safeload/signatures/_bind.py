@@ -31,15 +31,40 @@ def bind(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any
     Raises:
         InputMismatchError: ``input-mismatch``. Names or structure do not fit.
     """
+    kwargs = for_inference(signature, kwargs) if kwargs else kwargs
     given = None
     if signature.structure is not None:
         given = _by_structure(signature, signature.structure, args, kwargs)
     if given is None:
         given = _by_name(signature, args, kwargs)
-    missing = [info.name for info in signature.inputs if info.name not in given and not info.optional]
-    if missing:
+    required = [info.name for info in signature.inputs if not info.optional]
+    if missing := [name for name in required if name not in given]:
         raise _mismatch(signature, f"missing {_names(missing)}")
-    return {info.name: given[info.name] for info in signature.inputs if info.name in given}
+    if empty := [name for name in required if given[name] is None]:
+        raise _mismatch(signature, f"None is no value of {_names(empty)}")
+    return {info.name: given[info.name] for info in signature.inputs if given.get(info.name) is not None}
+
+
+def for_inference(signature: SignatureInfo, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Drop ``training=False``, which code around Keras models passes, where the model has no such input.
+
+    Raises:
+        InputMismatchError: ``input-mismatch``. Training is asked for.
+    """
+    if "training" not in kwargs or "training" in _parameters(signature):
+        return kwargs
+    value = kwargs["training"]
+    if value is not None and value is not False:
+        raise InputMismatchError(
+            f"{signature.key}: training={value!r}, and a call is always inference",
+            hint="train the loaded object itself, which is f.model",
+        )
+    return {name: value for name, value in kwargs.items() if name != "training"}
+
+
+def _parameters(signature: SignatureInfo) -> set[str]:
+    structure = signature.structure or CallStructure()
+    return {*_lookup(signature), *(name for name, _ in (*structure.args, *structure.kwargs))}
 
 
 def _by_name(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from saved_models import WEIGHTS, X, load
 
 from safeload.errors import ArtifactChangedError, InputMismatchError, LoadFailedError, SignatureNotFoundError
 from safeload.runtime import ModelCallable, Recipe, as_callable
+from safeload.runtime._notes import add_note
 from safeload.runtime._saved_model import SavedModelRuntime
 
 Saved = Callable[[str], Path]
@@ -140,3 +141,58 @@ def test_errors_of_the_graph_name_the_model() -> None:
             fn(a=np.ones(2, "float32"), b=np.ones(3, "float32"))
         assert "raised this while" in "".join(caught.value.__notes__)
         fn(a=np.ones(2, "float32"), b=np.ones(2, "float32"))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions take notes from Python 3.11 on")
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("indices[0] = 7 is not in [0, 2)", "an index out of range"),
+        ("OOM when allocating tensor with shape[4] and type float", "predict(x, batch_size=…)"),
+        ("No OpKernel was registered to support Op 'CudnnRNNV3'", "such as a GPU"),
+    ],
+)
+def test_notes_say_what_to_do(text: str, reason: str) -> None:
+    """The note goes by the text of the error."""
+    error = tf.errors.OpError(None, None, text, 3)
+    add_note(error, as_callable(tf.function(lambda: 1.0, input_signature=[])).signature, "m")
+    assert reason in error.__notes__[0]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions take notes from Python 3.11 on")
+def test_calls_inside_a_strategys_scope(saved: Saved) -> None:
+    """TensorFlow runs restored functions of a strategy in its replicas alone; the note says so, and that works."""
+    strategy = tf.distribute.MirroredStrategy(["/cpu:0"])
+    with strategy.scope():
+        fn = load(saved("module"))
+        with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+            fn(X)
+    assert "call it in strategy.run" in caught.value.__notes__[0]
+    np.testing.assert_allclose(strategy.run(fn, args=(tf.constant(X),)), fn(X))
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_keras_tensors(package: str) -> None:
+    """A symbolic input of Keras has no values; the layer that the error shows makes a model of it."""
+    keras = pytest.importorskip(package)
+    fn = as_callable(tf.function(lambda x: 2 * x, input_signature=[tf.TensorSpec([None, 4])]))
+    x = keras.Input((4,))
+    with pytest.raises(InputMismatchError, match="KerasTensor, which holds no values"):
+        fn(x)
+    np.testing.assert_allclose(keras.Model(x, keras.layers.Lambda(fn)(x))(X), 2 * X)
+
+
+def test_training_is_a_switch_that_is_off() -> None:
+    """Code around Keras models passes training=False; True is refused, whatever the model records of itself."""
+    keras = pytest.importorskip("keras")
+
+    class Own(keras.Model):
+        def call(self, x: Any, training: Any = None) -> Any:
+            return x + (1.0 if training else 0.0)
+
+    x = keras.Input((4,))
+    for model in (Own(), keras.Model(x, keras.layers.Dropout(0.5)(x))):
+        fn = as_callable(model)
+        np.testing.assert_array_equal(fn(X, training=False), X)
+        with pytest.raises(InputMismatchError, match="always inference"):
+            fn(X, training=True)

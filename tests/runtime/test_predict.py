@@ -25,7 +25,7 @@ class Model(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None, 2], name="b"), tf.TensorSpec([None, 2], name="a")])
     def two(self, b: Any, a: Any) -> Any:
-        return {"difference": b - a, "rows": (tf.shape(b)[:1],)}
+        return {"difference": b - a, "rows": (tf.cast(b[:, 0], tf.int32), None)}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def text(self, s: Any) -> Any:
@@ -34,6 +34,18 @@ class Model(tf.Module):
     @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
     def ragged(self, r: Any) -> Any:
         return r * 2
+
+    @tf.function(input_signature=[tf.SparseTensorSpec([None, 2])])
+    def sparse(self, s: Any) -> Any:
+        return tf.sparse.map_values(tf.multiply, s, 2.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2])])
+    def columns(self, x: Any) -> Any:
+        return tf.reduce_sum(x, 0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2])])
+    def pairs(self, x: Any) -> Any:
+        return tf.reshape(x, [-1])
 
     @tf.function(input_signature=[tf.TensorSpec([2, 2])])
     def fixed(self, x: Any) -> Any:
@@ -57,7 +69,8 @@ def test_several_inputs() -> None:
     """Inputs go by name; results keep their nesting."""
     result = fn("two").predict({"a": X * 3, "b": X}, batch_size=4)
     np.testing.assert_array_equal(result["difference"], -2 * X)
-    np.testing.assert_array_equal(result["rows"][0], [4, 3])
+    np.testing.assert_array_equal(result["rows"][0], X[:, 0])
+    assert result["rows"][1] is None
 
 
 @pytest.mark.parametrize("form", [lambda b, a: {"a": a, "b": b}, lambda b, a: [b, a], lambda b, a: (b, a)])
@@ -80,11 +93,40 @@ def test_ragged_rows() -> None:
     assert fn("ragged").predict(value, batch_size=2).to_list() == [[2], [4, 6], []]
 
 
+def test_sparse_rows() -> None:
+    """Sparse tensors are cut by rows and joined again."""
+    found = fn("sparse").predict(tf.sparse.from_dense(X), batch_size=3)
+    np.testing.assert_array_equal(tf.sparse.to_dense(found), X * 2)
+
+
 def test_a_fixed_batch_decides() -> None:
-    """A signature for two rows gets two at a time; a rest is an error and not made up."""
+    """A signature for two rows gets two at a time; a rest is an error before anything runs, and not made up."""
     np.testing.assert_array_equal(fn("fixed").predict(X[:6], batch_size=32), X[:6] * 2)
-    with pytest.raises(InputMismatchError, match=r"shape \[1, 2\]"):
+    with pytest.raises(InputMismatchError, match="7 rows cannot be cut into batches of 2"):
         fn("fixed").predict(X)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5, True, None, "32"])
+def test_batch_size_counts_rows(size: Any) -> None:
+    """A size that would leave rows out, or fail somewhere below, is said to be none."""
+    with pytest.raises(InputMismatchError, match="batch_size is"):
+        fn("one").predict(X, batch_size=size)
+
+
+def test_outputs_without_rows() -> None:
+    """What belongs to a batch and not to its rows is not joined, whether the batches are cut here or given."""
+    for given in (X, iter([X[:4], X[4:]])):
+        with pytest.raises(InputMismatchError, match="no axis of rows"):
+            fn("columns").predict(given, batch_size=4)
+    np.testing.assert_array_equal(fn("columns").predict(X), X.sum(0))
+    np.testing.assert_array_equal(fn("pairs").predict(X, batch_size=4), X.ravel())
+
+
+def test_a_dataset_of_rows() -> None:
+    """A dataset that was not batched is told from one that was."""
+    with pytest.raises(InputMismatchError, match="single rows") as caught:
+        fn("one").predict(tf.data.Dataset.from_tensor_slices(X))
+    assert caught.value.hint == "pass batches: predict(dataset.batch(32))"
 
 
 def test_datasets_and_iterators() -> None:
