@@ -128,7 +128,7 @@ class ModelCallable:
         backend = self._live()
         try:
             fast = self._fast.get((len(args), *kwargs))
-            if fast is not None and tf.executing_eagerly():
+            if fast is not None:
                 result = fast((*args, *kwargs.values()) if kwargs else args)
                 if result is not NotImplemented:
                     return _single(result)

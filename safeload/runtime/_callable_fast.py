@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import context, record
 from tensorflow.python.framework import ops
+
+from safeload.runtime._eager_function import EagerFunction
+from safeload.runtime._tensors import from_array
 
 if TYPE_CHECKING:
     from safeload.inspection import SignatureInfo, TensorInfo
@@ -34,23 +38,31 @@ class FastCall:
     """
 
     def __init__(self, inputs: Sequence[TensorInfo], function: Function) -> None:
-        self._checks = tuple((info.name, _numpy_dtype(info), _tensor_dtype(info), info.shape) for info in inputs)
+        self._checks = tuple((_numpy_dtype(info), tf.as_dtype(info.dtype), info.shape) for info in inputs)
+        self._names = [info.name for info in inputs]
         self._function = function
+        self._plain: EagerFunction | None = getattr(function, "plain", None)
+        self._order = [self._names.index(name) for name in sorted(self._names)]
 
     def __call__(self, values: Sequence[Any]) -> Any:
         """Run the function; NotImplemented for values that need the long way."""
-        tensors = {}
-        for value, (name, numpy_dtype, tensor_dtype, shape) in zip(values, self._checks, strict=True):
+        running = context.context()
+        if not running.executing_eagerly():
+            return NotImplemented
+        tensors = []
+        for value, (numpy_dtype, tensor_dtype, shape) in zip(values, self._checks, strict=True):
             kind = type(value)
             if kind is np.ndarray:
                 if value.dtype != numpy_dtype or not _fits(value.shape, shape):
                     return NotImplemented
-                tensors[name] = tf.constant(value)
+                tensors.append(from_array(value))
             elif kind is ops.EagerTensor and value.dtype == tensor_dtype and _fits(value.shape, shape):
-                tensors[name] = value
+                tensors.append(value)
             else:
                 return NotImplemented
-        return self._function(tensors)
+        if self._plain is not None and not record.could_possibly_record():
+            return self._plain([tensors[index] for index in self._order])
+        return self._function(dict(zip(self._names, tensors, strict=True)))
 
 
 def learned(
@@ -81,9 +93,5 @@ def _fits(have: Any, want: tuple[int | None, ...] | None) -> bool:
 
 
 def _numpy_dtype(info: TensorInfo) -> Any:
-    """Return the numpy dtype that needs no cast; None for strings, whose arrays have many dtypes."""
-    return None if info.dtype == "string" else np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype)
-
-
-def _tensor_dtype(info: TensorInfo) -> Any:
-    return tf.as_dtype(info.dtype)
+    """Return the numpy dtype that needs no cast; for strings, whose arrays have many dtypes, one that nothing has."""
+    return np.dtype("V") if info.dtype == "string" else np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype)

@@ -76,6 +76,10 @@ class _Compiled:
         eager: The function.
         specs: What it takes, or None where dtypes or shapes are not known.
         is_traceable: False if a trace would compute something else.
+
+    Attributes:
+        plain: The trace for all shapes without its Python layers, taking tensors in the order of their names; None
+            before the first call, and if there is none.
     """
 
     def __init__(
@@ -88,15 +92,15 @@ class _Compiled:
             self._traced = tf.function(eager, autograph=False, reduce_retracing=specs is None)
             # TensorFlow counts traces by line of code, here of all models together, and blames this line.
             self._traced._omit_frequent_tracing_warning = True  # noqa: SLF001
-        self._plain: EagerFunction | None = None
+        self.plain: EagerFunction | None = None
         self._is_traced = not is_traceable
         self._lock = threading.Lock()
 
     def __call__(self, tensors: Mapping[str, Any]) -> Any:
         if not self._is_traced:
             self._trace_once(tensors)
-        if self._plain is not None and runs_plainly():
-            return self._plain([tensors[name] for name in sorted(tensors)])
+        if self.plain is not None and runs_plainly():
+            return self.plain([tensors[name] for name in sorted(tensors)])
         return (self._traced or self._eager)(tensors)
 
     def _trace_once(self, tensors: Mapping[str, Any]) -> None:
@@ -107,7 +111,7 @@ class _Compiled:
     def _trace(self, tensors: Mapping[str, Any]) -> bool:
         general = self._concrete_function(self._specs) if self._specs is not None else None
         if general is not None:
-            self._plain = of_concrete_function(general)
+            self.plain = of_concrete_function(general)
         elif self._concrete_function(tensors) is None:
             self._traced = None
         return True

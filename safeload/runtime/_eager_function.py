@@ -3,34 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from tensorflow.python.eager import context, record
+import tensorflow as tf
+from tensorflow.python.eager import cancellation, context, execute, record
+
+from safeload.runtime._executor import ONE_THREAD, is_chain
 
 Flat = Sequence[Any]
 """Tensors in the order of a FunctionDef's arguments or results."""
 
 
-@dataclass(frozen=True)
 class EagerFunction:
     """A function of TensorFlow's eager context with what it captured.
 
-    Attributes:
+    Args:
         name: Name under which it is registered.
         captures: Tensors to pass after the inputs.
         count: Number of its results.
         pack: Nests the results.
+        is_chain: True if it has no effects and one thread runs it as fast as many do; see `is_chain`.
     """
 
-    name: bytes
-    captures: list[Any]
-    count: int
-    pack: Callable[[Flat], Any]
+    def __init__(
+        self, name: bytes, captures: list[Any], count: int, pack: Callable[[Flat], Any], *, is_chain: bool = False
+    ) -> None:
+        self._name = name
+        self._captures = captures
+        self._count = count
+        self._pack = pack
+        self._is_chain = is_chain
 
     def __call__(self, flat: Flat) -> Any:
         """Run it. Only where `runs_plainly` holds: tapes and graphs do not see it."""
-        return self.pack(context.context().call_function(self.name, [*flat, *self.captures], self.count) or [])
+        running, inputs = context.context(), [*flat, *self._captures]
+        # A device scope or a cancellation of the caller's is left to TensorFlow's own way.
+        if self._is_chain and not running.device_name and cancellation.context() is None:
+            return self._pack(self._in_one_thread(running, inputs))
+        return self._pack(running.call_function(self._name, inputs, self._count) or [])
+
+    def _in_one_thread(self, running: Any, inputs: list[Any]) -> Any:
+        """Run it with the executor that has one thread; what goes wrong there is repeated, or explained, by the other.
+
+        Source: ``Context.call_function`` of tensorflow/python/eager/context.py (TensorFlow 2.21).
+        """
+        config = running.function_call_options.config_proto_serialized
+        attributes = ("executor_type", ONE_THREAD, "config_proto", config)
+        try:
+            return execute.execute(self._name, self._count, inputs, attributes, running)
+        except tf.errors.OpError:
+            results = running.call_function(self._name, inputs, self._count) or []
+            self._is_chain = False
+            return results
 
 
 def runs_plainly() -> bool:
@@ -49,10 +73,11 @@ def of_concrete_function(concrete_function: Any) -> EagerFunction | None:
         and not isinstance(concrete_function.structured_outputs, (dict, list, tuple))
     )
     return EagerFunction(
-        name=concrete_function._inference_function.name,  # noqa: SLF001 - `name` is that of a rewritten function
-        captures=list(concrete_function.captured_inputs),
-        count=count,
-        pack=_only if is_single else structure.pack_output,
+        concrete_function._inference_function.name,  # noqa: SLF001 - `name` is that of a rewritten function
+        list(concrete_function.captured_inputs),
+        count,
+        _only if is_single else structure.pack_output,
+        is_chain=is_chain(concrete_function.graph),
     )
 
 

@@ -14,6 +14,7 @@ from saved_models import X, load
 
 from safeload.errors import InputMismatchError, LoadFailedError
 from safeload.runtime import as_callable
+from safeload.runtime._tensors import from_array
 
 Saved = Callable[[str], Path]
 
@@ -99,6 +100,31 @@ def test_arrays_are_copied(saved: Saved) -> None:
     expected = np.asarray(result).copy()
     x[:] = 0
     np.testing.assert_array_equal(np.asarray(result), expected)
+
+
+@pytest.mark.parametrize("value", [np.float64([[1.5]]), np.array([["b"]]), np.array([[b"b"]], object)], ids=str)
+def test_strings(value: Any) -> None:
+    """Arrays for an input of strings take the long way, which knows their many dtypes."""
+    keras = pytest.importorskip("keras")
+    model = keras.Sequential([keras.Input((1,), dtype="string"), keras.layers.StringLookup(vocabulary=["a", "b"])])
+    fresh, warm = as_callable(model), as_callable(model)
+    warm(tf.constant([["a"]]))
+    np.testing.assert_array_equal(outcome(lambda: warm(value)), outcome(lambda: fresh(value)))
+
+
+def test_tensors_of_arrays() -> None:
+    """A tensor made of an array is what TensorFlow makes of it, and shares no memory with it."""
+    for array in (X, X[::2].T, np.int8(3).reshape(()), np.zeros((0, 2)), X.astype(np.complex128)):
+        made, expected = from_array(array), tf.constant(array)
+        assert (made.dtype, made.shape, made.device) == (expected.dtype, expected.shape, expected.device)
+        np.testing.assert_array_equal(made, expected)
+    for size in (4, 1 << 20):
+        array = np.ones(size, np.float32)
+        made = from_array(array)
+        array[:] = 0
+        assert float(tf.reduce_min(made)) == 1.0
+    with tf.device("/CPU:0"):
+        assert from_array(X).device == tf.constant(X).device
 
 
 def test_closed(saved: Saved) -> None:
