@@ -220,6 +220,22 @@ def test_empty_messages_without_end_are_refused(name, monkeypatch):
     assert "Limits(" not in caught.value.hint
 
 
+def _node_with(count):
+    return _field(1, _field(5, _field(1, b"k") + _field(2, _field(1, _field(8, b"") * count))))
+
+
+def test_many_small_messages_of_many_are_refused(monkeypatch):
+    """Messages inside of small ones, each too small to be looked into, are counted where there are very many."""
+    monkeypatch.setattr(_count, "MAX_MESSAGES", 3000)
+    monkeypatch.setattr(_count, "MAX_INNER_MESSAGES", 10_000)
+    monkeypatch.setattr(_count, "_FEW_BYTES", 10_000)
+    assert parse_message("SavedModel", _graph(_node_with(1900)), where="m") is not None
+    assert parse_message("SavedModel", _graph(_node_with(1900) * 4), where="m") is not None
+    assert parse_message("SavedModel", _graph(_node_with(2) * 500), where="m") is not None
+    with pytest.raises(LimitExceededError, match="MAX_INNER_MESSAGES"):
+        parse_message("SavedModel", _graph(_node_with(1900) * 6), where="m")
+
+
 def test_fields_without_end_are_refused(monkeypatch):
     """Counting itself ends."""
     monkeypatch.setattr(_count, "MAX_FIELDS", 5000)

@@ -17,14 +17,20 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
 MAX_MESSAGES = 500_000
-"""Messages that are parsed at most; those inside of small ones are not counted.
+"""Messages that are parsed at most, those inside of small ones left out.
 
 The largest public graph that was measured has 60,000 nodes.
 """
+MAX_INNER_MESSAGES = 4_000_000
+"""All messages that are parsed at most; a node has about ten, and the most expensive kind takes 190 bytes."""
 MAX_FIELDS = 20_000_000
 """Fields that are looked at while they are counted."""
 
 _SMALL_BYTES = 4096
+_FEW_BYTES = 2 * MAX_INNER_MESSAGES
+"""Bytes of small messages that need not be looked into: a message takes two bytes at least."""
+_TINY_BYTES = 8
+"""Messages up to here are taken to hold as many as they can, which is quicker than to look."""
 _HOLDERS = frozenset(
     f"tensorflow.{name}"
     for name in ("MetaGraphDef", "GraphDef", "FunctionDefLibrary", "FunctionDef", "SavedObjectGraph")
@@ -37,7 +43,7 @@ _LONG = 0x80
 
 
 def require_few_messages(name: str, data: bytes, *, where: str) -> None:
-    """Refuse bytes that hold more messages than `MAX_MESSAGES`.
+    """Refuse bytes that hold more messages than `MAX_MESSAGES`, or `MAX_INNER_MESSAGES`.
 
     Args:
         name: Message that *data* is, such as ``"SavedModel"``.
@@ -51,16 +57,21 @@ def require_few_messages(name: str, data: bytes, *, where: str) -> None:
     # A message takes two bytes at least and a field one; what is cut short fails when it is parsed.
     if len(data) <= min(2 * MAX_MESSAGES, MAX_FIELDS):
         return
+    descriptor = message_class(name).DESCRIPTOR
     try:
-        _count(message_class(name).DESCRIPTOR, data, where)
+        small = _count(descriptor, data, where, limit="MAX_MESSAGES", small=_SMALL_BYTES)
+        if small > _FEW_BYTES:
+            _count(descriptor, data, where, limit="MAX_INNER_MESSAGES", small=_TINY_BYTES)
     except IndexError as error:
         raise MalformedArtifactError(
             where, problem=f"the {len(data):,} bytes are no {name} message or are cut short"
         ) from error
 
 
-def _count(root: Descriptor, data: bytes, where: str) -> None:
-    messages = fields = 0
+def _count(root: Descriptor, data: bytes, where: str, *, limit: str, small: int) -> int:
+    """Count messages, without looking into those of at most *small* bytes; return how many bytes these have."""
+    allowed = {"MAX_MESSAGES": MAX_MESSAGES, "MAX_INNER_MESSAGES": MAX_INNER_MESSAGES}[limit]
+    messages = fields = skipped = 0
     pending = [(root, 0, len(data))]
     while pending:
         descriptor, position, end = pending.pop()
@@ -72,17 +83,23 @@ def _count(root: Descriptor, data: bytes, where: str) -> None:
                 inner = below.get(key >> 3)
                 if inner is not None:
                     messages += 1
-                    if size > _SMALL_BYTES or inner.full_name in _HOLDERS:
+                    if size > small or inner.full_name in _HOLDERS:
                         pending.append((inner, position, min(end, position + size)))
+                    else:
+                        skipped += size
+                        messages += size // 2 if small == _TINY_BYTES else 0
                 position += size
             elif key & 7 == _VARINT:
                 _, position = _varint(data, position)
             else:
                 position += _WIDTHS.get(key & 7, 0)  # groups are gone through like fields
             fields += 1
-            if fields & 0xFFF == 0 or position >= end:
-                _bound("MAX_MESSAGES", messages, MAX_MESSAGES, where)
+            if fields & 0xFFF == 0:
+                _bound(limit, messages, allowed, where)
                 _bound("MAX_FIELDS", fields, MAX_FIELDS, where)
+    _bound(limit, messages, allowed, where)
+    _bound("MAX_FIELDS", fields, MAX_FIELDS, where)
+    return skipped
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
