@@ -12,6 +12,7 @@ from typing import Any
 
 from safeload.dialects._catalogue import find_class
 from safeload.dialects._compat_names import COMPAT_MODULE
+from safeload.dialects._keras3 import resized
 from safeload.dialects._normal import Flavour, Writer
 
 Config = dict[str, Any]
@@ -131,7 +132,7 @@ def modernise(name: str, config: Mapping[str, Any], writer: Writer) -> tuple[str
     names = _RENAMED_KEYS.get(new_name, {})
     renamed = {names.get(key, key): value for key, value in config.items()}
     if name == "RandomCrop" and writer.version >= (2, 7):
-        new_name, renamed = "Resizing", _resized(renamed)
+        new_name, renamed = "Resizing", resized(renamed)
     _fill(name, new_name, renamed, writer)
     module, new_name = _own_object(new_name, renamed, writer)
     kept = _known(module, new_name, renamed)
@@ -150,11 +151,6 @@ def _fill(name: str, new_name: str, config: Config, writer: Writer) -> None:
         config.setdefault("recurrent_activation", "hard_sigmoid")
     if new_name == "LeakyReLU":
         config.setdefault("negative_slope", 0.3)
-
-
-def _resized(config: Config) -> Config:
-    """Return what RandomCrop does in inference: keras/layers/preprocessing/image_preprocessing.py since 2.7."""
-    return {**config, "interpolation": "bilinear", "crop_to_aspect_ratio": True}
 
 
 def _has_sigmoid_gates(writer: Writer) -> bool:

@@ -33,31 +33,43 @@ _CALLS: Mapping[str, tuple[str, ...]] = {
 _RENAMED: Mapping[str, Mapping[str, str]] = {"Threshold": {"threshold_value": "threshold", "value": "default_value"}}
 # What a release without the key computes; for every other key it is None.
 _NEUTRAL: Mapping[tuple[str, str], Any] = {("FFT", "axis"): -1, ("Cholesky", "upper"): False}
-# Its dot_product_attention on TensorFlow multiplies the logits with themselves, others' with the scale.
-_SQUARED_LOGITS = (3, 6)
+_Meanings = tuple[tuple[tuple[int, ...], str], ...]
+# Class → what it computes in inference, with the first release that does.
+# keras/src/backend/tensorflow/nn.py (dot_product_attention) of 3.5.0 to 3.7.0;
+# keras/src/layers/preprocessing/image_preprocessing/random_crop.py of 3.5.0 to 3.8.0.
+_MEANINGS: Mapping[str, _Meanings] = {
+    "DotProductAttention": (((), "scales the logits"), ((3, 6), "squares the logits"), ((3, 7), "scales the logits")),
+    "RandomCrop": (((), "resizes images"), ((3, 6), "cuts images off"), ((3, 8), "leaves images alone")),
+}
 
 
 def require_same_meaning(config: Any, writer: Writer, target: KerasTarget) -> None:
-    """Refuse a model of an operation that *writer* and *target* compute differently under one name.
+    """Refuse a model with a class of Keras that *writer* and *target* compute differently under one name.
 
     Raises:
         IncompatibleVersionError: ``incompatible-version``.
     """
-    is_same = (writer.version[:2] == _SQUARED_LOGITS) == (target.version[:2] == _SQUARED_LOGITS)
-    if not is_same and "DotProductAttention" in _class_names(config):
-        problem = (
-            "Keras 3.6 alone squares the logits of dot_product_attention: "
-            f"{'.'.join(map(str, writer.version)) or 'unknown'}, which wrote the file, and {_called(target)} differ"
-        )
-        raise _refusal("$", problem)
+    for name in _class_names(config):
+        meanings = _MEANINGS.get(name, ())
+        before, now = _meaning(meanings, writer.version), _meaning(meanings, target.version)
+        if before != now:
+            release = ".".join(map(str, writer.version)) or "of an unknown release"
+            meant = f"{name} {before} in Keras {release}, which wrote the file"
+            raise _refusal("$", f"{meant}, and {now} in {_called(target)}")
 
 
-def _class_names(value: Any) -> Iterator[Any]:
+def _meaning(meanings: _Meanings, version: tuple[int, ...]) -> str | None:
+    return next((what for first, what in reversed(meanings) if version >= first), None)
+
+
+def _class_names(value: Any) -> Iterator[str]:
     pending = [value]
     while pending:
         value = pending.pop()
         if isinstance(value, dict):
-            yield value.get("class_name")
+            name, module = value.get("class_name"), value.get("module")
+            if isinstance(name, str) and isinstance(module, str) and module.partition(".")[0] == "keras":
+                yield name
             pending.extend(value.values())
         elif isinstance(value, list):
             pending.extend(value)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from safeload.dialects import _keras1, _keras2, _values
+from safeload.dialects import _keras1, _keras2, _keras3, _values
 from safeload.dialects._catalogue import (
     EraLayer,
     era_layer,
@@ -176,6 +176,8 @@ class Normaliser:
         config = value["config"] if isinstance(value.get("config"), dict) else {}
         if module == _keras2.LAYERS and self._is_old:
             module, name, config = self._old_layer(name, config)
+        elif module == _keras2.LAYERS:
+            name, config = _keras3.modernise(name, config, self.writer)
         elif module == "keras.initializers" and self._is_old:
             name = _values.initializer_class(name)
             config = _values.initializer_config(name, config)

@@ -112,9 +112,19 @@ def test_a_key_goes_only_with_the_value_that_older_releases_mean():
 def test_an_operation_that_means_something_else_is_refused(version, writer):
     """Keras 3.6 computes another attention under the same name, so no other release stands in for it."""
     value = {"layers": [node("DotProductAttention", {"is_causal": True}, module="keras.src.ops.nn")]}
-    with pytest.raises(IncompatibleVersionError, match="3.6 alone squares"):
+    with pytest.raises(IncompatibleVersionError, match="the logits in Keras 3.*, which wrote the file"):
         lowered(value, frozenset({"is_causal"}), version=version, writer=writer)
     assert lowered(value, frozenset({"is_causal"}), version=writer, writer=writer)
+
+
+@pytest.mark.parametrize(("writer", "version"), [((3, 8, 0), (3, 3, 3)), ((3, 6, 0), (3, 15, 1)), ((), (3, 15, 1))])
+def test_a_layer_that_means_something_else_is_refused(writer, version):
+    """RandomCrop had three meanings in inference; a class of the user's with that name has its own."""
+    value = {"module": "keras.layers", "class_name": "RandomCrop", "config": {"height": 2, "width": 2}}
+    with pytest.raises(IncompatibleVersionError, match="RandomCrop .* images"):
+        lowered(value, None, version=version, writer=writer)
+    assert lowered({**value, "module": "my"}, None, version=version, writer=writer)
+    assert lowered(value, None, version=(3, 14, 0), writer=(3, 8, 0)) == value
 
 
 def test_a_damaged_node_is_left_to_keras():

@@ -1,0 +1,35 @@
+"""Layers of early Keras 3 that later releases compute differently."""
+
+from __future__ import annotations
+
+import pytest
+
+from safeload.dialects import Flavour, normalise
+from safeload.dialects._keras3 import modernise
+from safeload.dialects._normal import Writer
+from safeload.formats import Format
+
+CROP = {"name": "c", "height": 2, "width": 3, "seed": 1, "data_format": "channels_last"}
+
+
+def test_a_random_crop_that_resized_is_a_resizing():
+    """Up to Keras 3.5 RandomCrop resized in inference; the seed goes."""
+    name, config = modernise("RandomCrop", CROP, Writer(Flavour.KERAS_3, (3, 5, 0)))
+    assert (name, config["crop_to_aspect_ratio"], "seed" in config) == ("Resizing", True, False)
+
+
+@pytest.mark.parametrize("version", [(), (3, 6, 0), (3, 15, 1)])
+def test_other_layers_stay(version):
+    """A crop of later releases, or of nobody knows which, stays what it is, and so does every other layer."""
+    writer = Writer(Flavour.KERAS_3, version)
+    assert modernise("RandomCrop", CROP, writer) == ("RandomCrop", CROP)
+    assert modernise("Dense", {"units": 1}, Writer(Flavour.KERAS_3, (3, 0, 5))) == ("Dense", {"units": 1})
+
+
+def test_the_writer_decides_in_whole_configs():
+    """`normalise` asks for every layer of Keras."""
+    layer = {"module": "keras.layers", "class_name": "RandomCrop", "config": CROP, "registered_name": None}
+    config = {"class_name": "Sequential", "module": "keras", "config": {"name": "s", "layers": [layer]}}
+    for version, name in (("3.4.1", "Resizing"), ("3.15.1", "RandomCrop")):
+        normal = normalise(config, {"keras_version": version}, Format.KERAS_ARCHIVE)
+        assert normal.config["config"]["layers"][-1]["class_name"] == name
