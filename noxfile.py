@@ -72,6 +72,20 @@ def typing(session: nox.Session) -> None:
 
 
 @nox.session
+def pyright(session: nox.Session) -> None:
+    """Pyright on the file that uses everything public, and on the types of all that the built wheel exports."""
+    session.install("--no-deps", str(ROOT))
+    session.install(*_group("pyright"))
+    with tempfile.TemporaryDirectory() as folder:  # away from the tree, which has no py.typed above it
+        checked = Path(folder) / "public_api.py"
+        checked.write_text((ROOT / "tests" / "type_checks" / "public_api.py").read_text("utf-8"), "utf-8")
+        (Path(folder) / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+        with session.chdir(folder):
+            session.run("basedpyright")
+            session.run("basedpyright", "--verifytypes", "safeload", "--ignoreexternal")
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """All tests on the built wheel with the newest releases; every branch of the static side is covered."""
     _install_wheel(session, "keras2")

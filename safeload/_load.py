@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, ParamSpec, Union
 
 from safeload._collector import paused_collector
 from safeload._explain import explain, failure_mode
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from safeload.runtime import ModelCallable
 
 __all__ = ["as_callable", "custom_objects_for", "explain", "inspect_model", "load_callable", "wrap_loader"]
+
+P = ParamSpec("P")
 
 Source = Union[str, "os.PathLike[str]", bytes, BinaryIO]
 """A path, the bytes of a file, or a binary file object."""
@@ -142,7 +144,7 @@ def as_callable(obj: Any, *, signature: str | None = None) -> ModelCallable:
     return make_callable(obj, signature=signature)
 
 
-def wrap_loader(loader: Callable[..., Any]) -> Callable[..., ModelCallable]:
+def wrap_loader(loader: Callable[P, Any]) -> Callable[P, ModelCallable]:
     """Make an existing loader look before it loads and return a `ModelCallable`; also a decorator.
 
     Args:

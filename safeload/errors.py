@@ -27,10 +27,38 @@ contract: never renamed, never reused. This module imports nothing of safeload.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    class _FindingFacts(Protocol):
+        """What a `safeload.Finding` tells of itself; this layer imports no other."""
+
+        @property
+        def rule(self) -> str: ...
+        @property
+        def where(self) -> str: ...
+        @property
+        def evidence(self) -> str: ...
+        @property
+        def message(self) -> str: ...
+        @property
+        def hint(self) -> str: ...
+        @property
+        def identifier(self) -> str | None: ...
+
+    class _MissingFacts(Protocol):
+        """What is known of a class or function that a model needs."""
+
+        @property
+        def name(self) -> str: ...
+        @property
+        def kind(self) -> str: ...
+        @property
+        def module(self) -> str | None: ...
+        @property
+        def where(self) -> str: ...
 
 
 def _printable(text: str) -> str:
@@ -168,7 +196,7 @@ class UnsafeModelError(SafeloadError, ValueError):
 
     code = "unsafe-model"
 
-    def __init__(self, where: str, *, findings: Sequence[Any]) -> None:
+    def __init__(self, where: str, *, findings: Sequence[_FindingFacts]) -> None:
         shown = "; ".join(f"{f.message} at {f.where}" for f in findings[:3])
         more = f" (and {len(findings) - 3} more)" if len(findings) > 3 else ""
         identifiers = sorted({f.identifier for f in findings if f.identifier})
@@ -181,7 +209,7 @@ class UnsafeModelError(SafeloadError, ValueError):
             hint = "this cannot be permitted by name; ask the author for a file without it"
         super().__init__(f"{where}: {shown}{more}", hint=hint)
         self.where = where
-        self.findings = tuple(findings)
+        self.findings: tuple[_FindingFacts, ...] = tuple(findings)
 
 
 class CustomObjectNotFoundError(SafeloadError, LookupError):
@@ -193,7 +221,7 @@ class CustomObjectNotFoundError(SafeloadError, LookupError):
 
     code = "custom-object-not-found"
 
-    def __init__(self, where: str, *, missing: Sequence[Any], near: Mapping[str, str] | None = None) -> None:
+    def __init__(self, where: str, *, missing: Sequence[_MissingFacts], near: Mapping[str, str] | None = None) -> None:
         names = ", ".join(_described(m) for m in missing)
         recorded = (m.module for m in missing if m.module and not m.module.startswith("__"))
         modules = ", ".join(list(dict.fromkeys(recorded))[:3]) or "your_module"
@@ -205,7 +233,7 @@ class CustomObjectNotFoundError(SafeloadError, LookupError):
             f" or custom_objects={{{', '.join(list(pairs)[:3])}}}",
         )
         self.where = where
-        self.missing = tuple(missing)
+        self.missing: tuple[_MissingFacts, ...] = tuple(missing)
 
 
 def _bare(name: str) -> str:
@@ -213,7 +241,7 @@ def _bare(name: str) -> str:
     return name.rpartition(">")[2]
 
 
-def _described(missing: Any) -> str:
+def _described(missing: _MissingFacts) -> str:
     module = f" (was in {missing.module})" if missing.module else ""
     return f"{missing.kind} {missing.name!r}{module} at {missing.where}"
 
@@ -256,7 +284,7 @@ class SignatureNotFoundError(SafeloadError, LookupError):
             hint=f"{meant}available: {'; '.join(available) or 'none'}",
         )
         self.key = key
-        self.available = tuple(available)
+        self.available: tuple[str, ...] = tuple(available)
 
 
 class AmbiguousSignatureError(SafeloadError, LookupError):
@@ -271,7 +299,7 @@ class AmbiguousSignatureError(SafeloadError, LookupError):
             hint=f"choose one: {option}={first!r}",
         )
         self.where = where
-        self.candidates = tuple(candidates)
+        self.candidates: tuple[str, ...] = tuple(candidates)
 
 
 class NoCallableError(SafeloadError, TypeError):
@@ -312,7 +340,7 @@ class OpNotRegisteredError(SafeloadError, RuntimeError):
         )
         super().__init__(f"{where} needs ops that TensorFlow does not have here: {', '.join(ops)}", hint=hint)
         self.where = where
-        self.ops = tuple(ops)
+        self.ops: tuple[str, ...] = tuple(ops)
         self.package = package
 
 

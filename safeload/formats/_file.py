@@ -51,7 +51,7 @@ class MemoryFile(ByteFile):
 
     def __init__(self, content: bytes) -> None:
         self._content: memoryview | None = memoryview(content)
-        self.size = len(content)
+        self.size: int = len(content)
 
     def read_into(self, offset: int, buffer: Buffer) -> int:
         """Copy the bytes at *offset*."""
@@ -141,7 +141,7 @@ class Window(io.RawIOBase):
         super().__init__()
         self._file = file
         self._offset = offset
-        self.size = file.size - offset if size is None else size
+        self.size: int = file.size - offset if size is None else size
         self._position = 0
 
     def readable(self) -> bool:

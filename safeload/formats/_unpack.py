@@ -17,7 +17,7 @@ from safeload.formats._zip import FREE_EXPANSION_BYTES, read_zip
 
 if TYPE_CHECKING:
     import tarfile
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from safeload._limits import Limits
     from safeload.formats._file import ByteFile
@@ -33,8 +33,8 @@ class Unpacked:
     """
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="safeload-"))
-        self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        self.path: Path = Path(tempfile.mkdtemp(prefix="safeload-"))
+        self.remove: Callable[[], object] = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 def unpack(file: ByteFile, *, where: str, limits: Limits) -> Unpacked:

@@ -22,6 +22,7 @@ from safeload.runtime._tensors import example, to_tensors
 from safeload.signatures import bind, for_inference
 
 if TYPE_CHECKING:
+    from safeload._report import InspectionReport
     from safeload.inspection import SignatureInfo, TensorInfo
 
 
@@ -98,7 +99,13 @@ class ModelCallable:
     """Autograph calls this unconverted. Source: `autograph_artifact` in autograph/impl/api.py (TensorFlow 2.21)."""
 
     def __init__(
-        self, backend: Backend, key: str, *, report: Any = None, recipe: Recipe | None = None, digest: str = ""
+        self,
+        backend: Backend,
+        key: str,
+        *,
+        report: InspectionReport | None = None,
+        recipe: Recipe | None = None,
+        digest: str = "",
     ) -> None:
         self._backend: Backend | None = backend
         self._key = key
@@ -261,7 +268,7 @@ class ModelCallable:
         return self._live().model
 
     @property
-    def report(self) -> Any:
+    def report(self) -> InspectionReport | None:
         """The `InspectionReport`; None for an object that somebody else loaded."""
         return self._report
 

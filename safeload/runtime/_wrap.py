@@ -10,13 +10,15 @@ import inspect
 import os
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec
 
 from safeload.errors import LoadFailedError, SafeloadError
 from safeload.runtime._callable import ModelCallable
 from safeload.runtime._callable_keras import KerasRuntime
 from safeload.runtime._callable_object import ObjectRuntime
 from safeload.runtime._saved_model import first_line
+
+P = ParamSpec("P")
 
 
 def as_callable(obj: Any, *, signature: str | None = None) -> ModelCallable:
@@ -44,11 +46,11 @@ def as_callable(obj: Any, *, signature: str | None = None) -> ModelCallable:
 
 
 def wrap_loader(
-    loader: Callable[..., Any],
+    loader: Callable[P, Any],
     *,
     judge: Callable[[str], tuple[Any, str]],
     advise: Callable[[Exception], str | None] = lambda _: None,
-) -> Callable[..., ModelCallable]:
+) -> Callable[P, ModelCallable]:
     """Make *loader* look before it loads, explain what goes wrong, and return a `ModelCallable`.
 
     Guarantees:
@@ -68,7 +70,7 @@ def wrap_loader(
     """
 
     @functools.wraps(loader)
-    def load(*args: Any, **kwargs: Any) -> ModelCallable:
+    def load(*args: P.args, **kwargs: P.kwargs) -> ModelCallable:
         path = os.fspath(_first_argument(loader, args, kwargs))
         report, digest = judge(path)
         try:

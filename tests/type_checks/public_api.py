@@ -18,6 +18,7 @@ from safeload import (
     SafeloadError,
     as_callable,
     custom_objects_for,
+    errors,
     explain,
     inspect_model,
     load_callable,
@@ -43,7 +44,8 @@ assert_type(predict, ModelCallable)
 assert_type(load_callable(Path("m")), ModelCallable)
 assert_type(load_callable(b"bytes"), ModelCallable)
 assert_type(as_callable(object()), ModelCallable)
-assert_type(wrap_loader(loader), Callable[..., ModelCallable])
+assert_type(wrap_loader(loader)("m"), ModelCallable)
+assert_type(wrap_loader(loader)(path="m"), ModelCallable)
 assert_type(predict.inputs, tuple[TensorInfo, ...])
 assert_type(predict.outputs[0].name, str)
 assert_type(predict.outputs[0].shape, tuple[int | None, ...] | None)
@@ -52,6 +54,11 @@ assert_type(predict.signatures, tuple[SignatureInfo, ...])
 assert_type(predict.with_signature("other"), ModelCallable)
 assert_type(predict.warmup(), ModelCallable)
 assert_type(predict.digest, str)
+assert_type(predict.route, str)
+assert_type(predict.key, str)
+assert_type(predict.signature, SignatureInfo)
+assert_type(predict.get_outputs()[0].type, str)
+assert_type(predict.report, InspectionReport | None)
 
 report = inspect_model("m.keras", limits=Limits(max_entries=10))
 assert_type(report, InspectionReport)
@@ -73,6 +80,32 @@ class Decorated:
 
 
 assert_type(Decorated(), Decorated)
+
+
+@wrap_loader
+def decorated(path: str, *, number: int = 0) -> object:
+    """A loader keeps its parameters."""
+    return path, number
+
+
+assert_type(decorated("m", number=1), ModelCallable)
+
+
+def refused(error: errors.UnsafeModelError) -> list[str]:
+    """What ``trusted=`` takes."""
+    assert_type(error.findings[0].message, str)
+    return [finding.identifier for finding in error.findings if finding.identifier is not None]
+
+
+def unresolved(error: errors.CustomObjectNotFoundError) -> str:
+    """What a user has to give."""
+    assert_type(error.missing[0].module, str | None)
+    return error.missing[0].name
+
+
+def undecided(error: errors.AmbiguousSignatureError | errors.SignatureNotFoundError) -> tuple[str, ...]:
+    """What there is to choose from."""
+    return error.candidates if isinstance(error, errors.AmbiguousSignatureError) else error.available
 
 
 def handled(error: SafeloadError) -> None:
