@@ -50,9 +50,7 @@ class GraphInfo:
     function_reach: Mapping[str, frozenset[EntryKind]] = field(default_factory=dict, repr=False)
 
     def nodes(self, *ops: str) -> Iterator[Node]:
-        """Yield every node of every body, or those with one of *ops*."""
-        if not ops:
-            yield from (node for body in self.bodies.values() for node in body.nodes)
+        """Yield every node of every body that has one of *ops*."""
         for op in ops:
             yield from self.by_op.get(op, ())
 

@@ -21,10 +21,11 @@ _MAX_RANK = 256
 
 MULTIPLYING = frozenset(
     [
-        "Add", "AddV2", "Atan2", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Complex", "Diag", "Div", "DivNoNan",
-        "Einsum", "Equal", "FloorDiv", "FloorMod", "Gather", "GatherV2", "Greater", "GreaterEqual", "Less", "LessEqual",
-        "LogicalAnd", "LogicalOr", "MatMul", "MatrixDiag", "MatrixDiagV2", "MatrixDiagV3", "Maximum", "Minimum", "Mul",
-        "NotEqual", "OneHot", "Pow", "RealDiv", "SelectV2", "SquaredDifference", "Sub", "TensorListStack",
+        "Add", "AddV2", "Atan2", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "BroadcastTo", "Complex", "Diag",
+        "Div", "DivNoNan", "Einsum", "Empty", "Equal", "Fill", "FloorDiv", "FloorMod", "Gather", "GatherV2", "Greater",
+        "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "MatMul", "MatrixDiag", "MatrixDiagV2",
+        "MatrixDiagV3", "Maximum", "Minimum", "Mul", "NotEqual", "OneHot", "Pow", "RandomStandardNormal",
+        "RandomUniform", "RealDiv", "SelectV2", "SquaredDifference", "Sub", "TensorListStack",
     ]
 )  # fmt: skip
 """Ops of which small constants may make much."""

@@ -37,13 +37,9 @@ _OPERANDS: dict[str, _Fold] = {
     # The operand is the shape, or the spatial part of the shape, of the output.
     **dict.fromkeys(
         (
-            "Empty",
-            "Fill",
             "ParameterizedTruncatedNormal",
             "RandomGamma",
             "RandomPoissonV2",
-            "RandomStandardNormal",
-            "RandomUniform",
             "RandomUniformInt",
             "StatelessParameterizedTruncatedNormal",
             "StatelessRandomBinomial",
@@ -93,7 +89,7 @@ _OPERANDS: dict[str, _Fold] = {
         (1, _product),
     ),
     **dict.fromkeys(
-        ("BroadcastTo", "ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "SparseToDense"),
+        ("ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "SparseToDense"),
         (1, _product),
     ),
     **dict.fromkeys(

@@ -1,0 +1,182 @@
+"""No entry of a table that refuses can be removed unnoticed: each is all that refuses something."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from hostile.graphs import FLOAT, RESOURCE, STRING, Ints, Type, benign, ints, model, node, simple, tensor, wide_operands
+from hostile.keras_configs import entry, functional, keras2
+
+from safeload.inspection.op_classes import op_table
+from safeload.policy import Severity, containers, examine, keras_names, keras_sizes
+from safeload.policy import keras as keras_rules
+from safeload.policy.graph import _costs, _handles, _shapes, _sizes, _verdicts
+from safeload.readers import Anomaly
+from safeload.readers.protobuf import message_class
+from tests.policy.test_keras import info_of, refusing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_HUGE = 1 << 40
+
+
+class Table(NamedTuple):
+    """A table whose entries refuse.
+
+    Attributes:
+        module: Where it is.
+        name: What it is called there.
+        prepare: Makes something that an entry is about, and returns what tells whether it is refused.
+        beside: Entries that other rules refuse as well.
+    """
+
+    module: Any
+    name: str
+    prepare: Callable[[Any], Callable[[], bool]]
+    beside: Callable[[Any], bool] = lambda _: False
+
+
+def _config(make: Callable[[Any], Any]) -> Callable[[Any], Callable[[], bool]]:
+    def prepare(found: Any) -> Callable[[], bool]:
+        info = info_of(functional(make(found)), parameter_count=None)
+        return lambda: bool(refusing(info))
+
+    return prepare
+
+
+def _graph(make: Callable[[Any], Any]) -> Callable[[Any], Callable[[], bool]]:
+    def prepare(found: Any) -> Callable[[], bool]:
+        made = model(make(found))
+        return lambda: any(f.severity >= Severity.UNEXAMINED for f in examine(*made))
+
+    return prepare
+
+
+def _operand(op: str) -> Any:
+    """Make a graph in which the operand that decides is huge and everything else comes from the input."""
+    inputs = ["x"] * 5
+    inputs[_sizes._OPERANDS[op][0]] = "huge:output:0"
+    return simple(ints("huge", _HUGE, 1), node("n", op, *inputs))
+
+
+def _attribute(op: str) -> Any:
+    key = _sizes._ATTRIBUTES[op][0]
+    value: Any = Ints((_HUGE, _HUGE)) if key == "explicit_paddings" else _HUGE
+    made = node("n", op, "x", **{key: value})
+    if key == "shape":
+        made.attr[key].CopyFrom(message_class("AttrValue")())
+        made.attr[key].shape.dim.add(size=_HUGE)
+    return simple(made)
+
+
+def _broadcast(op: str) -> Any:
+    return simple(*wide_operands(), node("n", op, *["column:output:0", "row:output:0"] * 2, T=Type(FLOAT)))
+
+
+def _list_op(key: str) -> Any:
+    return simple(node("n", "SomebodysOp", "x", **{key: 1 << 31}))
+
+
+def _handle(dtype: int) -> Any:
+    return simple(node("n", "Const", value=tensor(dtype, ())))
+
+
+def _variant(dtype: int) -> Any:
+    inner = message_class("VariantTensorDataProto")()
+    inner.tensors.append(tensor(RESOURCE, ()))
+    return simple(node("n", "Const", value=tensor(dtype, (), variant_val=[inner])))
+
+
+def _of_class(kind: str) -> Any:
+    op = next(op for op, found in op_table().classes.items() if found == kind)
+    attributes = {"output_stream": "file:///x", "debug_urls": ["file:///x"], "descriptor_source": "/x"}
+    return simple(node("n", op, "x", vocab_file="/x", shared_name="victim", **attributes))
+
+
+def _joined(op: str) -> Any:
+    wide = node("wide", "Const", value=tensor(STRING, (1 << 26,), string_val=[b"some"]))
+    return simple(wide, node("n", op, *["wide:output:0"] * 8, T=Type(STRING)))
+
+
+def _layer(name: str) -> Any:
+    keys = {key for found in keras_sizes._SIZES[name] for key in found}
+    return keras2(name, **dict.fromkeys(keys, 1 << 33))
+
+
+def _split(key: str) -> Any:
+    return entry("Unstack", "u", module="keras.src.ops.core", source="inp", **{key: 10**9})
+
+
+def _anomaly(kind: str) -> Callable[[], bool]:
+    made = model(benign(), anomalies=(Anomaly(kind, "x"),))
+    return lambda: any(f.rule == kind and "no writer" not in f.message for f in examine(*made))
+
+
+def _getter(name: str) -> Callable[[], bool]:
+    return lambda: keras_names.judge_function("keras.losses", name) is not None
+
+
+def _symbol(name: str) -> Any:
+    return keras2(name, **{keras_names.SYMBOL_KEYS[name]: "io.write_file"})
+
+
+TABLES = [
+    Table(keras_names, "DANGEROUS_CLASSES", _config(lambda name: entry(name, "t", source="dense"))),
+    Table(keras_rules, "VOCABULARY_KEYS", _config(lambda key: entry("StringLookup", "v", source="inp", **{key: "/x"}))),
+    Table(keras_rules, "SYMBOL_KEYS", _config(_symbol)),
+    Table(keras_names, "_HOST_PACKAGES", _config(lambda name: entry("X", "x", module=f"{name}.inside"))),
+    Table(keras_names, "_STDLIB_PACKAGES", _config(lambda name: entry("X", "x", module=f"{name}.inside"))),
+    Table(
+        keras_names,
+        "_STDLIB",
+        _config(lambda name: entry("X", "x", module=name)),
+        beside=lambda name: name in keras_names._STDLIB_PACKAGES | keras_names._NO_HOME,
+    ),
+    Table(
+        keras_names,
+        "_PYTHON_BUILTINS",
+        _config(lambda name: entry(name, "x", module="builtins")),
+        beside=lambda name: name.startswith("__"),
+    ),
+    Table(keras_names, "_NOT_PURE", _getter),
+    Table(keras_sizes, "_SIZES", _config(_layer)),
+    Table(keras_sizes, "_PARTS", _config(_split)),
+    Table(containers, "_MEANINGS", _anomaly),
+    Table(_verdicts, "_VERDICTS", _graph(_of_class)),
+    Table(_sizes, "_OPERANDS", _graph(_operand)),
+    Table(_sizes, "_ATTRIBUTES", _graph(_attribute)),
+    Table(
+        _sizes,
+        "MULTIPLYING",
+        _graph(_broadcast),
+        beside=lambda op: _shapes.SHAPES[op] is not _shapes.SHAPES["Add"],
+    ),
+    Table(_sizes, "_JOINS", _graph(_joined)),
+    Table(_costs, "_LENGTHS", _graph(_list_op)),
+    Table(_handles, "_RESOURCE", _graph(_handle)),
+    Table(_handles, "_VARIANT", _graph(_variant)),
+]
+
+
+def _cases() -> Iterator[Any]:
+    for table in TABLES:
+        for found in sorted(getattr(table.module, table.name)):
+            if not table.beside(found):
+                yield pytest.param(table, found, id=f"{table.name}-{found}")
+
+
+def _without(table: Any, found: Any) -> Any:
+    if isinstance(table, dict):
+        return {key: value for key, value in table.items() if key != found}
+    return type(table)(other for other in table if other != found)
+
+
+@pytest.mark.parametrize(("table", "found"), _cases())
+def test_entry_is_needed(table: Table, found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the entry something is refused, and without it no longer."""
+    is_refused = table.prepare(found)
+    assert is_refused()
+    monkeypatch.setattr(table.module, table.name, _without(getattr(table.module, table.name), found))
+    assert not is_refused()
