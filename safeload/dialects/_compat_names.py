@@ -30,6 +30,7 @@ COMPAT_OBJECTS = MappingProxyType(
         "RandomCrop": "tf.keras before 2.7: resized bilinearly to cover height x width, centre cropped",
         "CausalAttention": "keras.layers.Attention of Keras 2 with causal=True: called with use_causal_mask=True",
         "CausalAdditiveAttention": "AdditiveAttention of Keras 2 with causal=True: called with use_causal_mask=True",
+        "Bidirectional": "TensorFlow 1.13: a direction whose last step is masked gives zeros, not its last state",
         "TensorFlowSymbol": "tf.keras TFOpLambda, SlicingOpLambda …: a function of _ops.ALLOWED_SYMBOLS",
         "TensorFlowNode": "tf.keras TensorFlowOpLayer: the op of a NodeDef, with constants by input index",
         "RandomFourierFeatures": "Keras 2 layer: cos(x.W / scale + b); weights unscaled_kernel, bias, scale",

@@ -163,11 +163,19 @@ def _own_object(name: str, config: Config, writer: Writer) -> tuple[str, str]:
     if name in {"Attention", "AdditiveAttention"} and config.get("causal"):
         del config["causal"]
         return COMPAT_MODULE, f"Causal{name}"
+    if name == "Bidirectional" and _zeroes_last_output(config.get("layer")):
+        return COMPAT_MODULE, name
     # keras/backend/tensorflow_backend.py of 2.2.4 and 2.3.1: image_ops.resize_bilinear, as in TensorFlow 1.
     is_old_resize = writer.flavour is Flavour.KERAS_2 and config.get("interpolation") == "bilinear"
     if name in _GONE or name == "RandomCrop" or (name == "UpSampling2D" and is_old_resize):
         return COMPAT_MODULE, name
     return LAYERS, name
+
+
+def _zeroes_last_output(layer: Any) -> bool:
+    """Tell whether Bidirectional made its layers give zeros after the last step: TensorFlow 1.13 writes that down."""
+    inner = layer.get("config") if isinstance(layer, dict) else None
+    return isinstance(inner, dict) and inner.get("zero_output_for_mask") is True and not inner.get("return_sequences")
 
 
 def _known(module: str, name: str, config: Config) -> Config:

@@ -21,6 +21,7 @@ def compat_objects(package: str) -> dict[str, Any]:
     from safeload.runtime.compat import (
         _activations,
         _attention,
+        _bidirectional,
         _keras1,
         _kernelized,
         _locally_connected,
@@ -29,7 +30,9 @@ def compat_objects(package: str) -> dict[str, Any]:
         _symbol,
     )
 
-    modules = (_activations, _attention, _keras1, _kernelized, _locally_connected, _node, _resize, _symbol)
+    modules = (
+        _activations, _attention, _bidirectional, _keras1, _kernelized, _locally_connected, _node, _resize, _symbol,
+    )  # fmt: skip
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 

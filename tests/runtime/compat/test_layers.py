@@ -137,6 +137,20 @@ class TestAgainstKeras2:
         scaled = tf.image.resize(x, (6, 4) if rows > columns else (4, 6)).numpy()
         assert np.allclose(model(x), scaled[:, 1:5] if rows > columns else scaled[:, :, 1:5])
 
+    def test_a_masked_last_step_gives_zeros(self) -> None:
+        """Forward, the masked last step is the output; backward, the first step comes last and is not masked."""
+        x = sample(2, 4, 3)
+        x[:, 3:] = 0
+        inputs = keras.Input((4, 3))
+        masked = keras.layers.Masking()(inputs)
+        classes = (COMPAT["Bidirectional"], keras.layers.Bidirectional)
+        layers = [cls(keras.layers.GRU(2, name="g"), name="b") for cls in classes]
+        models = [keras.Model(inputs, layer(masked)) for layer in layers]
+        models[1].set_weights(models[0].get_weights())
+        zeroed, plain = (model(x).numpy() for model in models)
+        assert not zeroed[:, :2].any()
+        assert np.allclose(zeroed[:, 2:], plain[:, 2:])
+
 
 class TestKeras1:
     """Layers that only Keras 1 had, against its formulas."""
