@@ -197,6 +197,8 @@ def judge_class(module: str | None, name: str) -> Verdict | None:
     A class of a package that is neither Keras nor the host's is custom code: whether the caller
     gave it is for the registry to say, and it is never imported.
     """
+    if is_keras(module) and _is_function_name(name):
+        return judge_function(module, name)
     if module in _PUBLIC and name not in DANGEROUS_CLASSES:
         return None
     if is_keras(module):
@@ -214,10 +216,13 @@ def judge_function(module: str | None, name: str) -> Verdict | None:
     """Say why no config may name the function *name* of *module*, or return None."""
     if is_keras(module):
         is_pure = _inside(str(module), _PURE) and name not in _NOT_PURE and not _leaves_keras(str(module))
-        # Keras's functions are lower case; a class in a function's place is made with the caller's arguments.
-        is_function = name.isidentifier() and name == name.lower() and not name.startswith("_")
-        return None if is_pure and is_function else _gadget(module, name)
+        return None if is_pure and _is_function_name(name) else _gadget(module, name)
     return _judge_host(module, name)
+
+
+def _is_function_name(name: str) -> bool:
+    # Keras's functions are lower case; a class in a function's place is made with the caller's arguments.
+    return name.isidentifier() and name == name.lower() and not name.startswith("_")
 
 
 def _judge_host(module: str | None, name: str) -> Verdict | None:

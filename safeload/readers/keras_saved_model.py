@@ -117,6 +117,7 @@ def _with_lists(value: Any) -> Any:
         return [_with_lists(item) for item in value]
     if not isinstance(value, dict):
         return value
-    if value.get("class_name") in _SEQUENCES and isinstance(value.get("items"), list):
-        return _with_lists(value["items"])
+    name, items = value.get("class_name"), value.get("items")
+    if isinstance(name, str) and name in _SEQUENCES and isinstance(items, list):
+        return _with_lists(items)
     return {key: _with_lists(item) for key, item in value.items()}

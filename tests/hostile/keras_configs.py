@@ -176,6 +176,18 @@ ATTACKS: dict[str, tuple[Any, str]] = {
         "keras-gadget",
     ),
     "load_model": (functional(lambda_layer(function("keras.models", "load_model"))), "keras-gadget"),
+    "load_model_as_class": (
+        functional(entry("load_model", "l", module="keras.models", source="dense")),
+        "keras-gadget",
+    ),
+    "setter_as_class": (
+        functional(entry("set_dtype_policy", "l", module="keras.mixed_precision", source="dense")),
+        "keras-gadget",
+    ),
+    "module_as_class": (
+        functional(entry("python_utils", "l", module="keras.src.layers.core.lambda_layer", source="dense")),
+        "keras-gadget",
+    ),
     "datasets": (functional(lambda_layer(function("keras.datasets.mnist", "load_data"))), "keras-gadget"),
     "class_as_function": (functional(lambda_layer(function("keras.layers", "TFSMLayer"))), "keras-gadget"),
     "class_in_pure_module": (functional(lambda_layer(function("keras.losses", "MeanSquaredError"))), "keras-gadget"),

@@ -131,3 +131,9 @@ def test_metadata_is_bounded(directory):
     """The limits of a Keras config hold."""
     with pytest.raises(LimitExceededError):
         read(write(directory), max_nesting_depth=3)
+
+
+def test_classes_that_are_no_text_are_kept(directory):
+    """What stands in the place of a class name is for others to refuse."""
+    metadata = {**METADATA, "config": {"class_name": ["Dense"], "items": [1]}}
+    assert read(write(directory, metadata)).config["config"] == {"class_name": ["Dense"], "items": [1]}
