@@ -6,6 +6,7 @@ import builtins
 import re
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 
 from safeload.dialects import ALLOWED_SYMBOLS
 from safeload.inspection.op_classes import op_class
@@ -32,7 +33,6 @@ _MODELLING = (
     "random",
     "regularizers",
 )
-_PUBLIC = frozenset(f"keras.{part}" for part in _MODELLING)
 _ENGINE = ("engine.functional", "engine.sequential", "engine.training", "engine.input_layer", "engine.base_layer")
 # The functions of these compute and do nothing else.
 _PURE = ("activations", "constraints", "initializers", "losses", "metrics", "ops", "random", "regularizers")
@@ -83,6 +83,9 @@ DANGEROUS_CLASSES = {
 Source: keras/src/export/tfsm_layer.py, keras/src/utils/torch_utils.py, keras/src/utils/jax_layer.py (Keras 3.15.1);
 tf_keras/src/layers/core/tf_op_layer.py (tf_keras 2.21.0); CVE-2026-1462, CVE-2025-49655.
 """
+
+_MODULES = 512
+"""Names of modules whose place is remembered; a model has some dozens."""
 
 VOCABULARY_KEYS = frozenset({"vocabulary", "idf_weights"})
 """Keys of the lookup layers that take a path in place of a list (CVE-2025-12058)."""
@@ -173,11 +176,13 @@ class Verdict:
     message: str
 
 
+@lru_cache(maxsize=_MODULES)
 def is_keras(module: str | None) -> bool:
     """Tell whether *module* claims to be part of Keras."""
     return _KERAS_ROOT.match(module or "") is not None
 
 
+@lru_cache(maxsize=_MODULES)
 def _inside(module: str, parts: tuple[str, ...]) -> bool:
     """Tell whether *module* lies in one of Keras's *parts*, by its public or its private path."""
     rest = module[_KERAS_ROOT.match(module).end() :].lstrip(".")  # type: ignore[union-attr]  # callers checked is_keras
@@ -199,17 +204,12 @@ def judge_class(module: str | None, name: str) -> Verdict | None:
     """
     if is_keras(module) and _is_function_name(name):
         return judge_function(module, name)
-    if module in _PUBLIC and name not in DANGEROUS_CLASSES:
-        return None
-    if is_keras(module):
-        if name in DANGEROUS_CLASSES:
-            return Verdict("dangerous-class", f"the layer {name} {DANGEROUS_CLASSES[name]}")
-        if module in {"keras", "tf_keras"}:
-            return None if name in _ROOT_NAMES else _gadget(module, name)
-        return None if _inside(str(module), _MODELLING + _ENGINE) else _gadget(module, name)
-    if not module and name in DANGEROUS_CLASSES:
+    if name in DANGEROUS_CLASSES and (not module or is_keras(module)):
         return Verdict("dangerous-class", f"the layer {name} {DANGEROUS_CLASSES[name]}")
-    return _judge_host(module, name)
+    if not is_keras(module):
+        return _judge_host(module, name)
+    is_part = name in _ROOT_NAMES if module in {"keras", "tf_keras"} else _inside(str(module), _MODELLING + _ENGINE)
+    return None if is_part else _gadget(module, name)
 
 
 def judge_function(module: str | None, name: str) -> Verdict | None:
