@@ -16,6 +16,7 @@ from safeload.runtime._weights._checkpoint import set_checkpoint
 from safeload.runtime._weights._ledger import Ledger
 from safeload.runtime._weights._legacy import set_legacy
 from safeload.runtime._weights._paths import set_by_paths
+from safeload.runtime._weights._shared import fill_shared
 
 __all__ = ["set_weights"]
 
@@ -42,6 +43,8 @@ def set_weights(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
     require_vocabularies(model, artifact)
     if artifact.weights.layout is not WeightLayout.NONE:
         _SETTERS[artifact.weights.layout](model, artifact, normal, ledger)
+        if normal is not None and ledger.wanted and not ledger.unread:
+            fill_shared(model, ledger)
         _finalize(model)
     ledger.close()
 

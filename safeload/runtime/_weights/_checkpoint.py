@@ -31,7 +31,9 @@ def set_checkpoint(model: Any, artifact: KerasArtifact, normal: NormalForm | Non
     finder = PathFinder(model, LayerOrder(normal))
     parts = _parts(list(ledger.unread))
     found = {part: _found(finder, part, keys) for part, keys in parts.items()}
-    fitting = [part for part, keys in parts.items() if len(keys) == len(found[part]) == len(ledger.wanted)]
+    used_up = [part for part, keys in parts.items() if len(keys) == len(found[part])]
+    exact = [part for part in used_up if len(found[part]) == len(ledger.wanted)]
+    fitting = exact if exact or normal is None else used_up  # a config says twice what is shared
     if len(fitting) > 1:
         raise LoadFailedError(
             artifact.where,

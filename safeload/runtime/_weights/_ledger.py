@@ -29,10 +29,15 @@ Source: attributes that ``saving_lib`` walks in keras 2.12 to 3.15 (``optimizer`
 """
 
 _NO_CHECKPOINT_WEIGHT = re.compile(
-    r"(^|/)(optimizer|keras_api|save_counter|loss|_optimizer)/|/\.OPTIMIZER_SLOT/|^_CHECKPOINTABLE|^save_counter"
+    r"(^|/)(optimizer|keras_api|save_counter|loss|_optimizer|_rng|_random_generator)/|/\.OPTIMIZER_SLOT/"
+    r"|^_CHECKPOINTABLE|^save_counter"
     r"|(^|/)\.ATTRIBUTES/OBJECT_CONFIG_JSON$"
 )
-"""Keys of a checkpoint that hold no weights. Source: tensorflow/python/checkpoint/graph_view.py (TensorFlow 2.21)."""
+"""Keys of a checkpoint that hold no weights.
+
+Source: tensorflow/python/checkpoint/graph_view.py (TensorFlow 2.21); ``_rng`` and ``_random_generator`` of layers
+in python/keras/layers/preprocessing/image_preprocessing.py (TensorFlow 2.3) and keras/engine/base_layer.py (2.9).
+"""
 
 _NO_WEIGHT_NAME = re.compile(r"(^|/)(StateVar|seed_generator_state)(_\d+)?(:0)?$")
 """Names of weights in the legacy layout that are the state of a random generator.

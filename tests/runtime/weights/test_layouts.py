@@ -135,3 +135,47 @@ def test_quantized_layers_take_their_arrays_in_their_own_order(tmp_path: Path, m
     x = np.linspace(-1, 1, 16, dtype="float32").reshape(2, 8)
     loaded = safeload.load_callable(tmp_path / "m.keras")
     np.testing.assert_allclose(loaded(x).numpy(), model(x).numpy(), rtol=1e-6)
+
+
+def _sharing(*, twice: bool = False) -> Any:
+    """A model that calls ``part`` itself and in another model; *twice* has another part of the same name and shape."""
+    x, y = keras.Input((4,)), keras.Input((4,))
+    part, other = (
+        keras.Sequential([keras.Input((4,), name="i"), keras.layers.Dense(4, "tanh", name="d")], name="part")
+        for _ in range(2)
+    )
+    whole = keras.Model(y, part(part(y)), name="whole")
+    end = keras.Model(y, other(y), name="end") if twice else keras.layers.Dense(2)
+    return _shuffled(keras.Model(x, end(part(whole(x)))))
+
+
+def test_a_part_that_two_models_share_is_saved_once(tmp_path: Path) -> None:
+    """Its config is in the file twice; the second gets the weights of the first, by path and from a checkpoint."""
+    model = _sharing()
+    x = np.linspace(-1, 1, 8, dtype="float32").reshape(2, 4)
+    model.save(tmp_path / "m.keras")
+    (tmp_path / "m.json").write_text(model.to_json())
+    prefix = tf.train.Checkpoint(net=model, step=tf.Variable(1)).write(str(tmp_path / "ckpt"))
+    for source, options in ((tmp_path / "m.keras", {}), (prefix, {"architecture": tmp_path / "m.json"})):
+        loaded = safeload.load_callable(source, **options)
+        np.testing.assert_allclose(loaded(x).numpy(), model(x).numpy(), rtol=1e-5)
+
+
+def test_a_part_that_two_others_resemble_is_refused(tmp_path: Path) -> None:
+    """Nothing tells which of them it was."""
+    _sharing(twice=True).save(tmp_path / "m.keras")
+    with pytest.raises(LoadFailedError, match="no array for"):
+        safeload.load_callable(tmp_path / "m.keras")
+
+
+def test_the_state_of_random_layers_in_a_checkpoint_is_no_weight(tmp_path: Path) -> None:
+    """TensorFlow 2.3 to 2.15 record generators below the layers that use them."""
+    model = _shuffled(_dense())
+    generator = tf.train.Checkpoint(_state_var=tf.Variable([1, 2, 3]))
+    model.layers[0]._rng = generator  # noqa: SLF001
+    tree = {f"layer-{i}": layer for i, layer in enumerate(model.layers)}
+    root = tf.train.Checkpoint(**tree, **{"layer-9": tf.train.Checkpoint(_rng=generator)})
+    prefix = root.write(str(tmp_path / "ckpt"))
+    assert any("_rng" in name for name, _ in tf.train.list_variables(prefix))
+    loaded = safeload.load_callable(prefix, architecture=_dense).model
+    np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
