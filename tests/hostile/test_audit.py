@@ -5,20 +5,25 @@ Source of the events: PEP 578 and https://docs.python.org/3/library/audit_events
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import stat
 import subprocess
 import sys
+import tarfile
 import textwrap
 import zipfile
 from pathlib import Path
 
 import h5py
 import pytest
-from hostile.graphs import HOSTILE, benign, simple
+from hostile.graphs import HOSTILE, benign, function, node, simple, text
 from hostile.keras_configs import ATTACKS, functional
 
 from safeload.readers.protobuf import message_class
+from tests.flatbuffers_by_hand import model as flatbuffer
+from tests.flatbuffers_by_hand import serialize, table
 
 _PROGRAM = textwrap.dedent(
     """
@@ -26,8 +31,8 @@ _PROGRAM = textwrap.dedent(
     from safeload import inspect_model, load_callable
     from safeload.errors import SafeloadError
 
-    def look(path):
-        for verb in (inspect_model, load_callable):
+    def look(path, *verbs):
+        for verb in verbs:
             try:
                 outcome = verb(path)
             except SafeloadError as error:
@@ -36,28 +41,37 @@ _PROGRAM = textwrap.dedent(
 
     warm, hostile, root = json.loads(sys.stdin.read())
     for path in warm:
-        inspect_model(path)
-    look(hostile[0]), look(hostile[-1])
+        look(path, inspect_model)
+    for path in (hostile[0], hostile[-1]):
+        look(path, inspect_model, load_callable)
     seen = []
     WATCHED = ("open", "import", "os.", "subprocess.", "socket.", "marshal.", "pickle.", "exec", "ctypes.", "shutil.",
                "tempfile.", "webbrowser.", "urllib.", "http.", "ftplib.", "glob.", "code.")
     HARMLESS = ("os.listdir", "os.scandir", "os.walk", "os.fwalk")
+    OWN = ("open", "os.mkdir", "os.remove", "os.rmdir", "os.chmod", "shutil.rmtree", "tempfile.mkdtemp",
+           "tempfile.mkstemp")  # within the directory of the test, where temporary files are, too
 
     def hook(event, arguments):
         if recording and event.startswith(WATCHED):
-            if event in HARMLESS or (event == "open" and is_own(arguments[0])):
+            if event in HARMLESS or (event in OWN and is_own(arguments[0])):
                 return
             seen.append([current, event, ascii(arguments)[:200]])
 
     def is_own(path):
-        return isinstance(path, int) or os.path.realpath(os.fsdecode(path)).startswith(root)
+        if isinstance(path, int):
+            return True
+        path = os.fsdecode(path)
+        if path == current:
+            return True
+        # What is below an opened directory has a relative name; there the bait, which waits for ever, would tell.
+        return os.path.realpath(path).startswith(root) or (not os.path.isabs(path) and ".." not in path)
 
     recording = False
     sys.addaudithook(hook)
     outcomes = {}
     for current in hostile:
         recording = True
-        outcome = look(current)
+        outcome = look(current, inspect_model, load_callable)
         recording = False
         outcomes[current] = outcome
     modules = [name for name in ("tensorflow", "keras", "tf_keras", "this", "antigravity") if name in sys.modules]
@@ -104,6 +118,104 @@ def _external(path, bait):
     return str(path)
 
 
+def _virtual(path, bait):
+    layout = h5py.VirtualLayout((4,), "float32")
+    layout[:] = h5py.VirtualSource(str(bait), "x", (4,))
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps(functional())
+        group = file.create_group("model_weights")
+        group.attrs["layer_names"] = []
+        group.create_virtual_dataset("x", layout)
+    return str(path)
+
+
+def _around(path, weights):
+    """Make an archive of Keras 3 with the HDF5 file *weights* in it."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", '{"keras_version": "3.15.1"}')
+        archive.writestr("config.json", json.dumps(functional()))
+        archive.write(weights, "model.weights.h5")
+    return str(path)
+
+
+def _ordinary(root):
+    """Make one harmless file of each other kind, so that what reads it is imported before anything is watched."""
+    made = message_class("SavedModel")(meta_graphs=[simple()])
+    with zipfile.ZipFile(root / "w.zip", "w") as archive:
+        archive.writestr("m/saved_model.pb", made.SerializeToString())
+    with tarfile.open(root / "w.tar.gz", "w:gz") as archive:
+        archive.add(root / "w", "m")
+    (root / "w.tflite").write_bytes(serialize(flatbuffer()))
+    (root / "w.pb").write_bytes(made.meta_graphs[0].graph_def.SerializeToString())
+    (root / "w.ckpt.index").write_bytes(b"")
+    (root / "w.ckpt.meta").write_bytes(made.meta_graphs[0].SerializeToString())
+    (root / "w.bin").write_bytes(b"")
+    return [str(root / f"w{suffix}") for suffix in (".zip", ".tar.gz", ".tflite", ".pb", ".ckpt", ".bin")]
+
+
+def _zips(root, bait):
+    """Make zip files whose members lead out of them, or are there twice."""
+    graph = message_class("SavedModel")(meta_graphs=[simple()]).SerializeToString()
+    link = zipfile.ZipInfo("m/assets/words")
+    link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    members = {
+        "traversal": [("../out", b"x")],
+        "absolute": [(str(bait), b"x")],
+        "link": [(link, str(bait))],
+        "twice": [("m/saved_model.pb", graph), ("M/../m/saved_model.pb", graph)],
+        "directory": [("m/saved_model.pb/", b"")],
+    }
+    for name, added in members.items():
+        with zipfile.ZipFile(root / f"{name}.zip", "w") as archive:
+            for member, content in [("m/saved_model.pb", graph), *added]:
+                archive.writestr(member, content)
+        yield str(root / f"{name}.zip")
+
+
+def _tars(root, bait):
+    """Make tar files with links, devices and paths in them."""
+    graph = message_class("SavedModel")(meta_graphs=[simple()]).SerializeToString()
+    kinds = {
+        "symlink": tarfile.SYMTYPE,
+        "hardlink": tarfile.LNKTYPE,
+        "fifo": tarfile.FIFOTYPE,
+        "device": tarfile.CHRTYPE,
+    }
+    for name, kind in {**kinds, "traversal": tarfile.REGTYPE}.items():
+        with tarfile.open(root / f"{name}.tar.gz", "w:gz") as archive:
+            model = tarfile.TarInfo("m/saved_model.pb")
+            model.size = len(graph)
+            archive.addfile(model, io.BytesIO(graph))
+            added = tarfile.TarInfo("../../out" if name == "traversal" else "m/assets/words")
+            added.type, added.linkname = kind, str(bait)
+            archive.addfile(added)
+        yield str(root / f"{name}.tar.gz")
+
+
+def _linked(root, bait):
+    """Make SavedModels of which a part is a link to *bait*."""
+    for name in ("assets/vocab.txt", "variables", "saved_model.pb", "keras_metadata.pb"):
+        path = root / f"linked_{name.replace('/', '_')}"
+        _saved_model(path, benign())
+        target = path / name
+        target.unlink(missing_ok=True)
+        target.symlink_to(bait.parent if name == "variables" else bait)
+        yield str(path)
+
+
+def _checkpoints(root, bait):
+    """Make a checkpoint of TensorFlow 1 with a hostile graph, whose values lie elsewhere."""
+    graph = simple(node("n", "ReadFile", "p:output:0"), text("p", str(bait)))
+    hostile = root / "checkpoint" / "model.ckpt"
+    hostile.parent.mkdir()
+    hostile.with_name("model.ckpt.meta").write_bytes(graph.SerializeToString())
+    hostile.with_name("model.ckpt.index").symlink_to(bait)
+    hostile.with_name("checkpoint").write_text(f'model_checkpoint_path: "{bait}"\n')
+    yield str(hostile)
+    yield str(hostile.parent)
+    yield str(hostile.with_name("model.ckpt.meta"))
+
+
 @pytest.fixture(scope="module")
 def observed(tmp_path_factory):
     """Outcome of each hostile file, the audit events meanwhile, and which heavy modules were loaded in the end."""
@@ -112,13 +224,21 @@ def observed(tmp_path_factory):
     os.mkfifo(bait)  # whoever opens it waits for ever
     warm = [_archive(root / "w.keras", functional()), _hdf5(root / "w.h5", functional())]
     warm.append(_saved_model(root / "w", simple()))
+    warm += _ordinary(root)
     hostile = [_archive(root / f"{name}.keras", config) for name, (config, _) in ATTACKS.items()]
     hostile += [_hdf5(root / f"{name}.h5", config) for name, (config, _) in ATTACKS.items()]
     hostile += [_external(root / "external.h5", bait)]
     hostile += [_hdf5(root / "link.h5", functional(), far=h5py.ExternalLink(str(bait), "/x"))]
+    hostile += [_virtual(root / "virtual.h5", bait)]
+    hostile += [_around(root / f"{name}.keras", root / f"{name}.h5") for name in ("external", "link", "virtual")]
+    hostile += [*_zips(root, bait), *_tars(root, bait), *_linked(root, bait), *_checkpoints(root, bait)]
+    lite = root / "m.tflite"
+    lite.write_bytes(serialize(flatbuffer(f1=[table(f0=("b", 127), f3=("i", 999))])))
+    hostile += [str(lite), str(bait)]
     hostile += [_saved_model(root / f"g_{name}", build()) for name, (build, _) in HOSTILE.items()]
     package = str(Path(__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": package}
+    (root / "temporary").mkdir()
+    environment = {**os.environ, "PYTHONPATH": package, "TMPDIR": str(root.resolve() / "temporary")}
     given = json.dumps([warm, hostile, str(root.resolve())])
     run = subprocess.run(  # noqa: S603
         [sys.executable, "-c", _PROGRAM], input=given, capture_output=True, text=True, timeout=300, env=environment
@@ -171,3 +291,44 @@ def test_the_ordinary_graph_is_not_refused(tmp_path):
     from safeload import inspect_model
 
     assert not inspect_model(_saved_model(tmp_path / "m", benign())).is_refused
+
+
+_LOAD = """
+import os, sys
+import numpy as np
+from safeload import load_callable
+
+# Whatever opens this pipe from here on waits for ever: the test would not end.
+for path in sys.argv[2:]:
+    predict = load_callable(path)
+    predict(np.ones((1, 4), "float32"))
+print("ended")
+"""
+
+
+def test_loading_opens_nothing_that_only_unreached_parts_name(tmp_path):
+    """What a graph names and never reaches, TensorFlow does not open when the model is loaded and called."""
+    pytest.importorskip("tensorflow")
+    bait = tmp_path / "pipe"
+    os.mkfifo(bait)
+    build = (
+        "import sys, tensorflow as tf\n"
+        "m = tf.Module()\n"
+        "m.f = tf.function(lambda x: x * 2, input_signature=[tf.TensorSpec([None, 4], tf.float32, name='x')])\n"
+        "tf.saved_model.save(m, sys.argv[1], signatures=m.f)\n"
+    )
+    source = tmp_path / "build.py"
+    source.write_text(build)
+    subprocess.run([sys.executable, str(source), str(tmp_path / "m")], check=True, capture_output=True)  # noqa: S603
+    graph = tmp_path / "m" / "saved_model.pb"
+    made = message_class("SavedModel").FromString(graph.read_bytes())
+    reading = function("forgotten", [], ["r:contents:0"], text("p", str(bait)), node("r", "ReadFile", "p:output:0"))
+    reading.signature.output_arg[0].type = 7
+    made.meta_graphs[0].graph_def.library.function.append(reading)
+    graph.write_bytes(made.SerializeToString())
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    run = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", _LOAD, str(bait), str(tmp_path / "m")],
+        capture_output=True, text=True, timeout=120, env=environment,
+    )  # fmt: skip
+    assert run.stdout.splitlines()[-1:] == ["ended"], run.stderr
