@@ -24,7 +24,7 @@ from safeload.errors import LoadFailedError, OpNotRegisteredError, SafeloadError
 from safeload.runtime._private_directory import PrivateDirectory
 from safeload.runtime._saved_model_direct import DirectRoute
 from safeload.runtime._saved_model_graph import GraphRoute
-from safeload.runtime._saved_model_objects import NotUnderstoodError
+from safeload.runtime._saved_model_library import NotUnderstoodError
 from safeload.signatures import candidates, is_training_switch, pack, requested, traces_of
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from tensorflow.python.saved_model import function_deserialization, nested_struc
 
 from safeload.inspection import Slot
 from safeload.runtime._eager_function import EagerFunction, Flat, runs_plainly
-from safeload.runtime._saved_model_library import FunctionLibrary
-from safeload.runtime._saved_model_objects import NotUnderstoodError, ObjectStore
+from safeload.runtime._saved_model_library import FunctionLibrary, NotUnderstoodError
+from safeload.runtime._saved_model_objects import ObjectStore
 
 if TYPE_CHECKING:
     from safeload.inspection import SignatureInfo

@@ -20,6 +20,10 @@ GRADIENT_ATTRIBUTE = "_gradient_op_type"
 """Attribute that names a custom gradient. Source: ops.py, `override_gradient_function`."""
 
 
+class NotUnderstoodError(Exception):
+    """This part of a SavedModel is left to `tf.saved_model.load`."""
+
+
 class FunctionLibrary:
     """The function library of one MetaGraph; a function is registered when it is first needed.
 

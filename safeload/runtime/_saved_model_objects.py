@@ -21,7 +21,8 @@ from tensorflow.python.framework import tensor_util
 from tensorflow.python.ops import handle_data_util, resource_variable_ops
 from tensorflow.python.saved_model import registration
 
-from safeload.runtime._saved_model_library import FunctionLibrary
+from safeload.runtime._saved_model_creation import Creation, on_host
+from safeload.runtime._saved_model_library import FunctionLibrary, NotUnderstoodError
 from safeload.runtime._variable_function import Stored, restored
 
 _OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -39,10 +40,6 @@ _PLAIN_CLASSES = frozenset({"tf.TrackableConstant", "tf.StaticHashTable"})
 _LOG = logging.getLogger("safeload")
 
 _VARIANT, _RESOURCE = tf.variant.as_datatype_enum, tf.resource.as_datatype_enum
-
-
-class NotUnderstoodError(Exception):
-    """This part of a SavedModel is left to `tf.saved_model.load`."""
 
 
 @dataclass
@@ -115,15 +112,11 @@ class ObjectStore:
     def _make(self, ids: Iterable[int]) -> None:
         needed = self._closure(ids)
         self._restore([node_id for node_id in needed if self._kind(node_id) == "variable"])
-        makers = {"constant": self._constant, "asset": self._asset, "resource": self._resource}
-        for kind, maker in makers.items():
+        for kind, maker in (("constant", self._constant), ("asset", self._asset)):
             for node_id in needed:
                 if self._kind(node_id) == kind:
                     self._handles[node_id] = maker(node_id)
-        for node_id in needed:
-            if self._kind(node_id) == "resource":
-                self._run(node_id, _INITIALIZE)
-                self._resources.append((self._handles[node_id], self._call(node_id, _DESTROY)))
+        self._create([node_id for node_id in needed if self._kind(node_id) == "resource"])
 
     def _closure(self, ids: Iterable[int]) -> list[int]:
         """Return the nodes to make, sorted: *ids*, and what the initializers among them capture."""
@@ -172,32 +165,40 @@ class ObjectStore:
 
     def _constant(self, node_id: int) -> Any:
         proto = self.constant(self.graph.nodes[node_id].constant.operation)
-        with tf.device("CPU" if proto.dtype == tf.string.as_datatype_enum else None):
-            return tf.constant(tensor_util.MakeNdarray(proto))
+        value = tensor_util.MakeNdarray(proto)
+        is_for_all = proto.dtype == tf.string.as_datatype_enum or _has_processors_alone()
+        return on_host(value) if is_for_all else tf.constant(value)
 
     def _asset(self, node_id: int) -> Any:
-        return tf.constant(self.asset(self.graph.nodes[node_id].asset.asset_file_def_index))
+        return on_host(self.asset(self.graph.nodes[node_id].asset.asset_file_def_index))
 
-    def _resource(self, node_id: int) -> Any:
-        outputs = self._run(node_id, _CREATE)
-        if len(outputs) != 1 or outputs[0].dtype != tf.resource:
-            raise NotUnderstoodError("the creator of a resource returns something else")
-        return outputs[0]
+    def _create(self, ids: Sequence[int]) -> None:
+        """Create tables and fill them in one go."""
+        if not ids:
+            return
+        devices = {self.graph.nodes[node_id].resource.device for node_id in ids}
+        if len(devices) > 1:
+            raise NotUnderstoodError("its tables are on several devices")
+        creation = Creation(self.library, self._handles)
+        for node_id in ids:
+            creator = self._method(node_id, _CREATE)
+            assert creator is not None  # noqa: S101 - see `_require_understood`
+            creation.create(node_id, creator, self._bound(creator))
+        for initializer in filter(None, (self._method(node_id, _INITIALIZE) for node_id in ids)):
+            creation.call(initializer, self._bound(initializer))
+        with tf.device(devices.pop() or None):
+            self._handles.update(creation.run())
+        self._resources += [(self._handles[node_id], self._destroyer(node_id)) for node_id in ids]
 
-    def _run(self, node_id: int, name: str) -> Sequence[Any]:
-        call = self._call(node_id, name)
-        with tf.device(self.graph.nodes[node_id].resource.device or None):
-            return call() if call is not None else []
-
-    def _call(self, node_id: int, name: str) -> Callable[[], Sequence[Any]] | None:
-        """Return a call of a function of a resource, None if it has no such function."""
-        function = self._method(node_id, name)
+    def _destroyer(self, node_id: int) -> Callable[[], Sequence[Any]] | None:
+        """Return a call of the function that destroys a table, None if it has no such function."""
+        function = self._method(node_id, _DESTROY)
         if function is None:
             return None
         captures = [self._handles[bound] for bound in self._bound(function)]
         signature = self.library.definition(function).signature
         if len(signature.input_arg) != len(captures):
-            raise NotUnderstoodError(f"{name} of a resource takes arguments")
+            raise NotUnderstoodError(f"{_DESTROY} of a table takes arguments")
         return functools.partial(execute, self.library.register(function), captures, len(signature.output_arg))
 
     def _restore(self, ids: Sequence[int]) -> None:
@@ -270,6 +271,10 @@ def _destroy_one(handle: Any, destroyer: Callable[[], Any] | None) -> None:
         tf.raw_ops.DestroyResourceOp(resource=handle, ignore_lookup_error=True)
     except tf.errors.OpError as error:
         _LOG.info("a resource could not be destroyed: %s", error)
+
+
+def _has_processors_alone() -> bool:
+    return all(device.device_type == "CPU" for device in tf.config.list_logical_devices())
 
 
 def _has_own_loader(registered_name: str) -> bool:

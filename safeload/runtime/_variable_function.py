@@ -1,4 +1,4 @@
-"""Variables made and filled by one function. Layer: runtime.
+"""Functions that run once: variables made and filled by one of them. Layer: runtime.
 
 TensorFlow prepares an operation anew for every shape that it has not met, which takes most of the time that making a
 variable takes. One function that holds all operations is prepared once, and without optimizing a graph that runs but
@@ -9,7 +9,7 @@ Source: TensorFlow 2.21, TFE_Execute with `config_proto`; `VarHandleOp` in resou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -40,7 +40,7 @@ def restored(checkpoint: str, variables: Sequence[Stored]) -> list[Any]:
 
     Nobody else shares a variable; TensorFlow frees it when its handle is dropped.
     """
-    definition = _definition()
+    definition = new_definition()
     _strings(definition, "prefix", [checkpoint], is_scalar=True)
     _strings(definition, "keys", [variable.key for variable in variables])
     _strings(definition, "slices", [""] * len(variables))
@@ -49,38 +49,42 @@ def restored(checkpoint: str, variables: Sequence[Stored]) -> list[Any]:
     restore.attr["dtypes"].list.type.extend(variable.dtype.as_datatype_enum for variable in variables)
     for index, variable in enumerate(variables):
         _add_variable(definition, variable.dtype, variable.shape, value=f"restore:tensors:{index}")
-    return _run_once(definition, [])
+    return run_once(definition, [], after=_assignments(definition))
 
 
 def filled(values: Sequence[Any]) -> list[Any]:
     """Return handles of new variables that hold *values*, eager tensors; see `restored`."""
-    definition = _definition()
+    definition = new_definition()
     for index, value in enumerate(values):
         definition.signature.input_arg.add(name=f"value_{index}", type=value.dtype.as_datatype_enum)
         _add_variable(definition, value.dtype, value.shape, value=f"value_{index}")
-    return _run_once(definition, values)
+    return run_once(definition, values, after=_assignments(definition))
 
 
-def _definition() -> function_pb2.FunctionDef:
+def new_definition() -> function_pb2.FunctionDef:
+    """Return a function without arguments, operations and results, for `run_once`."""
     definition = function_pb2.FunctionDef()
-    definition.signature.name = f"safeload_variables_{ops.uid()}"
+    definition.signature.name = f"safeload_once_{ops.uid()}"
     definition.signature.is_stateful = True
     return definition
 
 
-def _run_once(definition: function_pb2.FunctionDef, inputs: Sequence[Any]) -> list[Any]:
-    count = len(definition.signature.output_arg)
-    assigned = [f"^assign_{index}" for index in range(count)]
-    definition.node_def.add(name="assigned", op="NoOp", input=assigned)
-    definition.signature.control_output.append("assigned")
-    definition.control_ret["assigned"] = "assigned"
-    name, running = definition.signature.name, context.context()
+def run_once(definition: function_pb2.FunctionDef, inputs: Sequence[Any], *, after: Iterable[str]) -> list[Any]:
+    """Run a function, and forget it; return its results once the operations named in *after* have run."""
+    definition.node_def.add(name="done", op="NoOp", input=[f"^{operation}" for operation in after])
+    definition.signature.control_output.append("done")
+    definition.control_ret["done"] = "done"
+    count, name, running = len(definition.signature.output_arg), definition.signature.name, context.context()
     running.add_function_def(definition)
     try:
         attributes = ("executor_type", "", "config_proto", _unoptimized())
         return list(execute.execute(name.encode(), count, list(inputs), attrs=attributes, ctx=running))
     finally:
         running.remove_function(name)
+
+
+def _assignments(definition: function_pb2.FunctionDef) -> list[str]:
+    return [f"assign_{index}" for index in range(len(definition.signature.output_arg))]
 
 
 def _strings(

@@ -243,6 +243,18 @@ def test_fields_without_end_are_refused(monkeypatch):
         parse_message("SavedModel", b"\x08\x01" * 6000, where="m")
 
 
+@pytest.mark.parametrize("key", [b"\x0a", b"\x8a\x80\x00"], ids=["short", "longer-than-need-be"])
+def test_no_start_of_a_message_is_missed(key, monkeypatch):
+    """Bytes are parsed uncounted only where too few of them could start a message, however its number is written."""
+    graph = (key + b"\x00") * 3
+    assert len(message_class("GraphDef").FromString(graph).node) == 3
+    monkeypatch.setattr(_count, "MAX_MESSAGES", 3)
+    assert len(parse_message("GraphDef", graph, where="m").node) == 3
+    monkeypatch.setattr(_count, "MAX_MESSAGES", 2)
+    with pytest.raises(LimitExceededError, match="MAX_MESSAGES"):
+        parse_message("GraphDef", graph, where="m")
+
+
 def test_many_strings_are_no_messages(monkeypatch):
     """A vocabulary of many words in one constant is let through."""
     monkeypatch.setattr(_count, "MAX_MESSAGES", 100)
@@ -254,4 +266,4 @@ def test_broken_bytes_are_refused_while_counting(monkeypatch):
     """Bytes that are too long to be parsed uncounted and end inside a number are no message."""
     monkeypatch.setattr(_count, "MAX_MESSAGES", 1)
     with pytest.raises(MalformedArtifactError, match="cut short"):
-        parse_message("SavedModel", b"\x08\x01\x08\x80", where="m")
+        parse_message("SavedModel", b"\x12\x00\x12\x00\x08\x80", where="m")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from saved_models import WEIGHTS, X, load
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.eager import context
 
 from safeload._limits import Limits
@@ -21,6 +22,7 @@ from safeload.inspection import inspect_artifact
 from safeload.readers import read_artifact
 from safeload.runtime._callable import ModelCallable
 from safeload.runtime._saved_model import SavedModelRuntime
+from safeload.runtime._saved_model_library import NotUnderstoodError
 from safeload.signatures import choose
 
 Saved = Callable[[str], Path]
@@ -215,6 +217,63 @@ def test_table_with_asset(saved: Saved) -> None:
     other.close()
     identical(model(words), tf.constant([1, 0, 2], tf.int64))
     identical(tf.function(model)(tf.constant(words)), tf.constant([1, 0, 2], tf.int64))
+
+
+class Tables(tf.Module):
+    """A table filled from constants, and one filled from a file, with a variable and a constant as defaults."""
+
+    def __init__(self, words: Path) -> None:
+        super().__init__()
+        words.write_text("apple\npear")
+        line, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+        pairs = tf.lookup.KeyValueTensorInitializer(tf.constant([0, 1, 2], tf.int64), tf.constant([0.5, 1.5, 2.5]))
+        file = tf.lookup.TextFileInitializer(str(words), tf.string, line, tf.int64, number)
+        self.values = tf.lookup.StaticHashTable(pairs, -1.0)
+        self.numbers = tf.lookup.StaticHashTable(file, 2)
+        self.scale = tf.Variable(2.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="words")])
+    def __call__(self, words: Any) -> Any:
+        return self.values.lookup(self.numbers.lookup(words)) * self.scale
+
+
+def test_tables_of_tables(tmp_path: Path) -> None:
+    """Several tables are created and filled together, each with its own contents, apart in each load."""
+    module = Tables(tmp_path / "words.txt")
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=module.__call__)
+    words = ["pear", "apple", "?"]
+    expected = tf.saved_model.load(str(tmp_path / "model"))(tf.constant(words))
+    models = [load(tmp_path / "model", signature=key) for key in ("serving_default", "__call__")]
+    assert [model.route for model in models] == ["direct", "direct"]
+    models.pop(0).close()
+    identical(models[0](words), expected)
+
+
+def _without_arguments(function: Any) -> None:
+    del function.signature.input_arg[:]
+
+
+def _returning_a_number(function: Any) -> None:
+    function.signature.output_arg[0].type = tf.int32.as_datatype_enum
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"), [("initializer", _without_arguments), ("creator", _returning_a_number)], ids=["fills", "makes"]
+)
+def test_strange_functions_of_tables_are_left(
+    kind: str, change: Callable[[Any], None], saved: Saved, tmp_path: Path
+) -> None:
+    """A table whose functions take or return something else than those of TensorFlow is not made here."""
+    directory = shutil.copytree(saved("table"), tmp_path / "model")
+    content = saved_model_pb2.SavedModel.FromString((directory / "saved_model.pb").read_bytes())
+    functions = content.meta_graphs[0].graph_def.library.function
+    change(next(function for function in functions if f"_{kind}_" in function.signature.name))
+    (directory / "saved_model.pb").write_bytes(content.SerializeToString())
+    artifact = read_artifact(detect(open_source(directory)), Limits())
+    info = inspect_artifact(artifact)
+    runtime = SavedModelRuntime(artifact, info.saved_model.meta_graphs[0])
+    with pytest.raises(NotUnderstoodError):
+        runtime._direct_route().function(choose(info).signature_info)
 
 
 def test_mutable_table_takes_the_object_route(tmp_path: Path) -> None:

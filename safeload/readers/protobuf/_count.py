@@ -55,7 +55,7 @@ def require_few_messages(name: str, data: bytes, *, where: str) -> None:
         MalformedArtifactError: ``malformed-artifact``. The bytes end inside a field.
     """
     # A message takes two bytes at least and a field one; what is cut short fails when it is parsed.
-    if len(data) <= min(2 * MAX_MESSAGES, MAX_FIELDS):
+    if len(data) <= MAX_FIELDS and (len(data) <= 2 * MAX_MESSAGES or _starts(name, data) <= MAX_MESSAGES):
         return
     descriptor = message_class(name).DESCRIPTOR
     try:
@@ -66,6 +66,21 @@ def require_few_messages(name: str, data: bytes, *, where: str) -> None:
         raise MalformedArtifactError(
             where, problem=f"the {len(data):,} bytes are no {name} message or are cut short"
         ) from error
+
+
+def _starts(name: str, data: bytes) -> int:
+    """Return how many bytes of *data* may be the first one of a message in it: no fewer than there are messages."""
+    return len(data.translate(None, delete=_others(name)))
+
+
+@cache
+def _others(name: str) -> bytes:
+    """Return the bytes with which no message inside of a message *name* starts."""
+    below = [message_class(name).DESCRIPTOR]
+    for descriptor in below:
+        below.extend(inner for inner in _messages_below(descriptor).values() if inner not in below)
+    keys = {(number << 3 | _BYTES) & 0x7F for descriptor in below for number in _messages_below(descriptor)}
+    return bytes(byte for byte in range(256) if byte & 0x7F not in keys)  # the high bit says that more bytes follow
 
 
 def _count(root: Descriptor, data: bytes, where: str, *, limit: str, small: int) -> int:
