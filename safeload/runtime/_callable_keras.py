@@ -18,6 +18,9 @@ from safeload.signatures import KERAS_KEYS, pack
 
 _LOG = logging.getLogger("safeload")
 
+Path = tuple[Any, ...]
+"""Keys and indices that lead to a leaf of a nested structure."""
+
 _KINDS = {"RaggedTensorSpec": "ragged", "SparseTensorSpec": "sparse"}
 
 
@@ -54,9 +57,10 @@ class KerasRuntime:
 
     def function(self, signature: SignatureInfo, given: frozenset[str]) -> Callable[[Mapping[str, Any]], Any]:
         """Compile the call with *given* inputs when it is first made; a model that cannot be traced runs eagerly."""
+        paths = [path for path, _ in _flat(_nested(self.model, "output"), ())]
         return _Compiled(
             # absent optional inputs are None in the structure
-            lambda tensors: _named_outputs(signature, self.model(pack(self._tree, tensors), training=False)),
+            lambda tensors: _named_outputs(signature, paths, self.model(pack(self._tree, tensors), training=False)),
             _specs([info for info in signature.inputs if info.name in given]),
             is_traceable=is_traceable(self.model),
         )
@@ -223,13 +227,15 @@ def _outputs(model: Any, static: SignatureInfo) -> tuple[TensorInfo, ...]:
         names: Any = ("_".join(map(str, path)) for path in paths)
     else:
         recorded = _attribute(model, "output_names") or [info.name for info in static.outputs]
-        names = recorded if len(recorded) == len(pairs) else map(_layer_name, (tensor for _, tensor in pairs))
+        # Keras lists the names with the keys of dicts sorted.
+        is_in_order = len(recorded) == len(pairs) and not any(isinstance(key, str) for path in paths for key in path)
+        names = recorded if is_in_order else map(_layer_name, (tensor for _, tensor in pairs))
     return tuple(
         _tensor_info(name, tensor, None) for name, (_, tensor) in zip(distinct_names(names), pairs, strict=True)
     )
 
 
-def _flat(nested: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+def _flat(nested: Any, path: Path) -> Iterator[tuple[Path, Any]]:
     """Yield (path, leaf) in the order in which the model lists them; TensorFlow would sort the keys."""
     if isinstance(nested, Mapping):
         for key, branch in nested.items():
@@ -241,15 +247,12 @@ def _flat(nested: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...],
         yield path, nested
 
 
-def _named_outputs(signature: SignatureInfo, result: Any) -> Any:
-    """Return one output as it is and several as a dict in declared order."""
-    leaves = list(_flat(result, ()))
+def _named_outputs(signature: SignatureInfo, paths: Sequence[Path], result: Any) -> Any:
+    """Return one output as it is and several as a dict in declared order; *paths* says where each is found."""
+    leaves = dict(_flat(result, ()))
     if len(leaves) == 1:
-        return leaves[0][1]
+        return next(iter(leaves.values()))
     if len(leaves) != len(signature.outputs):
         return result
-    if all(path and isinstance(path[-1], str) for path, _ in leaves):
-        by_name = {"_".join(map(str, path)): leaf for path, leaf in leaves}
-        if set(by_name) == {info.name for info in signature.outputs}:
-            return {info.name: by_name[info.name] for info in signature.outputs}
-    return {info.name: leaf for info, (_, leaf) in zip(signature.outputs, leaves, strict=True)}
+    found = [leaves[path] for path in paths] if leaves.keys() == set(paths) else leaves.values()
+    return {info.name: leaf for info, leaf in zip(signature.outputs, found, strict=True)}

@@ -55,6 +55,17 @@ def test_several_inputs_and_outputs(keras: Any) -> None:
         equal(result["output_2"], X * -2)
 
 
+def test_nested_outputs_keep_their_names(keras: Any) -> None:
+    """Lists in a dict whose keys are not sorted: each output has the name of the layer that makes it."""
+    x = keras.layers.Input((4,), name="x")
+    ends = [keras.layers.Dense(size, name=name)(x) for size, name in ((2, "zz"), (1, "aa"), (3, "mm"))]
+    fn = as_callable(keras.Model(x, {"second": ends[:2], "first": ends[2]}))
+    shapes = {"zz": (None, 2), "aa": (None, 1), "mm": (None, 3)}
+    assert {info.name: info.shape for info in fn.outputs} == shapes
+    assert {name: (None, *value.shape[1:]) for name, value in fn(X).items()} == shapes
+    assert list(fn(X)) == [info.name for info in fn.outputs]
+
+
 def test_no_output_is_lost_when_numbered_names_meet(keras: Any) -> None:
     """The second output of ``lstm`` does not take the name of the layer ``lstm_1``."""
     inputs = keras.layers.Input((2, 4))
