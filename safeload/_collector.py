@@ -1,6 +1,6 @@
-"""The garbage collector waits while a model is loaded. Layer: top of the library.
+"""The garbage collector waits while a model is looked at or loaded. Layer: top of the library.
 
-A load makes many objects that stay. Python takes their number for a reason to look for garbage among all objects of
+Both make many objects that stay. Python takes their number for a reason to look for garbage among all objects of
 the process, which takes a fifth of a second once TensorFlow is imported, and finds none.
 """
 

@@ -113,7 +113,7 @@ def inspect_model(source: Source, *, limits: Limits | None = None) -> Inspection
     Guarantees:
         Imports no TensorFlow and no Keras, reads no weights, runs nothing.
     """
-    with _looking(source, limits=limits) as seen:
+    with paused_collector(), _looking(source, limits=limits) as seen:
         return _report(seen, Registry.of_call())
 
 

@@ -23,13 +23,14 @@ _KINDS = {
     "dtype": "dtype policy",
 }
 _KIND_SUFFIXES = {
-    "_layer": "layer",
-    "_initializer": "initializer",
-    "_regularizer": "regularizer",
-    "_constraint": "constraint",
-    "_activation": "activation",
-    "_quantizer": "quantizer",
+    "layer": "layer",
+    "initializer": "initializer",
+    "regularizer": "regularizer",
+    "constraint": "constraint",
+    "activation": "activation",
+    "quantizer": "quantizer",
 }
+"""What follows the last ``_`` of a key."""
 
 # Names under which Keras 2 wrote functions of TensorFlow: keras/src/activations.py (2.15.0), _TF_ACTIVATIONS_V2.
 _ACTIVATION_ALIASES = {"softmax_v2": "softmax", "swish_v2": "swish", "gelu_v2": "gelu", "relu_v2": "relu"}
@@ -50,7 +51,7 @@ def kind_at(key: str) -> str | None:
     """Return the kind of object that stands at *key* of a config, or None where the key does not tell."""
     if key in _KINDS:
         return _KINDS[key]
-    return next((kind for suffix, kind in _KIND_SUFFIXES.items() if key.endswith(suffix)), None)
+    return _KIND_SUFFIXES.get(key.rpartition("_")[2]) if "_" in key else None
 
 
 def function_object(name: str, *, module: str | None = None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from safeload.inspection._info import (
 )
 from safeload.inspection._keras_objects import is_replaceable_part
 from safeload.inspection._keras_signature import distinct_names, with_free_batch
-from safeload.inspection._walk import Place, is_marker, is_object, notable_places, walk, walk_dicts
+from safeload.inspection._walk import Place, dicts_in, is_marker, is_object, notable_places, walk
 from safeload.inspection._weights import describe_weights
 from safeload.inspection.keras import describe_producer, inspect_keras
 from safeload.readers import Artifact, KerasArtifact, TFLiteArtifact
@@ -39,6 +39,7 @@ __all__ = [
     "TFLiteInfo",
     "TensorInfo",
     "WeightsInfo",
+    "dicts_in",
     "distinct_names",
     "inspect_artifact",
     "is_marker",
@@ -46,7 +47,6 @@ __all__ = [
     "is_replaceable_part",
     "notable_places",
     "walk",
-    "walk_dicts",
     "with_free_batch",
 ]
 

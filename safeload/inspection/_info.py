@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from safeload.formats import Format
-from safeload.inspection._walk import Place, notable_places, recorded_places
+from safeload.inspection._walk import Place, is_object, notable_places, recorded_places
 
 if TYPE_CHECKING:
     from safeload.readers.tflite_model import TFLiteTensor
@@ -219,6 +220,11 @@ class KerasInfo:
             object.__setattr__(self, "places", notable_places(self.normal.config))
         if not self.raw_places:
             object.__setattr__(self, "raw_places", recorded_places(self.raw, self.training))
+
+    @cached_property
+    def object_places(self) -> tuple[Place, ...]:
+        """Those of `places` where a serialized object stands."""
+        return tuple([place for place in self.places if is_object(place.value)])
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,13 @@ _KINDS = {
     "": "model",
 }
 _KIND_SUFFIXES = {
-    "_layer": "layer",
-    "_initializer": "initializer",
-    "_regularizer": "regularizer",
-    "_constraint": "constraint",
-    "_quantizer": "quantizer",
+    "layer": "layer",
+    "initializer": "initializer",
+    "regularizer": "regularizer",
+    "constraint": "constraint",
+    "quantizer": "quantizer",
 }
+"""What follows the last ``_`` of a key."""
 _TRAINING_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
 _LAYER_MODULES = frozenset({"keras.layers", "keras.models"})
 _MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
@@ -54,7 +55,7 @@ def kind_of(place: Place) -> str:
         return "function"
     if place.key in _KINDS:
         return _KINDS[place.key]
-    return next((kind for suffix, kind in _KIND_SUFFIXES.items() if place.key.endswith(suffix)), "object")
+    return _KIND_SUFFIXES.get(place.key.rpartition("_")[2], "object") if "_" in place.key else "object"
 
 
 def is_layer(serialized: Any, kind: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from safeload.errors import MalformedArtifactError
 from safeload.inspection._info import CallStructure, SignatureInfo, Slot, TensorInfo
-from safeload.inspection._walk import is_marker, walk_dicts
+from safeload.inspection._walk import dicts_in, is_marker
 
 _KEY = "model"
 _History = tuple[str, int, int]
@@ -55,7 +55,7 @@ def _free(info: TensorInfo, sizes: Container[int | None]) -> TensorInfo:
 
 
 def _is_stateful(model: Any) -> bool:
-    configs = (place.value.get("config") for place in walk_dicts(model))
+    configs = (found.get("config") for found in dicts_in(model))
     return any(isinstance(config, dict) and config.get("stateful") is True for config in configs)
 
 
@@ -146,8 +146,8 @@ def _recorded_tensors(config: Mapping[str, Any]) -> dict[_History, Mapping[str, 
     """Collect shapes and dtypes that the nodes record of the tensors they take, by ``keras_history``."""
     found: dict[_History, Mapping[str, Any]] = {}
     for layer in config.get("layers") or ():
-        for place in walk_dicts(layer.get("inbound_nodes")):
-            recorded = place.value.get("config") if is_marker(place.value) else None
+        for marker in filter(is_marker, dicts_in(layer.get("inbound_nodes"))):
+            recorded = marker.get("config")
             if isinstance(recorded, dict) and _is_history(recorded.get("keras_history")):
                 found.setdefault(tuple(recorded["keras_history"][:3]), recorded)
     return found

@@ -48,6 +48,7 @@ NOTABLE_KEYS = frozenset({"name", "vocabulary", "idf_weights"})
 """Keys whose texts Keras may take for a path, whatever their length."""
 
 _SCALARS: frozenset[type] = frozenset({bool, float, int, type(None)})
+_LEAVES = _SCALARS | {str}
 
 
 def walk(tree: Any, where: str = "$") -> Iterator[Place]:
@@ -57,13 +58,42 @@ def walk(tree: Any, where: str = "$") -> Iterator[Place]:
         tree: What the json module made.
         where: Path of *tree* itself.
     """
-    return _walk(Place((None, where), "", tree), _SCALARS)
+    stack = [Place((None, where), "", tree)] if type(tree) not in _SCALARS else []
+    while stack:
+        place = stack.pop()
+        yield place
+        path, key, value, owner, training = place
+        if isinstance(value, dict):
+            owner = _owner(value, owner)
+            found = [
+                Place((path, k), k, v, owner, training or k in _TRAINING_KEYS)
+                for k, v in value.items()
+                if type(v) not in _SCALARS
+            ]
+        elif isinstance(value, list):
+            found = [Place((path, i), key, v, owner, training) for i, v in enumerate(value) if type(v) not in _SCALARS]
+        else:
+            continue
+        found.reverse()
+        stack += found
 
 
-def walk_dicts(tree: Any, where: str = "$") -> Iterator[Place]:
-    """Yield every dict of *tree*, in the same order and with the same arguments."""
-    places = _walk(Place((None, where), "", tree), _SCALARS | {str})
-    return (place for place in places if isinstance(place.value, dict))
+def dicts_in(tree: Any) -> list[dict[str, Any]]:
+    """Return every dict of *tree*, in the same order, where nobody asks where it stands."""
+    found: list[dict[str, Any]] = []
+    _collect_dicts(tree, found)
+    return found
+
+
+def _collect_dicts(value: Any, found: list[dict[str, Any]]) -> None:
+    if isinstance(value, dict):
+        found.append(value)
+        value = value.values()
+    elif not isinstance(value, list):
+        return
+    for item in value:
+        if type(item) not in _LEAVES:
+            _collect_dicts(item, found)
 
 
 def notable_places(tree: Any, where: str = "$", *, is_training_only: bool = False) -> tuple[Place, ...]:
@@ -76,8 +106,10 @@ def notable_places(tree: Any, where: str = "$", *, is_training_only: bool = Fals
         where: As for `walk`.
         is_training_only: What holds for *tree* itself; it holds for everything below too.
     """
-    places = _walk(Place((None, where), "", tree, None, is_training_only), _SCALARS, has_words=False)
-    return tuple([place for place in places if not isinstance(place.value, list)])
+    found: list[Place] = []
+    if type(tree) not in _SCALARS:
+        _collect(Place((None, where), "", tree, None, is_training_only), found)
+    return tuple(found)
 
 
 def recorded_places(raw: Any, training: Any) -> tuple[Place, ...]:
@@ -85,30 +117,35 @@ def recorded_places(raw: Any, training: Any) -> tuple[Place, ...]:
     return (*notable_places(raw), *notable_places(training, "$.training_config", is_training_only=True))
 
 
-def _walk(root: Place, skipped: frozenset[type], *, has_words: bool = True) -> Iterator[Place]:
-    stack = [root] if type(root.value) not in skipped else []
-    while stack:
-        place = stack.pop()
-        yield place
-        path, key, value, owner, training = place
-        if isinstance(value, dict):
-            if "class_name" in value and value["class_name"] != "function" and is_object(value):
-                owner = value
-            found = [
-                Place((path, k), k, v, owner, training or k in _TRAINING_KEYS)
-                for k, v in value.items()
-                if (kind := type(v)) not in skipped and (has_words or kind is not str or _is_notable(k, v))
-            ]
-        elif isinstance(value, list):
-            found = [
-                Place((path, i), key, v, owner, training)
-                for i, v in enumerate(value)
-                if (kind := type(v)) not in skipped and (has_words or kind is not str or _is_notable(key, v))
-            ]
-        else:
-            continue
-        found.reverse()
-        stack += found
+def _collect(place: Place, found: list[Place]) -> None:
+    """Append *place* unless it is a list, and what is notable in it; each level of the tree is a call, for speed."""
+    path, _, value, owner, training = place
+    if isinstance(value, list):
+        _collect_items(place, found)
+        return
+    found.append(place)
+    if isinstance(value, dict):
+        owner = _owner(value, owner)
+        for key, item in value.items():
+            if (kind := type(item)) is str:
+                if _is_notable(key, item):
+                    found.append(Place((path, key), key, item, owner, training or key in _TRAINING_KEYS))
+            elif kind not in _SCALARS:
+                _collect(Place((path, key), key, item, owner, training or key in _TRAINING_KEYS), found)
+
+
+def _collect_items(place: Place, found: list[Place]) -> None:
+    path, key, value, owner, training = place
+    for index, item in enumerate(value):
+        if (kind := type(item)) is str:
+            if _is_notable(key, item):
+                found.append(Place((path, index), key, item, owner, training))
+        elif kind not in _SCALARS:
+            _collect(Place((path, index), key, item, owner, training), found)
+
+
+def _owner(value: dict[str, Any], around: Any) -> Any:
+    return value if "class_name" in value and value["class_name"] != "function" and is_object(value) else around
 
 
 def _is_notable(key: str, text: str) -> bool:
@@ -117,7 +154,9 @@ def _is_notable(key: str, text: str) -> bool:
 
 def is_object(value: Any) -> bool:
     """Tell whether *value* is a serialized object: a dict that names a class, markers of values left out."""
-    name = value.get("class_name") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or "class_name" not in value:  # most are none, and very many are asked
+        return False
+    name = value["class_name"]
     return isinstance(name, str) and not _is_marked(name)
 
 

@@ -72,10 +72,11 @@ def examine_config(config: Any) -> Iterator[Finding]:
 
 def _examine_places(places: Iterable[Place]) -> Iterator[Finding]:
     for place in places:
-        for rule in _rules_for(place.value):
-            if rule is not references or not _is_compat(place.value):
+        value = place.value
+        for rule in _rules_for(value):
+            if rule is not references or not _is_compat(value):
                 yield from rule(place)
-        if isinstance(place.value, dict) and "inbound_nodes" in place.value:
+        if isinstance(value, dict) and "inbound_nodes" in value:
             yield from constant_nodes(place)
 
 

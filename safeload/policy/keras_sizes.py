@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from safeload.inspection import is_marker, is_object, walk_dicts
+from safeload.inspection import dicts_in, is_marker, is_object
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.keras_names import SYMBOL_KEYS
 
@@ -76,9 +76,11 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
     stored by more than a small factor. It bounds what building allocates only as far as configs tell; what
     layers make of shapes that no config records is for whoever builds them to compare with the weight index.
     """
-    layers = [(size, p) for p in keras.places if is_object(p.value) for size in _declared(p.value)]
-    batch_shapes = [shape for _, p in layers if (shape := _batch_shape(p.value))]
-    states = sum(_state_elements(p.value, batch_shapes) for p in {id(p): p for _, p in layers}.values())
+    places = keras.object_places
+    tensors = {id(p.value): _tensors(p.value) for p in places}
+    layers = [(size, p) for p in places for size in _declared(p.value, tensors)]
+    batch_shapes = [shape for p in places if (shape := _batch_shape(p.value))]
+    states = sum(_state_elements(p.value, batch_shapes) for p in places)
     declared = sum(size for size, _ in layers) + states
     stored = keras.parameter_count or 0
     if declared <= allowed_elements(stored):
@@ -102,7 +104,7 @@ def allowed_elements(stored: int | None) -> int:
 
 def unrolled_layers(keras: KerasInfo) -> Iterator[Finding]:
     """Yield recurrent layers that are unrolled in a model that declares sequences of a length nobody unrolls."""
-    places = [p for p in keras.places if is_object(p.value)]
+    places = keras.object_places
     longest = max((size for p in places for size in (*_batch_shape(p.value)[1:], _repeats(p.value))), default=0)
     yield from _many_outputs(keras)
     for place in places if longest > _MAX_UNROLLED else ():
@@ -114,7 +116,9 @@ def unrolled_layers(keras: KerasInfo) -> Iterator[Finding]:
 def _many_outputs(keras: KerasInfo) -> Iterator[Finding]:
     """Yield operations that are split into more tensors than anybody splits into."""
     for place in keras.places:
-        value = place.value if isinstance(place.value, dict) else {}
+        value = place.value
+        if not isinstance(value, dict) or _PARTS.isdisjoint(value):
+            continue
         counts = [value[key] for key in _PARTS if isinstance(value.get(key), int)]
         if max(counts, default=0) > _MAX_UNROLLED and _splits(place.owner):
             message = f"{place.owner['class_name']} would make {max(counts):,} tensors"
@@ -145,22 +149,26 @@ def _repeats(value: Mapping[str, Any]) -> int:
     return _size(_config(value).get("n")) if value["class_name"] == "RepeatVector" else 0
 
 
-def _declared(value: Mapping[str, Any]) -> Iterator[int]:
+_Tensors = Mapping[int, list[Mapping[str, Any]]]
+"""What the nodes of every layer record, by the `id` of the layer."""
+
+
+def _declared(value: Mapping[str, Any], tensors: _Tensors) -> Iterator[int]:
     """Yield what the object itself declares, and what its layers declare on top by their order."""
-    yield least_elements(value, _recorded_width(value, _tensors(value)))
+    yield least_elements(value, _recorded_width(value, tensors[id(value)]))
     config = value.get("config")
     layers = config.get("layers") if isinstance(config, dict) else None
     if isinstance(layers, list):
-        yield from _declared_by_order([layer for layer in layers if is_object(layer)])
+        yield from _declared_by_order([layer for layer in layers if is_object(layer)], tensors)
 
 
-def _declared_by_order(layers: list[Any]) -> Iterator[int]:
+def _declared_by_order(layers: list[Any], recorded_tensors: _Tensors) -> Iterator[int]:
     """Follow the last axis from layer to layer, where a file records no shapes or wrong ones."""
     widths: dict[str, int] = {}
     before = ""
     for layer in layers:
         name = str(layer.get("name") or _config(layer).get("name"))
-        tensors = _tensors(layer)
+        tensors = recorded_tensors[id(layer)]
         width = max((widths.get(source, 1) for source in _sources(layer, tensors, before)), default=1)
         recorded = _recorded_width(layer, tensors)
         if width > recorded:
@@ -222,4 +230,4 @@ def _recorded_width(layer: Mapping[str, Any], tensors: list[Mapping[str, Any]]) 
 def _tensors(layer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return what the nodes of *layer* record of the tensors that it is called on."""
     nodes = layer.get("inbound_nodes")
-    return [_config(p.value) for p in walk_dicts(nodes) if is_marker(p.value)] if nodes else []
+    return [_config(marker) for marker in filter(is_marker, dicts_in(nodes))] if nodes else []

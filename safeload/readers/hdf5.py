@@ -148,8 +148,9 @@ class Hdf5File:
             if not h5a.exists(holder, name.encode()):
                 return None
             header = h5a.open(holder, name.encode())
-            self._bound_config(name, math.prod(header.shape) * header.get_type().get_size(), max_bytes)
-            value = _read_text(header)
+            shape, datatype = header.shape, header.get_type()
+            self._bound_config(name, math.prod(shape) * datatype.get_size(), max_bytes)
+            value = _read_text(header, shape, datatype)
         except _BROKEN as error:
             if isinstance(error, LimitExceededError):
                 raise
@@ -191,17 +192,17 @@ class Hdf5File:
             self._bytes.close()
 
 
-def _read_text(attribute: Any) -> str | list[str]:
+def _read_text(attribute: Any, shape: tuple[int, ...], datatype: Any) -> str | list[str]:
     """Read a text or a list of texts; other types raise before they are read: libhdf5 1.14 writes out of bounds."""
     import numpy as np
     from h5py import h5t
 
     # An empty list has the type of numbers.
-    if math.prod(attribute.shape) and attribute.get_type().get_class() != h5t.STRING:
+    if math.prod(shape) and datatype.get_class() != h5t.STRING:
         raise TypeError("it does not hold text")
-    if len(attribute.shape) > 1:
+    if len(shape) > 1:
         raise TypeError("it holds a table")
-    array = np.empty(attribute.shape, attribute.dtype)
+    array = np.empty(shape, datatype.dtype)
     attribute.read(array)
     found = array.tolist()
     return [item.decode("utf-8") for item in found] if isinstance(found, list) else str(found, "utf-8")

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _BUILTIN_FILTERS = frozenset({1, 2, 3, 4, 5, 6, 32000})
 """H5Zpublic.h (HDF5 1.14): deflate, shuffle, fletcher32, szip, nbit, scaleoffset; 32000 is h5py's lzf."""
 
+_ELSEWHERE = 1 << 0x0007 | 1 << 0x000B
+"""Bits of the header messages that list external files and filters. Source: specification, IV.A.2.h and IV.A.2.l."""
+
 _BFLOAT16_BYTES = 2
 
 
@@ -61,7 +64,7 @@ class StructureWalk:
         self._base = base
         self._limits = limits
         self._kinds = _Kinds()
-        self._seen: set[tuple[int, int]] = set()
+        self._seen: set[int] = set()
         self._groups: list[str] = []
         self._datasets: dict[str, DatasetInfo] = {}
         self._other: dict[str, str] = {}
@@ -71,51 +74,50 @@ class StructureWalk:
     def run(self) -> Hdf5Structure:
         """Walk the file once."""
         root = self._file["/"].id
-        self._seen.add(_identity(h5o.get_info(root)))
+        self._seen.add(h5o.get_info(root).addr)
         pending: list[tuple[str, Any, int]] = [("", root, 0)]
         while pending:
             path, group, depth = pending.pop()
             self._groups.append(path)
             self._bound("max_nesting_depth", depth)
-            for name in self._hard_links(path, group):
-                below = f"{path}/{name.decode()}".lstrip("/")
+            for name, address in self._hard_links(path, group):
+                below = f"{path}/{name.decode()}" if path else name.decode()
                 child = h5o.open(group, name)
                 if isinstance(child, h5g.GroupID):
-                    self._enter(below, h5o.get_info(child))
+                    self._enter(below, address)
                     pending.append((below, child, depth + 1))
                 elif isinstance(child, h5d.DatasetID):
                     self._dataset(below, child)
         self._judge_total()
         return Hdf5Structure(dict.fromkeys(sorted(self._groups)), self._datasets, self._other)
 
-    def _hard_links(self, path: str, group: Any) -> list[bytes]:
-        links: list[tuple[bytes, int]] = []
+    def _hard_links(self, path: str, group: Any) -> list[tuple[bytes, int]]:
+        """Return name and address of everything in *group*."""
+        links: list[tuple[bytes, int, int]] = []
         # Counted first: a header may declare more links than there are.
         self._count += group.get_num_objs()
         self._bound("max_entries", self._count)
-        group.links.iterate(lambda name, info: links.append((name, info.type)), info=True)
-        for name, kind in links:
+        group.links.iterate(lambda name, info: links.append((name, info.type, info.u)), info=True)
+        for name, kind, _ in links:
             if kind != h5l.TYPE_HARD:
                 what = "a link to another file" if kind == h5l.TYPE_EXTERNAL else "a symbolic link"
                 raise self._broken(f"{path}/{_text(name)}", f"is {what}")
-        return [name for name, _ in links]
+        return [(name, address) for name, _, address in links]
 
-    def _enter(self, path: str, info: Any) -> None:
-        if _identity(info) in self._seen:
+    def _enter(self, path: str, address: int) -> None:
+        if address in self._seen:
             raise self._broken(path, "is a group that stands in several places")
-        self._seen.add(_identity(info))
+        self._seen.add(address)
 
     def _dataset(self, path: str, dataset: Any) -> None:
-        creation = dataset.get_create_plist()
-        layout = creation.get_layout()
-        self._refuse_elsewhere(path, creation, layout)
+        start = _start(dataset)
         kind = self._kinds.of(dataset.get_type())
         space = dataset.get_space()
-        shape = tuple(map(int, space.shape or ()))
-        is_null = space.get_simple_extent_type() == h5s.NULL
+        shape = space.shape
+        is_null = not shape and space.get_simple_extent_type() == h5s.NULL
         nbytes = 0 if is_null else math.prod(shape) * kind.size
         # Reading takes whole chunks, and a chunk may be larger than its dataset.
-        self._bytes += max(nbytes, math.prod(creation.get_chunk()) * kind.size) if layout == h5d.CHUNKED else nbytes
+        self._bytes += max(nbytes, self._chunk_elements(path, dataset) * kind.size) if start is None else nbytes
         self._bound("max_weight_bytes", self._bytes)
         stored = dataset.get_storage_size() if nbytes else 0
         if nbytes and not stored:
@@ -123,14 +125,16 @@ class StructureWalk:
         if kind.dtype is None or is_null:
             self._other[path] = kind.problem or "nothing"
             return
-        is_one_piece = layout == h5d.CONTIGUOUS and nbytes > 0 and stored == nbytes and kind.dtype != "string"
-        offset = self._offset(path, dataset, nbytes) if is_one_piece else None
+        is_one_piece = nbytes > 0 and stored == nbytes and kind.dtype != "string"
+        offset = self._offset(path, start, nbytes) if is_one_piece and start is not None else None
         self._datasets[path] = DatasetInfo(
             path=path, shape=shape, dtype=kind.dtype, nbytes=nbytes, offset=offset if kind.is_native else None
         )
 
-    def _refuse_elsewhere(self, path: str, creation: Any, layout: int) -> None:
-        """Refuse data that is kept in other files or needs a plug-in to be read."""
+    def _chunk_elements(self, path: str, dataset: Any) -> int:
+        """Return the size of a chunk; refuse data that is kept in other files or needs a plug-in to be read."""
+        creation = dataset.get_create_plist()
+        layout = creation.get_layout()
         if creation.get_external_count():
             raise self._broken(path, f"keeps its data in another file ({_text(creation.get_external(0)[0])!r})")
         if layout == h5d.VIRTUAL:
@@ -138,13 +142,13 @@ class StructureWalk:
         for index in range(creation.get_nfilters()):
             if creation.get_filter(index)[0] not in _BUILTIN_FILTERS:
                 raise self._broken(path, f"needs a filter plug-in (number {creation.get_filter(index)[0]})")
+        return math.prod(creation.get_chunk()) if layout == h5d.CHUNKED else 0
 
-    def _offset(self, path: str, dataset: Any, nbytes: int) -> int | None:
+    def _offset(self, path: str, start: int, nbytes: int) -> int | None:
         """Return where the bytes of a dataset in one piece lie in the file on disk, or None; see `DatasetInfo`."""
-        start = dataset.get_offset()  # counted from the beginning of the HDF5 file, user block included
-        if start is None or start + nbytes > self._size:
+        if start + nbytes > self._size:
             raise self._broken(path, "lies beyond the end of the file: it is truncated")
-        return int(start) + self._base if self._base is not None else None
+        return start + self._base if self._base is not None else None
 
     def _judge_total(self) -> None:
         ratio = self._bytes // max(1, self._size)
@@ -161,8 +165,14 @@ class StructureWalk:
         return MalformedArtifactError(f"{self._where}/{path.lstrip('/')}", problem=problem, hint=hint)
 
 
-def _identity(info: Any) -> tuple[int, int]:
-    return info.fileno, info.addr
+def _start(dataset: Any) -> int | None:
+    """Return where the bytes of a dataset begin that lies in one piece in this file; user blocks count.
+
+    The list of properties that would tell more costs as much as everything else that is asked of a dataset.
+    """
+    start: int | None = dataset.get_offset()
+    # libhdf5 gives an offset even where the data is in other files.
+    return None if start is not None and h5o.get_info(dataset).hdr.mesg.present & _ELSEWHERE else start
 
 
 def _text(name: bytes) -> str:

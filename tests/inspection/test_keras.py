@@ -10,7 +10,7 @@ from safeload.formats import Format
 from safeload.inspection import Slot, distinct_names, inspect_artifact
 from safeload.inspection._keras_objects import describe_objects
 from safeload.inspection._keras_signature import describe_signature
-from safeload.inspection._walk import notable_places, recorded_places, walk, walk_dicts
+from safeload.inspection._walk import dicts_in, notable_places, recorded_places, walk
 from safeload.inspection._weights import count_parameters
 from safeload.inspection.keras import describe_layers
 from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights, WeightIndex, WeightLayout
@@ -242,7 +242,7 @@ def test_walk_reaches_everything_once():
     assert at["$.a[1].config.b.config.dtype"].owner["class_name"] == "X"
     assert at["$.a[1].class_name"].owner["class_name"] == "X"
     assert at["$.a[1]"].owner is None
-    assert [place for place in places if isinstance(place.value, dict)] == list(walk_dicts(tree))
+    assert [place.value for place in places if isinstance(place.value, dict)] == dicts_in(tree)
 
 
 def test_notable_places_leave_out_lists_and_words_alone():
@@ -252,6 +252,13 @@ def test_notable_places_leave_out_lists_and_words_alone():
     assert [place for place in walk(tree) if place in notable] == list(notable)
     left_out = [place.value for place in walk(tree) if place not in notable]
     assert left_out == [tree["config"], "few", ["a"], "y" * 29]
+
+
+@pytest.mark.parametrize(("tree", "found"), [("x", ["x"]), (None, []), (3, []), ([1, ["name"]], [])])
+def test_what_is_no_object(tree, found):
+    """A text that stands where an object should is looked at, whatever its length; there are no dicts in it."""
+    assert [place.value for place in notable_places(tree)] == found
+    assert dicts_in(tree) == []
 
 
 def test_layers_beside_a_config_are_no_layers_of_it():

@@ -153,3 +153,8 @@ def test_notable_texts_are_all_that_rules_for_texts_look_at():
 def test_rules_about_other_formats_find_nothing():
     """Each rule looks at its own kind of model alone."""
     assert not [f for rule in (*GRAPH_RULES, *TFLITE_RULES) for f in rule(info_of(functional()))]
+
+
+def test_a_split_into_few_tensors_passes():
+    """Only operations that make more tensors than anybody needs are refused."""
+    assert refusing(info_of(functional(entry("Unstack", "u", module="keras.src.ops.core", source="inp", num=3)))) == []
