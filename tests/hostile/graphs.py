@@ -571,6 +571,19 @@ def tower(height: int, bottom: Any) -> Any:
     return simple(ints("some", 1, shape=(16,)), top, functions=[bottom, *floors])
 
 
+def dataset(stop: int, **steps: int) -> Any:
+    """Make a MetaGraph that goes through the numbers up to *stop*, or what datasets with one operand make of them."""
+    nodes = [ints("from", 0, shape=()), ints("to", stop, shape=()), ints("by", 1, shape=())]
+    nodes.append(node("d0", "RangeDataset", "from:output:0", "to:output:0", "by:output:0"))
+    for index, (op, number) in enumerate(steps.items()):
+        nodes += [
+            ints(f"n{index}", number, shape=()),
+            node(f"d{index + 1}", op, f"d{index}:handle:0", f"n{index}:output:0"),
+        ]
+    add = function("add", ["a", "b"], ["s:z:0"], node("s", "AddV2", "a", "b"))
+    return simple(*nodes, node("all", "ReduceDataset", f"d{len(steps)}:handle:0", "x", f=Func("add")), functions=[add])
+
+
 HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
     "write": (lambda: simple(node("n", "WriteFile", "x", "x")), "file-write"),
     "write_nested": (lambda: in_loop(node("n", "WriteFile", "x", "x")), "file-write"),
@@ -773,6 +786,9 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         "allocation",
     ),
+    "long_dataset": (lambda: dataset(10**12), "endless-loop"),
+    "dataset_without_end": (lambda: dataset(10, RepeatDataset=-1), "endless-loop"),
+    "shuffled_bomb": (lambda: dataset(10, ShuffleDatasetV3=1 << 40), "allocation"),
     "counted_frame": (lambda: framed(*frame("w", 0, 10**12)), "endless-loop"),
     "counted_frame_in_a_function": (lambda: simple(*frame("w", 0, 10**12)), "endless-loop"),
     "counted_frames": (lambda: nested_frames(10**5, 10**5), "endless-loop"),

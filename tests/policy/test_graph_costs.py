@@ -19,6 +19,7 @@ from hostile.graphs import (
     count_functions,
     count_nodes,
     counted,
+    dataset,
     doubled,
     frame,
     frame_variable,
@@ -408,6 +409,45 @@ def test_deep_calls() -> None:
     """Functions may call each other more deeply than Python's stack is deep."""
     chain = [function(f"p{i}", ["a"], ["c:output:0"], call("c", f"p{i + 1}", "a")) for i in range(2000)]
     assert not _rules(simple(call("c", "p0", "x"), functions=[*chain, function("p2000", ["a"], ["a"])]))
+
+
+DATASETS = {
+    "repeated": (True, dataset(10**6, RepeatDataset=10**6)),
+    "batched": (True, dataset(10**15, BatchDatasetV2=100)),
+    "without end, batched": (True, dataset(1, RepeatDataset=-1, BatchDataset=100)),
+    "without its beginning": (True, dataset(10**15, SkipDataset=5, PrefetchDataset=1, TakeDataset=-1)),
+    "its beginning": (False, dataset(10**15, TakeDataset=100)),
+    "its end": (False, dataset(10, SkipDataset=5)),
+    "a part of an unknown one": (False, dataset(10**15, SkipDataset=-1)),
+    "in batches of none": (False, dataset(10**15, BatchDataset=0)),
+    "nothing, repeated": (False, dataset(0, RepeatDataset=-1)),
+    "of another kind": (False, dataset(10**15, FlatMapDataset=1)),
+    "random": (True, simple(node("d", "RandomDatasetV2", "x"), node("all", "InitializeTableFromDataset", "x", "d"))),
+    "one, repeated": (
+        True,
+        simple(
+            ints("n", -1, shape=()),
+            node("t", "TensorDataset", "x"),
+            node("d", "RepeatDataset", "t", "n:output:0"),
+            node("all", "ReduceDataset", "d"),
+        ),
+    ),
+    "taken by data": (
+        False,
+        simple(
+            node("r", "RandomDataset", "x"), node("t", "TakeDataset", "r", "x"), node("all", "ReduceDataset", "t", "x")
+        ),
+    ),
+    "to where data says": (False, simple(node("r", "RangeDataset", "x"), node("all", "ReduceDataset", "r", "x"))),
+    "nowhere": (False, simple(node("all", "ReduceDataset"))),
+}
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_datasets_that_are_gone_through(name: str) -> None:
+    """A dataset that follows from constants is a loop that counts."""
+    is_long, made = DATASETS[name]
+    assert ("endless-loop" in _rules(made)) is is_long
 
 
 def _odd(change: Any) -> set[str]:

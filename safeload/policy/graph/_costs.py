@@ -11,6 +11,7 @@ from safeload.inspection.graph import MAIN, Body, GraphInfo, Node, reference_pro
 from safeload.inspection.op_classes import op_class, op_table
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.graph._calls import calls_of
+from safeload.policy.graph._datasets import CONSUMERS, least_cardinality
 from safeload.policy.graph._encoded import DECODERS, expanded_bytes
 from safeload.policy.graph._growth import large_outputs
 from safeload.policy.graph._intervals import ANY, interval, is_always_true
@@ -137,7 +138,7 @@ def _too_large(subject: Subject, node: Node, size: int) -> Finding:
 
 
 def endless_loops(info: ModelInfo) -> Iterator[Finding]:
-    """Find loops whose condition no iteration can change, and those that count further than anybody waits."""
+    """Find loops whose condition no iteration can change, those that count too far, and datasets that are too long."""
     for subject in subjects(info):
         for node in subject.graph.nodes("LoopCond", *LOOPS):
             times = subject.loops.iterations(node)
@@ -145,6 +146,10 @@ def endless_loops(info: ModelInfo) -> Iterator[Finding]:
                 yield _endless(subject, node, "is a loop whose condition never changes")
             elif times > _MANY_ITERATIONS:
                 yield _endless(subject, node, f"is a loop that runs {times:,.0f} times whatever its input")
+        for node in subject.graph.nodes(*CONSUMERS):
+            count = least_cardinality(subject.facts, node)
+            if count > _MANY_ITERATIONS:
+                yield _endless(subject, node, f"goes through a dataset of {count:,.0f} elements whatever its input")
 
 
 def _endless(subject: Subject, node: Node, message: str) -> Finding:

@@ -31,6 +31,11 @@ def _padded(pairs: Ints) -> int:
     return math.prod(1 + max(0, before) + max(0, after) for before, after in zip(pairs[::2], pairs[1::2], strict=False))
 
 
+_ROOM = 32
+"""Bytes for an element of a dataset that is not there yet."""
+_STACK = 1 << 20
+"""Bytes for a thread, of its stack and what TensorFlow keeps beside it."""
+
 _Fold = tuple[int, "Callable[[Ints], int]"]
 
 _OPERANDS: dict[str, _Fold] = {
@@ -142,6 +147,40 @@ _OPERANDS: dict[str, _Fold] = {
     ),
     **dict.fromkeys(("MirrorPad", "Pad", "PadV2", "SpaceToBatch"), (1, _padded)),
     "SpaceToBatchND": (2, _padded),
+    # The largest index, or the largest number of a segment, says how much there is.
+    **dict.fromkeys(("DynamicStitch", "ParallelDynamicStitch"), (0, _largest)),
+    **dict.fromkeys(
+        ("RaggedRange", "SegmentMax", "SegmentMean", "SegmentMin", "SegmentProd", "SegmentSum", "TensorListScatter"),
+        (1, _largest),
+    ),
+    **dict.fromkeys(("SparseSegmentMean", "SparseSegmentSqrtN", "SparseSegmentSum"), (2, _largest)),
+    **dict.fromkeys(
+        ("SparseSegmentMeanGrad", "SparseSegmentSqrtNGrad", "SparseSegmentSumGrad", "TensorListScatterV2"),
+        (3, _largest),
+    ),
+    "TensorListResize": (1, _largest),
+    **dict.fromkeys(("SparseMatrixZeros",), (0, _largest)),
+    **dict.fromkeys(("SparseTensorToCSRSparseMatrix",), (2, _largest)),
+    "SetSize": (2, lambda shape: _product(shape[:-1])),
+    **dict.fromkeys(("ExtractGlimpse", "ExtractGlimpseV2", "FFTND", "IRFFTND", "RFFTND"), (1, _product)),
+    "CropAndResizeGradImage": (3, _product),
+    **dict.fromkeys(("CombinedNonMaxSuppression", "NonMaxSuppressionV4"), (2, _largest)),
+    # Datasets make room for their elements before they have them.
+    **dict.fromkeys(
+        (
+            "BatchDataset",
+            "BatchDatasetV2",
+            "PaddedBatchDataset",
+            "PaddedBatchDatasetV2",
+            "ParallelBatchDataset",
+            "ShuffleAndRepeatDataset",
+            "ShuffleAndRepeatDatasetV2",
+            "ShuffleDataset",
+            "ShuffleDatasetV2",
+            "ShuffleDatasetV3",
+        ),
+        (1, lambda counts: _ROOM * _largest(counts)),
+    ),
     "Tile": (1, _product),
 }
 """Which input decides the size of an op's output, and how. Source: op definitions of TensorFlow 2.21."""
@@ -155,6 +194,8 @@ _ATTRIBUTES: dict[str, tuple[str, Callable[[Any], int]]] = {
     # The spectrum of a window is computed in two numbers of 8 bytes each.
     "AudioSpectrogram": ("window_size", lambda attr: 16 * attr.i),
     "Mfcc": ("dct_coefficient_count", lambda attr: 4 * attr.i),
+    "BatchFunction": ("num_batch_threads", lambda attr: _STACK * attr.i),
+    "Batch": ("num_batch_threads", lambda attr: _STACK * attr.i),
 }
 """Which attribute decides the size of what an op makes, and how. Source: op definitions of TensorFlow 2.21."""
 
