@@ -8,6 +8,7 @@ Source: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (6.3.10), se
 from __future__ import annotations
 
 import io
+import posixpath
 import stat
 import struct
 import zipfile
@@ -179,7 +180,9 @@ def _refuse_names(infos: list[zipfile.ZipInfo], where: str) -> None:
     seen: set[str] = set()
     for info in infos:
         problem = name_problem(info.filename)
-        if info.filename in seen:
+        # What is unpacked to one place is one member, whatever it is called: "a", "./a", "a/".
+        place = posixpath.normpath(info.filename.replace("\\", "/"))
+        if place in seen:
             problem = "occurs twice"
         elif info.filename != info.orig_filename:
             problem = "has a name that zip readers read differently"
@@ -191,7 +194,7 @@ def _refuse_names(infos: list[zipfile.ZipInfo], where: str) -> None:
             problem = f"has compression method {info.compress_type}, not stored or deflated"
         if problem:
             raise MalformedArtifactError(where, problem=f"the member {info.orig_filename!r} {problem}")
-        seen.add(info.filename)
+        seen.add(place)
 
 
 def name_problem(name: str) -> str | None:
@@ -216,6 +219,7 @@ def _member(file: ByteFile, info: zipfile.ZipInfo, where: str) -> Member:
     agrees = (
         name == info.orig_filename.encode("utf-8" if flags & 0x800 else "cp437", "replace")
         and method == info.compress_type
+        and not flags & _FLAG_ENCRYPTED
         and all(
             a == b or (is_open and a == 0) or a == 0xFFFFFFFF
             for a, b in ((stored, info.compress_size), (size, info.file_size))

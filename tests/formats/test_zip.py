@@ -78,10 +78,10 @@ def link():
     return info
 
 
-def encrypted(content):
+def encrypted(content, places=2):
     flags = bytearray(content)
     flags[6] |= 1
-    flags[content.index(b"PK\x01\x02") + 8] |= 1
+    flags[content.index(b"PK\x01\x02") + 8] |= places - 1
     return bytes(flags)
 
 
@@ -94,6 +94,10 @@ def encrypted(content):
         (packed(("a\\..\\b", b"")), "leads out"),
         (packed((link(), b"/etc")), "symbolic link"),
         (encrypted(packed(("a", b""))), "encrypted"),
+        (encrypted(packed(("a", b"")), places=1), "contradict"),
+        (packed(("a", b""), ("./a", b"")), "'./a' occurs twice"),
+        (packed(("b/a", b""), ("b\\/a", b"")), "occurs twice"),
+        (packed(("b", b""), ("b/", b"")), "'b/' occurs twice"),
         (packed(("a", b"x" * 99), method=zipfile.ZIP_BZIP2), "compression method 12"),
         (packed(("aXb", b"")).replace(b"aXb", b"a\0b"), "read differently"),
         (b"junk" + packed(("a", b"")), "belong to no member"),
