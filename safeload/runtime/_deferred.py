@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import logging
 import weakref
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FunctionType
@@ -27,9 +26,6 @@ from tensorflow.python.ops.resource_variable_ops import (
 from safeload.runtime._variable_function import filled
 
 _LOG = logging.getLogger("safeload")
-
-_COMMON = 12
-"""From how many variables of one shape on it is cheaper to make each alone (measured, TensorFlow 2.21)."""
 
 _KEPT = ("trainable", "name", "dtype", "constraint", "synchronization", "aggregation")
 """Arguments of a creator that a variable without a value takes.
@@ -125,12 +121,10 @@ def _waiting(shape: Any, initial: Callable[[], Any], options: dict[str, Any]) ->
 
 
 def _make_together(variables: Sequence[_Waiting]) -> None:
-    """Make variables that were assigned: those of rare shapes by one function, for TensorFlow prepares each shape."""
-    count = Counter((variable.dtype, tuple(variable.shape)) for variable in variables)
-    rare = [variable for variable in variables if count[variable.dtype, tuple(variable.shape)] < _COMMON]
+    """Make variables that were assigned."""
     with tf.init_scope():
-        handles = filled([variable.__dict__["_safeload_value"] for variable in rare]) if len(rare) > 1 else []
-        for variable, handle in zip(rare, handles, strict=False):
+        handles = filled([variable.__dict__["_safeload_value"] for variable in variables])
+        for variable, handle in zip(variables, handles, strict=True):
             handle._handle_data = create_handle_data(variable.shape, variable.dtype)  # noqa: SLF001
             _complete(variable, handle)
 

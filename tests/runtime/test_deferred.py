@@ -280,10 +280,10 @@ def test_a_load_that_fails_leaves_the_thread_as_it_was(tmp_path: Path) -> None:
     assert type(layer.kernel.value) is ResourceVariable
 
 
-@pytest.mark.parametrize("common", [0, 100])
-def test_variables_made_together_are_those_made_alone(common: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By one function or each alone, they hold what they were assigned, apart from one another and from the source."""
-    monkeypatch.setattr("safeload.runtime._deferred._COMMON", common)
+@pytest.mark.parametrize("together", [1, 3, 100])
+def test_variables_made_together_are_those_made_alone(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one function or several, they hold what they were assigned, apart from one another and from the source."""
+    monkeypatch.setattr("safeload.runtime._variable_function._TOGETHER", together)
     values = [tf.ones([2, 3]), tf.zeros([3])]
     with deferred_variables("m") as deferral:
         stack = [layers.Dense(3) for _ in range(2)]
