@@ -81,6 +81,8 @@ def save_callable(
     target = Path(path).expanduser()
     _require_free(target)
     job = _Job(_functions(obj, signatures, example_inputs), example_inputs, signatures is not None)
+    if target.suffix != _KERAS_SUFFIX:
+        _require_dense(job, target)
     temporary = tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         written = str(Path(temporary) / target.name)
@@ -105,6 +107,16 @@ def _require_free(target: Path) -> None:
             kind=f"the name of a {target.suffix} file, and such files are not written",
             remedy="give a path that ends in .keras, or one without a suffix for a SavedModel",
         )
+
+
+def _require_dense(job: _Job, target: Path) -> None:
+    """Refuse inputs that a signature would take apart, so that what is loaded would not take them."""
+    apart = {info.name: info.kind for fn in job.functions.values() for info in fn.inputs if info.kind != "tensor"}
+    if apart:
+        names = ", ".join(f"{name!r} ({kind})" for name, kind in apart.items())
+        kind = f"to be a SavedModel, whose signatures take tensors alone, and the inputs are {names}"
+        remedy = "give a path that ends in .keras, for a Keras model, or save a function of tensors"
+        raise UnsupportedFormatError(str(target), kind=kind, remedy=remedy)
 
 
 def _functions(obj: Any, signatures: Any, example: Any) -> dict[str, ModelCallable]:

@@ -190,6 +190,15 @@ def test_paths_that_cannot_be_written(tmp_path: Path, name: str, error: type[Saf
     assert left(tmp_path) == []
 
 
+@pytest.mark.parametrize("name", ["my-input", "1st", "a.b"])
+def test_names_that_are_no_parameters(tmp_path: Path, name: str) -> None:
+    """Inputs keep names that Python would not take for a parameter."""
+    x = keras.Input((4,), name=name)
+    saved = load_callable(save_callable(keras.Model(x, x * 2), tmp_path / "m"))
+    assert [info.name for info in saved.inputs] == [name]
+    np.testing.assert_allclose(saved({name: X}), 2 * X)
+
+
 def test_signatures_are_not_for_keras_files(tmp_path: Path) -> None:
     """A Keras file has one callable."""
     with pytest.raises(UnsupportedFormatError, match="no signatures"):

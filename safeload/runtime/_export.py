@@ -57,11 +57,11 @@ def callable_of(obj: Any, example: Any = None) -> ModelCallable:
     return as_callable(obj.get_concrete_function(tf.nest.map_structure(_free_batch, example)))
 
 
-def _free_batch(value: Any) -> tf.TensorSpec:
+def _free_batch(value: Any, name: str | None = None) -> tf.TensorSpec:
     """Return the type of *value* with its first dimension left open."""
     tensor = tf.convert_to_tensor(value)
     shape = [None, *tensor.shape[1:]] if tensor.shape.rank else []
-    return tf.TensorSpec(shape, tensor.dtype)
+    return tf.TensorSpec(shape, tensor.dtype, name)
 
 
 def keras_model_of(fn: ModelCallable) -> Any:
@@ -116,13 +116,14 @@ def _signature(fn: ModelCallable, example: Any) -> Any:
         specs = {info.name: spec_of(info) for info in infos}
     else:
         named = example if isinstance(example, Mapping) else {"inputs": example}
-        specs = {name: _free_batch(value) for name, value in named.items()}
+        specs = {name: _free_batch(value, name) for name, value in named.items()}
     is_bare = not infos and not isinstance(example, Mapping)
 
-    def call(**tensors: Any) -> dict[str, Any]:
-        return named_outputs(fn, fn(tensors["inputs"] if is_bare else tensors))
+    def call(*tensors: Any) -> dict[str, Any]:
+        named = dict(zip(specs, tensors, strict=True))  # names of inputs need not be such of parameters
+        return named_outputs(fn, fn(named["inputs"] if is_bare else named))
 
-    return tf.function(call, autograph=False).get_concrete_function(**specs)
+    return tf.function(call, autograph=False).get_concrete_function(*specs.values())
 
 
 def named_outputs(fn: ModelCallable, result: Any) -> dict[str, Any]:
