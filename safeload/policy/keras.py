@@ -25,13 +25,15 @@ from safeload.policy.keras_names import (
     judge_class,
     judge_function,
 )
-from safeload.policy.keras_sizes import oversized_layers, unrolled_layers
+from safeload.policy.keras_sizes import enlarging_layers, oversized_layers, unrolled_layers
 
 if TYPE_CHECKING:
     from safeload.inspection import KerasInfo, ModelInfo
 
 _AUTHOR = "ask the author for a file without it"
 _NAME = "name"
+_MAX_EVIDENCE = 160
+"""Characters of what was found: enough for a command or a path as a whole."""
 # Parent components, absolute paths of POSIX and Windows, schemes. A "/" inside is how Keras 2 scopes names.
 _PATH = re.compile(r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]|://|\x00")
 
@@ -52,6 +54,7 @@ def examine_keras(info: ModelInfo) -> Iterator[Finding]:
     for finding in (
         *_examine_places(info.keras.places),
         *oversized_layers(info.keras),
+        *enlarging_layers(info.keras),
         *unrolled_layers(info.keras),
     ):
         if (finding.rule, finding.evidence) not in told:
@@ -212,16 +215,16 @@ def markers(place: Place) -> Iterator[Finding]:
 def path_names(place: Place) -> Iterator[Finding]:
     """Find layer names that are paths: Keras makes directories of them."""
     if place.key == _NAME and isinstance(place.value, str) and _PATH.search(place.value):
-        message = f"the name {place.value[:60]!r} is a path out of the model"
-        yield Finding("path-name", Severity.DANGEROUS, place.where, place.value[:80], message, _AUTHOR)
+        message = f"the name {_short(place.value)!r} is a path out of the model"
+        yield Finding("path-name", Severity.DANGEROUS, place.where, _short(place.value), message, _AUTHOR)
 
 
 def vocabulary_paths(place: Place) -> Iterator[Finding]:
     """Find vocabularies given as a path, which Keras reads from the host or the network."""
     if place.key in VOCABULARY_KEYS and isinstance(place.value, str) and _is_direct(place):
-        message = f"{place.key} is the path {place.value[:60]!r}, which would be read on this machine"
+        message = f"{place.key} is the path {_short(place.value)!r}, which would be read on this machine"
         hint = "ask the author to save the model with the vocabulary itself in it"
-        yield Finding("vocabulary-path", Severity.DANGEROUS, place.where, place.value[:80], message, hint)
+        yield Finding("vocabulary-path", Severity.DANGEROUS, place.where, _short(place.value), message, hint)
 
 
 def _is_direct(place: Place) -> bool:
@@ -302,4 +305,4 @@ def _name_of(value: Any) -> str:
 
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= 80 else text[:79] + "…"
+    return text if len(text) <= _MAX_EVIDENCE else text[:_MAX_EVIDENCE] + "…"

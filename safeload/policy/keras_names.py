@@ -43,6 +43,9 @@ _ROOT_NAMES = frozenset({"DTypePolicy", "FloatDTypePolicy", "Functional", "Model
 # Modules of Keras that are named like modules of Python.
 _OWN_MODULES = frozenset({"math", "random"})
 
+# What modules of Keras call the packages that they import.
+_ALIASES = frozenset({"jnp", "np", "scipy", "tf"})
+
 # Functions of the pure modules that turn what they are given into objects: keras/src/*/__init__.py of Keras 3.15.1.
 _NOT_PURE = frozenset({"deserialize", "get", "serialize"})
 
@@ -193,7 +196,7 @@ def _inside(module: str, parts: tuple[str, ...]) -> bool:
 def _leaves_keras(module: str) -> bool:
     """Tell whether a path goes through what a module of Keras imports, such as ``keras.activations.os``."""
     parts = set(module.split("."))
-    return not parts.isdisjoint(_STDLIB - _OWN_MODULES) or any(part.startswith("__") for part in parts)
+    return not parts.isdisjoint((_STDLIB - _OWN_MODULES) | _ALIASES) or any(part.startswith("__") for part in parts)
 
 
 def judge_class(module: str | None, name: str) -> Verdict | None:

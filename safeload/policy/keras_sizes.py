@@ -24,6 +24,36 @@ _SPLITTERS = frozenset({"ArraySplit", "Split", "Unstack"})
 _PARTS = frozenset({"indices_or_sections", "num", "num_or_size_splits"})
 """Operations of keras/src/ops (3.15.1) that return a list, and what they and TensorFlow call its length."""
 _HINT = "ask the author for a file whose weights fit its configuration"
+_ENLARGING = "ask the author for a model without it"
+_MAX_MADE = 1 << 31
+"""Elements that a layer may make of a single one."""
+_MADE: Mapping[str, tuple[str, ...]] = {
+    "BroadcastTo": ("shape",),
+    "CategoryEncoding": ("num_tokens",),
+    "CenterCrop": ("height", "width"),
+    "Linspace": ("num",),
+    "OneHot": ("num_classes",),
+    "RandomCrop": ("height", "width"),
+    "Repeat": ("repeats",),
+    "RepeatVector": ("n",),
+    "Resize": ("size",),
+    "Resizing": ("height", "width"),
+    "Tile": ("repeats",),
+    "UpSampling1D": ("size",),
+    "UpSampling2D": ("size",),
+    "UpSampling3D": ("size",),
+}
+"""Keys whose product is the least number of elements that a layer makes of any input.
+
+Source: keras/src/layers and keras/src/ops (3.15.1).
+"""
+_PADS: Mapping[str, str] = {
+    "Pad": "pad_width",
+    "ZeroPadding1D": "padding",
+    "ZeroPadding2D": "padding",
+    "ZeroPadding3D": "padding",
+}
+"""Keys that say how much is put before and behind each axis."""
 
 # Keys whose product is the least number of elements of a variable of the layer, whatever its input.
 # Source: ``build`` of the layers in keras/src/layers of Keras 3.15.1 and keras/layers of Keras 2.15.
@@ -54,6 +84,7 @@ _SIZES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "LocallyConnected1D": (("filters", "kernel_size"),),
     "LocallyConnected2D": (("filters", "kernel_size"),),
     "MultiHeadAttention": (("num_heads", "key_dim"),),
+    "UnmaskedMultiHeadAttention": (("num_heads", "key_dim"),),
     "GroupQueryAttention": (("num_query_heads", "head_dim"),),
     "GroupedQueryAttention": (("num_query_heads", "head_dim"),),
     "RandomFourierFeatures": (("output_dim",),),
@@ -95,6 +126,29 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
         f"the file holds {stored:,}",
         _HINT,
     )
+
+
+def enlarging_layers(keras: KerasInfo) -> Iterator[Finding]:
+    """Yield layers that make more of any input than any host should give."""
+    for place in keras.places:
+        made = _made(place.value) if is_object(place.value) else 0
+        if made > _MAX_MADE:
+            message = f"{place.value['class_name']} would make {made:,} numbers of any input"
+            yield Finding("oversized-layer", Severity.DANGEROUS, place.where, f"{made:,} made", message, _ENLARGING)
+
+
+def _made(value: Mapping[str, Any]) -> int:
+    config, name = _config(value), value["class_name"]
+    if name in _PADS:
+        return _padded(config.get(_PADS[name]))
+    return math.prod(_size(config.get(key)) for key in _MADE.get(name, ()))
+
+
+def _padded(padding: Any) -> int:
+    """Return the size that paddings alone make, of an input with one element; a number holds for every axis."""
+    axes = padding if isinstance(padding, list) else [padding]
+    widths = [axis if isinstance(axis, list) else [axis] for axis in axes]
+    return math.prod(1 + sum(n for n in axis if isinstance(n, int) and n > 0) for axis in widths)
 
 
 def allowed_elements(stored: int | None) -> int:

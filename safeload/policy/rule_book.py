@@ -118,7 +118,7 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         ),
         "oversized-layer": RuleInfo(
             (_DANGEROUS,),
-            "The layers declare far more weights than the file holds.",
+            "The layers declare far more weights than the file holds, or one makes gigabytes of any input.",
         ),
         "unrolled-layer": RuleInfo(
             (_UNEXAMINED,),

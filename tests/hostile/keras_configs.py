@@ -106,6 +106,10 @@ ATTACKS: dict[str, tuple[Any, str]] = {
         functional(entry("Dense", "x", source="inp", units=2, activation=function("keras.activations.os", "system"))),
         "keras-gadget",
     ),
+    "function_through_an_alias": (
+        functional(entry("Dense", "x", source="inp", units=2, activation=function("keras.src.ops.numpy.np", "load"))),
+        "keras-gadget",
+    ),
     "function_through_builtins": (
         functional(entry("Dense", "x", source="inp", units=2, activation=function("keras.ops.__builtins__", "eval"))),
         "keras-gadget",
@@ -287,6 +291,11 @@ ATTACKS: dict[str, tuple[Any, str]] = {
         functional(entry("RepeatVector", "r", n=10**6), entry("SimpleRNN", "l", source="r", units=1, unroll=True)),
         "unrolled-layer",
     ),
+    "repeated_bomb": (functional(entry("RepeatVector", "r", source="inp", n=10**12)), "oversized-layer"),
+    "padded_bomb": (
+        functional(entry("ZeroPadding2D", "p", source="inp", padding=[[2**20, 0], [0, 2**20]])),
+        "oversized-layer",
+    ),
     "kernel_bomb": (functional(entry("Conv2D", "c", filters=64, kernel_size=[4096, 4096])), "oversized-layer"),
 }
 
@@ -334,6 +343,9 @@ LOOK_ALIKES: dict[str, Any] = {
     "unrolled_layer": functional(
         entry("InputLayer", "i", batch_shape=[None, 30, 8]), entry("GRU", "l", source="i", units=4, unroll=True)
     ),
+    "padding": functional(entry("ZeroPadding2D", "p", source="inp", padding=[[3, 3], [3, None]])),
+    "padding_of_one_number": functional(entry("ZeroPadding1D", "p", source="inp", padding=3)),
+    "larger_picture": functional(entry("UpSampling2D", "u", source="inp", size=[2, 2])),
     "large_and_stored": functional(entry("Dense", "d", source="inp", units=2**12)),
     "base64_text": functional(
         lambda_layer("f", arguments={"key": "4wABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu="})

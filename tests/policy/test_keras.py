@@ -55,16 +55,17 @@ def test_every_rule_is_needed():
     assert names - sole <= {"constant-node"}
 
 
+SIZE_RULES = (rules.oversized_layers, rules.enlarging_layers, rules.unrolled_layers)
+
+
 @pytest.mark.parametrize(
-    "rule",
-    [*TEXT_RULES, *OBJECT_RULES, *MARKER_RULES, rules.constant_nodes, rules.oversized_layers, rules.unrolled_layers],
-    ids=lambda r: r.__name__,
+    "rule", [*TEXT_RULES, *OBJECT_RULES, *MARKER_RULES, rules.constant_nodes, *SIZE_RULES], ids=lambda r: r.__name__
 )
 def test_removing_a_rule_lets_an_attack_through(rule, monkeypatch):
     """Without any one rule, some attack of the gallery is no longer refused for its reason."""
     for table in ("TEXT_RULES", "OBJECT_RULES", "MARKER_RULES"):
         monkeypatch.setattr(rules, table, tuple(r for r in getattr(rules, table) if r is not rule))
-    for name in ("constant_nodes", "oversized_layers", "unrolled_layers"):
+    for name in ("constant_nodes", "oversized_layers", "enlarging_layers", "unrolled_layers"):
         if getattr(rules, name) is rule:
             monkeypatch.setattr(rules, name, lambda _: iter(()))
     assert any(

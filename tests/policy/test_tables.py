@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hostile.graphs import FLOAT, RESOURCE, STRING, Ints, Type, benign, ints, model, node, simple, tensor, wide_operands
-from hostile.keras_configs import entry, functional, keras2
+from hostile.keras_configs import entry, function, functional, keras2, lambda_layer
 
 from safeload.inspection.op_classes import op_table
 from safeload.policy import Severity, containers, examine, keras_names, keras_sizes
@@ -105,6 +105,10 @@ def _layer(name: str) -> Any:
     return keras2(name, **dict.fromkeys(keys, 1 << 33))
 
 
+def _enlarging(name: str) -> Any:
+    return keras2(name, **dict.fromkeys(keras_sizes._MADE[name], 1 << 33))
+
+
 def _split(key: str) -> Any:
     return entry("Unstack", "u", module="keras.src.ops.core", source="inp", **{key: 10**9})
 
@@ -141,8 +145,11 @@ TABLES = [
         beside=lambda name: name.startswith("__"),
     ),
     Table(keras_names, "_NOT_PURE", _getter),
+    Table(keras_names, "_ALIASES", _config(lambda name: lambda_layer(function(f"keras.ops.{name}", "load")))),
     Table(keras_sizes, "_SIZES", _config(_layer)),
     Table(keras_sizes, "_PARTS", _config(_split)),
+    Table(keras_sizes, "_MADE", _config(_enlarging)),
+    Table(keras_sizes, "_PADS", _config(lambda name: keras2(name, **{keras_sizes._PADS[name]: [[1 << 33, 0]]}))),
     Table(containers, "_MEANINGS", _anomaly),
     Table(_verdicts, "_VERDICTS", _graph(_of_class)),
     Table(_sizes, "_OPERANDS", _graph(_operand)),
