@@ -62,7 +62,7 @@ class Outcome:
     """What loading would come to, findings aside.
 
     Attributes:
-        road: ``"keras"``, ``"tf_keras"`` or ``"saved-model"``; None where loading would raise.
+        road: ``"keras"``, ``"tf_keras"``, ``"saved-model"`` or ``"tflite"``; None where loading would raise.
         signature: What would answer a call, or None.
         reason: Which rule chose it.
         code: Code of the error that loading would raise, or None.
@@ -213,13 +213,14 @@ class InspectionReport:
         return report_html(self)
 
 
-_CONTENT_KEYS = frozenset({"config", "graph"})
+LEFT_OUT = frozenset({"config", "graph"})
+"""Attributes that hold configs and graphs, which are in no report."""
 
 
 def _plain(value: Any) -> Any:
     """Turn frozen values into JSON, leaving out configs and graphs."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in _CONTENT_KEYS}
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in LEFT_OUT}
     if isinstance(value, Enum):
         return value.name.lower() if isinstance(value, IntEnum) else _plain(value.value)
     if isinstance(value, Mapping):
@@ -237,14 +238,13 @@ def _scalar(value: Any) -> Any:
     return value if is_plain else repr(value)
 
 
+_LISTED_BESIDE = LEFT_OUT | {"signatures", "functions"}
+
+
 def _graph(graph: MetaGraphInfo) -> dict[str, Any]:
     """Describe a MetaGraph; its signatures and functions by key, since the report lists them beside it."""
     return {
-        **{
-            name: _plain(value)
-            for name, value in vars(graph).items()
-            if name not in {"graph", "signatures", "functions"}
-        },
+        **{f.name: _plain(getattr(graph, f.name)) for f in fields(graph) if f.name not in _LISTED_BESIDE},
         "signatures": [s.key for s in graph.signatures],
         "functions": list(dict.fromkeys(s.key for s in graph.functions)),
     }

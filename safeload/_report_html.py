@@ -15,7 +15,9 @@ from safeload._report_text import (
     grouped_signatures,
     op_text,
     printable,
+    records_text,
     requirement_text,
+    shortened,
     signature_text,
 )
 
@@ -89,8 +91,7 @@ def _parts(report: InspectionReport) -> Iterator[str]:
 
 
 def _text(value: str) -> str:
-    shortened = value if len(value) <= _MAX_CHARACTERS else f"{value[:_MAX_CHARACTERS]}…"
-    return html.escape(printable(shortened)).replace("\u00a0", " ")
+    return html.escape(printable(shortened(value, _MAX_CHARACTERS))).replace("\u00a0", " ")
 
 
 def _lines(text: str) -> str:
@@ -147,7 +148,8 @@ def _call(signature: SignatureInfo) -> str:
         *(_tensor_row("input", tensor) for tensor in signature.inputs[:_MAX_ROWS]),
         *(_tensor_row("output", tensor) for tensor in signature.outputs[:_MAX_ROWS]),
     ]
-    return _table(rows)
+    records = [_text(records_text(tensor)) for tensor in signature.inputs if tensor.features]
+    return _table(rows) + "".join(f"<div>{text}</div>" for text in records)
 
 
 def _tensor_row(role: str, tensor: TensorInfo) -> tuple[str, ...]:
@@ -161,10 +163,12 @@ def _signatures(report: InspectionReport) -> Iterator[str]:
     if not report.meta_graphs and report.outcome.signature is None:
         yield _titled("Signatures", _list(map(signature_text, report.signatures)))
     for graph in report.meta_graphs:
-        content = _list(grouped_signatures((*graph.signatures, *graph.functions), report.outcome.signature))
+        called = report.outcome.signature if graph.index == report.outcome.meta_graph else None
+        content = _list(grouped_signatures((*graph.signatures, *graph.functions), left_out=called))
         title = _text(f"signatures and functions, tagged {', '.join(sorted(graph.tags)) or 'with nothing'}")
         opened = " open" if report.outcome.signature is None else ""
-        yield f"<details{opened}><summary>{title}</summary><div>{content}</div></details>"
+        other = "other " if called is not None else ""
+        yield f"<details{opened}><summary>{other}{title}</summary><div>{content}</div></details>" if content else ""
 
 
 def _layers(layers: tuple[LayerInfo, ...]) -> str:

@@ -43,7 +43,7 @@ def report_text(report: InspectionReport, *, full: bool = False) -> str:
     most = _ALL if full else _Most()
     lines = [printable(f"{report.info.where}: {report.verdict}")]
     for title, entries in _sections(report, most):
-        lines += _section(title, [_shortened(printable(entry), most.characters) for entry in entries])
+        lines += _section(title, [_entry(printable(entry), most.characters) for entry in entries])
     return "\n".join(line.replace(_GLUE, " ") for line in lines)
 
 
@@ -52,8 +52,16 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == _GLUE else ascii(c)[1:-1] for c in text)
 
 
-def _shortened(text: str, most: int | None) -> str:
-    return text if most is None or len(text) <= most or _PERMITS in text else f"{text[:most]}…"
+def shortened(text: str, most: int | None) -> str:
+    """Return *text*, cut between two words near *most* characters if it is longer."""
+    if most is None or len(text) <= most:
+        return text
+    words = text[:most].rpartition(" ")[0]
+    return f"{words} …" if len(words) > most // 2 else f"{text[:most]}…"
+
+
+def _entry(text: str, most: int | None) -> str:
+    return text if _PERMITS in text else shortened(text, most)
 
 
 _PERMITS = "] permits it"
@@ -109,8 +117,20 @@ def _more(count: int) -> str:
 
 
 def _facts(report: InspectionReport) -> Iterator[str]:
-    for label, value in facts(report):
+    load, *rest = facts(report)
+    for label, value in (load, *_call_facts(report.outcome.signature), *rest):
         yield f"{label:<{_LABEL}}".replace(" ", _GLUE) + value
+
+
+def _call_facts(signature: SignatureInfo | None) -> Iterator[tuple[str, str]]:
+    if signature is not None:
+        yield "call", signature_text(signature)
+        yield from (("records", records_text(tensor)) for tensor in signature.inputs if tensor.features)
+
+
+def records_text(tensor: TensorInfo) -> str:
+    """Say what the records hold that an input takes."""
+    return f"{tensor.name} takes serialized tf.Example records of {_tensors(tensor.features)}"
 
 
 def facts(report: InspectionReport) -> Iterator[tuple[str, str]]:
@@ -181,20 +201,25 @@ def requirement_text(needed: Requirement) -> str:
 
 
 def _signature_groups(report: InspectionReport) -> Iterator[tuple[str, list[str]]]:
-    """Yield a title and the signatures below it, per MetaGraph where there are several; the chosen one first."""
+    """Yield a title and the signatures below it, per MetaGraph where there are several; the one called stands above."""
     graphs = report.meta_graphs
+    chosen = report.outcome.signature
     if not graphs:
-        yield "signatures", [signature_text(s) for s in report.signatures]
+        yield f"{_other(report.signatures, chosen)}signatures", grouped_signatures(report.signatures, left_out=chosen)
     for graph in graphs:
         tags = f", MetaGraph tagged {', '.join(sorted(graph.tags)) or 'with nothing'}" if len(graphs) > 1 else ""
-        chosen = report.outcome.signature if graph.index == report.outcome.meta_graph else None
-        yield f"signatures{tags}", grouped_signatures(graph.signatures, chosen)
-        yield f"functions{tags}", grouped_signatures(graph.functions, chosen)
+        called = chosen if graph.index == report.outcome.meta_graph else None
+        for title, signatures in (("signatures", graph.signatures), ("functions", graph.functions)):
+            yield f"{_other(signatures, called)}{title}{tags}", grouped_signatures(signatures, left_out=called)
 
 
-def grouped_signatures(signatures: Iterable[SignatureInfo], chosen: SignatureInfo | None) -> list[str]:
-    """Return one text for each, the chosen one first, bookkeeping last, traces of the same form counted."""
-    ordered = sorted(signatures, key=lambda s: (s != chosen, s.key.startswith(_BOOKKEEPING)))
+def _other(signatures: Sequence[SignatureInfo], called: SignatureInfo | None) -> str:
+    return "other " if called in signatures else ""
+
+
+def grouped_signatures(signatures: Iterable[SignatureInfo], *, left_out: SignatureInfo | None) -> list[str]:
+    """Return one text for each but *left_out*, bookkeeping last, traces of the same form counted."""
+    ordered = sorted((s for s in signatures if s != left_out), key=lambda s: s.key.startswith(_BOOKKEEPING))
     counts = Counter(map(signature_text, ordered))
     return [text if number == 1 else f"{text}  ({number} traces)" for text, number in counts.items()]
 
@@ -207,8 +232,10 @@ def signature_text(signature: SignatureInfo) -> str:
     """Write a signature as a call: of a function with its arguments as they nest, in Python order."""
     structure = signature.structure
     if structure is None or signature.kind == "keras":
+        if signature.kind == "keras" and not signature.inputs and not signature.outputs:
+            return f"{signature.key}: its inputs and outputs are not recorded"
         method = signature.method_name.rpartition("/")[2]
-        note = f"  (method {method})" if method not in {"", "predict"} else ""
+        note = f"  (method{_GLUE}{method})" if method not in {"", "predict"} else ""
         return f"{signature.key}({_tensors(signature.inputs)}) -> ({_tensors(signature.outputs)}){note}"
     inputs = {tensor.name: tensor for tensor in signature.inputs}
     outputs = {tensor.name: tensor for tensor in signature.outputs}
@@ -262,7 +289,7 @@ def op_text(op: str, package: str | None) -> str:
 def _finding_lines(findings: Sequence[Finding], most: int | None) -> Iterator[str]:
     for finding in findings[:most]:
         yield f"{finding.severity.name.lower()}: {finding.message} at {finding.where} [{finding.rule}]"
-        if finding.evidence and finding.evidence not in finding.message:
+        if finding.evidence.partition(" (sha256 ")[0] not in finding.message:
             yield f"  evidence: {finding.evidence}"
         yield f"  hint: {finding.hint}"
         if finding.identifier is not None:

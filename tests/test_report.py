@@ -13,7 +13,7 @@ from hostile.keras_configs import ATTACKS, entry, function, functional
 
 from safeload._report import CustomObject, InspectionReport, Outcome, Requirement
 from safeload._report_html import callable_html
-from safeload._report_text import printable, requirement_text, signature_text
+from safeload._report_text import printable, requirement_text, shortened, signature_text
 from safeload.formats import Format
 from safeload.inspection import (
     CallStructure,
@@ -195,15 +195,15 @@ def test_long_models_are_cut():
 def test_findings_stand_before_what_is_inside():
     """Of a refused model the reasons come first, with what would permit them in one piece."""
     text = str(keras_report(ATTACKS["lambda"][0]))
-    assert text.index("  if trusted") < text.index("  findings") < text.index("  signatures") < text.index("  layers")
+    assert text.index("  if trusted") < text.index("  call ") < text.index("  findings") < text.index("  layers")
     assert re.search(r"trusted=\['lambda:\S+'\] permits it", text)
 
 
 def test_findings_that_refuse_nothing_stand_last():
     """Warnings come after the signatures, and long lists of them are cut."""
     warning = Finding("rule", Severity.WARNING, "place", "seen", "message", "do this")
-    text = str(saved_model_report(graph(PREDICT), findings=[warning] * 9))
-    assert text.index("  signatures") < text.index("  findings")
+    text = str(saved_model_report(graph(PREDICT, CLASSIFY), findings=[warning] * 9))
+    assert text.index("  call ") < text.index("  other signatures") < text.index("  findings")
     assert "warning: message at place [rule]\n      evidence: seen\n      hint: do this" in text
     assert "… and 5 more" in text
 
@@ -218,12 +218,41 @@ def test_what_could_not_be_examined():
 
 
 def test_several_meta_graphs():
-    """Each has its tags and signatures; the chosen signature stands first, other methods are named."""
-    text = str(saved_model_report(graph(CLASSIFY, PREDICT), graph(CLASSIFY, index=1, tags=("serve", "gpu"))))
-    first, second = text.split("  signatures, MetaGraph tagged ")[1:]
-    assert first.startswith("serve\n    serving_default(x: float32 [None, 4])")
+    """Each has its tags and signatures; the chosen signature stands above them, other methods are named."""
+    graphs = graph(CLASSIFY, PREDICT), graph(CLASSIFY, PREDICT, index=1, tags=("serve", "gpu"))
+    found = saved_model_report(*graphs)
+    text = str(found)
+    top, first, second = text.split("signatures, MetaGraph tagged ")
+    assert "  call        serving_default(x: float32 [None, 4])" in top
+    assert top.endswith("  other ")
+    assert first.startswith("serve\n    classify(x: float32 [None, 4])")
     assert "(method classify)" in first
+    assert "serving_default" not in first
     assert second.startswith("gpu, serve\n    classify(")
+    assert "serving_default(" in second
+    assert found._repr_html_().count("serving_default(") == 1
+
+
+def test_records_that_an_input_takes():
+    """Of an input that takes serialized records it says what must be in them."""
+    features = (TensorInfo("age", "int64", (1,)), TensorInfo("name", "string", (None,)))
+    parse = SignatureInfo("parse", inputs=(TensorInfo("inputs", "string", (None,), features=features),), outputs=(Y,))
+    found = saved_model_report(graph(parse))
+    found = replace(found, outcome=replace(found.outcome, signature=parse))
+    assert "  records     inputs takes serialized tf.Example records of age: int64 [1],\n" in str(found)
+    assert "inputs takes serialized tf.Example records of age: int64 [1]" in found._repr_html_()
+
+
+def test_a_model_that_records_no_inputs():
+    """Of a model whose code is elsewhere nothing is said about its inputs."""
+    assert signature_text(SignatureInfo("model", "keras")) == "model: its inputs and outputs are not recorded"
+
+
+def test_long_texts_are_cut_between_words():
+    """A text of several words ends with a whole one; only a word that is too long itself is cut."""
+    assert shortened("one two three four", 12) == "one two …"
+    assert shortened("to antidisestablishmentarianism", 12) == "to antidises…"
+    assert shortened("one two three four", None) == "one two three four"
 
 
 def test_functions_show_their_arguments_as_they_nest():

@@ -76,7 +76,12 @@ def _evidence(subject: Subject, node: Node) -> str:
     if operand is None:
         return node.op
     found = sorted(f"{origin.source.value} {origin.value!r}" for origin in subject.tracer.origins(node, operand))
-    return f"{node.op}({', '.join(found)[:120]})"
+    listed = ", ".join(found)
+    return f"{node.op}({listed if len(listed) <= _MAX_EVIDENCE else listed[:_MAX_EVIDENCE] + '…'})"
+
+
+_MAX_EVIDENCE = 160
+"""Characters of names of files that are shown."""
 
 
 def _prints_to_stream(_: Subject, node: Node) -> bool:
