@@ -83,8 +83,9 @@ def _columns(signature: SignatureInfo, x: Any) -> dict[str, Any]:
 def _row_count(columns: Mapping[str, Any]) -> int:
     counts = {name: _rows(value) for name, value in columns.items()}
     if len(set(counts.values())) != 1 or -1 in counts.values():
+        shown_counts = ", ".join(f"{name!r} has {count if count >= 0 else 'none'}" for name, count in counts.items())
         raise InputMismatchError(
-            f"inputs differ in their number of rows: {counts}", hint="the first axis of every input counts rows"
+            f"inputs differ in their number of rows: {shown_counts}", hint="the first axis of every input counts rows"
         )
     return next(iter(counts.values()))
 

@@ -149,7 +149,8 @@ def _by_structure(
         given[name] = value
     unknown = [name for name in given if name not in everything]
     if unknown:
-        raise _unknown_name(signature, unknown[0], list(given))
+        free = [name for name in everything if name not in given]
+        raise _mismatch(signature, f"there is no argument {unknown[0]!r}{_meant(unknown[0], free)}")
     _require_constants(signature, {name: tree for name, tree in everything.items() if name not in given})
     leaves: dict[str, Any] = {}
     for name, value in given.items():
@@ -159,14 +160,20 @@ def _by_structure(
 
 def _require_constants(signature: SignatureInfo, left_out: Mapping[str, Any]) -> None:
     """Refuse a trace for other constants than those that Python passes for the parameters that were left out."""
-    defaults = dict(signature.structure.defaults) if signature.structure is not None else {}
+    structure = signature.structure or CallStructure()
+    defaults = dict(structure.defaults)
     for name, tree in left_out.items():
-        if _has_slot(tree) or name in TRAINING_NAMES:
+        if _has_slot(tree) or _is_left_out(structure, name, tree):
             continue
         if name not in defaults:
             raise _mismatch(signature, f"missing argument {name!r}, traced with the constant {tree!r}")
-        if not _same_constant(tree, defaults[name]):
-            raise _mismatch(signature, f"argument {name!r} is {defaults[name]!r} by default, traced with {tree!r}")
+        raise _mismatch(signature, f"argument {name!r} is {defaults[name]!r} by default, traced with {tree!r}")
+
+
+def _is_left_out(structure: CallStructure, name: str, constant: Any) -> bool:
+    """Tell whether a call that leaves *name* out reaches the trace for *constant*."""
+    defaults = dict(structure.defaults)
+    return name in TRAINING_NAMES or (name in defaults and _same_constant(constant, defaults[name]))
 
 
 def _means_names(
@@ -226,12 +233,18 @@ def pack(tree: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _unknown_name(signature: SignatureInfo, name: str, given: Sequence[str]) -> InputMismatchError:
+    """Name the nearest of the inputs that were not given, or the only one."""
     names = _lookup(signature)
     used = {names[key] for key in given if key in names}
     free = [info.name for info in signature.inputs if info.name not in used]
-    near = difflib.get_close_matches(name, free or list(names), 1)
-    meant = f"; did you mean {near[0]!r}?" if near else ""
-    return _mismatch(signature, f"there is no input {name!r}{meant}")
+    return _mismatch(signature, f"there is no input {name!r}{_meant(name, free or list(names))}")
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    by_case = {other.casefold(): other for other in known}
+    near = [by_case[key] for key in difflib.get_close_matches(name.casefold(), by_case, 1)]
+    near = near or (list(known) if len(known) == 1 else [])
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _mismatch(signature: SignatureInfo, problem: str) -> InputMismatchError:
@@ -245,7 +258,7 @@ def _example_call(signature: SignatureInfo) -> str:
         parts = [
             f"{name}={_example_tree(tree, signature)}"
             for name, tree in (*structure.args, *structure.kwargs)
-            if _has_slot(tree)
+            if _has_slot(tree) or not _is_left_out(structure, name, tree)
         ]
         return f"f({', '.join(parts)})"
     if len(signature.inputs) == 1:

@@ -71,6 +71,8 @@ def check_dtype(info: TensorInfo, dtype: str, *, is_tensor: bool) -> Cast:
 def _dtype_hint(info: TensorInfo, dtype: str, *, is_tensor: bool) -> str:
     if "string" in (dtype, info.dtype):
         return f"pass {info.dtype} values"
+    if dtype == "object":
+        return f"it holds Python objects, such as None; pass {info.dtype} values"
     call = f"tf.cast(value, {info.dtype!r})" if is_tensor else f"value.astype({info.dtype!r})"
     return f"if that loses nothing that matters, convert it: {call}"
 
@@ -104,7 +106,7 @@ def _fits(have: int | None, want: int | None) -> bool:
 def _rank_hint(want: Sequence[int | None], have: Sequence[int | None]) -> str:
     if len(have) == len(want) - 1 and want[0] in (None, 1) and all(map(_fits, have, want[1:])):
         return "the batch dimension is missing: pass value[None, ...] for a batch of one"
-    return f"it has {len(have)} dimensions instead of {len(want)}"
+    return f"it has {len(have)} dimension{'s' if len(have) != 1 else ''} instead of {len(want)}"
 
 
 def _dims(shape: Sequence[int | None]) -> str:

@@ -127,7 +127,7 @@ def test_bound(signature: SignatureInfo, args: tuple[Any, ...], kwargs: dict[str
         (NESTED, ({"a": 1, "n": (2,)},), {"t": 1}, "argument 'x.n' is a sequence of 1, expected a sequence of 2"),
         (NESTED, (1, False, 3), {}, "3 positional arguments for 'x', 'training'"),
         (NESTED, (1,), {"x": 2}, "argument 'x' is given twice"),
-        (NESTED, (), {"tt": 2}, "there is no input 'tt'; did you mean 't'?"),
+        (NESTED, (), {"tt": 2}, "there is no argument 'tt'; did you mean 't'?"),
         (
             NESTED,
             ({"a": 1, "n": (2, 3)}, True),

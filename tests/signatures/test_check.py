@@ -61,8 +61,8 @@ def test_shape_fits(want: tuple[int | None, ...] | None, have: tuple[int | None,
     [
         ((None, 4), (4,), "the batch dimension is missing: pass value[None, ...] for a batch of one"),
         ((1, 4), (4,), "the batch dimension is missing: pass value[None, ...] for a batch of one"),
-        ((None, 4), (3,), "it has 1 dimensions instead of 2"),
-        ((2, 4), (4,), "it has 1 dimensions instead of 2"),
+        ((None, 4), (3,), "it has 1 dimension instead of 2"),
+        ((2, 4), (4,), "it has 1 dimension instead of 2"),
         ((None, 4, 8), (2, 5, 7), "axis 1 is 5, not 4, axis 2 is 7, not 8"),
     ],
 )
