@@ -28,6 +28,13 @@ COMPAT_OBJECTS = MappingProxyType(
         "mode, axis, epsilon, momentum",
         "UpSampling2D": "standalone Keras 2: bilinear, corners at the origin (no half-pixel centres)",
         "RandomCrop": "tf.keras before 2.7: resized bilinearly to cover height x width, centre cropped",
+        **dict.fromkeys(
+            ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"),
+            "Keras 2 layer whose output has the masks of all inputs that have one, combined by and",
+        ),
+        "Concatenate": "Keras 2 layer: as Add, where it joins features",
+        "MultiHeadAttention": "tf.keras from 2.10 on: leaves the masks of its inputs to other layers",
+        "UnmaskedMultiHeadAttention": "tf.keras before 2.10: attends to masked steps, too, and gives no mask",
         "CausalAttention": "keras.layers.Attention of Keras 2 with causal=True: called with use_causal_mask=True",
         "CausalAdditiveAttention": "AdditiveAttention of Keras 2 with causal=True: called with use_causal_mask=True",
         "Bidirectional": "TensorFlow 1.13: a direction whose last step is masked gives zeros, not its last state",

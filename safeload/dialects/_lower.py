@@ -9,6 +9,7 @@ from safeload.dialects import _tf_keras
 from safeload.dialects._catalogue import KerasClass, find_class, is_builtin, kind_of, newest_release
 from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._lower_operations import lower_operation, require_same_meaning
+from safeload.dialects._masks import LAYERS, is_of_keras_2
 from safeload.dialects._normal import KerasTarget, NormalForm
 from safeload.errors import IncompatibleVersionError
 
@@ -101,7 +102,9 @@ def _object(value: dict[str, Any], target: KerasTarget, where: str) -> Any:
 
 
 def _object_of_keras_2(value: dict[str, Any], target: KerasTarget, where: str) -> Any:
-    module, name = value["module"], value["class_name"]
+    name = value["class_name"]
+    module = LAYERS if is_of_keras_2(value["module"], name) else value["module"]
+    value = {**value, "module": module}
     kind = kind_of(module, name)
     if kind == "dtype policy":
         return _tf_keras.dtype_name(value, where)
@@ -109,8 +112,10 @@ def _object_of_keras_2(value: dict[str, Any], target: KerasTarget, where: str) -
     value = {key: item for key, item in value.items() if key != "build_config"}
     if module == COMPAT_MODULE or kind == "operation":
         _find(module, name, target, where)
-    if module == COMPAT_MODULE or kind not in _CHECKED_KINDS or not isinstance(value["config"], dict):
+    if kind not in _CHECKED_KINDS or not isinstance(value["config"], dict):
         return value
+    if module == COMPAT_MODULE:
+        return {**value, "config": _tf_keras.with_required_keys(name, value["config"])}
     checked = _checked({**value, "config": _tf_keras.with_keras_2_keys(name, value["config"])}, target, where)
     return {**checked, "config": _tf_keras.with_required_keys(name, checked["config"])}
 

@@ -20,6 +20,7 @@ from safeload.dialects._catalogue import (
     operation_module,
 )
 from safeload.dialects._compat_names import COMPAT_MODULE
+from safeload.dialects._masks import with_masks_of_keras_2
 from safeload.dialects._normal import Flavour, Writer
 
 # Module prefixes under which Keras's own classes were recorded: keras 2.12 keras.engine, 2.13 keras.src, the packages
@@ -38,10 +39,12 @@ class Normaliser:
     Attributes:
         writer: Who wrote the config.
         convert_model: Rewrites a serialized model: `_functional.normalise_model` for this load. None for other objects.
+        has_masks: True if some layer may make a mask.
     """
 
     writer: Writer
     convert_model: Callable[[dict[str, Any]], dict[str, Any] | None]
+    has_masks: bool = False
 
     def value(self, value: Any, kind: str | None = None) -> Any:
         """Return *value* in normal form; *kind* is what its place asks for, where the place tells."""
@@ -176,6 +179,9 @@ class Normaliser:
         config = value["config"] if isinstance(value.get("config"), dict) else {}
         if module == _keras2.LAYERS and self._is_old:
             module, name, config = self._old_layer(name, config)
+            own_name = with_masks_of_keras_2(name, self.writer) if self.has_masks else None
+            if module == _keras2.LAYERS and own_name is not None:
+                module, name = COMPAT_MODULE, own_name
         elif module == _keras2.LAYERS:
             name, config = _keras3.modernise(name, config, self.writer)
         elif module == "keras.initializers" and self._is_old:

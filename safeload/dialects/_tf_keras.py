@@ -29,7 +29,8 @@ _KEYS: Mapping[str, Mapping[str, str]] = {
 """Class → key of Keras 3 → key of tf_keras."""
 
 _REQUIRED: Mapping[str, Mapping[str, None]] = {
-    "MultiHeadAttention": {"query_shape": None, "key_shape": None, "value_shape": None},
+    name: {"query_shape": None, "key_shape": None, "value_shape": None}
+    for name in ("MultiHeadAttention", "UnmaskedMultiHeadAttention")
 }
 """Class → keys that are no arguments of the constructor; without them the first call decides.
 
@@ -65,6 +66,7 @@ _FUNCTION_PARTS = ("function", "output_shape", "mask")
 _FIRST_ARGUMENTS = ("inputs", "x", "query", "sequences", "sequence")
 _LATER_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "MultiHeadAttention": ("value", "key"),
+    "UnmaskedMultiHeadAttention": ("value", "key"),
     **dict.fromkeys(("SimpleRNN", "LSTM", "GRU", "Bidirectional", "RNN"), ("initial_state",)),
 }
 """Class → names of the arguments after the first: the nodes of tf_keras name all but the first."""

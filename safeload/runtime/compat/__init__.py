@@ -25,13 +25,15 @@ def compat_objects(package: str) -> dict[str, Any]:
         _keras1,
         _kernelized,
         _locally_connected,
+        _masks,
         _node,
         _resize,
         _symbol,
     )
 
     modules = (
-        _activations, _attention, _bidirectional, _keras1, _kernelized, _locally_connected, _node, _resize, _symbol,
+        _activations, _attention, _bidirectional, _keras1, _kernelized, _locally_connected, _masks, _node,
+        _resize, _symbol,
     )  # fmt: skip
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 

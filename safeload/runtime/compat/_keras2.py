@@ -15,6 +15,7 @@ __all__ = [
     "CausalAttention",
     "TensorFlowNode",
     "TensorFlowSymbol",
+    "UnmaskedMultiHeadAttention",
     "hard_sigmoid_of_keras_3",
 ]
 
@@ -40,6 +41,17 @@ class CausalAdditiveAttention(tf_keras.layers.AdditiveAttention):  # type: ignor
     def call(self, inputs: Any, **kwargs: Any) -> Any:
         """Attend to earlier steps only."""
         return super().call(inputs, **{**kwargs, "use_causal_mask": True})
+
+
+class UnmaskedMultiHeadAttention(tf_keras.layers.MultiHeadAttention):  # type: ignore[misc]
+    """``MultiHeadAttention`` without masks, but for the one that the call gives: as up to Keras 2.9."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.supports_masking = False
+
+    def _compute_attention_mask(self, *_inputs: Any, attention_mask: Any = None, **_options: Any) -> Any:
+        return attention_mask
 
 
 class _Operation(tf_keras.layers.Layer):  # type: ignore[misc]

@@ -1,0 +1,135 @@
+"""Layers that treat the masks of their inputs as Keras 2 did.
+
+Source: keras 2.9.0 ``keras/layers/merging/base_merge.py``, ``merging/concatenate.py``,
+``attention/multi_head_attention.py``; the same in standalone Keras from 1.2.2 on and in tf_keras 2.21, whose
+MultiHeadAttention takes masks from 2.10 on.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+__all__ = [
+    "Add",
+    "Average",
+    "Concatenate",
+    "Maximum",
+    "Minimum",
+    "MultiHeadAttention",
+    "Multiply",
+    "Subtract",
+    "UnmaskedMultiHeadAttention",
+]
+
+
+class _AllMasks:
+    """A step counts where it counts in every input that has a mask; Keras 3 takes any, and none if one has none."""
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Combine the masks that there are."""
+        del inputs
+        masks = [each for each in mask or () if each is not None]
+        return reduce(keras.ops.logical_and, masks) if masks else None
+
+
+class Add(_AllMasks, keras.layers.Add):  # type: ignore[misc]
+    """``keras.layers.Add`` with the masks of Keras 2."""
+
+
+class Average(_AllMasks, keras.layers.Average):  # type: ignore[misc]
+    """``keras.layers.Average`` with the masks of Keras 2."""
+
+
+class Maximum(_AllMasks, keras.layers.Maximum):  # type: ignore[misc]
+    """``keras.layers.Maximum`` with the masks of Keras 2."""
+
+
+class Minimum(_AllMasks, keras.layers.Minimum):  # type: ignore[misc]
+    """``keras.layers.Minimum`` with the masks of Keras 2."""
+
+
+class Multiply(_AllMasks, keras.layers.Multiply):  # type: ignore[misc]
+    """``keras.layers.Multiply`` with the masks of Keras 2."""
+
+
+class Subtract(_AllMasks, keras.layers.Subtract):  # type: ignore[misc]
+    """``keras.layers.Subtract`` with the masks of Keras 2."""
+
+
+class Concatenate(keras.layers.Concatenate):  # type: ignore[misc]
+    """``keras.layers.Concatenate`` with the masks of Keras 2: along features, a step counts where it does in all."""
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Join the masks as the inputs are joined; one without a mask counts everywhere."""
+        pairs = list(zip(inputs, mask or [None] * len(inputs), strict=True))
+        if self.axis in {-1, len(inputs[0].shape) - 1}:
+            pairs = [(each, its) for each, its in pairs if its is not None]
+        if not pairs or any(its is None for _, its in pairs):
+            return None
+        masks = [its if len(its.shape) == len(each.shape) else keras.ops.expand_dims(its, -1) for each, its in pairs]
+        return keras.ops.all(keras.ops.concatenate(masks, axis=self.axis), axis=-1)
+
+
+class UnmaskedMultiHeadAttention(keras.layers.MultiHeadAttention):  # type: ignore[misc]
+    """``keras.layers.MultiHeadAttention`` with no mask but the one that the call gives. Weights as there."""
+
+    def call(
+        self,
+        query: Any,
+        value: Any,
+        key: Any = None,
+        attention_mask: Any = None,
+        return_attention_scores: bool = False,  # noqa: FBT001, FBT002
+        training: bool | None = None,  # noqa: FBT001
+    ) -> Any:
+        """Attend to all steps."""
+        query, value, key = map(_plain, (query, value, key))
+        options = {"attention_mask": attention_mask, "return_attention_scores": return_attention_scores}
+        return super().call(query, value, key=key, training=training, **options)
+
+    def compute_output_spec(self, query: Any, value: Any, key: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As with masks."""
+        named = dict(zip(("attention_mask", "return_attention_scores", "training"), args, strict=False))
+        return super().compute_output_spec(query, value, key=key, **named, **kwargs)
+
+    def compute_mask(self, *_inputs: Any, **_masks: Any) -> None:
+        """Give no mask."""
+
+
+class MultiHeadAttention(keras.layers.MultiHeadAttention):  # type: ignore[misc]
+    """``keras.layers.MultiHeadAttention`` that leaves the masks of its inputs in place. Weights as there.
+
+    That of Keras 3 takes them off: a second layer that attends to the same sequence finds none.
+    """
+
+    def call(
+        self,
+        query: Any,
+        value: Any,
+        key: Any = None,
+        query_mask: Any = None,
+        value_mask: Any = None,
+        key_mask: Any = None,
+        attention_mask: Any = None,
+        return_attention_scores: bool = False,  # noqa: FBT001, FBT002
+        training: bool | None = None,  # noqa: FBT001
+        use_causal_mask: bool = False,  # noqa: FBT001, FBT002
+    ) -> Any:
+        """Attend to the steps that the masks leave."""
+        query, value, key = map(_plain, (query, value, key))
+        masks = [
+            tf.expand_dims(m, axis) for m, axis in ((query_mask, -1), (value_mask, -2), (key_mask, -2)) if m is not None
+        ]
+        masks += [attention_mask] if attention_mask is not None else []
+        options = {"return_attention_scores": return_attention_scores, "use_causal_mask": use_causal_mask}
+        options["attention_mask"] = reduce(tf.logical_and, [tf.cast(m, tf.bool) for m in masks]) if masks else None
+        return super().call(query, value, key=key, training=training, **options)
+
+
+def _plain(tensor: Any) -> Any:
+    """Return *tensor* without what Keras has attached to it."""
+    return None if tensor is None else tf.identity(tensor)

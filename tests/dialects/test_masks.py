@@ -1,0 +1,73 @@
+"""Layers that treat masks otherwise are safeload's own where a model has masks."""
+
+from __future__ import annotations
+
+import pytest
+
+from safeload.dialects import COMPAT_MODULE, Flavour, KerasTarget, NormalForm, lower, normalise
+from safeload.dialects._masks import may_mask, with_masks_of_keras_2
+from safeload.dialects._normal import Writer
+from safeload.formats import Format
+
+TF_2_9 = Writer(Flavour.TF_KERAS_1X, (2, 9, 0))
+MASKING = {"class_name": "Masking", "config": {"name": "m", "mask_value": 0.0}}
+DENSE = {"class_name": "Dense", "config": {"name": "d", "units": 1}}
+
+
+@pytest.mark.parametrize(
+    ("name", "flavour", "version", "expected"),
+    [
+        ("MultiHeadAttention", Flavour.TF_KERAS_1X, (2, 9, 0), "UnmaskedMultiHeadAttention"),
+        ("MultiHeadAttention", Flavour.TF_KERAS_1X, (2, 10, 0), "MultiHeadAttention"),
+        ("MultiHeadAttention", Flavour.TF_KERAS, (2, 16, 0), "MultiHeadAttention"),
+        ("Add", Flavour.TF_KERAS, (2, 16, 0), "Add"),
+        ("Concatenate", Flavour.KERAS_2, (2, 0, 8), "Concatenate"),
+        ("Dot", Flavour.KERAS_2, (2, 0, 8), None),
+    ],
+)
+def test_what_with_masks_of_keras_2(name, flavour, version, expected):
+    """Merging layers of every Keras 2, and attention up to 2.9."""
+    assert with_masks_of_keras_2(name, Writer(flavour, version)) == expected
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ([DENSE], False),
+        ([DENSE, MASKING], True),
+        ([{"class_name": "TimeDistributed", "config": {"layer": MASKING}}], True),
+        ([{"class_name": "Embedding", "config": {"mask_zero": True}}], True),
+        ([{"class_name": "Embedding", "config": {"mask_zero": False}}], False),
+        ([{"class_name": "Mine", "config": {}}], True),
+        ([{"class_name": "Sequential", "config": {"layers": [DENSE]}}], False),
+        (["damaged"], False),
+    ],
+)
+def test_what_may_make_a_mask(layers, expected):
+    """A layer that masks, at any depth, or one that nobody knows."""
+    assert may_mask({"class_name": "Sequential", "config": {"layers": layers}}, TF_2_9) is expected
+
+
+@pytest.mark.parametrize("first", [MASKING, DENSE], ids=["masks", "no masks"])
+def test_only_models_with_masks_have_such_layers(first):
+    """Elsewhere the layer of Keras computes the same."""
+    attention = {
+        "class_name": "MultiHeadAttention",
+        "module": "keras.layers",
+        "registered_name": None,
+        "config": {"name": "a", "num_heads": 1, "key_dim": 2},
+    }
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [first, attention]}}
+    normal = normalise(config, {"keras_version": "2.9.0"}, Format.KERAS_HDF5)
+    modules = {layer["class_name"]: layer["module"] for layer in normal.config["config"]["layers"]}
+    assert modules.get("UnmaskedMultiHeadAttention") == (COMPAT_MODULE if first is MASKING else None)
+
+
+def test_tf_keras_gets_its_own_layers_back():
+    """It treats masks as the file means it, but for attention before 2.10, whose constructor asks for shapes."""
+    names = ("Add", "MultiHeadAttention", "UnmaskedMultiHeadAttention")
+    layers = [{"module": COMPAT_MODULE, "class_name": name, "config": {"name": name}} for name in names]
+    target = KerasTarget("tf_keras", (2, 21, 0), lambda module, name: frozenset({"name"}))
+    lowered = lower(NormalForm({"layers": layers}, TF_2_9), target)["layers"]
+    assert [layer["module"] for layer in lowered] == ["keras.layers", "keras.layers", COMPAT_MODULE]
+    assert all(layer["config"].keys() >= {"query_shape", "key_shape"} for layer in lowered[1:])
