@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from safeload.inspection._entries import Capture, CaptureReader
@@ -60,6 +61,11 @@ class Body:
     arguments: tuple[str, ...] = ()
     returns: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
+
+    @cached_property
+    def positions(self) -> Mapping[str, int]:
+        """The position of each argument by its name; of several with one name the first."""
+        return {name: index for index, name in reversed([*enumerate(self.arguments)])}
 
 
 class BodyReader:

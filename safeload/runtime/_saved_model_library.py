@@ -16,6 +16,8 @@ from tensorflow.core.framework import function_pb2
 from tensorflow.python.eager import context
 from tensorflow.python.framework import op_def_registry, ops
 
+from safeload.inspection.op_classes import op_table
+
 GRADIENT_ATTRIBUTE = "_gradient_op_type"
 """Attribute that names a custom gradient. Source: ops.py, `override_gradient_function`."""
 
@@ -85,9 +87,15 @@ class FunctionLibrary:
     def _called(self, name: str, *, with_gradients: bool) -> Iterator[str]:
         for node in self._functions[name].node_def:
             yield node.op
-            yield from (function.name for value in node.attr.values() for function in _functions_in(value))
+            yield from (function.name for function in self._functions_of(node))
             if with_gradients and GRADIENT_ATTRIBUTE in node.attr:
                 yield self._gradients.get(node.attr[GRADIENT_ATTRIBUTE].s.decode(), "")
+
+    def _functions_of(self, node: Any) -> Iterator[Any]:
+        """Yield every function that the attributes of *node* name; those of most stock ops never do."""
+        if node.op not in op_table().plain or node.op in self._functions:
+            for value in node.attr.values():
+                yield from _functions_in(value)
 
     def _unique(self, name: str) -> str:
         return f"{name}{self._suffix}"
@@ -104,9 +112,8 @@ class FunctionLibrary:
         if node.op in self._functions:
             node.op = self._unique(node.op)
             return
-        for value in node.attr.values():
-            for function in _functions_in(value):
-                function.name = self._unique(function.name) if function.name in self._functions else function.name
+        for function in self._functions_of(node):
+            function.name = self._unique(function.name) if function.name in self._functions else function.name
         default = _default_shared_name(node.op)
         if default is not None:
             shared_name = (node.attr["shared_name"].s or default or node.name.encode()) + self._suffix.encode()

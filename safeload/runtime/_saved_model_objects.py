@@ -293,19 +293,21 @@ def matched_objects(nodes: Sequence[Any], saved: Sequence[Any]) -> dict[int, int
         Number in *nodes* → number in *saved*. They are the same where the same attributes lead to them.
     """
     matched, owners, doubtful = {0: 0}, {0: 0}, set()
-    stack = [(0, 0)] if nodes and saved else []
+    count, saved_count = len(nodes), len(saved)
+    stack = [(0, 0)] if count and saved_count else []
     while stack:
         node_id, saved_id = stack.pop()
         children = {child.local_name: child.node_id for child in nodes[node_id].children}
         for child in saved[saved_id].children:
-            pair = children.get(child.local_name), child.node_id
-            if pair[0] is None or not (0 <= pair[0] < len(nodes) and 0 <= pair[1] < len(saved)):
+            inner, inner_saved = children.get(child.local_name, -1), child.node_id
+            if not (0 <= inner < count and 0 <= inner_saved < saved_count):
                 continue
-            if pair[0] not in matched and pair[1] not in owners:
-                matched[pair[0]], owners[pair[1]] = pair[1], pair[0]
-                stack.append((pair[0], pair[1]))
-            elif matched.get(pair[0]) != pair[1]:
-                doubtful |= {pair[0], owners.get(pair[1], pair[0])}
+            known = matched.get(inner)
+            if known is None and inner_saved not in owners:
+                matched[inner], owners[inner_saved] = inner_saved, inner
+                stack.append((inner, inner_saved))
+            elif known != inner_saved:
+                doubtful |= {inner, owners.get(inner_saved, inner)}
     return {node_id: saved_id for node_id, saved_id in matched.items() if node_id not in doubtful}
 
 

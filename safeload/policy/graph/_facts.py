@@ -9,7 +9,7 @@ from safeload.policy.graph._fact import HUGE, NOTHING, Fact
 from safeload.policy.graph._shapes import SHAPES, declared_shape, least_shape
 from safeload.policy.graph._sites import Sites
 from safeload.policy.graph._sizes import SIZES, least_elements
-from safeload.policy.graph._values import FOLDS, constant_elements, constant_numbers, folded
+from safeload.policy.graph._values import FOLDS, declared_elements, folded, tensor_numbers
 
 if TYPE_CHECKING:
     from safeload.inspection.graph import GraphInfo, Node
@@ -54,20 +54,25 @@ class Facts:
         return NOTHING if site is None else self.of(site)
 
     def _settle(self, site: Site) -> Fact:
-        pending = [site]
-        opened: dict[_Key, list[Site | None]] = {}
+        known = self._known
+        opened: set[_Key] = set()
+        pending: list[tuple[Site, list[Site | None] | None]] = [(site, None)]
         while pending:
-            top = pending[-1]
+            top, below = pending.pop()
             key = top.key
-            if key in self._known or (top.context and self._left <= 0):
-                pending.pop()
-            elif key in opened:
-                self._known[key] = self._settled(top.node, opened[key])
-            else:
+            if below is None:
+                if key in known or key in opened or (top.context and self._left <= 0):
+                    continue
+                opened.add(key)
                 self._left -= bool(top.context)
-                opened[key] = below = self._below(top)
-                pending.extend([made for made in below if made is not None and made.key not in opened])
-        return self._known.get(site.key, NOTHING)
+                below = self._below(top)
+                above = [(made, None) for made in below if made and made.key not in known and made.key not in opened]
+                if above:
+                    pending.append((top, below))
+                    pending.extend(above)
+                    continue
+            known[key] = self._settled(top.node, below)
+        return known.get(site.key, NOTHING)
 
     def _below(self, site: Site) -> list[Site | None]:
         """Return what makes each input of *site*; of control dependencies, and where it does not matter, nothing."""
@@ -79,7 +84,7 @@ class Facts:
 
     def _settled(self, node: Node, below: list[Site | None]) -> Fact:
         if node.op == "Const":
-            return Fact(constant_numbers(node), declared_shape(node), constant_elements(node))
+            return _by_value(node)
         inputs = [NOTHING if made is None else self._known.get(made.key, NOTHING) for made in below]
         if all([fact is NOTHING for fact in inputs]):  # noqa: C419 - speed: most of a model depends on its input
             return _by_attributes(node)
@@ -87,6 +92,14 @@ class Facts:
         elements = max(least_elements(node, inputs), math.prod(shape) if shape is not None else 0)
         numbers = _values(node, below, inputs)
         return NOTHING if numbers is shape is None and not elements else Fact(numbers, shape, min(elements, HUGE))
+
+
+def _by_value(constant: Node) -> Fact:
+    value = constant.proto.attr.get("value")
+    if value is None:
+        return NOTHING
+    elements = declared_elements(value.tensor.tensor_shape)
+    return Fact(tensor_numbers(value.tensor, elements), declared_shape(value.tensor.tensor_shape), elements)
 
 
 def _by_attributes(node: Node) -> Fact:

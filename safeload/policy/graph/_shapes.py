@@ -6,7 +6,7 @@ A shape here is a lower bound: dimensions that are not known count as one.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from safeload.policy.graph._fact import HUGE, at
 
@@ -38,16 +38,13 @@ def least_shape(node: Node, inputs: list[Fact]) -> Shape | None:
     return tuple(min(size, HUGE) for size in found) if found is not None and len(found) <= _MAX_RANK else None
 
 
-def declared_shape(node: Node) -> Shape | None:
-    """Return the shape of *node*, a Const."""
-    value = node.proto.attr.get("value")
-    if value is None or value.tensor.tensor_shape.unknown_rank:
-        return None
-    return _at_least_one(dim.size for dim in value.tensor.tensor_shape.dim)
+def declared_shape(shape: Any) -> Shape | None:
+    """Return the least shape that a TensorShapeProto declares."""
+    return None if shape.unknown_rank else _at_least_one([dim.size for dim in shape.dim])
 
 
 def _at_least_one(sizes: Iterable[int]) -> Shape:
-    return tuple(1 if size < 0 else size for size in sizes)
+    return tuple([1 if size < 0 else size for size in sizes])
 
 
 def _same(_: Node, inputs: list[Fact]) -> Shape | None:

@@ -107,8 +107,9 @@ class Sites:
             owner = self.graph.bodies[place.body]
             name = reference_producer(place.reference)
             node = owner.by_name.get(name)
-            if name in owner.arguments:
-                place = self._argument(owner, owner.arguments.index(name), place.context)
+            argument = owner.positions.get(name)
+            if argument is not None:
+                place = self._argument(owner, argument, place.context)
             elif node is None:
                 return None
             elif node.calls and (node.op in _RETURNING or node.op in self.graph.bodies):

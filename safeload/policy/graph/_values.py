@@ -22,18 +22,21 @@ _MAX_VALUES = 1024
 _MAX_BITS = 512
 _MODERATE = 1 << _MAX_BITS
 _FORMATS = {
-    "float32": "f",
-    "float64": "d",
-    "bool": "?",
-    "int16": "h",
-    "int32": "i",
-    "int64": "q",
-    "int8": "b",
-    "uint32": "I",
-    "uint64": "Q",
-    "uint8": "B",
+    "float32": ("f", "float_val"),
+    "float64": ("d", "double_val"),
+    "bool": ("?", "bool_val"),
+    "int16": ("h", "int_val"),
+    "int32": ("i", "int_val"),
+    "int64": ("q", "int64_val"),
+    "int8": ("b", "int_val"),
+    "uint32": ("I", "uint32_val"),
+    "uint64": ("Q", "uint64_val"),
+    "uint8": ("B", "int_val"),
 }
-"""How the dtypes of shapes, ranges and counters are stored."""
+"""How the dtypes of shapes, ranges and counters are stored: packed, and in which field otherwise.
+
+Source: tensorflow/core/framework/tensor.proto (2.21).
+"""
 
 
 def folded(op: str, values: list[Numbers]) -> Numbers | None:
@@ -49,26 +52,19 @@ def _is_moderate(number: float) -> bool:
     return abs(number) <= _MODERATE
 
 
-_FIELDS = ("int_val", "int64_val", "uint32_val", "uint64_val", "float_val", "double_val", "bool_val")
-
-
-def constant_numbers(node: Node) -> Numbers | None:
-    """Return the values of *node*, a Const, flattened; None if it is no small tensor of numbers."""
-    value = node.proto.attr.get("value")
-    if value is None:
+def tensor_numbers(tensor: Any, count: int) -> Numbers | None:
+    """Return the *count* values of a TensorProto, flattened; None if it is no small tensor of numbers."""
+    stored = _FORMATS.get(dtype_name(tensor.dtype) or "") if count <= _MAX_VALUES else None
+    if stored is None:
         return None
-    tensor = value.tensor
-    code = _FORMATS.get(dtype_name(tensor.dtype) or "")
-    count = declared_elements(tensor.tensor_shape)
-    if code is None or count > _MAX_VALUES:
-        return None
+    code, field = stored
     if tensor.tensor_content:
         if len(tensor.tensor_content) != count * struct.calcsize(f"<{code}"):
             return None
         return _finite(struct.unpack(f"<{count}{code}", tensor.tensor_content))
-    stored = [value for field in _FIELDS for value in getattr(tensor, field)]
+    values = list(getattr(tensor, field))
     # The last stored value fills the rest of the tensor; none at all means zeros.
-    return _finite((stored + (stored[-1:] or [0]) * count)[:count])
+    return _finite((values + (values[-1:] or [0]) * count)[:count])
 
 
 def _finite(values: Iterable[float]) -> Numbers | None:

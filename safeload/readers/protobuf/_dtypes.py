@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from safeload.readers.protobuf._pool import enum_names
 
 _RENAMED = {"float": "float32", "double": "float64", "half": "float16"}
@@ -20,6 +22,7 @@ Source: DataTypeSize in tensorflow/core/framework/types.cc, TensorFlow 2.21.
 """
 
 
+@lru_cache(maxsize=256)
 def dtype_name(number: int) -> str | None:
     """Return the TensorFlow dtype name of a `DataType`, ``"float32"`` for 1.
 
