@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,16 @@ from cases import CASES
 
 from safeload import inspect_model, load_callable
 from safeload.cli._demo import _library
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+READERS = {
+    "keras-1.2.2.h5": None,
+    "keras-2.3.1.h5": "tf_keras",
+    "tensorflow-2.4.h5": "tf_keras",
+    "tensorflow-2.15.keras": "tf_keras",
+    "keras-3.0.5.keras": "keras",
+}
+"""Which of the installed packages reads each golden file; None of them reads Keras 1, so there it is safeload."""
 
 KERAS_CASES = [
     cell for cell in CASES if cell[0] in {"keras-hdf5", "keras-archive"} and cell[1] in {"keras", "tf_keras"}
@@ -127,3 +138,26 @@ def test_other_shapes_of_models(build, producer, suffix, tmp_path):
     path = tmp_path / f"model{suffix}"
     build(keras.layers, keras).save(path)
     _compare(keras, path, keras.models.load_model(path, compile=False))
+
+
+def test_every_golden_file_has_a_reader():
+    """Files of Keras that are added to the golden ones are compared too."""
+    assert set(READERS) == {file.name for file in GOLDEN.iterdir() if file.suffix in {".h5", ".keras"}}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_golden_files(name):
+    """The same of files of old releases, as a Keras of today reads them."""
+    keras = _producer(READERS[name] or "keras")
+    path = GOLDEN / name
+    model = load_callable(path).model if READERS[name] is None else keras.models.load_model(path, compile=False)
+    _compare(keras, path, model)
+
+
+def test_weights_alone(tmp_path):
+    """Of weights without a config the arrays and their elements are those of the model."""
+    keras = _producer("keras")
+    recipe = CASES["weights-hdf5", "keras", "json-architecture"]
+    weights = inspect_model(recipe.make(tmp_path, keras).path).info.weights
+    model = keras.models.model_from_json((tmp_path / "model.json").read_text())
+    assert (weights.arrays, weights.elements) == (len(model.weights), model.count_params())

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from cases import CASES
-from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.core.framework import graph_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow.python.saved_model import loader_impl
 
 from safeload import inspect_model
 from safeload.cli._demo import _library
 
+GOLDEN = Path(__file__).parent.parent / "golden"
 SAVED_MODELS = [cell for cell in CASES if cell[0] == "saved-model" and "zipped" not in cell]
+OLD = [path.name for path in GOLDEN.iterdir() if path.is_dir()]
 
 
-@pytest.fixture(params=SAVED_MODELS, ids="-".join)
+@pytest.fixture(params=[*SAVED_MODELS, *OLD], ids=lambda cell: cell if isinstance(cell, str) else "-".join(cell))
 def path(request, tmp_path):
-    """A SavedModel as each producer writes it: the directory itself."""
+    """A SavedModel as each producer writes it, and those of old releases: the directory itself."""
     cell = request.param
+    if isinstance(cell, str):
+        return GOLDEN / cell
     if cell[1] == "tf_keras" and importlib.util.find_spec("tf_keras") is None:
         pytest.skip("tf_keras is not installed")
     made = CASES[cell].make(tmp_path, _library(cell[1])).path
@@ -108,3 +114,28 @@ def test_weights_are_those_of_the_checkpoint(path):
     own = [shape for name, shape in shapes.items() if name not in training and "OPTIMIZER_SLOT" not in name]
     weights = inspect_model(path).info.weights
     assert (weights.arrays, weights.elements) == (len(own), sum(int(np.prod(shape)) for shape in own))
+
+
+def test_an_archive_holds_what_its_directory_holds(tmp_path):
+    """A zipped SavedModel is described as the directory in it."""
+    zipped = inspect_model(CASES["saved-model", "tensorflow", "zipped"].make(tmp_path, tf).path)
+    plain = inspect_model(tmp_path / "model")
+    assert zipped.meta_graphs == plain.meta_graphs
+    assert (zipped.info.digest, zipped.info.weights) == (plain.info.digest, plain.info.weights)
+
+
+@pytest.mark.parametrize(
+    ("cell", "suffix"),
+    [(("frozen-graph", "tf1", "constants"), ""), (("tf1-checkpoint", "tf1", "meta"), ".meta")],
+    ids=["constants", "meta"],
+)
+def test_graphs_alone_are_those_of_the_protobuf(cell, suffix, tmp_path):
+    """A graph with its constants or beside a checkpoint is described node by node."""
+    path = CASES[cell].make(tmp_path, tf).path
+    content = Path(f"{path}{suffix}").read_bytes()
+    wanted = meta_graph_pb2.MetaGraphDef() if suffix else graph_pb2.GraphDef()
+    wanted.ParseFromString(content)
+    nodes = {n.name: (n.op, tuple(n.input)) for n in getattr(wanted, "graph_def", wanted).node}
+    (graph,) = inspect_model(path).meta_graphs
+    found = {n.name: (n.op, n.inputs) for n in graph.graph.bodies[""].nodes}
+    assert nodes.items() <= found.items()
