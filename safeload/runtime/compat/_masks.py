@@ -125,8 +125,11 @@ class MultiHeadAttention(keras.layers.MultiHeadAttention):  # type: ignore[misc]
             tf.expand_dims(m, axis) for m, axis in ((query_mask, -1), (value_mask, -2), (key_mask, -2)) if m is not None
         ]
         masks += [attention_mask] if attention_mask is not None else []
-        options = {"return_attention_scores": return_attention_scores, "use_causal_mask": use_causal_mask}
-        options["attention_mask"] = reduce(tf.logical_and, [tf.cast(m, tf.bool) for m in masks]) if masks else None
+        options = {
+            "attention_mask": reduce(tf.logical_and, [tf.cast(m, tf.bool) for m in masks]) if masks else None,
+            "return_attention_scores": return_attention_scores,
+            "use_causal_mask": use_causal_mask,
+        }
         return super().call(query, value, key=key, training=training, **options)
 
 
