@@ -94,7 +94,7 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
     ),
     FailureMode(
         "is-not-a-valid-parameter-name",
-        r"'\w+' is not a valid parameter name",
+        r"'\w+' is not a valid parameter name|got multiple values for argument 'self'",
         "an input of a signature is named like a word of Python, and TensorFlow makes a parameter of it.",
         f"{_LOAD}; predict(x), or predict({{'in': x}}) where there are several inputs.",
     ),
@@ -124,8 +124,10 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
     ),
     FailureMode(
         "unrecognized-keyword-arguments",
-        r"Unrecognized keyword arguments|got an unexpected keyword argument|Keyword argument not understood",
-        "the config was written by another release, with keys that this class does not know.",
+        r"Unrecognized keyword arguments|got an unexpected keyword argument|Keyword argument not understood|"
+        r"Error when deserializing class|get_tensor\(\) takes \d|Could not interpret initializer identifier: \{|"
+        r"Invalid value for argument `?score_mode",
+        "the config was written by another release, with keys or values that this class does not know.",
         f"{_LOAD} knows the configs of every release since 2017 and drops keys only where they hold the neutral value.",
     ),
     FailureMode(
@@ -141,6 +143,12 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
         "no loader can run it: build the architecture in code and pass architecture=build to load the weights.",
     ),
     FailureMode(
+        "name-is-not-defined-in-a-lambda",
+        r"^name '(K|tf|keras|backend|np|tfa)' is not defined",
+        "a Lambda layer is stored as code without the names around it, and refers to one of them.",
+        f"{_LOAD[:-1]}, custom_objects={{'K': keras.ops}}, trusted=[…]) gives it what it refers to.",
+    ),
+    FailureMode(
         "deserialization-of-a-lambda",
         r"Requested the deserialization of a `?(Lambda|TFSMLayer)|Lambda layer whose `function` is a Python lambda",
         "the model holds a Lambda layer: arbitrary code that would run on this machine.",
@@ -153,8 +161,21 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
         f"{_LOAD[:-1]}, architecture='model.json') or architecture=build_model.",
     ),
     FailureMode(
+        "a-kerastensor-cannot-be-used",
+        r"A KerasTensor cannot be used as input|You are passing KerasTensor",
+        "a function of TensorFlow was called with a symbolic input of Keras, which holds no values.",
+        f"{_LOAD}, and keras.layers.Lambda(predict)(x): as a layer it runs when there are values.",
+    ),
+    FailureMode(
+        "layer-expects-1-input",
+        r"expects \d+ (named )?input\(s\).{0,200}, but it received|expected \d+ input\(s\)\. Received \d",
+        "a Keras model was given another number of tensors than it has inputs, often a list around a single one.",
+        f"{_LOAD}; the error of a call that does not fit shows the one that does.",
+    ),
+    FailureMode(
         "could-not-find-matching-concrete-function",
-        r"Could not find matching (concrete )?function to call|tf\.function failed due to `Can not cast",
+        r"Could not find matching (concrete )?function to call|tf\.function failed due to `Can not cast|"
+        r"Shape of input .{0,80}does not match expected shape",
         "the call differs from every trace that was saved: in dtype, shape, structure or number of arguments.",
         f"{_LOAD} casts what can be cast without loss and shows the difference otherwise.",
     ),
@@ -167,25 +188,40 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
     ),
     FailureMode(
         "expected-to-be-a-float-tensor",
-        r"was expected to be an? \w+ tensor but is an? \w+ tensor",
+        r"was expected to be an? \w+ tensor but is an? \w+ tensor|dtype of input \w+ does not match expected dtype",
         "a tensor of another dtype than the signature's was passed.",
         f"{_LOAD} casts arrays and says which dtype a tensor must have.",
     ),
     FailureMode(
         "serving-default-not-found",
-        r"^(KeyError: )?'?serving_default'?$|[Uu]nknown signature|[Ss]ignature.{0,40}not found in signature",
+        r"^(KeyError: )?'?serving_default'?$|[Uu]nknown signature|[Ss]ignature.{0,40}not found in signature|"
+        r"expected 'serving_default' signature|is neither an attribute of the reloaded SavedModel",
         "the SavedModel has signatures under other keys.",
         f"{_LOAD} takes the only one; signature= chooses, and the error lists all with inputs and outputs.",
     ),
     FailureMode(
         "requires-a-tags-argument",
-        r"requires a `?tags=?`? ?argument|MetaGraphDef associated with tags|meta graph def matching supplied tags",
+        r"requires a `?tags=?`? ?argument|incompatible argument to `?tags|"
+        r"MetaGraphDef associated with tags|meta graph def matching supplied tags",
         "the SavedModel holds other tag sets than the loader assumes, or is an empty file.",
         f"{_LOAD} takes the MetaGraph for serving; tags= chooses.",
     ),
     FailureMode(
+        "unable-to-create-a-keras-model-from-savedmodel",
+        r"Unable to create a (TF-)?Keras model from|Unable to restore (a layer|custom object) of class|"
+        r"because the call function was not serialized",
+        "a Keras loader builds the classes of a SavedModel again, and one is missing or was not recorded.",
+        f"{_LOAD} runs the functions that were saved, which need no class.",
+    ),
+    FailureMode(
+        "unable-to-open-file-errno-2",
+        r"unable to open file: name = .*errno = 2\b",
+        "there is no such file: the path is relative to another directory, or Python reads '\\t' or '\\n' in it.",
+        f"{_LOAD} says so and names the nearest that is there; write Windows paths as r'C:\\models\\model.h5'.",
+    ),
+    FailureMode(
         "savedmodel-file-does-not-exist",
-        r"SavedModel file does not exist at|contains neither 'saved_model\.pb' nor",
+        r"SavedModel file does not exist at|contains neither 'saved_model\.pb' nor|No versions of servable",
         "the path is not the directory that holds saved_model.pb: it is the .pb itself, a parent, or another format.",
         f"{_LOAD} takes the directory, the .pb, a parent with versions, and every other format.",
     ),
@@ -214,15 +250,35 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
         f"import the package that registers it first; {_LOAD} names the package.",
     ),
     FailureMode(
+        "nodedef-mentions-attr",
+        r"NodeDef mentions attr|XlaCallModuleOp with version",
+        "the graph was written by a newer TensorFlow or JAX, whose ops have attributes that are unknown here.",
+        "install the TensorFlow that wrote it, or a newer one; `safeload show PATH` names it.",
+    ),
+    FailureMode(
+        "table-not-initialized",
+        r"Table not initialized",
+        "a lookup table of the graph was not filled: the loader did not run its initializer, or none was saved.",
+        f"{_LOAD} runs it; if none was saved, save again with main_op=tf.compat.v1.tables_initializer().",
+    ),
+    FailureMode(
+        "str-object-has-no-attribute-decode",
+        r"'str' object has no attribute 'decode'",
+        "Keras before 2.4 reads attributes as bytes, and h5py 3 gives text.",
+        f"{_LOAD} reads the file with current releases; an old one needs h5py<3.",
+    ),
+    FailureMode(
         "expected-variables-but-received-0",
-        r"expected \d+ variables, but received|objects could not be loaded",
-        "the paths of weights and layers differ: another release wrote the file, or a layer builds its weights later.",
+        r"expected \d+ variables, but received|objects could not be loaded|Shape mismatch in layer|"
+        r"(Weight|Layer) count mismatch|shape of the target variable and the shape of the target value",
+        "weights and layers do not match: another release wrote the file, a layer builds its weights later, or the "
+        "architecture is another.",
         f"{_LOAD} maps the weights of every release and lists what does not fit.",
     ),
     FailureMode(
         "optimizer-arguments-not-recognized",
         r"Argument\(s\) not recognized: \{'(lr|decay)|decay is deprecated in the new Keras optimizer|"
-        r"has no attribute 'add_slot'",
+        r"has no attribute 'add_slot'|is not a valid argument, kwargs should be empty",
         "the optimizer that the file records is of another release; only training needs it.",
         f"{_LOAD} never compiles, so the optimizer does not matter.",
     ),

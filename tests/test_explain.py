@@ -56,6 +56,18 @@ TEXTS = {
     "there-is-no-item-named-config-json": "There is no item named 'config.json' in the archive",
     "is-not-a-valid-parameter-name": "'in' is not a valid parameter name",
     "path-should-be-string-not-bytesio": "stat: path should be string, bytes, os.PathLike or integer, not BytesIO",
+    "a-kerastensor-cannot-be-used": "A KerasTensor cannot be used as input to a TensorFlow function. A …",
+    "layer-expects-1-input": 'Layer "functional" expects 1 input(s), but it received 2 input tensors.',
+    "unable-to-create-a-keras-model-from-savedmodel": (
+        "Unable to create a TF-Keras model from SavedModel at m. This SavedModel was exported with …"
+    ),
+    "unable-to-open-file-errno-2": (
+        "[Errno 2] Unable to synchronously open file (unable to open file: name = 'm.h5', errno = 2, error message = …"
+    ),
+    "name-is-not-defined-in-a-lambda": "name 'K' is not defined",
+    "nodedef-mentions-attr": "NodeDef mentions attr 'debug_name' not in Op<name=VarHandleOp; signature= -> …",
+    "table-not-initialized": "Table not initialized.",
+    "str-object-has-no-attribute-decode": "'str' object has no attribute 'decode'",
     "cannot-pickle-a-model": "cannot pickle 'FuncGraph' object",
 }
 
@@ -72,6 +84,45 @@ def test_text_is_explained_by_its_own_mode(mode):
     lines = explain(RuntimeError(TEXTS[mode.slug])).splitlines()
     assert lines[0].startswith("RuntimeError: ")
     assert lines[1:] == [f"  why: {mode.cause}", f"  do: {mode.remedy}"]
+
+
+# Other texts of the same modes: older releases, other layers, servers, mlflow, tensorflow_hub.
+MORE_TEXTS = {
+    "ConcreteFunction.__call__() got multiple values for argument 'self'": "is-not-a-valid-parameter-name",
+    "Error when deserializing class 'InputLayer' using config={'batch_shape': …": "unrecognized-keyword-arguments",
+    "get_tensor() takes 3 positional arguments but 13 were given": "unrecognized-keyword-arguments",
+    "Could not interpret initializer identifier: {'module': …": "unrecognized-keyword-arguments",
+    "Invalid value for argument score_mode. Expected values are": "unrecognized-keyword-arguments",
+    "Weight count mismatch for layer #0 (named dense in …": "expected-variables-but-received-0",
+    "Layer count mismatch when loading weights from file.": "expected-variables-but-received-0",
+    "Shape mismatch in layer #0 (named dense)": "expected-variables-but-received-0",
+    "The shape of the target variable and the shape of the target value in `variable.assign(value)` must match.": (
+        "expected-variables-but-received-0"
+    ),
+    "weight_decay is not a valid argument, kwargs should be empty for `optimizer_experimental.Optimizer`.": (
+        "optimizer-arguments-not-recognized"
+    ),
+    "Got an incompatible argument to `tags`: 3. It must be a str or list/tuple": "requires-a-tags-argument",
+    "Unknown signature default in …": "serving-default-not-found",
+    "The endpoint 'predict' is neither an attribute of the reloaded SavedModel, nor an": "serving-default-not-found",
+    "No versions of servable m found under base path /m": "savedmodel-file-does-not-exist",
+    "Trying to load a model of incompatible/unknown type. 'm' contains neither 'saved_model.pb' nor …": (
+        "savedmodel-file-does-not-exist"
+    ),
+    "Shape of input (3,) does not match expected shape (-1, 4).": "could-not-find-matching-concrete-function",
+    "dtype of input float64 does not match expected dtype float32": "expected-to-be-a-float-tensor",
+    "Binding inputs to tf.function failed due to `You are passing KerasTensor(…": "a-kerastensor-cannot-be-used",
+    "Layer 'dense' expected 1 input(s). Received 2 instead.": "layer-expects-1-input",
+    "Layer \"m\" expects 2 named input(s) with keys ['b', 'a'], but it received 1": "layer-expects-1-input",
+    "Unable to restore a layer of class TextVectorization.": "unable-to-create-a-keras-model-from-savedmodel",
+    "XlaCallModuleOp with version 10 is not supported by this build. Must be <= 9": "nodedef-mentions-attr",
+}
+
+
+@pytest.mark.parametrize(("text", "slug"), MORE_TEXTS.items(), ids=lambda v: v[:40])
+def test_other_wordings_are_explained_alike(text, slug):
+    """What releases and layers word differently is one mode."""
+    assert failure_mode(ValueError(text)).slug == slug
 
 
 def test_cause_of_an_error_is_looked_at_too():
