@@ -62,10 +62,11 @@ class Outcome:
     """What loading would come to, findings aside.
 
     Attributes:
-        road: ``"keras"``, ``"tf_keras"``, ``"saved-model"`` or ``"tflite"``; None where loading would raise.
+        road: ``"keras"``, ``"tf_keras"``, ``"saved-model"`` or ``"tflite"``; None where loading would raise whatever
+            is installed.
         signature: What would answer a call, or None.
         reason: Which rule chose it.
-        code: Code of the error that loading would raise, or None.
+        code: Code of the error that loading would raise, or None; for packages that are missing here, beside the rest.
         error: Its text, or None.
         meta_graph: Index of the MetaGraph of a SavedModel that would answer, else None.
         requires: Packages that loading needs beside TensorFlow and Keras 3.

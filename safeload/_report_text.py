@@ -138,7 +138,7 @@ def facts(report: InspectionReport) -> Iterator[tuple[str, str]]:
     outcome = report.outcome
     if outcome.signature is not None:
         yield (
-            "if trusted" if report.is_refused else "would load",
+            "if trusted" if report.is_refused else "once met" if outcome.code else "would load",
             f"through {outcome.road}, calling {outcome.signature.key} ({outcome.reason})",
         )
     evidence = f" ({report.evidence})" if report.evidence else ""

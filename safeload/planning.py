@@ -5,6 +5,7 @@ A `LoadPlan` holds everything that `runtime` needs, so that runtime decides noth
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from safeload.errors import (
     ArchitectureMissingError,
     CustomObjectConflictError,
     IncompatibleVersionError,
+    MissingDependencyError,
     OpNotRegisteredError,
     SafeloadError,
     UnsupportedFormatError,
@@ -167,13 +169,33 @@ def _outcome(artifact: Artifact, info: ModelInfo, registry: Registry, **choice: 
         decided = _decide(artifact, info, registry, **choice)
     except SafeloadError as error:
         return Outcome(code=error.code, error=str(error))
+    requires = tuple(_requirements(decided))
+    unmet = _unmet(info.where, requires)
     return Outcome(
         road=decided.road,
         signature=decided.signature,
         reason=decided.reason,
+        code=None if unmet is None else unmet.code,
+        error=None if unmet is None else str(unmet),
         meta_graph=None if decided.meta_graph is None else decided.meta_graph.index,
-        requires=tuple(_requirements(decided)),
+        requires=requires,
     )
+
+
+def _unmet(where: str, requires: Iterable[Requirement]) -> SafeloadError | None:
+    """Return the error that loading would raise for what is not installed here."""
+    missing = [needed for needed in requires if not needed.is_installed]
+    ops = {op: needed.package for needed in missing for op in needed.ops if not _is_registered(op)}
+    if ops:
+        return OpNotRegisteredError(where, ops=sorted(ops), package=next(filter(None, ops.values()), None))
+    keras2 = [needed for needed in missing if not needed.ops]
+    return MissingDependencyError(where, package="tf_keras (Keras 2)", install="safeload[keras2]") if keras2 else None
+
+
+def _is_registered(op: str) -> bool:
+    """Tell whether TensorFlow has *op* here, where it was imported already: the program may register ops of its own."""
+    found = sys.modules.get("tensorflow.python.framework.op_def_registry")
+    return found is not None and found.get(op) is not None
 
 
 def _requirements(decided: _Decided) -> Iterator[Requirement]:

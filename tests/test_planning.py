@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
+from types import SimpleNamespace
 
 import pytest
 from hostile.keras_configs import ATTACKS, entry, function, functional
 
+from safeload import planning
 from safeload.errors import (
     ArchitectureMissingError,
     CustomObjectConflictError,
@@ -201,6 +204,25 @@ def test_report_of_a_saved_model():
     assert "TensorFlow 2.15.0, backend tensorflow, on 2026-01-01" in str(report)
     assert report.to_json()["missing_ops"] == [["CaseFoldUTF8", "tensorflow-text"], ["New", None]]
     json.dumps(report.to_json())
+
+
+def test_report_names_the_error_of_what_is_missing_here(monkeypatch):
+    """Ops that nothing registers here, and tf-keras that is not installed, are what loading would raise."""
+    registered = SimpleNamespace(get=lambda op: op if op == "New" else None)
+    monkeypatch.setitem(sys.modules, "tensorflow.python.framework.op_def_registry", registered)
+    assert planning._is_installed("numpy")
+    monkeypatch.setattr(planning, "_is_installed", lambda _: False)
+    report = compose_report(*saved_model(), [], Registry.of_call())
+    assert (report.verdict, report.outcome.signature) == ("op-not-registered", SIGNATURE)
+    assert "CaseFoldUTF8\n  hint: pip install tensorflow-text" in report.outcome.error
+    assert "  once met    through saved-model, calling serving_default" in str(report)
+    monkeypatch.delitem(sys.modules, "tensorflow.python.framework.op_def_registry")
+    assert "CaseFoldUTF8, New" in compose_report(*saved_model(), [], Registry.of_call()).outcome.error
+    config = functional(entry("Scale", "s", module="mine", source="inp"))
+    found = report_of(config, Registry.of_call({"Scale": a_class("tf_keras")}))
+    assert (found.verdict, found.outcome.road) == ("missing-dependency", "tf_keras")
+    monkeypatch.setattr(planning, "_is_installed", lambda _: True)
+    assert report_of(config, Registry.of_call({"Scale": a_class("tf_keras")})).verdict == "fine"
 
 
 def test_report_of_weights_alone():
