@@ -228,8 +228,9 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             is_permittable=True,
         ),
         "endless-loop": RuleInfo(
-            (_DANGEROUS,),
-            "A loop whose condition no iteration can change, or that counts further than anybody waits.",
+            (_DANGEROUS, _UNEXAMINED),
+            "A loop whose condition no iteration can change, or that counts further than anybody waits; a dataset that "
+            "is as long. Not examined are conditions of a million nodes.",
             is_permittable=True,
         ),
         "recursion": RuleInfo(

@@ -38,8 +38,8 @@ from hostile.graphs import (
 )
 
 from safeload.inspection.graph import inspect_graph
-from safeload.policy import examine
-from safeload.policy.graph import _costs, _encoded, _facts, _sites
+from safeload.policy import Severity, examine
+from safeload.policy.graph import _conditions, _costs, _counted, _encoded, _facts, _sites
 from safeload.policy.graph._facts import Facts
 from safeload.policy.graph._sites import Site
 
@@ -403,6 +403,44 @@ def test_very_many_calls_are_given_up(bottom: Any, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(_sites, "_MAX_STEPS", 5000)
     monkeypatch.setattr(_facts, "_MAX_REPEATED", 1000)
     assert not _rules(tower(18, bottom))
+
+
+def test_conditions_without_end_are_not_examined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where conditions are too long to be looked at, nobody knows whether their loops end."""
+    made = simple(
+        *(node(f"w{i}", "While", "x", cond=Func("c"), body=Func(f"b{i}")) for i in range(3)),
+        functions=[
+            function("c", ["x"], ["n:y:0"], *(node("n", "Relu", "m:y:0"), node("m", "Relu", "x"))),
+            *(function(f"b{i}", ["x"], ["r:y:0"], node("r", "Relu", "x")) for i in range(3)),
+        ],
+    )
+    assert not _rules(made)
+    monkeypatch.setattr(_conditions, "_MAX_STEPS", 3)
+    (finding,) = examine(*model(made))
+    assert (finding.rule, finding.severity) == ("endless-loop", Severity.UNEXAMINED)
+
+
+def test_conditions_are_counted_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of very many conditions the last are not counted."""
+    monkeypatch.setattr(_counted, "_MAX_CONDITIONS", 0)
+    assert "endless-loop" not in _rules(counted(10**12))
+
+
+def test_loops_of_one_function_are_looked_at_once() -> None:
+    """Two loops with the same functions are both endless."""
+    twice = [node(f"w{i}", "While", "x", cond=Func("c"), body=Func("b")) for i in range(2)]
+    true = node("t", "Const", value=tensor(BOOL, (), bool_val=[True]))
+    made = simple(*twice, functions=[function("c", ["x"], ["t:output:0"], true), function("b", ["x"], ["x"])])
+    assert [f.rule for f in examine(*model(made))] == ["endless-loop"] * 2
+
+
+def test_deep_frames() -> None:
+    """Frames in frames in frames are counted from the innermost."""
+    nodes = frame("w0", 0, 10)
+    for depth in range(1, 12):
+        first = node(f"w{depth}/first", "Const", f"^w{depth - 1}/Identity", value=tensor(INT64, (), int64_val=[0]))
+        nodes += [first, *frame(f"w{depth}", 0, 10, around=f"w{depth}/first")]
+    assert "endless-loop" in _rules(framed(*nodes))
 
 
 def test_deep_calls() -> None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from safeload.inspection.graph import MAIN, Body, GraphInfo, Node, reference_producer
-from safeload.inspection.op_classes import op_class, op_table
+from safeload.inspection.graph import GraphInfo, Node
+from safeload.inspection.op_classes import op_table
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.graph._calls import calls_of
+from safeload.policy.graph._conditions import Conditions
 from safeload.policy.graph._datasets import CONSUMERS, least_cardinality
 from safeload.policy.graph._encoded import DECODERS, expanded_bytes
 from safeload.policy.graph._growth import large_outputs
-from safeload.policy.graph._intervals import ANY, interval, is_always_true
 from safeload.policy.graph._sites import LOOPS
 from safeload.policy.graph._subject import Subject, subjects
 from safeload.policy.graph._values import constant_elements
@@ -39,6 +39,8 @@ Which ops have them is listed in ``inspection/op_classes.txt``.
 """
 _MANY_NODES = 50_000_000
 """Nodes that the calls of a graph may come to; TensorFlow copies functions to where they are called."""
+_COUNTLESS = 10**18
+"""Nodes are not counted further."""
 _MAX_LENGTH = 100_000_000
 _UNREMARKABLE = _BUDGET >> 5
 """Elements that are below that budget whatever their type: the largest, strings, take 24 bytes each."""
@@ -49,7 +51,6 @@ _FEW = 16
 _BOOLEAN = frozenset({"Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "NotEqual"})
 _MANY_ITERATIONS = 10**9
 """Iterations of loops in loops that follow from constants; each takes microseconds at least."""
-_FOLLOWED = frozenset({"pure", "control-flow"})
 
 
 def declared_sizes(info: ModelInfo) -> Iterator[Finding]:
@@ -140,12 +141,17 @@ def _too_large(subject: Subject, node: Node, size: int) -> Finding:
 def endless_loops(info: ModelInfo) -> Iterator[Finding]:
     """Find loops whose condition no iteration can change, those that count too far, and datasets that are too long."""
     for subject in subjects(info):
+        conditions = Conditions(subject.graph)
         for node in subject.graph.nodes("LoopCond", *LOOPS):
             times = subject.loops.iterations(node)
-            if _is_endless(subject.graph, node):
+            if conditions.never_change(node):
                 yield _endless(subject, node, "is a loop whose condition never changes")
             elif times > _MANY_ITERATIONS:
                 yield _endless(subject, node, f"is a loop that runs {times:,.0f} times whatever its input")
+        if conditions.left < 0:
+            message = "has conditions of loops that are too long to be looked at"
+            place = "graph_def"
+            yield subject.about(place, rule="endless-loop", severity=Severity.UNEXAMINED, message=message, evidence="")
         for node in subject.graph.nodes(*CONSUMERS):
             count = least_cardinality(subject.facts, node)
             if count > _MANY_ITERATIONS:
@@ -154,60 +160,6 @@ def endless_loops(info: ModelInfo) -> Iterator[Finding]:
 
 def _endless(subject: Subject, node: Node, message: str) -> Finding:
     return subject.finding(node, rule="endless-loop", severity=Severity.DANGEROUS, message=message)
-
-
-def _is_endless(graph: GraphInfo, node: Node) -> bool:
-    if node.op == "LoopCond":
-        return not _changes(graph.bodies[node.body], node.inputs[:1], frozenset())
-    condition, body = (_function(graph, node, key) for key in ("cond", "body"))
-    if condition is None or body is None:
-        return False
-    invariant = frozenset(
-        argument
-        for argument, inner, returned in zip(condition.arguments, body.arguments, body.returns, strict=False)
-        if _is_passed_on(body, returned, inner)
-    )
-    return not _changes(condition, condition.returns[:1], invariant) or _holds_for_ever(condition, body)
-
-
-def _holds_for_ever(condition: Body, body: Body) -> bool:
-    """Return whether *condition* is true of everything that *body* can return."""
-    unknown = dict.fromkeys(body.arguments, ANY)
-    returned = (interval(body, reference, unknown) for reference in body.returns)
-    arguments = dict(zip(condition.arguments, returned, strict=False))
-    return any(is_always_true(interval(condition, reference, arguments)) for reference in condition.returns[:1])
-
-
-def _function(graph: GraphInfo, node: Node, key: str) -> Body | None:
-    value = node.proto.attr.get(key)
-    return graph.bodies.get(value.func.name) if value is not None and value.func.name != MAIN else None
-
-
-def _is_passed_on(body: Body, returned: str, argument: str) -> bool:
-    """Return whether *returned* is *argument* as it came in."""
-    for _ in body.nodes:
-        name = reference_producer(returned)
-        if name not in body.by_name or body.by_name[name].op != "Identity" or not body.by_name[name].inputs:
-            break
-        returned = body.by_name[name].inputs[0]
-    return reference_producer(returned) == argument
-
-
-def _changes(body: Body, start: tuple[str, ...], invariant: frozenset[str]) -> bool:
-    """Return whether anything that *start* is computed from may differ between two iterations."""
-    seen: set[str] = set()
-    pending = list(start)
-    while pending:
-        name = reference_producer(pending.pop())
-        if name in seen or name in invariant:
-            continue
-        seen.add(name)
-        node = body.by_name.get(name)
-        # The Merge of a loop takes another value in each iteration; arguments that are not invariant do, too.
-        if node is None or node.op in {"Merge", "RefMerge"} or node.calls or op_class(node.op) not in _FOLLOWED:
-            return True
-        pending.extend(reference for reference in node.inputs if not reference.startswith("^"))
-    return not start
 
 
 def recursion(info: ModelInfo) -> Iterator[Finding]:
@@ -234,6 +186,7 @@ def _most_nodes(graph: GraphInfo, order: Iterable[str]) -> tuple[Node | None, in
     """
     counts: dict[str, int] = {}
     for name in order:
-        counts[name] = len(graph.bodies[name].nodes) + sum(counts.get(called, 0) for _, called in calls_of(graph, name))
+        below = sum(counts.get(called, 0) for _, called in calls_of(graph, name))
+        counts[name] = min(len(graph.bodies[name].nodes) + below, _COUNTLESS)
     most = max(counts, key=lambda name: counts[name])
     return next((node for node, _ in calls_of(graph, most)), None), counts[most]

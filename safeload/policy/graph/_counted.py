@@ -33,6 +33,8 @@ _ENOUGH = 64
 
 _TOLERANCE = 0.01
 _MAX_DEPTH = 200
+_MAX_CONDITIONS = 20_000
+"""Parts of conditions of one graph that are looked at."""
 _FALSE = ((0,),)
 
 _Known = dict[tuple[tuple[str, str, "Context"], bool], float]
@@ -53,6 +55,7 @@ class LoopCounter:
         self._frames: dict[str, Frames] = {}
         self._times: dict[tuple[str, str], float] = {}
         self._inside: dict[tuple[str, bytes], float] = {}
+        self._left = _MAX_CONDITIONS
         self.loops: list[Node] = []
         for name in order:
             self._look_at(graph.bodies[name])
@@ -108,7 +111,7 @@ class LoopCounter:
         if first is None or second is None or self._facts.of(first).numbers in _FALSE:
             return 0
         times = self._holds(loop, second, {}, _MAX_DEPTH)
-        return 1 + times if times else 0
+        return float(1 + times) if times else 0
 
     def _condition(self, loop: Node, iteration: int) -> Site | None:
         """Return what makes the condition of *loop* in an iteration."""
@@ -126,10 +129,11 @@ class LoopCounter:
         if site is None or not depth:
             return 0
         key = (site.key, is_negated)
-        if key not in known:
+        if key not in known and self._left > 0:
+            self._left -= 1
             known[key] = 0
             known[key] = self._holding(loop, site, known, depth - 1, is_negated=is_negated)
-        return known[key]
+        return known.get(key, 0)
 
     def _holding(self, loop: Node, site: Site, known: _Known, depth: int, *, is_negated: bool) -> float:
         op = site.node.op

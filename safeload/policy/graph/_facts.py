@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from safeload.policy.graph._fact import Numbers
     from safeload.policy.graph._sites import Context, Site
 
-_MAX_REPEATED = 50_000
+_MAX_REPEATED = 20_000
 """Nodes of functions and loops that are looked at once for each call and iteration."""
 
 

@@ -32,6 +32,7 @@ class Frames:
         self._frames: dict[str, bytes] = {}
         self.members: defaultdict[bytes, list[Node]] = defaultdict(list)
         self._parents: dict[bytes, bytes] = {}
+        self._depths: dict[bytes, int] = {}
         entries = [node for node in body.nodes if node.op == "Enter"]
         if entries:
             self._follow(body, entries)
@@ -50,9 +51,13 @@ class Frames:
 
     def depth(self, frame: bytes) -> int:
         """Return how many frames are around *frame*, itself included."""
-        depth = 0
-        while frame != OUTSIDE and depth <= len(self._parents):
-            frame, depth = self._parents.get(frame, OUTSIDE), depth + 1
+        way: list[bytes] = []
+        while frame != OUTSIDE and frame not in self._depths and len(way) <= len(self._parents):
+            way.append(frame)
+            frame = self._parents.get(frame, OUTSIDE)
+        depth = self._depths.get(frame, 0)
+        for inner in reversed(way):
+            self._depths[inner] = depth = depth + 1
         return depth
 
     def _follow(self, body: Body, entries: list[Node]) -> None:

@@ -11,7 +11,7 @@ from safeload.policy.graph._values import constant_elements
 from safeload.readers.protobuf import dtype_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from safeload.inspection.graph import Body, Node
 
@@ -24,9 +24,15 @@ _FORMATS = {"float32": "f", "float64": "d", "int32": "i", "int64": "q"}
 _FIELDS = ("float_val", "double_val", "int_val", "int64_val")
 
 
-def interval(body: Body, reference: str, arguments: Mapping[str, Interval]) -> Interval:
-    """Return bounds of the tensor *reference*, given bounds of the arguments; `ANY` where nothing is known."""
-    return _bounds(body, reference_producer(reference), dict(arguments), _MAX_DEPTH)
+def interval(body: Body, reference: str, known: dict[str, Interval]) -> Interval:
+    """Return bounds of the tensor *reference*, `ANY` where nothing is known.
+
+    Args:
+        body: What holds it.
+        reference: As an input of a node names it.
+        known: Bounds of arguments and nodes of *body*; those that are found are put there.
+    """
+    return _bounds(body, reference_producer(reference), known, _MAX_DEPTH)
 
 
 def _bounds(body: Body, name: str, known: dict[str, Interval], depth: int) -> Interval:

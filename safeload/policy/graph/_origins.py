@@ -90,7 +90,7 @@ class OriginTracer:
             yield Origin(Source.SAVER_FILENAME, name)
         elif body.name == MAIN and name in self._graph.assets and is_fed:
             yield Origin(Source.ASSET, self._graph.assets[name])
-        elif name in body.arguments:
+        elif name in body.positions:
             yield from self._argument(body, name)
         elif name in body.by_name:
             yield from self._node(body.by_name[name], tensor)
@@ -178,8 +178,8 @@ def _captured(capture: Capture) -> Origin | _Tensor:
 def _passed(caller: Node, body: Body, name: str) -> Origin | _Tensor:
     """Return what *caller* passes as the argument *name* of *body*."""
     offset = 0 if caller.op in _DIRECT_CALLS or caller.op == body.name else 1 if caller.op in _BRANCH_CALLS else None
-    if offset is not None and offset + body.arguments.index(name) < len(caller.inputs):
-        return _Tensor(caller.body, caller.inputs[offset + body.arguments.index(name)])
+    if offset is not None and offset + body.positions[name] < len(caller.inputs):
+        return _Tensor(caller.body, caller.inputs[offset + body.positions[name]])
     return Origin(Source.UNKNOWN, f"argument {name} of {body.name}")
 
 
