@@ -31,8 +31,7 @@ class _AllMasks:
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Combine the masks that there are."""
-        del inputs
-        masks = [each for each in mask or () if each is not None]
+        masks = [each for each in _masks_of(inputs, mask) if each is not None]
         return reduce(keras.ops.logical_and, masks) if masks else None
 
 
@@ -65,7 +64,7 @@ class Concatenate(keras.layers.Concatenate):  # type: ignore[misc]
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Join the masks as the inputs are joined; one without a mask counts everywhere."""
-        pairs = list(zip(inputs, mask or [None] * len(inputs), strict=True))
+        pairs = list(zip(inputs, _masks_of(inputs, mask), strict=True))
         if self.axis in {-1, len(inputs[0].shape) - 1}:
             pairs = [(each, its) for each, its in pairs if its is not None]
         if not pairs or any(its is None for _, its in pairs):
@@ -131,6 +130,11 @@ class MultiHeadAttention(keras.layers.MultiHeadAttention):  # type: ignore[misc]
             "use_causal_mask": use_causal_mask,
         }
         return super().call(query, value, key=key, training=training, **options)
+
+
+def _masks_of(inputs: Any, mask: Any) -> list[Any]:
+    """Return the masks of *inputs*, which Keras 3.3 does not gather where they are several."""
+    return [getattr(each, "_keras_mask", None) for each in inputs] if mask is None else list(mask)
 
 
 def _plain(tensor: Any) -> Any:
