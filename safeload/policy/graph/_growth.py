@@ -23,8 +23,14 @@ _MAX_ITERATIONS = 64
 """Iterations of a loop that are followed: what doubles sixty times is large enough."""
 _SETTLING = 3
 """Iterations after which a loop that does not grow is left."""
+_MAX_MEMBERS = 50_000
+"""Nodes and variables of the loops of one graph that are followed."""
 _MAX_CONTEXTS = 2_000
 """Calls of functions with several callers that are followed."""
+
+
+_Variable = tuple[str, str]
+"""What a loop passes on: its body and the tensor in it."""
 
 
 def large_outputs(graph: GraphInfo, facts: Facts, loops: LoopCounter) -> Iterator[tuple[Site, int]]:
@@ -37,21 +43,30 @@ def large_outputs(graph: GraphInfo, facts: Facts, loops: LoopCounter) -> Iterato
     """
     for node in graph.nodes(*filter(allocates, graph.by_op)):
         yield Site(node), facts.of(Site(node)).elements
+    left = _MAX_MEMBERS
     for loop in loops.loops:
-        yield from _grown(facts, loops, loop)
+        if loops.times(loop) > 1 and left > 0:
+            members, variables = _inside(facts, loops, loop)
+            left -= len(members) + len(variables)
+            yield from _grown(facts, loop, loops.times(loop), members, variables)
     for nodes, context in _contexts(graph, facts):
         for node in nodes:
             if allocates(node.op):
                 yield Site(node, context), facts.of(Site(node, context)).elements
 
 
-def _grown(facts: Facts, loops: LoopCounter, loop: Node) -> Iterator[tuple[Site, int]]:
-    """Follow *loop* for as long as what it passes on grows, and guess the rest from the last two iterations."""
+def _inside(facts: Facts, loops: LoopCounter, loop: Node) -> tuple[list[Node], list[_Variable]]:
+    """Return what *loop* executes in each iteration, and what it passes on to the next one."""
     members = list(loops.members(loop))
     variables = [(node.body, node.inputs[0]) for node in members if node.op == "NextIteration" and node.inputs]
     body = facts.sites.loop_function(loop, "body")
-    variables += [(body.name, reference) for reference in body.returns] if body is not None else []
-    times = loops.times(loop)
+    return members, variables + ([(body.name, reference) for reference in body.returns] if body is not None else [])
+
+
+def _grown(
+    facts: Facts, loop: Node, times: float, members: list[Node], variables: list[_Variable]
+) -> Iterator[tuple[Site, int]]:
+    """Follow *loop* for as long as what it passes on grows, and guess the rest from the last two iterations."""
     history: list[list[Fact]] = []
     for iteration in range(1, int(min(times, _MAX_ITERATIONS))):
         context = (Step(loop.body, loop.name, iteration),)
