@@ -27,26 +27,122 @@ def two_ends(keras: Any) -> Any:
     return keras.Model([b, a], [keras.layers.Dense(2, name="zz")(joined), keras.layers.Dense(1, name="aa")(joined)])
 
 
+def of_ends(nest: Any) -> Any:
+    """Return the maker of a model of two inputs, whose outputs *nest* arranges."""
+
+    def make(keras: Any) -> Any:
+        b, a = keras.Input((4,), name="b"), keras.Input((4,), name="a")
+        joined = keras.layers.Concatenate(name="mm")([b, a])
+        return keras.Model(
+            [b, a], nest(keras.layers.Dense(2, name="zz")(joined), keras.layers.Dense(1, name="aa")(joined))
+        )
+
+    return make
+
+
+def dict_of_inputs(keras: Any) -> Any:
+    b, a = keras.Input((4,), name="b"), keras.Input((4,), name="a")
+    return keras.Model({"left": b, "right": a}, keras.layers.Subtract(name="y")([b, a]))
+
+
+def many_ends(keras: Any) -> Any:
+    x = keras.Input((4,), name="x")
+    return keras.Model(x, [keras.layers.Dense(1, name=f"o{index}")(x) for index in range(12)])
+
+
+def shared_layer(keras: Any) -> Any:
+    b, a = keras.Input((4,), name="b"), keras.Input((4,), name="a")
+    dense = keras.layers.Dense(2, name="shared")
+    return keras.Model([b, a], [dense(b), dense(a), b])
+
+
+def masked_words(keras: Any) -> Any:
+    x = keras.Input((6,), dtype="int32", name="words")
+    return keras.Model(x, keras.layers.GRU(3, name="y")(keras.layers.Embedding(9, 4, mask_zero=True)(x)))
+
+
+def images(keras: Any) -> Any:
+    x = keras.Input((8, 8, 3), dtype="uint8", name="image")
+    y = keras.layers.Conv2D(2, 3)(keras.layers.Rescaling(1 / 255)(x))
+    return keras.Model(x, keras.layers.GlobalAveragePooling2D(name="y")(keras.layers.BatchNormalization()(y)))
+
+
+def free_length(keras: Any) -> Any:
+    x = keras.Input((None, 3), name="x")
+    return keras.Model(
+        x,
+        keras.layers.GlobalMaxPooling1D(name="y")(
+            keras.layers.Bidirectional(keras.layers.LSTM(2, return_sequences=True))(x)
+        ),
+    )
+
+
+def fixed_batch(keras: Any) -> Any:
+    x = keras.Input(batch_shape=(3, 4), name="x")
+    return keras.Model(x, keras.layers.Dense(2, name="y")(x))
+
+
+def sequential(keras: Any) -> Any:
+    inner = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, "tanh")], name="inner")
+    return keras.Sequential(
+        [keras.layers.Input((4,), name="x"), inner, keras.layers.Dropout(0.5), keras.layers.Dense(2, name="y")]
+    )
+
+
+MODELS = {
+    "one end": one_end,
+    "list of outputs": two_ends,
+    "tuple of outputs": of_ends(lambda z, a: (z, a)),
+    "dict of outputs": of_ends(lambda z, a: {"z": z, "a2": a}),
+    "list of one": of_ends(lambda z, a: [z]),
+    "nested outputs": of_ends(lambda z, a: {"second": [z, a], "first": a + 1}),
+    "dict of inputs": dict_of_inputs,
+    "many outputs": many_ends,
+    "shared layer": shared_layer,
+    "masked words": masked_words,
+    "images": images,
+    "free length": free_length,
+    "fixed batch": fixed_batch,
+    "sequential": sequential,
+}
+
+
+def facts(infos: Any) -> list[Any]:
+    return [(info.name, info.dtype, info.shape) for info in infos]
+
+
+def values_for(fn: Any) -> dict[str, Any]:
+    """Return three rows for each input, different ones."""
+    sizes = {info.name: [3, *(5 if d is None else d for d in info.shape[1:])] for info in fn.inputs}
+    random = np.random.default_rng(1)
+    return {info.name: random.integers(0, 9, sizes[info.name]).astype(info.dtype) for info in fn.inputs}
+
+
 @pytest.mark.parametrize("package", ["keras", "tf_keras"])
-@pytest.mark.parametrize("make", [one_end, two_ends])
-def test_one_model_in_three_formats(tmp_path: Path, make: Any, package: str) -> None:
+@pytest.mark.parametrize("name", MODELS)
+def test_one_model_in_three_formats(tmp_path: Path, name: str, package: str) -> None:
     """HDF5 and Keras archives agree in order too; a SavedModel lists names alphabetically and agrees in the rest."""
-    model = make(pytest.importorskip(package))
+    model = MODELS[name](pytest.importorskip(package))
     model.save(tmp_path / "m.h5")
     model.save(tmp_path / "m.keras")
     safeload.save_callable(model, tmp_path / "m")
+    whole = safeload.as_callable(model)
     h5, archive, saved = (safeload.load_callable(tmp_path / name) for name in ("m.h5", "m.keras", "m"))
     for side in ("inputs", "outputs"):
-        facts = [[(i.name, i.dtype, i.shape) for i in getattr(fn, side)] for fn in (h5, archive, saved)]
-        assert facts[0] == facts[1]
-        assert sorted(facts[1]) == sorted(facts[2])
-    values = {info.name: X * (1 + index) for index, info in enumerate(h5.inputs)}
-    results = [fn(values) for fn in (h5, archive, saved)]
-    named = [r if isinstance(r, dict) else {"": r} for r in results]
-    for other in named[1:]:
-        assert other.keys() == named[0].keys()
-        for key, value in other.items():
-            np.testing.assert_allclose(value, named[0][key], rtol=1e-5, atol=1e-6)
+        wanted = facts(getattr(whole, side))
+        assert facts(getattr(h5, side)) == wanted
+        assert facts(getattr(archive, side)) == wanted
+        assert sorted(facts(getattr(saved, side))) == sorted(wanted)
+    values = values_for(whole)
+    expected = whole(values)
+    for fn, is_ordered in ((h5, True), (archive, True), (saved, False)):
+        found = fn(values)
+        assert isinstance(found, dict) == isinstance(expected, dict)
+        if isinstance(expected, dict):
+            assert list(found) == list(expected) if is_ordered else found.keys() == expected.keys()
+        for key in expected if isinstance(expected, dict) else [...]:
+            y, w = (found, expected) if key is ... else (found[key], expected[key])
+            np.testing.assert_allclose(y, w, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m"])
