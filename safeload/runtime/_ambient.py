@@ -6,6 +6,7 @@ Owns the settings of Keras during a build. Layer: runtime.
 from __future__ import annotations
 
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,6 +85,26 @@ def names_apart(keras: ModuleType, config: Any) -> Iterator[None]:
         yield
     finally:
         global_state.set_global_attribute("object_name_uids", before)
+
+
+@contextmanager
+def scopes_closed() -> Iterator[None]:
+    """Close the name scopes that Keras 3 leaves open in this thread when a call fails.
+
+    TensorFlow refuses layer names such as ``dense_é`` while it traces, and Keras notes a scope before it enters it.
+
+    Source: ``name_scope.__enter__`` in keras/src/backend/tensorflow/core.py (3.15).
+    """
+    open_before = len(_name_scopes())
+    try:
+        yield
+    finally:
+        del _name_scopes()[open_before:]
+
+
+def _name_scopes() -> list[Any]:
+    state = sys.modules.get("keras.src.backend.common.global_state")
+    return [] if state is None else state.get_global_attribute("name_scope_stack") or []
 
 
 def _counters_after(config: Any) -> defaultdict[str, int]:

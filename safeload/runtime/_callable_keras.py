@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from safeload.errors import SignatureNotFoundError
 from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo, distinct_names, with_free_batch
+from safeload.runtime._ambient import scopes_closed
 from safeload.runtime._data_layers import is_traceable
 from safeload.runtime._eager_function import EagerFunction, of_concrete_function, runs_plainly
 from safeload.runtime._keras_package import flat_layers
@@ -122,7 +123,8 @@ class _Compiled:
 
     def _concrete_function(self, arguments: Mapping[str, Any]) -> Any:
         try:
-            return self._traced.get_concrete_function(arguments)
+            with scopes_closed():
+                return self._traced.get_concrete_function(arguments)
         except Exception as error:  # noqa: BLE001 - custom layers may raise anything
             _LOG.info("the model cannot be traced with %s: %s", arguments, error)
             return None

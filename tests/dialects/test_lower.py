@@ -59,6 +59,13 @@ def test_missing_classes_are_refused_with_their_first_release():
     assert "no Keras 3 has it" in caught.value.hint
 
 
+def test_a_class_recorded_without_its_public_name_is_found():
+    """HDF5 has the name of the Python class: GroupedQueryAttention, which Keras exports as GroupQueryAttention."""
+    accepted = {("keras.layers", "GroupQueryAttention"): frozenset()}
+    found = lowered({"layer": layer("GroupedQueryAttention", {})}, accepted)
+    assert found["layer"]["class_name"] == "GroupQueryAttention"
+
+
 def test_a_class_is_found_under_its_other_name():
     """``Orthogonal`` is ``OrthogonalInitializer`` in early releases."""
     value = layer("Orthogonal", {"gain": 1.0}, "keras.initializers")
@@ -104,6 +111,44 @@ def test_early_releases_take_lists_of_tensors(class_name):
     found = lowered(value, {}, (3, 3, 3))["config"]
     assert found == {"layers": [], "input_layers": [["x", 0, 0]], "output_layers": [["y", 0, 0]]}
     assert lowered(value, {}, (3, 4, 0)) == value
+
+
+def _with_two_inputs(*more):
+    """A model of the inputs ``x`` and ``z``, whose output is ``Dense(x)``."""
+    inputs = [{**layer("InputLayer", {"name": name}), "name": name, "inbound_nodes": []} for name in ("x", "z")]
+    dense = {**layer("Dense", {"units": 1, "name": "y"}), "name": "y", "inbound_nodes": [_taking("x")]}
+    ends = {"input_layers": [["x", 0, 0], ["z", 0, 0]], "output_layers": [["y", 0, 0]]}
+    return layer("Functional", {"layers": [*inputs, dense, *more], **ends}, "keras.src.models.functional")
+
+
+def _taking(name):
+    """A node that takes the tensor of the layer *name*."""
+    config = {"shape": [None], "dtype": "float32", "keras_history": [name, 0, 0]}
+    return {"args": [{"class_name": "__keras_tensor__", "config": config}], "kwargs": {}}
+
+
+_OF_TWO_INPUTS = {**DENSE, ("keras.layers", "InputLayer"): None, ("keras.layers", "Identity"): None}
+
+
+@pytest.mark.parametrize("version", [(3, 9, 2), (3, 14, 0)])
+def test_unused_inputs_stay_where_keras_takes_them(version):
+    """Most releases build a model with an input that no layer takes."""
+    value = _with_two_inputs()
+    assert lowered(value, _OF_TWO_INPUTS, version) == value
+
+
+@pytest.mark.parametrize("version", [(3, 10, 0), (3, 13, 2)])
+def test_unused_inputs_are_taken_by_a_layer_without_effect(version):
+    """The releases between refuse such a model unless some layer takes the input, part of an output or not."""
+    *layers, added = lowered(_with_two_inputs(), _OF_TWO_INPUTS, version)["config"]["layers"]
+    assert layers == _with_two_inputs()["config"]["layers"]
+    assert (added["class_name"], added["name"], added["inbound_nodes"]) == ("Identity", "z_unused", [_taking("z")])
+
+
+def test_the_layer_after_an_unused_input_has_a_name_of_its_own():
+    """A layer that bears the name already keeps it."""
+    dense = {**layer("Dense", {"units": 1}), "name": "z_unused", "inbound_nodes": [_taking("y")]}
+    assert lowered(_with_two_inputs(dense), _OF_TWO_INPUTS)["config"]["layers"][-1]["name"] == "z_unused1"
 
 
 def test_ways_to_write_off_are_neutral():

@@ -77,6 +77,16 @@ def test_no_output_is_lost_when_numbered_names_meet(keras: Any) -> None:
     assert [value.shape[1] for value in result.values()] == [3, 3, 2]
 
 
+def test_a_name_that_tensorflow_refuses_leaves_no_scope_open() -> None:
+    """A layer ``dense_é`` is called without a trace, and later variables do not bear its name."""
+    keras = pytest.importorskip("keras")
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, name="dense_é")])
+    equal(as_callable(model)(X), X @ np.asarray(model.get_weights()[0]))
+    later = keras.layers.Dense(3)
+    later.build((None, 4))
+    assert "é" not in later.kernel.path
+
+
 def test_nested_inputs(keras: Any) -> None:
     """A dict of inputs is taken by its keys, and flat by layer names."""
     left, right = keras.layers.Input((4,), name="layer_l"), keras.layers.Input((4,), name="layer_r")
