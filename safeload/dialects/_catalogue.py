@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -73,35 +73,49 @@ def newest_release() -> tuple[int, ...]:
     return tuple(map(int, _release(-1).split(".")))
 
 
-@cache
 def find_class(module: str, name: str) -> KerasClass | None:
     """Return the class *name* of the public module *module*, or None."""
     for kind, entry in _modules().get(module, ()):
         if name in entry["classes"]:
-            first, _, _, keys = entry["classes"][name]
-            described = {k: (_release(v[0]), tuple(v[1:])) for k, v in keys.items()}
-            return KerasClass(module, name, kind, _release(first), described)
+            return _class(module, name, kind)
     return None
 
 
 @cache
+def _class(module: str, name: str, kind: str) -> KerasClass:
+    # Only for classes that there are: remembering names of files would let them fill the memory of a service.
+    entry = next(entry for found, entry in _modules()[module] if found == kind and name in entry["classes"])
+    first, _, _, keys = entry["classes"][name]
+    described = {k: (_release(v[0]), tuple(v[1:])) for k, v in keys.items()}
+    return KerasClass(module, name, kind, _release(first), described)
+
+
 def module_of(name: str, kind: str | None = None) -> str | None:
     """Return the public module of the class *name* in Keras 3, looked for among those of *kind* first."""
     kinds = (kind, *_SEARCHED_KINDS) if kind else _SEARCHED_KINDS
-    for searched in kinds:
-        for module, entry in _data()["objects"].get(searched, {}).items():
-            if name in entry["classes"]:
-                return str(module)
-    return None
+    return next((modules[name] for modules in map(_modules_by_class, kinds) if name in modules), None)
 
 
 @cache
+def _modules_by_class(kind: str) -> dict[str, str]:
+    """Return the first public module of each class of *kind*."""
+    found: dict[str, str] = {}
+    for module, entry in _data()["objects"].get(kind, {}).items():
+        found = {**dict.fromkeys(entry["classes"], module), **found}
+    return found
+
+
 def operation_module(name: str) -> str | None:
     """Return the module of the class behind a symbol of ``keras.ops``, such as ``keras.src.ops.nn`` for ``Relu``."""
+    return _modules_by_operation().get(name)
+
+
+@cache
+def _modules_by_operation() -> dict[str, str]:
+    found: dict[str, str] = {}
     for module, entry in _data()["objects"]["operation"].items():
-        if name in entry["functions"].split():
-            return str(module)
-    return None
+        found = {**dict.fromkeys(entry["functions"].split(), module), **found}
+    return found
 
 
 @cache
@@ -111,7 +125,6 @@ def functions_of(kind: str) -> frozenset[str]:
     return frozenset(name for entry in modules.values() for name in entry["functions"].split())
 
 
-@cache
 def kind_of(module: str | None, name: str) -> str | None:
     """Return the kind of the built-in *name* of *module*, as the normal form spells them, or None."""
     if module == COMPAT_MODULE:
@@ -143,11 +156,15 @@ class EraLayer:
     possible: frozenset[str]
 
 
-@cache
 def era_layer(name: str, writer: Writer) -> EraLayer | None:
     """Return the layer *name* as *writer* had it, or None if it had none of this name."""
+    return _era_layer(name, writer) if name in _data()["layers"] else None
+
+
+@lru_cache(maxsize=1024)
+def _era_layer(name: str, writer: Writer) -> EraLayer | None:
     flavour = writer.flavour.value
-    first, last, recorded, possible = _data()["layers"].get(name, {}).get(flavour, (1, 0, "", ""))
+    first, last, recorded, possible = _data()["layers"][name].get(flavour, (1, 0, "", ""))
     if not first <= _index(flavour, writer.version) <= last:
         return None
     names = frozenset(recorded.split())

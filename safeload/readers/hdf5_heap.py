@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MAGIC = b"GCOL"
 _HEADER = 16
+_BLOCK = 1 << 16
 
 
 class GuardedWindow(Window):
@@ -29,6 +30,11 @@ class GuardedWindow(Window):
 
     is_guarding = True
 
+    def __init__(self, file: ByteFile, *, offset: int = 0, size: int | None = None) -> None:
+        super().__init__(file, offset=offset, size=size)
+        self._seen: set[int] = set()
+        self._looked_at = 0
+
     def readinto(self, buffer: Buffer) -> int:
         """Read from the position; a heap that never ends raises OSError."""
         start = self._position
@@ -37,21 +43,34 @@ class GuardedWindow(Window):
             found = bytes(memoryview(buffer).cast("B")[:count])
             position = found.find(_MAGIC)
             while position >= 0:
-                if not _ends(self._file, self._offset + start + position):
-                    raise OSError("a global heap is broken")
+                self._require_end(self._offset + start + position)
                 position = found.find(_MAGIC, position + 1)
         return count
 
+    def _require_end(self, start: int) -> None:
+        """Look once at the heap at *start*; those that lie over one another would take the square of the file's size.
 
-def _ends(file: ByteFile, start: int) -> bool:
-    """Return True if every object of the heap at *start* takes the walk forward."""
-    size = int.from_bytes(file.read_at(start + 8, 8), "little")
-    content = file.read_at(start, min(size, file.size))
-    position = _HEADER
-    while position + _HEADER <= len(content):
-        index = int.from_bytes(content[position : position + 2], "little")
-        length = int.from_bytes(content[position + 8 : position + _HEADER], "little")
-        step = _HEADER + (length + 7) // 8 * 8 if index else length
+        libhdf5 itself refuses a heap that leaves the file.
+        """
+        size = int.from_bytes(self._file.read_at(start + 8, 8), "little")
+        if start in self._seen or start + size > self._file.size:
+            return
+        self._seen.add(start)
+        self._looked_at += size
+        if self._looked_at > self._file.size or not _ends(self._file, start, size):
+            raise OSError("a global heap is broken")
+
+
+def _ends(file: ByteFile, start: int, size: int) -> bool:
+    """Return True if every object of a heap takes the walk forward."""
+    position, end = start + _HEADER, start + size
+    block, begin = b"", 0
+    while position + _HEADER <= end:
+        if not begin <= position <= begin + len(block) - _HEADER:
+            block, begin = file.read_at(position, _BLOCK), position
+        header = block[position - begin : position - begin + _HEADER]
+        length = int.from_bytes(header[8:], "little")
+        step = _HEADER + (length + 7) // 8 * 8 if any(header[:2]) else length
         if step == 0:
             return False
         position += step

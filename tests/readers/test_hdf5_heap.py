@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import h5py
+import numpy as np
 import pytest
 
 from safeload._limits import Limits
@@ -32,6 +33,20 @@ def test_object_without_size(hdf5, length):
     handle = Hdf5File(MemoryFile(bytes(content)), where="m.h5")
     with pytest.raises(MalformedArtifactError, match="broken"):
         handle.attribute("", "a", max_bytes=99)
+
+
+def test_heaps_that_lie_over_one_another(hdf5):
+    """Heaps that each claim most of the file would have to be walked again and again: such a file is broken."""
+    many = b"".join(b"GCOL\1\0\0\0" + (40_000).to_bytes(8, "little") for _ in range(2_000))
+    content = hdf5(lambda file: file.attrs.create("a", np.frombuffer(many, np.uint8)))
+    with pytest.raises(MalformedArtifactError, match="broken"):
+        Hdf5File(MemoryFile(content), where="m.h5").attribute("", "a", max_bytes=1 << 20)
+
+
+def test_text_that_looks_like_a_heap(hdf5):
+    """What cannot be a heap, for it would leave the file, is a text that happens to begin like one."""
+    content = hdf5(lambda file: file.attrs.create("a", "GCOL, the magic of global heaps"))
+    assert Hdf5File(MemoryFile(content), where="m.h5").attribute("", "a", max_bytes=99).startswith("GCOL")
 
 
 def test_arrays_may_look_like_heaps(hdf5):
