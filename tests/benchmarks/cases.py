@@ -73,7 +73,8 @@ _KERAS_CALL = Case("call", "mlp", ".keras", ("eager", "concrete"))
 _SIGNATURE_CALL = Case("call", "mlp", "export", ("signature",))
 _COLD = {
     Case("cold", "mobilenet", ".keras", ("keras",)): (1.7, 3),
-    Case("cold", "mobilenet", "export", ("saved_model",)): (2, 3),
+    Case("cold", "mobilenet", "tf_keras", ("tf_keras",)): (2, 3),
+    Case("cold", "mobilenet", "export", ("saved_model",)): (None, None),
 }
 
 CASES: tuple[Case, ...] = (*_KERAS_LOADS.values(), *_SAVED_MODELS, _KERAS_CALL, _SIGNATURE_CALL, *_COLD)

@@ -44,6 +44,12 @@ def _keras(path: str) -> Any:
     return keras.models.load_model(path)
 
 
+def _tf_keras(path: str) -> Any:
+    import tf_keras
+
+    return tf_keras.models.load_model(path)
+
+
 def _saved_model(path: str) -> Any:
     import tensorflow as tf
 
@@ -66,6 +72,7 @@ def _call_signature(root: Any, row: dict[str, Any]) -> Any:
 SIDES: dict[str, Side] = {
     "safeload": Side(_safeload, lambda model, row: model(row)),
     "keras": Side(_keras, _call_model),
+    "tf_keras": Side(_tf_keras, _call_model),
     "saved_model": Side(_saved_model, _call_signature),
 }
 
@@ -168,7 +175,7 @@ def cold(side: str, path: str, row: dict[str, Any]) -> Measured:
     Keras predicts with `Model.predict`, as most of its users do.
     """
     loaded = SIDES[side].load(path)
-    if side == "keras":
+    if side in {"keras", "tf_keras"}:
         return {"digest": _digest(loaded.predict(next(iter(row.values())), verbose=0))}
     return {"digest": _digest(SIDES[side].call(loaded, row))}
 
