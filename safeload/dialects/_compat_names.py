@@ -33,6 +33,13 @@ COMPAT_OBJECTS = MappingProxyType(
             "Keras 2 layer whose output has the masks of all inputs that have one, combined by and",
         ),
         "Concatenate": "Keras 2 layer: as Add, where it joins features",
+        **dict.fromkeys(
+            [
+                f"Unmasked{name}"
+                for name in ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")
+            ],
+            "Keras 3 layer before 3.4: gives no mask, whatever its inputs have",
+        ),
         "MultiHeadAttention": "tf.keras from 2.10 on: leaves the masks of its inputs to other layers",
         "UnmaskedMultiHeadAttention": "tf.keras before 2.10: attends to masked steps, too, and gives no mask",
         "CausalAttention": "keras.layers.Attention of Keras 2 with causal=True: called with use_causal_mask=True",

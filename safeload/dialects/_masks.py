@@ -27,8 +27,23 @@ Keras 3 takes the masks off the inputs: ``call`` in keras/src/layers/attention/m
 """
 
 
-def with_masks_of_keras_2(name: str, writer: Writer) -> str | None:
-    """Return safeload's own layer for *name* of *writer*, a Keras 2 or older, if Keras 3 treats masks otherwise."""
+_GATHERS_MASKS = (3, 4)
+"""First Keras 3 that gathers the masks of several inputs; before, a merging layer gives none.
+
+Source: ``previous_mask`` in keras/src/layers/layer.py of 3.3.3 and 3.4.1.
+"""
+
+
+def may_mask_otherwise(config: Any, writer: Writer) -> bool:
+    """Tell whether *config* may make masks, and *writer* treats some otherwise than today's Keras 3."""
+    is_today = writer.flavour is Flavour.KERAS_3 and not (writer.version and writer.version < _GATHERS_MASKS)
+    return not is_today and may_mask(config, writer)
+
+
+def with_masks_of(name: str, writer: Writer) -> str | None:
+    """Return safeload's own layer for *name* if Keras 3 treats masks otherwise than *writer* did."""
+    if writer.flavour is Flavour.KERAS_3:
+        return f"Unmasked{name}" if name in _MERGING else None
     if name == "MultiHeadAttention":
         is_unmasked = writer.flavour is Flavour.TF_KERAS_1X and writer.version < _TAKES_MASKS
         return f"Unmasked{name}" if is_unmasked else name

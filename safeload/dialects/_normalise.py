@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from safeload.dialects._functional import normalise_model
-from safeload.dialects._masks import may_mask
-from safeload.dialects._normal import Flavour, NormalForm
+from safeload.dialects._masks import may_mask_otherwise
+from safeload.dialects._normal import NormalForm
 from safeload.dialects._objects import Normaliser
 from safeload.dialects._writer import writer_of
 from safeload.errors import MalformedArtifactError
@@ -38,7 +38,7 @@ def normalise(config: Any, metadata: Mapping[str, str], format: Format) -> Norma
     normaliser = Normaliser(
         writer,
         lambda value: normalise_model(value, writer, normaliser, renamed),
-        has_masks=writer.flavour is not Flavour.KERAS_3 and may_mask(config, writer),
+        has_masks=may_mask_otherwise(config, writer),
     )
     root = {key: _copy(value) for key, value in config.items() if key not in _NOT_OF_THE_MODEL}
     return NormalForm(normaliser.object(root, "model"), writer, renamed)

@@ -20,7 +20,7 @@ from safeload.dialects._catalogue import (
     operation_module,
 )
 from safeload.dialects._compat_names import COMPAT_MODULE
-from safeload.dialects._masks import with_masks_of_keras_2
+from safeload.dialects._masks import with_masks_of
 from safeload.dialects._normal import Flavour, Writer
 
 # Module prefixes under which Keras's own classes were recorded: keras 2.12 keras.engine, 2.13 keras.src, the packages
@@ -179,11 +179,11 @@ class Normaliser:
         config = value["config"] if isinstance(value.get("config"), dict) else {}
         if module == _keras2.LAYERS and self._is_old:
             module, name, config = self._old_layer(name, config)
-            own_name = with_masks_of_keras_2(name, self.writer) if self.has_masks else None
-            if module == _keras2.LAYERS and own_name is not None:
-                module, name = COMPAT_MODULE, own_name
         elif module == _keras2.LAYERS:
             name, config = _keras3.modernise(name, config, self.writer)
+        own_name = with_masks_of(name, self.writer) if self.has_masks and module == _keras2.LAYERS else None
+        if own_name is not None:
+            module, name = COMPAT_MODULE, own_name
         elif module == "keras.initializers" and self._is_old:
             name = _values.initializer_class(name)
             config = _values.initializer_config(name, config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from safeload.dialects import COMPAT_MODULE, Flavour, KerasTarget, NormalForm, lower, normalise
-from safeload.dialects._masks import may_mask, with_masks_of_keras_2
+from safeload.dialects._masks import may_mask, may_mask_otherwise, with_masks_of
 from safeload.dialects._normal import Writer
 from safeload.formats import Format
 
@@ -23,11 +23,13 @@ DENSE = {"class_name": "Dense", "config": {"name": "d", "units": 1}}
         ("Add", Flavour.TF_KERAS, (2, 16, 0), "Add"),
         ("Concatenate", Flavour.KERAS_2, (2, 0, 8), "Concatenate"),
         ("Dot", Flavour.KERAS_2, (2, 0, 8), None),
+        ("Add", Flavour.KERAS_3, (3, 3, 3), "UnmaskedAdd"),
+        ("MultiHeadAttention", Flavour.KERAS_3, (3, 3, 3), None),
     ],
 )
-def test_what_with_masks_of_keras_2(name, flavour, version, expected):
+def test_what_with_masks_of(name, flavour, version, expected):
     """Merging layers of every Keras 2, and attention up to 2.9."""
-    assert with_masks_of_keras_2(name, Writer(flavour, version)) == expected
+    assert with_masks_of(name, Writer(flavour, version)) == expected
 
 
 @pytest.mark.parametrize(
@@ -71,3 +73,10 @@ def test_tf_keras_gets_its_own_layers_back():
     lowered = lower(NormalForm({"layers": layers}, TF_2_9), target)["layers"]
     assert [layer["module"] for layer in lowered] == ["keras.layers", "keras.layers", COMPAT_MODULE]
     assert all(layer["config"].keys() >= {"query_shape", "key_shape"} for layer in lowered[1:])
+
+
+@pytest.mark.parametrize(("version", "expected"), [((3, 3, 3), True), ((3, 4, 0), False), ((), False)])
+def test_early_keras_3_treats_masks_otherwise(version, expected):
+    """Up to 3.3 merging layers give none; a writer that nobody knows is taken for today's."""
+    config = {"config": {"layers": [MASKING]}}
+    assert may_mask_otherwise(config, Writer(Flavour.KERAS_3, version)) is expected

@@ -22,11 +22,26 @@ __all__ = [
     "MultiHeadAttention",
     "Multiply",
     "Subtract",
+    "UnmaskedAdd",
+    "UnmaskedAverage",
+    "UnmaskedConcatenate",
+    "UnmaskedMaximum",
+    "UnmaskedMinimum",
     "UnmaskedMultiHeadAttention",
+    "UnmaskedMultiply",
+    "UnmaskedSubtract",
 ]
 
 
-class _AllMasks:
+class _PlainInputs:
+    """Merges values as they are; some layers of later Keras 3 leave masked ones out of products and extremes."""
+
+    def call(self, inputs: Any) -> Any:
+        """Merge *inputs*."""
+        return super().call([_plain(each) for each in inputs])  # type: ignore[misc]
+
+
+class _AllMasks(_PlainInputs):
     """A step counts where it counts in every input that has a mask; Keras 3 takes any, and none if one has none."""
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
@@ -71,6 +86,41 @@ class Concatenate(keras.layers.Concatenate):  # type: ignore[misc]
             return None
         masks = [its if len(its.shape) == len(each.shape) else keras.ops.expand_dims(its, -1) for each, its in pairs]
         return keras.ops.all(keras.ops.concatenate(masks, axis=self.axis), axis=-1)
+
+
+class _NoMask(_PlainInputs):
+    """Gives no mask, as merging layers up to Keras 3.3."""
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        """Give none."""
+
+
+class UnmaskedAdd(_NoMask, keras.layers.Add):  # type: ignore[misc]
+    """``keras.layers.Add`` without a mask."""
+
+
+class UnmaskedAverage(_NoMask, keras.layers.Average):  # type: ignore[misc]
+    """``keras.layers.Average`` without a mask."""
+
+
+class UnmaskedConcatenate(_NoMask, keras.layers.Concatenate):  # type: ignore[misc]
+    """``keras.layers.Concatenate`` without a mask."""
+
+
+class UnmaskedMaximum(_NoMask, keras.layers.Maximum):  # type: ignore[misc]
+    """``keras.layers.Maximum`` without a mask."""
+
+
+class UnmaskedMinimum(_NoMask, keras.layers.Minimum):  # type: ignore[misc]
+    """``keras.layers.Minimum`` without a mask."""
+
+
+class UnmaskedMultiply(_NoMask, keras.layers.Multiply):  # type: ignore[misc]
+    """``keras.layers.Multiply`` without a mask."""
+
+
+class UnmaskedSubtract(_NoMask, keras.layers.Subtract):  # type: ignore[misc]
+    """``keras.layers.Subtract`` without a mask."""
 
 
 class UnmaskedMultiHeadAttention(keras.layers.MultiHeadAttention):  # type: ignore[misc]

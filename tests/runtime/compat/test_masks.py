@@ -29,7 +29,8 @@ def _merging(name: str, *, is_masked: bool, axis: int = -1) -> Any:
     first = layers.Embedding(9, 3, mask_zero=True)(inputs[0])
     second = layers.Embedding(9, 3, mask_zero=is_masked)(inputs[1])
     options = {"axis": axis} if name == "Concatenate" else {}
-    return tf_keras.Model(inputs, layers.LSTM(2)(getattr(layers, name)(**options)([first, second])))
+    merged = getattr(layers, name)(**options)([first, second])
+    return tf_keras.Model(inputs, layers.Concatenate()([layers.LSTM(2)(merged), layers.Flatten()(merged)]))
 
 
 @pytest.mark.parametrize("is_masked", [True, False])
@@ -102,3 +103,15 @@ def test_two_layers_attend_to_one_masked_sequence(tmp_path: Path) -> None:
         model.save(tmp_path / f"m.{suffix}")
         found = load_callable(tmp_path / f"m.{suffix}")(A, B)
         np.testing.assert_allclose(np.asarray(found), model([A, B]).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", MERGING)
+def test_merging_layers_before_keras_3_4_give_no_mask(name: str) -> None:
+    """A later layer sees every step."""
+    inputs = keras.Input((5,))
+    embedded = keras.layers.Embedding(9, 3, mask_zero=True)(inputs)
+    layer = compat_objects("keras")[f"Unmasked{name}"]()
+    merged = layer([embedded, embedded])
+    model = keras.Model(inputs, [merged, keras.layers.LSTM(2)(merged)])
+    sequence, last = model(A)
+    np.testing.assert_allclose(np.asarray(last), np.asarray(model.layers[-1](np.asarray(sequence))), atol=1e-6)
