@@ -1,10 +1,11 @@
 """Tables created and filled by one function. Layer: runtime.
 
-TensorFlow takes milliseconds to prepare the first operation of each name and dtype, and each function. So the functions
-that create tables and those that fill them are called by one function, in their order.
+TensorFlow takes milliseconds to prepare a function, and each operation of a dtype that it has not met. So the bodies of
+the functions that create tables, and of those that fill them, are put into one function, in their order, and as little
+else as possible.
 
-Source: TensorFlow 2.21, `_recreate_saveable_objects` and `_setup_remaining_functions` in load.py;
-MklLayoutRewritePass, which looks through all kernels for each operation and dtype that it has not met.
+Source: TensorFlow 2.21, `_setup_remaining_functions` in load.py; MklLayoutRewritePass, which looks through all kernels
+for each operation and dtype that it has not met.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from tensorflow.python.framework import ops
 from safeload.runtime._saved_model_library import FunctionLibrary, NotUnderstoodError
 from safeload.runtime._variable_function import new_definition, run_once
 
-_RESOURCE = tf.resource.as_datatype_enum
+_RESOURCE, _STRING = tf.resource.as_datatype_enum, tf.string.as_datatype_enum
 
 
 class Creation:
-    """Calls that run as one.
+    """Bodies of functions without arguments of their own, run as one.
 
     Args:
-        library: The functions that can be called.
+        library: The functions.
         known: Tensors by the number of the object that they stand for.
     """
 
@@ -33,48 +34,75 @@ class Creation:
         self._library = library
         self._known = known
         self._definition = new_definition()
-        self._calls: list[str] = []
+        self._done: list[str] = []
         self._passed: list[Any] = []
         self._references: dict[int, str] = {}
         self._made: list[int] = []
 
     def create(self, node_id: int, function: str, captures: Sequence[int]) -> None:
-        """Call *function* to make the table that is the object *node_id*."""
+        """Do what *function* does to make the table that is the object *node_id*."""
         if [output.type for output in self._library.definition(function).signature.output_arg] != [_RESOURCE]:
             raise NotUnderstoodError("the creator of a resource returns something else")
-        self.call(function, captures)
+        made = self.call(function, captures)
         result = self._definition.signature.output_arg.add(name=f"table_{node_id}", type=_RESOURCE)
-        self._references[node_id] = self._definition.ret[result.name] = f"{self._calls[-1]}:output:0"
+        self._references[node_id] = self._definition.ret[result.name] = made[0]
         self._made.append(node_id)
 
-    def call(self, function: str, captures: Sequence[int]) -> None:
-        """Call *function* after the calls before it, with the objects *captures*."""
-        signature = self._library.definition(function).signature
-        if len(signature.input_arg) != len(captures):
+    def call(self, function: str, captures: Sequence[int]) -> list[str]:
+        """Do what *function* does with the objects *captures*, after what was done before; return its results."""
+        body = self._library.renamed(function)
+        arguments = body.signature.input_arg
+        if len(arguments) != len(captures) or any(a.number_attr or a.type_list_attr for a in arguments):
             raise NotUnderstoodError("a function of a resource takes arguments")
-        references = [self._reference(node_id) for node_id in captures]
-        order = [f"^{name}" for name in self._calls[-1:]]
-        self._calls.append(f"call_{len(self._calls)}")
-        node = self._definition.node_def.add(name=self._calls[-1], op="StatefulPartitionedCall")
-        node.input.extend(references + order)
-        node.attr["Tin"].list.type.extend(argument.type for argument in signature.input_arg)
-        node.attr["Tout"].list.type.extend(output.type for output in signature.output_arg)
-        node.attr["f"].func.name = self._library.register(function)
+        before, inside = list(self._done[-1:]), f"call_{len(self._done)}"
+        references = {a.name: self._reference(node_id) for a, node_id in zip(arguments, captures, strict=True)}
+        for node in body.node_def:
+            copy = self._definition.node_def.add()
+            copy.CopyFrom(node)
+            copy.name = f"{inside}/{node.name}"
+            copy.attr.pop("_class", None)  # names other nodes
+            copy.input[:] = [_inside(inside, source, references) for source in node.input]
+            copy.input.extend(f"^{name}" for name in before)
+        # Functions of old releases do not say what to wait for.
+        waits = list(body.control_ret.values()) or [node.name for node in body.node_def]
+        self._done.append(f"{inside}/done")
+        self._definition.node_def.add(name=self._done[-1], op="NoOp", input=[f"^{inside}/{name}" for name in waits])
+        results = (_without_identities(body, body.ret[output.name]) for output in body.signature.output_arg)
+        return [_inside(inside, result, references) for result in results]
 
     def run(self) -> dict[int, Any]:
-        """Make all calls; return the tables that they made."""
-        return dict(zip(self._made, run_once(self._definition, self._passed, after=self._calls), strict=True))
+        """Run it all; return the tables that were made."""
+        return dict(zip(self._made, run_once(self._definition, self._passed, after=self._done), strict=True))
 
     def _reference(self, node_id: int) -> str:
-        """Return how the function names an object: a result of one of its calls, or an argument."""
+        """Return how the function names an object: what it made, a path, or an argument."""
         if node_id not in self._references:
-            tensor = self._known[node_id]
-            argument = self._definition.signature.input_arg.add(
-                name=f"known_{node_id}", type=tensor.dtype.as_datatype_enum
-            )
-            self._references[node_id] = argument.name
-            self._passed.append(tensor)
+            tensor, name = self._known[node_id], f"known_{node_id}"
+            if tensor.dtype == tf.string and tensor.shape.rank == 0:
+                node = self._definition.node_def.add(name=name, op="Const")
+                node.attr["dtype"].type = _STRING
+                node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(tensor.numpy()))
+                name = f"{name}:output:0"
+            else:
+                self._definition.signature.input_arg.add(name=name, type=tensor.dtype.as_datatype_enum)
+                self._passed.append(tensor)
+            self._references[node_id] = name
         return self._references[node_id]
+
+
+def _inside(prefix: str, source: str, arguments: Mapping[str, str]) -> str:
+    """Return what an input of a node in a body is called outside of it."""
+    if source.startswith("^"):
+        return f"^{prefix}/{source[1:]}"
+    return arguments.get(source) or f"{prefix}/{source}"
+
+
+def _without_identities(body: Any, source: str) -> str:
+    """Return what *source* is the same as."""
+    identities = {f"{node.name}:output:0": node.input[0] for node in body.node_def if node.op == "Identity"}
+    for _ in range(len(identities)):
+        source = identities.get(source, source)
+    return source
 
 
 def on_host(value: Any) -> Any:

@@ -64,6 +64,11 @@ class FunctionLibrary:
                 self._registered.append(self._unique(reached))
         return self._unique(name)
 
+    def renamed(self, name: str) -> function_pb2.FunctionDef:
+        """Make *name* and what it calls known to TensorFlow, and return it as it is known."""
+        self.register(name)
+        return self._definitions[name]
+
     def reached(self, names: Iterable[str], *, with_gradients: bool = False) -> list[str]:
         """Return *names* and every function that they call, directly or not.
 

@@ -249,6 +249,19 @@ def test_tables_of_tables(tmp_path: Path) -> None:
     identical(models[0](words), expected)
 
 
+def test_tables_of_old_functions(saved: Saved, tmp_path: Path) -> None:
+    """Where functions of tables do not say what to wait for, all that they do is waited for."""
+    directory = shutil.copytree(saved("table"), tmp_path / "model")
+    content = saved_model_pb2.SavedModel.FromString((directory / "saved_model.pb").read_bytes())
+    for function in content.meta_graphs[0].graph_def.library.function:
+        function.control_ret.clear()
+        del function.signature.control_output[:]
+    (directory / "saved_model.pb").write_bytes(content.SerializeToString())
+    model = load(directory)
+    assert model.route == "direct"
+    identical(model(["pear", "apple", "?"]), tf.constant([1, 0, 2], tf.int64))
+
+
 def _without_arguments(function: Any) -> None:
     del function.signature.input_arg[:]
 
