@@ -41,7 +41,8 @@ def input_dtype(config: Json) -> str:
     """Type of the input that a first layer of Keras 1 or 2 makes for itself: the dtype of its variables."""
     dtype = config.get("input_dtype") or config.get("dtype") or "float32"
     if isinstance(dtype, dict):
-        dtype = (dtype.get("config") or {}).get("name") or "float32"
+        policy = dtype.get("config")
+        dtype = policy.get("name") if isinstance(policy, dict) else None
     return "float32" if not isinstance(dtype, str) or dtype.startswith("mixed_") else dtype
 
 

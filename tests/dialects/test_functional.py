@@ -244,9 +244,10 @@ class TestSequential:
         form = normal({"class_name": "Sequential", "config": {**config, "build_input_shape": [None, 5]}}, "2.4.0")
         assert form.config["config"]["layers"][0]["config"]["batch_shape"] == [None, 5]
 
-    def test_mixed_precision(self) -> None:
-        """The input has the type of the variables, whatever the policy computes with."""
-        policy = {"class_name": "Policy", "config": {"name": "mixed_float16"}}
+    @pytest.mark.parametrize("config", [{"name": "mixed_float16"}, {}, None, "mixed_float16"])
+    def test_mixed_precision(self, config: Any) -> None:
+        """The input has the type of the variables, whatever the policy computes with, and if it is none."""
+        policy = {"class_name": "Policy", "config": config}
         first = {"class_name": "Dense", "config": {"name": "d", "batch_input_shape": [None, 4], "dtype": policy}}
         form = normal({"class_name": "Sequential", "config": {"name": "s", "layers": [first]}}, "2.4.0")
         assert form.config["config"]["layers"][0]["config"]["dtype"] == "float32"
