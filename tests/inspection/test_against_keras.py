@@ -135,6 +135,8 @@ def test_generated_fixtures(cell, tmp_path):
 def test_other_shapes_of_models(build, producer, suffix, tmp_path):
     """The same of branches, nesting, structures, optimizers, cells, mixed precision and models without inputs."""
     keras = _producer(producer)
+    if build is _half and keras.__version__.startswith("3.3."):
+        pytest.skip("Keras 3.3 gives the input the dtype of the first layer's computations once it is called")
     path = tmp_path / f"model{suffix}"
     build(keras.layers, keras).save(path)
     _compare(keras, path, keras.models.load_model(path, compile=False))

@@ -90,6 +90,7 @@ def test_what_does_not_fit(path: Path, given: Any, text: str) -> None:
         safeload.load_callable(path, custom_objects={"Scale": given})
 
 
+@pytest.mark.skipif(keras.version().startswith("3.3."), reason="Keras 3.3 writes only what a class of tf_keras takes")
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_class_of_keras_2_for_a_file_of_keras_3(tmp_path: Path, suffix: str) -> None:
     """The class decides the road, and the error says which Keras each of the two is of."""

@@ -88,7 +88,8 @@ def save_module(path: Path, ends: int) -> None:
 
 
 def save_tflite(path: Path, ends: int) -> None:
-    path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model(keras, ends)).convert())
+    model(keras, ends).export(str(path.parent / "exported"))  # from_keras_model of TensorFlow 2.16 ends the process
+    path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(path.parent / "exported")).convert())
 
 
 FAMILIES: dict[str, Callable[[Path, int], Any]] = {
