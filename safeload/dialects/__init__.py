@@ -2,12 +2,12 @@
 
 from safeload.dialects._catalogue import find_class, functions_of, is_builtin, kind_of, newest_release
 from safeload.dialects._compat_names import COMPAT_MODULE, COMPAT_OBJECTS
-from safeload.dialects._functional_nodes import CONSTANT
-from safeload.dialects._lower import lower
+from safeload.dialects._functional._nodes import CONSTANT
+from safeload.dialects._functional._symbols import ALLOWED_SYMBOLS
+from safeload.dialects._lower._config import lower
+from safeload.dialects._lower._tf_keras import needs_keras_2
 from safeload.dialects._normal import Flavour, KerasTarget, NormalForm, Writer
 from safeload.dialects._normalise import normalise
-from safeload.dialects._ops_symbols import ALLOWED_SYMBOLS
-from safeload.dialects._tf_keras import needs_keras_2
 from safeload.dialects._writer import writer_of
 
 __all__ = [

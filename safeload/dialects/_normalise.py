@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from safeload.dialects._functional import normalise_model
-from safeload.dialects._masks import may_mask_otherwise
+from safeload.dialects._eras._masks import may_mask_otherwise
+from safeload.dialects._functional._model import normalise_model
 from safeload.dialects._normal import NormalForm
 from safeload.dialects._objects import Normaliser
 from safeload.dialects._writer import writer_of

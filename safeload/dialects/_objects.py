@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from safeload.dialects import _keras1, _keras2, _keras3, _values
+from safeload.dialects import _values
 from safeload.dialects._catalogue import (
     EraLayer,
     era_layer,
@@ -20,7 +20,8 @@ from safeload.dialects._catalogue import (
     operation_module,
 )
 from safeload.dialects._compat_names import COMPAT_MODULE
-from safeload.dialects._masks import with_masks_of
+from safeload.dialects._eras import _keras1, _keras2, _keras3
+from safeload.dialects._eras._masks import with_masks_of
 from safeload.dialects._normal import Flavour, Writer
 
 # Module prefixes under which Keras's own classes were recorded: keras 2.12 keras.engine, 2.13 keras.src, the packages

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from safeload.errors import MalformedArtifactError, SignatureNotFoundError, UnrecognizedFormatError
-from safeload.formats import _archives, _foreign, _wire
+from safeload.formats import _foreign, _wire
+from safeload.formats._archives import _contents
+from safeload.formats._archives._zip import LOCAL_MAGIC, ends_as_zip, zip_names
 from safeload.formats._format import Format
 from safeload.formats._source import Source, is_checkpoint_prefix
-from safeload.formats._zip import LOCAL_MAGIC, ends_as_zip, zip_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,7 +192,7 @@ def _hdf5(source: Source, file: ByteFile, head: bytes) -> Detection | None:
 
 def _is_archive(head: bytes, file: ByteFile) -> bool:
     is_zip = head.startswith(LOCAL_MAGIC) and ends_as_zip(file)
-    return is_zip or _archives.is_tar(head) or _archives.compression_of(head) is not None
+    return is_zip or _contents.is_tar(head) or _contents.compression_of(head) is not None
 
 
 def _zip(source: Source, file: ByteFile, head: bytes) -> Detection | None:
@@ -200,18 +201,18 @@ def _zip(source: Source, file: ByteFile, head: bytes) -> Detection | None:
     names = zip_names(file)
     if names is None:
         raise MalformedArtifactError(source.where, problem="a zip archive without its directory: the file is truncated")
-    if _archives.is_keras_archive(names):
-        return _found(source, Format.KERAS_ARCHIVE, "zip with config.json", _archives.keras_weights_problem(names))
-    content = _archives.content_of_zip(names)
+    if _contents.is_keras_archive(names):
+        return _found(source, Format.KERAS_ARCHIVE, "zip with config.json", _contents.keras_weights_problem(names))
+    content = _contents.content_of_zip(names)
     form = Format.ARCHIVE if content.kind is None else Format.FOREIGN
     return _found(source, form, content.evidence, content.kind)
 
 
 def _tar(source: Source, file: ByteFile, head: bytes) -> Detection | None:
-    compression = _archives.compression_of(head)
-    if compression is None and not _archives.is_tar(head):
+    compression = _contents.compression_of(head)
+    if compression is None and not _contents.is_tar(head):
         return None
-    content = _archives.content_of_tar(file, where=source.where, compression=compression)
+    content = _contents.content_of_tar(file, where=source.where, compression=compression)
     return _found(source, Format.ARCHIVE, content.evidence, content.kind)
 
 

@@ -14,7 +14,8 @@ from safeload.errors import (
     UnrecognizedFormatError,
 )
 from safeload.formats import _foreign
-from safeload.formats._archives import is_keras_archive, keras_weights_problem
+from safeload.formats._archives._contents import is_keras_archive, keras_weights_problem
+from safeload.formats._archives._zip import LOCAL_MAGIC
 from safeload.formats._detect import (
     HDF5_MAGIC,
     SAVED_MODEL_NAMES,
@@ -27,7 +28,6 @@ from safeload.formats._foreign import Kind
 from safeload.formats._format import Format
 from safeload.formats._source import Source, is_checkpoint_prefix
 from safeload.formats._tree import open_member, resolve_member
-from safeload.formats._zip import LOCAL_MAGIC
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,11 +17,11 @@ from safeload.inspection._info import (
     TFLiteInfo,
     WeightsInfo,
 )
-from safeload.inspection._keras_objects import is_replaceable_part
-from safeload.inspection._keras_signature import distinct_names, with_free_batch
 from safeload.inspection._walk import Place, dicts_in, is_marker, is_object, notable_places, walk
 from safeload.inspection._weights import describe_weights
-from safeload.inspection.keras import describe_producer, inspect_keras
+from safeload.inspection.keras.model import describe_producer, inspect_keras
+from safeload.inspection.keras.objects import is_replaceable_part
+from safeload.inspection.keras.signature import distinct_names, with_free_batch
 from safeload.readers import Artifact, KerasArtifact, TFLiteArtifact
 
 __all__ = [
@@ -70,7 +70,7 @@ def inspect_artifact(artifact: Artifact) -> ModelInfo:
 
         return inspect_tflite(artifact)
     if not isinstance(artifact, KerasArtifact):
-        from safeload.inspection.saved_model import inspect_saved_model
+        from safeload.inspection.saved_model.model import inspect_saved_model
 
         return inspect_saved_model(artifact)
     keras, producer = None, describe_producer(artifact)

@@ -10,7 +10,7 @@ from safeload.formats import Format
 from safeload.inspection._walk import Place, is_object, notable_places, recorded_places
 
 if TYPE_CHECKING:
-    from safeload.readers.tflite_model import TFLiteTensor
+    from safeload.readers.tflite.model import TFLiteTensor
 
 
 _ONNX_NAMES = {"float32": "float", "float64": "double"}

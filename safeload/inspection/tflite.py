@@ -10,7 +10,7 @@ from safeload.inspection.tflite_ops import BUILTIN_OPS, CUSTOM, FLEX_PREFIX, KNO
 
 if TYPE_CHECKING:
     from safeload.readers import TFLiteArtifact
-    from safeload.readers.tflite_model import TFLiteOp, TFLiteSignature, TFLiteSubgraph, TFLiteTensor
+    from safeload.readers.tflite.model import TFLiteOp, TFLiteSignature, TFLiteSubgraph, TFLiteTensor
 
 MAIN = "main"
 """Key of the signature of a model that declares none: its first subgraph."""

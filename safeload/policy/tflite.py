@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from safeload.inspection import ModelInfo
-    from safeload.readers.tflite_model import TFLiteTensor
+    from safeload.readers.tflite.model import TFLiteTensor
 
 _BUDGET = 2 << 30
 """Bytes that one tensor may need whatever the input; a flatbuffer itself has at most 2 GiB."""

@@ -24,7 +24,7 @@ from safeload.readers._artifact import (
     WeightLayout,
     WeightsFile,
 )
-from safeload.readers.keras_json import with_architecture
+from safeload.readers.keras.json import with_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,45 +76,45 @@ def read_artifact(detection: Detection, limits: Limits) -> Artifact:
 
 # Imported when used: h5py and protobuf take longer than reading a model.
 def _hdf5(detection: Detection, limits: Limits) -> Artifact:
-    from safeload.readers.keras_hdf5 import read_keras_hdf5
+    from safeload.readers.keras.hdf5 import read_keras_hdf5
 
     return read_keras_hdf5(detection, limits)
 
 
 def _keras_archive(detection: Detection, limits: Limits) -> Artifact:
-    from safeload.readers.keras_archive import read_keras_archive
+    from safeload.readers.keras.archive import read_keras_archive
 
     return read_keras_archive(detection, limits)
 
 
 def _keras_json(detection: Detection, limits: Limits) -> Artifact:
-    from safeload.readers.keras_json import read_keras_json
+    from safeload.readers.keras.json import read_keras_json
 
     return read_keras_json(detection, limits)
 
 
 def _saved_model(detection: Detection, limits: Limits) -> Artifact:
-    from safeload.readers.keras_saved_model import untraced_model
-    from safeload.readers.saved_model import read_saved_model
+    from safeload.readers.keras.saved_model import untraced_model
+    from safeload.readers.saved_model.directory import read_saved_model
 
     artifact = read_saved_model(detection, limits=limits)
     return untraced_model(artifact, limits) or artifact
 
 
 def _checkpoint(detection: Detection, limits: Limits) -> Artifact:
-    from safeload.readers.weights_checkpoint import read_weights_checkpoint
+    from safeload.readers.keras.checkpoint import read_weights_checkpoint
 
     return read_weights_checkpoint(detection, limits)
 
 
 def _graph(detection: Detection, limits: Limits) -> Artifact:
-    from safeload.readers.graph import read_graph
+    from safeload.readers.saved_model.graph import read_graph
 
     return read_graph(detection, limits)
 
 
 def _tflite(detection: Detection, limits: Limits) -> Artifact:
-    from safeload.readers.tflite import read_tflite
+    from safeload.readers.tflite.file import read_tflite
 
     return read_tflite(detection, limits)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from safeload.formats import Unpacked
-    from safeload.readers.tflite_model import TFLiteModel
+    from safeload.readers.tflite.model import TFLiteModel
 
 Json = Any
 """A tree of dict, list, str, int, float, bool and None, as the json module makes it."""

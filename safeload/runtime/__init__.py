@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from safeload.runtime._callable import Backend, ModelCallable, Recipe
-from safeload.runtime._fork import require_usable
+from safeload.runtime._callable._fork import require_usable
+from safeload.runtime._callable._model_callable import Backend, ModelCallable, Recipe
 from safeload.runtime._ops import refuse_new_ops
-from safeload.runtime._saved_model import SavedModelRuntime
+from safeload.runtime._saved_model._runtime import SavedModelRuntime
 from safeload.runtime._wrap import as_callable, wrap_loader
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def load(plan: LoadPlan, *, recipe: Recipe | None = None, report: Any = None) ->
     return ModelCallable(backend, plan.signature.key, report=report, recipe=recipe, digest=plan.judged.info.digest)
 
 
-def _saved_model(plan: LoadPlan) -> Backend:
+def _load_saved_model(plan: LoadPlan) -> Backend:
     refuse_new_ops(plan.judged)
     runtime = SavedModelRuntime(
         cast("SavedModelArtifact", plan.judged.artifact), cast("MetaGraphInfo", plan.meta_graph)
@@ -53,24 +53,24 @@ def _saved_model(plan: LoadPlan) -> Backend:
     return runtime
 
 
-def _keras(plan: LoadPlan) -> Backend:
-    from safeload.runtime._callable_keras import KerasRuntime
-    from safeload.runtime._keras import load_keras
+def _load_keras(plan: LoadPlan) -> Backend:
+    from safeload.runtime._keras._load import load_keras
+    from safeload.runtime._keras._runtime import KerasRuntime
 
     model, route = load_keras(plan)
     return KerasRuntime(model, where=plan.judged.info.where, static=plan.signature, route=route)
 
 
-def _tflite(plan: LoadPlan) -> Backend:
-    from safeload.runtime._callable_tflite import TFLiteRuntime
+def _load_tflite(plan: LoadPlan) -> Backend:
+    from safeload.runtime._tflite import TFLiteRuntime
 
     return TFLiteRuntime(cast("TFLiteArtifact", plan.judged.artifact), cast("TFLiteInfo", plan.judged.info.tflite))
 
 
 _ROADS: dict[str, Callable[[LoadPlan], Backend]] = {
-    "saved-model": _saved_model,
-    "keras": _keras,
-    "tf_keras": _keras,
-    "tflite": _tflite,
+    "saved-model": _load_saved_model,
+    "keras": _load_keras,
+    "tf_keras": _load_keras,
+    "tflite": _load_tflite,
 }
 """How each road of a plan becomes a backend."""

@@ -10,17 +10,17 @@ import tensorflow as tf
 from tensorflow.python.ops import handle_data_util, resource_variable_ops
 
 from safeload.errors import InputMismatchError
-from safeload.runtime._callable_keras import KerasRuntime
-from safeload.runtime._callable_object import is_untraced
-from safeload.runtime._keras_package import flat_layers, is_own_class
-from safeload.runtime._structured import spec_of
-from safeload.runtime._tensors import to_tensors
+from safeload.runtime._callable._structured import spec_of
+from safeload.runtime._callable._tensors import to_tensors
+from safeload.runtime._keras._package import flat_layers, is_own_class
+from safeload.runtime._keras._runtime import KerasRuntime
+from safeload.runtime._object import is_untraced
 from safeload.runtime._wrap import as_callable
 from safeload.signatures import bind
 
 if TYPE_CHECKING:
     from safeload.inspection import TensorInfo
-    from safeload.runtime._callable import ModelCallable
+    from safeload.runtime._callable._model_callable import ModelCallable
 
 _BATCH, _LENGTH = 2, 16
 """What stands for an unknown first dimension, and for any other unknown one, in synthesised inputs."""

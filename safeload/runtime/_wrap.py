@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import Any, ParamSpec
 
 from safeload.errors import LoadFailedError, SafeloadError
-from safeload.runtime._callable import ModelCallable
-from safeload.runtime._callable_keras import KerasRuntime
-from safeload.runtime._callable_object import ObjectRuntime
-from safeload.runtime._saved_model import first_line
+from safeload.runtime._callable._model_callable import ModelCallable
+from safeload.runtime._keras._runtime import KerasRuntime
+from safeload.runtime._object import ObjectRuntime
+from safeload.runtime._saved_model._runtime import first_line
 
 P = ParamSpec("P")
 

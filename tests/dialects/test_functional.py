@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from safeload.dialects import NormalForm, normalise
-from safeload.dialects._functional_nodes import _entries
+from safeload.dialects._functional._nodes import _entries
 from safeload.errors import IncompatibleVersionError, MalformedArtifactError, SafeloadError
 from safeload.formats import Format
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from safeload.dialects import COMPAT_MODULE
-from safeload.dialects._keras1 import modernise
+from safeload.dialects._eras._keras1 import modernise
 
 CASES = [
     (

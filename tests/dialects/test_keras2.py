@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from safeload.dialects import COMPAT_MODULE, Flavour, Writer
-from safeload.dialects._keras2 import LAYERS, modernise
+from safeload.dialects._eras._keras2 import LAYERS, modernise
 
 KERAS_2 = Writer(Flavour.KERAS_2, (2, 2, 4))
 TF_1 = Writer(Flavour.TF_KERAS_1X, (2, 2, 4))

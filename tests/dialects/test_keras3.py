@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from safeload.dialects import Flavour, normalise
-from safeload.dialects._keras3 import modernise
+from safeload.dialects._eras._keras3 import modernise
 from safeload.dialects._normal import Writer
 from safeload.formats import Format
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from safeload.dialects import COMPAT_MODULE, Flavour, KerasTarget, NormalForm, lower, normalise
-from safeload.dialects._masks import may_mask, may_mask_otherwise, with_masks_of
+from safeload.dialects._eras._masks import may_mask, may_mask_otherwise, with_masks_of
 from safeload.dialects._normal import Writer
 from safeload.formats import Format
 

@@ -263,12 +263,12 @@ def test_weights_at_an_hdf5_offset_of_a_zip():
 
 def test_large_archives_are_listed_in_part(monkeypatch):
     """What is not listed is left to unpacking."""
-    from safeload.formats import _archives
+    from safeload.formats._archives import _contents
 
-    monkeypatch.setattr(_archives, "_MAX_LISTED_MEMBERS", 1)
+    monkeypatch.setattr(_contents, "_MAX_LISTED_MEMBERS", 1)
     assert "too large" in detect(open_source(tarred("a", "saved_model.pb"))).evidence
-    monkeypatch.setattr(_archives, "_MAX_LISTED_MEMBERS", 9)
-    monkeypatch.setattr(_archives, "_MAX_LISTED_BYTES", 100)
+    monkeypatch.setattr(_contents, "_MAX_LISTED_MEMBERS", 9)
+    monkeypatch.setattr(_contents, "_MAX_LISTED_BYTES", 100)
     assert detect(open_source(tarred("a", "saved_model.pb", size=200))).kind is None
 
 

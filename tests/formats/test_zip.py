@@ -11,8 +11,8 @@ import pytest
 from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.formats import read_zip
+from safeload.formats._archives._zip import ends_as_zip, zip_names
 from safeload.formats._file import MemoryFile
-from safeload.formats._zip import ends_as_zip, zip_names
 
 
 def packed(*members, method=zipfile.ZIP_STORED, comment=b""):

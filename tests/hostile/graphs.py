@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.formats import Format
 from safeload.inspection import MetaGraphInfo, ModelInfo, ProducerInfo, SavedModelInfo
-from safeload.inspection.graph import inspect_graph
+from safeload.inspection.graph.info import inspect_graph
 from safeload.readers import SavedModelArtifact
 from safeload.readers.protobuf import message_class
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hostile.graphs import Func, benign, bodies, call, function, meta_graph, node, simple, text
 
-from safeload.inspection.graph import MAIN, Capture, EntryKind, inspect_graph
+from safeload.inspection.graph.info import MAIN, Capture, EntryKind, inspect_graph
 from safeload.readers.protobuf import message_class
 
 

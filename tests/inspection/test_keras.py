@@ -8,11 +8,11 @@ from hostile.keras_configs import entry, function, functional, tensor, wrapped
 from safeload.errors import MalformedArtifactError
 from safeload.formats import Format
 from safeload.inspection import Slot, distinct_names, inspect_artifact
-from safeload.inspection._keras_objects import describe_objects
-from safeload.inspection._keras_signature import describe_signature
 from safeload.inspection._walk import dicts_in, notable_places, recorded_places, walk
 from safeload.inspection._weights import count_parameters
-from safeload.inspection.keras import describe_layers
+from safeload.inspection.keras.model import describe_layers
+from safeload.inspection.keras.objects import describe_objects
+from safeload.inspection.keras.signature import describe_signature
 from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights, WeightIndex, WeightLayout
 
 

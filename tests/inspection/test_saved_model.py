@@ -11,9 +11,9 @@ from safeload._limits import Limits
 from safeload.errors import MalformedArtifactError
 from safeload.formats import Format, detect, open_source
 from safeload.inspection import CallStructure, Slot, inspect_artifact
-from safeload.inspection._examples import example_features
-from safeload.inspection.graph import inspect_graph
-from safeload.inspection.saved_model import natural_key
+from safeload.inspection.graph.info import inspect_graph
+from safeload.inspection.saved_model.examples import example_features
+from safeload.inspection.saved_model.model import natural_key
 from safeload.readers import SavedModelArtifact, read_artifact
 from safeload.readers.protobuf import message_class
 
@@ -441,7 +441,7 @@ def test_broken_object_graphs_are_malformed(made, edit, problem):
 
 def test_repeating_a_trace_is_bounded(made, monkeypatch):
     """A short file cannot name one large trace without end."""
-    monkeypatch.setattr("safeload.inspection._functions._MAX_TENSORS", 50)
+    monkeypatch.setattr("safeload.inspection.saved_model.functions._MAX_TENSORS", 50)
     made.meta_graphs[0].object_graph_def.nodes[1].function.concrete_functions.extend(["f_1"] * 100)
     with pytest.raises(MalformedArtifactError, match="more than 50 tensors"):
         made_functions(made)

@@ -18,7 +18,7 @@ import tensorflow as tf
 import safeload.signatures
 from safeload.errors import InputMismatchError
 from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo
-from safeload.runtime import _predict, _tensors
+from safeload.runtime._callable import _predict, _tensors
 from safeload.signatures import bind
 
 MODULES = [Path(safeload.signatures.__file__).parent / name for name in ("_bind.py", "_check.py")]

@@ -36,7 +36,8 @@ from hypothesis import strategies as st
 from safeload import policy
 from safeload.inspection.op_classes import op_table
 from safeload.policy import CONTAINER_RULES, Severity, examine
-from safeload.policy.graph import GRAPH_RULES, _ops, _sizes
+from safeload.policy.graph import GRAPH_RULES, _ops
+from safeload.policy.graph._constants import _sizes
 from safeload.policy.graph._verdicts import HARMLESS, op_verdict
 from safeload.readers import Anomaly
 

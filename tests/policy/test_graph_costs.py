@@ -37,11 +37,12 @@ from hostile.graphs import (
     tower,
 )
 
-from safeload.inspection.graph import inspect_graph
+from safeload.inspection.graph.info import inspect_graph
 from safeload.policy import Severity, examine
-from safeload.policy.graph import _conditions, _costs, _counted, _encoded, _facts, _sites
-from safeload.policy.graph._facts import Facts
-from safeload.policy.graph._sites import Site
+from safeload.policy.graph._constants import _counted, _facts, _sites
+from safeload.policy.graph._constants._facts import Facts
+from safeload.policy.graph._constants._sites import Site
+from safeload.policy.graph._costs import _conditions, _encoded, _findings
 
 
 def _rules(made: Any) -> set[str]:
@@ -186,14 +187,14 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_compressed_constants(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a graph decompresses of its own constants is counted before it does."""
-    monkeypatch.setattr(_costs, "_DECODED_BUDGET", 1 << 20)
+    monkeypatch.setattr(_findings, "_DECODED_BUDGET", 1 << 20)
     decoder = node("n", "DecodeCompressed", "i:output:0")
     assert "allocation" in _rules(simple(decoder, node("i", "Identity", "t:output:0"), packed("t", *BOMBS[name])))
 
 
 def test_decoders_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many decoders of one constant take what one decoder of many would."""
-    monkeypatch.setattr(_costs, "_DECODED_BUDGET", 1 << 20)
+    monkeypatch.setattr(_findings, "_DECODED_BUDGET", 1 << 20)
     one = packed("t", zlib.compress(bytes(600_000)))
     assert not _rules(simple(one, node("n", "DecodeCompressed", "t")))
     assert "allocation" in _rules(simple(one, *(node(f"n{i}", "DecodeCompressed", "t") for i in range(2))))
@@ -201,7 +202,7 @@ def test_decoders_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_constants_that_are_compressed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """A decoder of what a decoder makes is followed."""
-    monkeypatch.setattr(_costs, "_DECODED_BUDGET", 1 << 20)
+    monkeypatch.setattr(_findings, "_DECODED_BUDGET", 1 << 20)
     monkeypatch.setattr(_encoded, "_CHUNK", 1 << 12)
     monkeypatch.setattr(_encoded, "_KEPT", 1 << 14)
     inner = node("m", "DecodeCompressed", "t")

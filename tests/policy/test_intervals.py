@@ -8,8 +8,8 @@ import struct
 import pytest
 from hostile.graphs import FLOAT, INT64, function, meta_graph, node, tensor
 
-from safeload.inspection.graph import inspect_graph
-from safeload.policy.graph._intervals import ANY, interval
+from safeload.inspection.graph.info import inspect_graph
+from safeload.policy.graph._costs._intervals import ANY, interval
 
 A, B = (-2.0, 3.0), (1.0, 4.0)
 

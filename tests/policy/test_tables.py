@@ -11,7 +11,9 @@ from hostile.keras_configs import entry, function, functional, keras2, lambda_la
 from safeload.inspection.op_classes import op_table
 from safeload.policy import Severity, containers, examine, keras_names, keras_sizes
 from safeload.policy import keras as keras_rules
-from safeload.policy.graph import _costs, _handles, _shapes, _sizes, _verdicts
+from safeload.policy.graph import _handles, _verdicts
+from safeload.policy.graph._constants import _shapes, _sizes
+from safeload.policy.graph._costs import _findings
 from safeload.readers import Anomaly
 from safeload.readers.protobuf import message_class
 from tests.policy.test_keras import info_of, refusing
@@ -161,7 +163,7 @@ TABLES = [
         beside=lambda op: _shapes.SHAPES[op] is not _shapes.SHAPES["Add"],
     ),
     Table(_sizes, "_JOINS", _graph(_joined)),
-    Table(_costs, "_LENGTHS", _graph(_list_op)),
+    Table(_findings, "_LENGTHS", _graph(_list_op)),
     Table(_handles, "_RESOURCE", _graph(_handle)),
     Table(_handles, "_VARIANT", _graph(_variant)),
 ]

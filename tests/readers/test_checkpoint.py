@@ -8,9 +8,9 @@ import pytest
 
 from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError
-from safeload.readers._snappy import decompress
-from safeload.readers._table import MAGIC, read_table
-from safeload.readers.checkpoint import OBJECT_GRAPH_KEY, read_checkpoint_index, require_shards
+from safeload.readers.checkpoint.index import OBJECT_GRAPH_KEY, read_checkpoint_index, require_shards
+from safeload.readers.checkpoint.snappy import decompress
+from safeload.readers.checkpoint.table import MAGIC, read_table
 from safeload.readers.protobuf import message_class
 
 

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from safeload.readers.flatbuffer import Budget, FlatbufferError, Table
+from safeload.readers.tflite.flatbuffer import Budget, FlatbufferError, Table
 from tests.flatbuffers_by_hand import serialize, table
 
 

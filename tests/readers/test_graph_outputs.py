@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from safeload.readers.graph_outputs import derive_signatures, variables_behind
 from safeload.readers.protobuf import message_class
+from safeload.readers.saved_model.outputs import derive_signatures, variables_behind
 
 
 def graph(*nodes, producer=100):

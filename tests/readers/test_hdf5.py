@@ -12,8 +12,8 @@ import pytest
 from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.formats import MemoryFile
-from safeload.readers.hdf5 import Hdf5File
-from safeload.readers.hdf5_structure import StructureWalk
+from safeload.readers.hdf5.file import Hdf5File
+from safeload.readers.hdf5.structure import StructureWalk
 
 
 def opened(content, **options):

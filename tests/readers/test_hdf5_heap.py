@@ -9,7 +9,7 @@ import pytest
 from safeload._limits import Limits
 from safeload.errors import MalformedArtifactError
 from safeload.formats import MemoryFile
-from safeload.readers.hdf5 import Hdf5File
+from safeload.readers.hdf5.file import Hdf5File
 
 
 def with_text(hdf5):

@@ -11,7 +11,7 @@ from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.formats import detect, open_source
 from safeload.readers.protobuf import message_class
-from safeload.readers.saved_model import read_saved_model
+from safeload.readers.saved_model.directory import read_saved_model
 
 
 @pytest.fixture(scope="module")

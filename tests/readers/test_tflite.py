@@ -10,7 +10,7 @@ from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
 from safeload.formats import Format, detect, open_source
 from safeload.readers import read_artifact
-from safeload.readers.tflite_model import TENSOR_TYPES, TFLiteOp, TFLiteSignature, TFLiteTensor
+from safeload.readers.tflite.model import TENSOR_TYPES, TFLiteOp, TFLiteSignature, TFLiteTensor
 from tests.flatbuffers_by_hand import model, serialize, signature, table, tensor
 from tests.releases import IS_OLDER
 

@@ -12,7 +12,7 @@ from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
 from safeload.formats import Format, detect, open_source
 from safeload.readers import WeightLayout, read_artifact
-from safeload.readers._table import MAGIC
+from safeload.readers.checkpoint.table import MAGIC
 from safeload.readers.protobuf import message_class
 
 _TYPES = {"float32": 1, "string": 7, "bfloat16": 14}

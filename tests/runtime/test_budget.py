@@ -93,7 +93,7 @@ def test_ordinary_growth_is_let_through(saved):
 def test_the_variables_of_tf_keras_are_counted():
     """The guard sees the shapes of variables of tf_keras, too."""
     tf_keras = pytest.importorskip("tf_keras")
-    from safeload.runtime._budget import bounded_variables
+    from safeload.runtime._keras._budget import bounded_variables
 
     with pytest.raises(UnsafeModelError), bounded_variables(0, "m"):
         tf_keras.layers.PReLU().build((None, 10**5, 10**6))
@@ -101,7 +101,7 @@ def test_the_variables_of_tf_keras_are_counted():
 
 def test_other_errors_pass_through():
     """What fails for other reasons keeps its error."""
-    from safeload.runtime._budget import bounded_variables
+    from safeload.runtime._keras._budget import bounded_variables
 
     with pytest.raises(KeyError), bounded_variables(None, "m"):
         raise KeyError("x")

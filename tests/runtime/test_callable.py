@@ -16,8 +16,8 @@ from saved_models import WEIGHTS, X, load
 
 from safeload.errors import ArtifactChangedError, InputMismatchError, LoadFailedError, SignatureNotFoundError
 from safeload.runtime import ModelCallable, Recipe, as_callable
-from safeload.runtime._notes import add_note
-from safeload.runtime._saved_model import SavedModelRuntime
+from safeload.runtime._callable._notes import add_note
+from safeload.runtime._saved_model._runtime import SavedModelRuntime
 
 Saved = Callable[[str], Path]
 

@@ -14,7 +14,7 @@ from saved_models import X, load
 
 from safeload.errors import InputMismatchError, LoadFailedError
 from safeload.runtime import as_callable
-from safeload.runtime._tensors import from_array
+from safeload.runtime._callable._tensors import from_array
 
 Saved = Callable[[str], Path]
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 import safeload
-from safeload.runtime._data_layers import is_traceable
+from safeload.runtime._keras._data_layers import is_traceable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from tensorflow.python.ops.resource_variable_ops import ResourceVariable
 
 import safeload
 from safeload.errors import LoadFailedError, SafeloadError
-from safeload.runtime._deferred import deferred_variables, initialise
+from safeload.runtime._keras._deferred import deferred_variables, initialise
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -116,7 +116,7 @@ def test_a_function_named_like_a_built_in_survives_wrappers(tmp_path: Path) -> N
     model = keras.Model(x, keras.layers.Bidirectional(layer)(x))
     model.layers[1].forward_layer.cell.activation = tanh
     model.layers[1].backward_layer.cell.activation = tanh
-    from safeload.runtime._resolve import Resolver
+    from safeload.runtime._keras._resolve import Resolver
 
     resolver = Resolver(keras=keras, custom={"mine": tanh}, compat={}, where="m")
     config = resolver.rewrite({"module": None, "class_name": "function", "config": "mine", "registered_name": "mine"})

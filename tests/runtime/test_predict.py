@@ -11,7 +11,8 @@ import rich.console
 import tensorflow as tf
 
 from safeload.errors import InputMismatchError
-from safeload.runtime import _predict, as_callable
+from safeload.runtime import as_callable
+from safeload.runtime._callable import _predict
 
 X = np.arange(14, dtype="float32").reshape(7, 2)
 

@@ -16,7 +16,7 @@ import pytest
 
 import safeload
 from safeload.errors import ArtifactChangedError, LoadFailedError
-from safeload.runtime import _fork
+from safeload.runtime._callable import _fork
 
 keras = pytest.importorskip("keras")
 

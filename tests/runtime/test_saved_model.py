@@ -13,7 +13,7 @@ import tensorflow as tf
 from saved_models import WEIGHTS, X, load
 
 from safeload.errors import InputMismatchError, LoadFailedError, NoCallableError, OpNotRegisteredError
-from safeload.runtime._saved_model import SavedModelRuntime
+from safeload.runtime._saved_model._runtime import SavedModelRuntime
 
 Saved = Callable[[str], Path]
 Y = X @ WEIGHTS

@@ -20,9 +20,9 @@ from safeload._limits import Limits
 from safeload.formats import detect, open_source
 from safeload.inspection import inspect_artifact
 from safeload.readers import read_artifact
-from safeload.runtime._callable import ModelCallable
-from safeload.runtime._saved_model import SavedModelRuntime
-from safeload.runtime._saved_model_library import NotUnderstoodError
+from safeload.runtime._callable._model_callable import ModelCallable
+from safeload.runtime._saved_model._library import NotUnderstoodError
+from safeload.runtime._saved_model._runtime import SavedModelRuntime
 from safeload.signatures import choose
 
 Saved = Callable[[str], Path]

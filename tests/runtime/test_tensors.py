@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from safeload.errors import InputMismatchError
 from safeload.inspection import TensorInfo
-from safeload.runtime._tensors import example, to_tensor, to_tensors
+from safeload.runtime._callable._tensors import example, to_tensor, to_tensors
 
 
 def info(dtype: str | None, shape: tuple[int | None, ...] | None = None, **more: Any) -> TensorInfo:

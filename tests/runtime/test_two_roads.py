@@ -14,7 +14,7 @@ from safeload.errors import MissingDependencyError
 from safeload.planning import plan_load
 from safeload.policy import judge
 from safeload.registry import Registry
-from safeload.runtime import _keras_package
+from safeload.runtime._keras import _package
 
 keras = pytest.importorskip("keras")
 tf_keras = pytest.importorskip("tf_keras")
@@ -176,4 +176,4 @@ def test_without_tf_keras_the_error_names_the_extra(tmp_path: Path, monkeypatch:
     with pytest.raises(MissingDependencyError, match="keras2"):
         safeload.load_callable(tmp_path / "model.keras")
     with pytest.raises(MissingDependencyError):
-        _keras_package.import_keras("tf_keras")
+        _package.import_keras("tf_keras")

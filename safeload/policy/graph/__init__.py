@@ -6,7 +6,7 @@ a graph provably needs; ``_origins`` and ``_values`` trace tensors for them.
 
 from __future__ import annotations
 
-from safeload.policy.graph._costs import (
+from safeload.policy.graph._costs._findings import (
     declared_lists,
     declared_sizes,
     encoded_constants,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from safeload.inspection.graph import GraphInfo, Node
+    from safeload.inspection.graph.info import GraphInfo, Node
 
 
 class CallOrder:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from safeload.inspection import ModelInfo
-    from safeload.inspection.graph import Node
+    from safeload.inspection.graph.info import Node
 
 _CONSTANTS = ("Const", "HostConst")
 _RESOURCE = frozenset({20, 120})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from safeload.inspection.graph import MAIN, EntryKind, Node
+from safeload.inspection.graph.info import MAIN, EntryKind, Node
 from safeload.inspection.op_classes import op_class
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.graph._origins import Origin, Source

@@ -7,7 +7,7 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from safeload.inspection.graph import MAIN, Body, Capture, EntryKind, GraphInfo, Node, reference_producer
+from safeload.inspection.graph.info import MAIN, Body, Capture, EntryKind, GraphInfo, Node, reference_producer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from safeload.inspection.graph import MAIN, GraphInfo, Node
+from safeload.inspection.graph.info import MAIN, GraphInfo, Node
 from safeload.policy._finding import Finding, Severity, identify
 from safeload.policy.graph._calls import CallOrder
-from safeload.policy.graph._counted import LoopCounter
-from safeload.policy.graph._facts import Facts
+from safeload.policy.graph._constants._counted import LoopCounter
+from safeload.policy.graph._constants._facts import Facts
 from safeload.policy.graph._origins import OriginTracer
 
 if TYPE_CHECKING:

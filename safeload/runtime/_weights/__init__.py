@@ -10,7 +10,7 @@ from typing import Any
 
 from safeload.dialects import NormalForm
 from safeload.readers import KerasArtifact, WeightLayout
-from safeload.runtime._keras_package import flat_layers, own_variables
+from safeload.runtime._keras._package import flat_layers, own_variables
 from safeload.runtime._weights._assets import load_assets, require_vocabularies
 from safeload.runtime._weights._checkpoint import set_checkpoint
 from safeload.runtime._weights._ledger import Ledger

@@ -12,7 +12,7 @@ from typing import Any
 from safeload.dialects import NormalForm
 from safeload.errors import LoadFailedError
 from safeload.readers import KerasArtifact
-from safeload.runtime._keras_package import flat_layers
+from safeload.runtime._keras._package import flat_layers
 from safeload.runtime._weights._layers import LayerOrder
 from safeload.runtime._weights._paths import PathFinder
 

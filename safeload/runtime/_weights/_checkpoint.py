@@ -10,7 +10,7 @@ from typing import Any
 from safeload.dialects import NormalForm
 from safeload.errors import LoadFailedError
 from safeload.readers import KerasArtifact
-from safeload.runtime._keras_package import own_variables
+from safeload.runtime._keras._package import own_variables
 from safeload.runtime._weights._layers import LayerOrder
 from safeload.runtime._weights._ledger import Ledger, name_of
 from safeload.runtime._weights._match import leaf_name

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from safeload.dialects import NormalForm
-from safeload.runtime._keras_package import flat_layers, is_container, is_own_class, own_variables, sublayers
+from safeload.runtime._keras._package import flat_layers, is_container, is_own_class, own_variables, sublayers
 from safeload.runtime._weights._ledger import name_of
 from safeload.runtime._weights._match import Slot
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from safeload.errors import LoadFailedError
 from safeload.readers import DatasetInfo, KerasArtifact, WeightIndex, WeightLayout
-from safeload.runtime._keras_package import set_value
+from safeload.runtime._keras._package import set_value
 from safeload.runtime._weights._memory import as_tensor, read_array
 
 if TYPE_CHECKING:

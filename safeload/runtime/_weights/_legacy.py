@@ -11,7 +11,7 @@ from typing import Any
 
 from safeload.dialects import NormalForm
 from safeload.readers import KerasArtifact, LayerWeights
-from safeload.runtime._keras_package import is_container, own_variables
+from safeload.runtime._keras._package import is_container, own_variables
 from safeload.runtime._weights._convert import converted
 from safeload.runtime._weights._layers import LayerOrder, slot_orders
 from safeload.runtime._weights._ledger import Ledger

@@ -12,7 +12,7 @@ from typing import Any
 
 from safeload.dialects import NormalForm
 from safeload.readers import KerasArtifact
-from safeload.runtime._keras_package import (
+from safeload.runtime._keras._package import (
     has_own_loader,
     is_container,
     is_own_class,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from safeload.runtime._keras_package import flat_layers
+from safeload.runtime._keras._package import flat_layers
 from safeload.runtime._weights._ledger import Ledger
 
 

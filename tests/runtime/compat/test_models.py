@@ -16,7 +16,7 @@ tf = pytest.importorskip("tensorflow")
 from safeload.dialects import NormalForm, lower, normalise  # noqa: E402
 from safeload.errors import IncompatibleVersionError  # noqa: E402
 from safeload.formats import Format  # noqa: E402
-from safeload.runtime._keras_package import installed_target  # noqa: E402
+from safeload.runtime._keras._package import installed_target  # noqa: E402
 from safeload.runtime.compat import compat_objects  # noqa: E402
 
 layers = tf_keras.layers

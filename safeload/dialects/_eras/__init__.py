@@ -1,0 +1,1 @@
+"""What the releases of one era wrote, and meant by it. Layer: dialects."""

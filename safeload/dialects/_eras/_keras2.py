@@ -1,0 +1,231 @@
+"""Built-in layers of Keras 2, tf.keras and tf_keras → layers of Keras 3. Layer: dialects.
+
+Source:
+    keras 2.0.8 to 2.15.0, TensorFlow 1.4 to 2.4 ``python/keras/layers``, tf_keras 2.16 and 2.21, against keras 3.15.1
+    ``src/layers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from safeload.dialects._catalogue import find_class
+from safeload.dialects._compat_names import COMPAT_MODULE
+from safeload.dialects._eras._keras3 import resized
+from safeload.dialects._normal import Flavour, Writer
+
+Config = dict[str, Any]
+
+LAYERS = "keras.layers"
+
+# Old class → class of Keras 3 that computes the same.
+_RENAMED_CLASSES = {
+    "CuDNNLSTM": "LSTM",
+    "CuDNNGRU": "GRU",
+    "UnifiedLSTM": "LSTM",
+    "UnifiedGRU": "GRU",
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "SyncBatchNormalization": "BatchNormalization",
+    # Inference leaves the input as it is: keras/src/layers/preprocessing/image_preprocessing.py and
+    # keras/src/engine/base_layer.py of 2.15.0.
+    "RandomHeight": "Identity",
+    "RandomWidth": "Identity",
+    "AddLoss": "Identity",
+    "AddMetric": "Identity",
+}
+_GONE = frozenset({"LocallyConnected1D", "LocallyConnected2D", "ThresholdedReLU", "RandomFourierFeatures"})
+
+_RENAMED_KEYS: Mapping[str, Mapping[str, str]] = {
+    "LeakyReLU": {"alpha": "negative_slope"},
+    "InputLayer": {"batch_input_shape": "batch_shape", "input_dtype": "dtype"},
+    "Discretization": {"bins": "bin_boundaries"},
+    "CategoryEncoding": {"max_tokens": "num_tokens"},
+    "IntegerLookup": {"max_values": "max_tokens", "oov_value": "oov_token", "mask_value": "mask_token"},
+}
+
+# Keys that Keras 3 does not have and that change no output, whatever they hold: how the work is done, what training
+# does, what the caller said of the input's shape (an InputLayer says it now).
+_WITHOUT_EFFECT = frozenset(
+    [
+        "implementation",
+        "rng_type",
+        "force_generator",
+        "auto_vectorize",
+        "input_dim",
+        "input_dtype",
+        "input_length",
+        "batch_input_shape",
+        "batch_size",
+        "input_shape",
+        "query_shape",
+        "key_shape",
+        "value_shape",
+        "vocabulary_size",
+        "fused",
+        "virtual_batch_size",
+        "adjustment",
+        "renorm_clipping",
+        "renorm_momentum",
+        "experimental_autocast",
+        "enable_caching_device",
+        "_build_input_shape",
+        "weights",
+        "has_value",
+        "rank",
+    ]
+)
+# Keys that Keras 3 does not have and that change nothing while they hold this.
+_NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "time_major": (False, None),
+    "groups": (1, None),
+    "dynamic": (False,),
+    "ragged": (False, None),
+    "causal": (False, None),
+    "num_constants": (None, 0),
+    "renorm": (False,),
+    "autocast": (True,),
+    "activity_regularizer": (None,),
+    "synchronized": (False, True),
+    "softmax_robust_masking": (False,),
+    "num_bins": (None,),
+    "type_spec": (None,),
+    "output_padding": (None,),
+    "keepdims": (False,),
+    "trainable": (True, False),
+    "epsilon_const": (None,),
+    "count_weights": (False, None),
+    "vocabulary": (None,),
+    "mask_zero": (False,),
+    "noise_shape": (None,),
+}
+# Arguments of the depthwise and separable convolutions of Keras 2 that their base class records and they do not use.
+_UNUSED = {
+    **dict.fromkeys(
+        ("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
+        frozenset({"kernel_initializer", "kernel_regularizer", "kernel_constraint"}),
+    ),
+    # "filters" of DepthwiseConv2D: keras 2.2.4 keras/layers/convolutional.py passes filters=None on.
+    "Resizing": frozenset({"seed"}),
+    "Identity": frozenset({"factor", "interpolation", "seed", "unconditional", "aggregation", "metric_name"}),
+}
+_OUTPUT_MODES = {"binary": "multi_hot", "tf-idf": "tf_idf"}
+_WITH_OUTPUT_MODE = frozenset(
+    {"CategoryEncoding", "Discretization", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"}
+)
+_ONE_AXIS = frozenset({"BatchNormalization", "LayerNormalization", "UnitNormalization"})
+_RECURRENT = frozenset({"LSTM", "GRU", "LSTMCell", "GRUCell", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
+
+
+def modernise(name: str, config: Mapping[str, Any], writer: Writer) -> tuple[str, str, Config]:
+    """Return the module, class and config with which Keras 3 computes what the built-in layer computed.
+
+    Keys that Keras 3 does not know are left out while they hold nothing that matters; `lower` refuses the others.
+
+    Args:
+        name: Class of a built-in layer of Keras 2.
+        config: Its config, values not yet normalised; not changed.
+        writer: Decides what a missing key means.
+    """
+    new_name = _RENAMED_CLASSES.get(name, name)
+    names = _RENAMED_KEYS.get(new_name, {})
+    renamed = {names.get(key, key): value for key, value in config.items()}
+    if name == "RandomCrop" and writer.version >= (2, 7):
+        new_name, renamed = "Resizing", resized(renamed)
+    _fill(name, new_name, renamed, writer)
+    module, new_name = _own_object(new_name, renamed, writer)
+    kept = _known(module, new_name, renamed)
+    _convert(new_name, kept)
+    return module, new_name, kept
+
+
+def _fill(name: str, new_name: str, config: Config, writer: Writer) -> None:
+    """Write down what the writer meant by keys that it did not record."""
+    if name.startswith("CuDNN"):
+        # keras/layers/cudnn_recurrent.py of 2.2.4: fixed activations; both biases, that is reset_after.
+        config.update(activation="tanh", recurrent_activation="sigmoid", use_bias=True)
+    if new_name in {"GRU", "GRUCell"}:
+        config.setdefault("reset_after", name in {"CuDNNGRU", "UnifiedGRU"})
+    if new_name in _RECURRENT and not _has_sigmoid_gates(writer):
+        config.setdefault("recurrent_activation", "hard_sigmoid")
+    if new_name == "LeakyReLU":
+        config.setdefault("negative_slope", 0.3)
+
+
+def _has_sigmoid_gates(writer: Writer) -> bool:
+    """Tell whether LSTM and GRU of *writer* use the sigmoid by default: tf.keras since TensorFlow 2.0."""
+    return writer.flavour is Flavour.TF_KERAS or (writer.flavour is Flavour.TF_KERAS_1X and writer.version >= (2, 3))
+
+
+def _own_object(name: str, config: Config, writer: Writer) -> tuple[str, str]:
+    """Return module and name, safeload's own where Keras 3 does not compute the same."""
+    if name in {"Attention", "AdditiveAttention"} and config.get("causal"):
+        del config["causal"]
+        return COMPAT_MODULE, f"Causal{name}"
+    if name == "Bidirectional" and _zeroes_last_output(config.get("layer")):
+        return COMPAT_MODULE, name
+    # keras/backend/tensorflow_backend.py of 2.2.4 and 2.3.1: image_ops.resize_bilinear, as in TensorFlow 1.
+    is_old_resize = writer.flavour is Flavour.KERAS_2 and config.get("interpolation") == "bilinear"
+    if name in _GONE or name == "RandomCrop" or (name == "UpSampling2D" and is_old_resize):
+        return COMPAT_MODULE, name
+    return LAYERS, name
+
+
+def _zeroes_last_output(layer: Any) -> bool:
+    """Tell whether Bidirectional made its layers give zeros after the last step: TensorFlow 1.13 writes that down."""
+    inner = layer.get("config") if isinstance(layer, dict) else None
+    return isinstance(inner, dict) and inner.get("zero_output_for_mask") is True and not inner.get("return_sequences")
+
+
+def _known(module: str, name: str, config: Config) -> Config:
+    known = find_class(module, name)
+    keys = frozenset(known.keys) if known else frozenset()
+    unused = _UNUSED.get(name, frozenset())
+
+    def is_kept(key: str, value: Any) -> bool:
+        if key in _WITHOUT_EFFECT and (key, name) != ("input_dim", "Embedding"):
+            return key == "implementation" and module == COMPAT_MODULE and value != 1
+        if key in keys:
+            return True
+        if module == COMPAT_MODULE and key not in _NEUTRAL:
+            return True
+        is_filters = key == "filters" and name.startswith("DepthwiseConv")
+        return not (key in unused or is_filters or _is_neutral(key, value))
+
+    return {key: value for key, value in config.items() if is_kept(key, value)}
+
+
+def _is_neutral(key: str, value: Any) -> bool:
+    return any(type(v) is type(value) and v == value for v in _NEUTRAL.get(key, ()))
+
+
+def _convert(name: str, config: Config) -> None:
+    if name in _ONE_AXIS and isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
+        config["axis"] = config["axis"][0]
+    if name in _WITH_OUTPUT_MODE and config.get("output_mode") in _OUTPUT_MODES:
+        config["output_mode"] = _OUTPUT_MODES[config["output_mode"]]
+    if name == "InputLayer" and config.get("dtype") is None:
+        config["dtype"] = "float32"
+    if name == "Lambda":
+        _convert_lambda(config)
+    known = find_class(LAYERS, name)
+    if known and "data_format" in known.keys and config.get("data_format") is None:
+        config["data_format"] = "channels_last"
+
+
+_FUNCTION_PARTS = ("function", "output_shape", "mask")
+
+
+def _convert_lambda(config: Config) -> None:
+    """Write functions as Keras 3 does: keras/layers/core.py (2.2.4), keras/src/layers/core/lambda_layer.py (2.15.0)."""
+    for part in _FUNCTION_PARTS:
+        module = config.pop("module" if part == "function" else f"{part}_module", None)
+        kind = config.pop(f"{part}_type", "raw")
+        value = config.get(part)
+        if kind == "lambda" and isinstance(value, (list, str)):
+            code, defaults, closure = (value + [None] * 3)[:3] if isinstance(value, list) else (value, None, None)
+            parts = {"code": code, "defaults": defaults, "closure": closure}
+            config[part] = {"class_name": "__lambda__", "config": parts}
+        elif kind == "function" and isinstance(value, str):
+            config[part] = {"module": module, "class_name": "function", "config": value, "registered_name": value}

@@ -1,0 +1,1 @@
+"""Models of every era in the form of Keras 3. Layer: dialects."""

@@ -1,0 +1,169 @@
+"""The graph of a Functional model: which call feeds which, with the call numbers of Keras 3.
+
+Source:
+    tf_keras 2.21 ``engine/functional.py`` (get_network_config, _should_skip_first_node); keras 2.2.4
+    ``keras/engine/network.py`` (get_config, kept_nodes); keras 3.15 ``src/models/functional.py`` (get_config,
+    get_tensor).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from safeload.dialects._functional._nodes import (
+    Call,
+    TensorRef,
+    Tree,
+    iter_refs,
+    map_call,
+    map_refs,
+    read_calls,
+    read_tensors,
+    refs_of,
+)
+from safeload.dialects._functional._sequential import is_object
+from safeload.errors import MalformedArtifactError
+
+Json = Any
+
+
+@dataclass(frozen=True)
+class GraphLayer:
+    """A layer with its calls.
+
+    Attributes:
+        name: Name by which the nodes refer to it.
+        data: Its serialized object.
+        calls: Its calls in the order in which they were made.
+    """
+
+    name: str
+    data: Json
+    calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The layers of a Functional model and the tensors at its ends. Calls are numbered from 0."""
+
+    where: str
+    layers: tuple[GraphLayer, ...]
+    inputs: Tree
+    outputs: Tree
+
+
+def read_graph(config: Json, *, where: str, is_old: bool) -> Graph:
+    """Read the config of a Functional model.
+
+    Args:
+        config: It, as any era wrote it.
+        where: For messages.
+        is_old: True if a Keras before 3 wrote it.
+
+    Raises:
+        MalformedArtifactError: a layer has no name, or a node is of no known shape.
+    """
+    names = [_layer_name(layer, where) for layer in config["layers"]]
+    known = frozenset(names)
+    if len(known) < len(names):
+        raise MalformedArtifactError(where, problem="two layers have the same name")
+    layers = tuple(
+        GraphLayer(name, data, tuple(read_calls(data, known, f"{where}.{name}")))
+        for name, data in zip(names, config["layers"], strict=True)
+    )
+    graph = Graph(where, layers, read_tensors(config["input_layers"]), read_tensors(config["output_layers"]))
+    _require_known(graph, known)
+    return _pruned(_counted_from_zero(graph)) if is_old else _without_model_offset(graph, -1)
+
+
+def _layer_name(layer: Json, where: str) -> str:
+    name = layer.get("name") if isinstance(layer, dict) else None
+    if name is None and isinstance(layer, dict) and isinstance(layer.get("config"), dict):
+        name = layer["config"].get("name")
+    if not isinstance(name, str) or not is_object(layer):
+        raise MalformedArtifactError(where, problem="a layer without name, class_name or config")
+    return name
+
+
+def _all_refs(graph: Graph) -> list[TensorRef]:
+    inner = [ref for layer in graph.layers for call in layer.calls for ref in refs_of(call)]
+    return [*inner, *iter_refs(graph.inputs), *iter_refs(graph.outputs)]
+
+
+def _require_known(graph: Graph, known: frozenset[str]) -> None:
+    unknown = next((ref for ref in _all_refs(graph) if ref.layer not in known), None)
+    if unknown is not None:
+        raise MalformedArtifactError(
+            graph.where, problem=f"a node refers to {unknown.layer!r}, which is no layer of the model"
+        )
+
+
+def is_functional(layer: Json) -> bool:
+    """True for the object of a Functional model."""
+    return isinstance(layer.get("config"), dict) and "input_layers" in layer["config"]
+
+
+def _without_model_offset(graph: Graph, offset: int) -> Graph:
+    """Count the calls of nested models at the ends of the model differently by *offset*.
+
+    Keras 3 counts them from 1 there (``kept_nodes = 1``) and from 0 inside the nodes.
+    """
+    models = {layer.name for layer in graph.layers if is_functional(layer.data)}
+
+    def shifted(ref: TensorRef) -> TensorRef:
+        return replace(ref, node=ref.node + offset) if ref.layer in models else ref
+
+    return replace(graph, inputs=map_refs(graph.inputs, shifted), outputs=map_refs(graph.outputs, shifted))
+
+
+def with_model_offset(graph: Graph) -> Graph:
+    """Count the calls of nested models at the ends of the model as Keras 3 does: from 1."""
+    return _without_model_offset(graph, 1)
+
+
+def _counted_from_zero(graph: Graph) -> Graph:
+    """Take 1 off the call numbers of those nested models whose own creation the saver counted as call 0."""
+    seen: dict[str, set[int]] = {}
+    for ref in _all_refs(graph):
+        seen.setdefault(ref.layer, set()).add(ref.node)
+    # Every saved call of a nested model feeds something, so the highest number tells where counting began.
+    calls = {layer.name: max(len(layer.calls), 1) for layer in graph.layers}
+    first = {name: int(max(nodes) >= calls[name]) for name, nodes in seen.items()}
+    if any(max(nodes) - first[name] >= calls[name] or min(nodes) < first[name] for name, nodes in seen.items()):
+        raise MalformedArtifactError(graph.where, problem="a node refers to a call that no layer has")
+    return map_graph(graph, lambda ref: replace(ref, node=ref.node - first[ref.layer]))
+
+
+def map_graph(graph: Graph, change: Any) -> Graph:
+    """Copy *graph* with *change* applied to every `TensorRef`."""
+    layers = tuple(
+        replace(layer, calls=tuple(map_call(call, change) for call in layer.calls)) for layer in graph.layers
+    )
+    return replace(graph, layers=layers, inputs=map_refs(graph.inputs, change), outputs=map_refs(graph.outputs, change))
+
+
+def _pruned(graph: Graph) -> Graph:
+    """Leave out the calls on which no output depends: those behind ``add_loss`` and ``add_metric``."""
+    kept = _reachable(graph)
+    numbers = {name: {old: new for new, old in enumerate(sorted(nodes))} for name, nodes in kept.items()}
+    layers = tuple(
+        replace(layer, calls=tuple(call for i, call in enumerate(layer.calls) if i in kept[layer.name]))
+        for layer in graph.layers
+        if layer.name in kept
+    )
+    return map_graph(replace(graph, layers=layers), lambda ref: replace(ref, node=numbers[ref.layer][ref.node]))
+
+
+def _reachable(graph: Graph) -> dict[str, set[int]]:
+    """Layer → its calls from which an output can be reached; inputs of the model always count."""
+    calls = {layer.name: layer.calls for layer in graph.layers}
+    kept: dict[str, set[int]] = {}
+    waiting = [*iter_refs(graph.inputs), *iter_refs(graph.outputs)]
+    while waiting:
+        ref = waiting.pop()
+        nodes = kept.setdefault(ref.layer, set())
+        if ref.node not in nodes:
+            nodes.add(ref.node)
+            waiting += refs_of(calls[ref.layer][ref.node]) if ref.node < len(calls[ref.layer]) else []
+    return kept

@@ -1,0 +1,211 @@
+"""Models of every era → Keras 3 models: Functional graphs with explicit nodes, Sequential models with an InputLayer.
+
+Layer: dialects. What a single layer means is `_objects`'s; how models nest, call and name their layers is decided here.
+
+Source:
+    keras 1.2.2 ``keras/engine/topology.py``; keras 2.2.4 ``keras/engine/network.py``; tf_keras 2.21
+    ``engine/functional.py`` (get_network_config, reconstruct_from_config); keras 3.15 ``src/models/functional.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Protocol
+
+from safeload.dialects._functional import _operations
+from safeload.dialects._functional._graph import Graph, GraphLayer, map_graph, read_graph, with_model_offset
+from safeload.dialects._functional._merge import merge_layer
+from safeload.dialects._functional._nodes import STATEFUL_CLASSES, Call, Tree, map_refs, split_initial_state, write_call
+from safeload.dialects._functional._sequential import is_sequential, with_input_layer
+from safeload.dialects._normal import Flavour, Writer
+
+Json = Any
+
+# The first release that writes one tensor and a list of one differently: keras/src/models/functional.py of 3.11.3.
+_BARE_TENSORS = (3, 11)
+_FUNCTIONAL_KEYS = frozenset({"layers", "input_layers", "output_layers"})
+_BUILTIN_MODELS = {
+    "Model": "Functional",
+    "Functional": "Functional",
+    "Container": "Functional",
+    "Network": "Functional",
+    "Sequential": "Sequential",
+}
+_KERAS_PACKAGES = frozenset({"keras", "tf_keras"})
+# The modules that Keras 3.15 writes for its models.
+_MODULES = {"Functional": "keras.src.models.functional", "Sequential": "keras"}
+
+
+class LayerNormaliser(Protocol):
+    """What this module asks of `_objects.Normaliser`."""
+
+    def object(self, value: dict[str, Any], kind: str | None = None) -> dict[str, Any]:
+        """Return a serialized object in normal form."""
+        ...
+
+    def config(self, config: Any) -> Any:
+        """Return constructor arguments in normal form."""
+        ...
+
+
+def normalise_model(
+    value: dict[str, Any], writer: Writer, normaliser: LayerNormaliser, renamed: dict[str, str]
+) -> dict[str, Any] | None:
+    """Return a serialized model in normal form, or None if *value* is no model made of layers.
+
+    Args:
+        value: A serialized object of any era.
+        writer: Who wrote it.
+        normaliser: Normalises the layers.
+        renamed: Takes the layers whose name had to change: new name → name in the file.
+
+    Raises:
+        MalformedArtifactError: ``malformed-artifact``. The graph contradicts itself.
+        IncompatibleVersionError: ``incompatible-version``. The saver left out what the model needs.
+    """
+    if is_sequential(value):
+        value = with_input_layer(value, str(value.get("name") or "Sequential"))
+    config = value.get("config")
+    if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
+        return None
+    if config.keys() >= _FUNCTIONAL_KEYS:
+        parts = _functional(config, writer, normaliser, renamed)
+    elif is_sequential(value):
+        parts = {"layers": _sequential_layers(config["layers"], normaliser, renamed)}
+    else:
+        return None
+    return _model(value, parts, normaliser)
+
+
+def _model(value: Json, parts: dict[str, Json], normaliser: LayerNormaliser) -> dict[str, Json]:
+    """The object of a model whose *parts* are in normal form."""
+    rest = {key: item for key, item in value["config"].items() if key not in _FUNCTIONAL_KEYS}
+    shell = _shell(value, normaliser)
+    name = rest.get("name")
+    if isinstance(name, str):
+        rest["name"] = _legal(name)
+    return {**shell, "config": {**normaliser.config(rest), **parts}}
+
+
+def _shell(value: Json, normaliser: LayerNormaliser) -> Json:
+    module = value.get("module")
+    name = _BUILTIN_MODELS.get(value["class_name"])
+    if name is None or (module is not None and str(module).partition(".")[0] not in _KERAS_PACKAGES):
+        return normaliser.object({**value, "config": {}}, "model")
+    kept = {key: value[key] for key in ("name", "shared_object_id") if key in value}
+    return {"module": _MODULES[name], "class_name": name, "config": {}, "registered_name": None, **kept}
+
+
+def _sequential_layers(layers: list[Json], normaliser: LayerNormaliser, renamed: dict[str, str]) -> list[Json]:
+    taken: set[str] = set()
+    named = [_renamed_layer(layer, _new_name(_name_in(layer), taken, renamed)) for layer in layers]
+    return [normaliser.object(_without_input_shape(layer), "layer") for layer in named]
+
+
+def _without_input_shape(layer: Json) -> Json:
+    """*layer* without the shape that the base class of Keras 2 recorded; custom layers have it too."""
+    if layer["class_name"] == "InputLayer" or "batch_input_shape" not in layer["config"]:
+        return layer
+    return {**layer, "config": {key: item for key, item in layer["config"].items() if key != "batch_input_shape"}}
+
+
+def _name_in(layer: Json) -> str | None:
+    name = layer["config"].get("name") if isinstance(layer["config"], dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _legal(name: str) -> str:
+    """*name* without the character that Keras 3 forbids: keras/src/ops/operation.py."""
+    return name.replace("/", "_")
+
+
+def _new_name(name: str | None, taken: set[str], renamed: dict[str, str]) -> str | None:
+    """A name for the layer *name* that Keras 3 accepts beside those *taken*."""
+    if name is None:
+        return None
+    new = base = _legal(name)
+    count = 0
+    while new in taken:
+        count += 1
+        new = f"{base}_{count}"
+    taken.add(new)
+    if new != name:
+        renamed[new] = name
+    return new
+
+
+def _renamed_layer(layer: Json, name: str | None) -> Json:
+    if name is None or not isinstance(layer["config"], dict) or layer["config"].get("name") == name:
+        return layer
+    return {**layer, "config": {**layer["config"], "name": name}}
+
+
+def _functional(config: Json, writer: Writer, normaliser: LayerNormaliser, renamed: dict[str, str]) -> dict[str, Json]:
+    """``layers``, ``input_layers`` and ``output_layers`` of a Functional model in normal form."""
+    is_old = writer.flavour is not Flavour.KERAS_3
+    graph = read_graph(config, where=str(config.get("name") or "Functional"), is_old=is_old)
+    if is_old:
+        graph = replace(graph, layers=tuple(_modern(layer) for layer in graph.layers))
+    if is_old or writer.version < _BARE_TENSORS:
+        graph = replace(graph, inputs=_unwrapped(graph.inputs), outputs=_unwrapped(graph.outputs))
+    graph = _with_legal_names(graph, renamed)
+    graph = replace(
+        graph, layers=tuple(replace(layer, data=normaliser.object(layer.data, "layer")) for layer in graph.layers)
+    )
+    return _written(with_model_offset(graph))
+
+
+def _modern(layer: GraphLayer) -> GraphLayer:
+    """*layer* of Keras 1 or 2 with calls and class such as Keras 3 has them."""
+    data = _without_input_shape({key: item for key, item in layer.data.items() if key != "inbound_nodes"})
+    class_name = data["class_name"]
+    if class_name == "Merge":
+        data = merge_layer(data, layer.name)
+    elif class_name in STATEFUL_CLASSES:
+        return replace(layer, data=data, calls=tuple(_with_state(call, layer) for call in layer.calls))
+    elif class_name in _operations.OPERATION_CLASSES:
+        data, calls = _operations.modern_operation(data, layer.calls, where=layer.name)
+        return replace(layer, data=data, calls=calls)
+    return replace(layer, data=data)
+
+
+def _with_state(call: Call, layer: GraphLayer) -> Call:
+    """Name what follows the sequence in a list: the initial state and, for `lower` to judge, the constants."""
+    count = layer.data["config"].get("num_constants") or 0
+    inputs = call.args[0] if call.args else None
+    if count and isinstance(inputs, list) and len(inputs) > count:
+        kwargs = {**call.kwargs, "constants": inputs[-count:]}
+        call = Call((_unwrapped(inputs[:-count]), *call.args[1:]), kwargs)
+    return split_initial_state(call)
+
+
+def _unwrapped(tree: Tree) -> Tree:
+    """A list of one tensor is that tensor: tf_keras ``Functional._init_graph_network``, keras 3.8 ``map_tensors``."""
+    return tree[0] if isinstance(tree, list) and len(tree) == 1 else tree
+
+
+def _with_legal_names(graph: Graph, renamed: dict[str, str]) -> Graph:
+    taken: set[str] = set()
+    names = {layer.name: str(_new_name(layer.name, taken, renamed)) for layer in graph.layers}
+    layers = tuple(_renamed(layer, names[layer.name]) for layer in graph.layers)
+    return map_graph(replace(graph, layers=layers), lambda ref: replace(ref, layer=names[ref.layer]))
+
+
+def _renamed(layer: GraphLayer, name: str) -> GraphLayer:
+    return layer if name == layer.name else replace(layer, name=name, data=_renamed_layer(layer.data, name))
+
+
+def _written(graph: Graph) -> dict[str, Json]:
+    layers = [
+        {**layer.data, "name": layer.name, "inbound_nodes": [write_call(call) for call in layer.calls]}
+        for layer in graph.layers
+    ]
+    return {
+        "layers": layers,
+        "input_layers": _written_ends(graph.inputs),
+        "output_layers": _written_ends(graph.outputs),
+    }
+
+
+def _written_ends(tree: Tree) -> Json:
+    return map_refs(tree, lambda ref: [ref.layer, ref.node, ref.tensor])

@@ -1,0 +1,1 @@
+"""The normal form in the words of the installed Keras. Layer: dialects."""

@@ -1,0 +1,167 @@
+"""The nodes of a graph and of its functions, read in one pass. Layer: inspection."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from safeload.inspection.graph.entries import Capture, CaptureReader
+from safeload.inspection.op_classes import op_table
+
+MAIN = ""
+"""Name of the body that is the graph itself and no function."""
+
+_MAY_CALL = frozenset({"func", "list"})
+_NO_CALLS: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+
+
+class Node(NamedTuple):
+    """One node of a graph or a function.
+
+    Attributes:
+        body: Name of the function that holds it, or `MAIN`.
+        name: Its name in there.
+        op: Its op, or the name of the function that it calls.
+        inputs: Its inputs as written: ``x``, ``x:1``, ``x:output:0``, ``^x``.
+        calls: Functions of the library that it calls, through attributes at any depth or as its op.
+        proto: The NodeDef.
+        absent: Functions that it calls and the library does not have.
+    """
+
+    body: str
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    calls: tuple[str, ...]
+    proto: Any
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Body:
+    """The graph itself or a function of its library.
+
+    Attributes:
+        name: The function's name, or `MAIN`.
+        nodes: Every node, in the order of the file.
+        by_name: The same by name; of several with one name the last.
+        calling: Those that call functions, of the library or absent from it.
+        arguments: Names of the function's arguments in order; none if one of them stands for several tensors.
+        returns: Tensor that each output of a function returns, in order.
+        related: Functions that TensorFlow may run in its place: gradients, implementations of the same interface.
+    """
+
+    name: str
+    nodes: tuple[Node, ...] = field(repr=False)
+    by_name: Mapping[str, Node] = field(repr=False)
+    calling: tuple[Node, ...] = field(default=(), repr=False)
+    arguments: tuple[str, ...] = ()
+    returns: tuple[str, ...] = ()
+    related: tuple[str, ...] = ()
+
+    @cached_property
+    def positions(self) -> Mapping[str, int]:
+        """The position of each argument by its name; of several with one name the first."""
+        return {name: index for index, name in reversed([*enumerate(self.arguments)])}
+
+
+class BodyReader:
+    """Reads the bodies of one MetaGraph.
+
+    Args:
+        meta_graph: A MetaGraphDef.
+
+    Attributes:
+        names: Names of the functions of the library.
+        by_op: Every node that was read by its op, in the order of the bodies.
+        captures: What the captured arguments of the functions that were read are bound to.
+    """
+
+    def __init__(self, meta_graph: Any) -> None:
+        library = meta_graph.graph_def.library
+        self.names = frozenset([function.signature.name for function in library.function])
+        self.by_op: defaultdict[str, list[Node]] = defaultdict(list)
+        self.captures: dict[tuple[str, str], Capture] = {}
+        self._capture_reader = CaptureReader(meta_graph)
+        self._related = _related(library, self.names)
+        # Attributes of other stock ops are never functions; looking at all of them would take most of the time.
+        self._plain = op_table().plain
+        self._calls_nothing = self._plain - self.names
+
+    def main(self, graph_def: Any) -> Body:
+        """Read the graph itself."""
+        return self._body(MAIN, graph_def.node)
+
+    def function(self, function: Any) -> Body:
+        """Read a FunctionDef of the library."""
+        signature, returned = function.signature, function.ret
+        declared = list(signature.input_arg)
+        arguments = tuple([argument.name for argument in declared])
+        is_variadic = any([argument.number_attr or argument.type_list_attr for argument in declared])  # noqa: C419 - speed
+        self.captures.update(self._capture_reader.captures(signature.name, arguments))
+        return self._body(
+            signature.name,
+            function.node_def,
+            arguments=() if is_variadic else arguments,
+            returns=tuple([returned.get(output.name, "") for output in signature.output_arg]),
+            related=self._related.get(signature.name, ()),
+        )
+
+    def _body(self, body: str, node_defs: Iterable[Any], **facts: Any) -> Body:
+        nodes: list[Node] = []
+        calling: list[Node] = []
+        for proto in node_defs:
+            op = proto.op
+            calls, absent = _NO_CALLS if op in self._calls_nothing else self._calls(op, proto)
+            node = Node(body, proto.name, op, tuple(proto.input), calls, proto, absent)
+            nodes.append(node)
+            self.by_op[op].append(node)
+            if calls or absent:
+                calling.append(node)
+        return Body(body, tuple(nodes), {node.name: node for node in nodes}, tuple(calling), **facts)
+
+    def _calls(self, op: str, proto: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return which functions *proto* calls: those of the library, those absent from it."""
+        called = {} if op in self._plain else dict.fromkeys(_called(proto))
+        calls = (*((op,) if op in self.names else ()), *(name for name in called if name in self.names))
+        return calls, tuple(name for name in called if name and name not in self.names)
+
+
+def _called(proto: Any) -> Iterator[str]:
+    """Yield the functions that the attributes of *proto* name, those of their own attributes included."""
+    pending = [proto.attr]
+    while pending:
+        attributes = pending.pop()
+        for key in attributes:
+            value = attributes[key]
+            kind = value.WhichOneof("value")
+            if kind in _MAY_CALL:
+                for called in (value.func,) if kind == "func" else value.list.func:
+                    yield called.name
+                    pending.append(called.attr)
+
+
+def _related(library: Any, functions: frozenset[str]) -> dict[str, tuple[str, ...]]:
+    """Return which functions TensorFlow may run because another one is run.
+
+    Source: attributes ``forward_function_name`` and ``backward_function_name`` (tensorflow/python/eager),
+    ``api_implements`` (core/grappler/optimizers/implementation_selector.cc); GradientDef in function.proto.
+    """
+    related: dict[str, list[str]] = defaultdict(list)
+    implementations: dict[bytes, str] = {}
+    for function in library.function:
+        name, attributes = function.signature.name, function.attr
+        for key in attributes:
+            if key.endswith("_function_name"):
+                related[name].append(attributes[key].s.decode("utf-8", "replace"))
+            elif key == "api_implements":
+                # A ring through all implementations of one interface reaches each from any other.
+                previous = implementations.setdefault(attributes[key].s, name)
+                related[name].append(previous)
+                related[previous].append(name)
+    for gradient in library.gradient:
+        related[gradient.function_name].append(gradient.gradient_func)
+    return {name: tuple(n for n in others if n in functions and n != name) for name, others in related.items()}

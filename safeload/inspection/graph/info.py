@@ -1,0 +1,165 @@
+"""Facts about one MetaGraph: its nodes, its functions, and what reaches them. Layer: inspection.
+
+Everything is computed in time linear in the size of the graph. Nothing is judged here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from safeload.inspection.graph.bodies import MAIN, Body, BodyReader, Node
+from safeload.inspection.graph.entries import Capture, Captures, Entry, EntryKind, find_entries, reference_producer
+from safeload.inspection.op_classes import op_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["MAIN", "Body", "Capture", "Entry", "EntryKind", "GraphInfo", "Node", "inspect_graph", "reference_producer"]
+
+
+@dataclass(frozen=True)
+class GraphInfo:
+    """Facts about the graph of one MetaGraph.
+
+    Attributes:
+        bodies: The graph itself under `MAIN`, and every function by name.
+        by_op: Every node of every body by its op, in the order of the bodies.
+        entries: From where execution can start.
+        callers: Nodes that call each function.
+        captures: Which asset or node of the main graph an argument of a function is bound to, by function and argument.
+        assets: File name, below ``assets/``, that is fed to a node of the main graph.
+        asset_files: Every file name that the MetaGraph declares as an asset.
+        creators: Functions that make the resource of an object of the object graph.
+        duplicates: Functions and nodes that share their name with another one, functions with the name of an op.
+        main_reach: How each node of the main graph is reached; nodes that nothing reaches are left out.
+        function_reach: The same for functions.
+    """
+
+    bodies: Mapping[str, Body] = field(repr=False)
+    by_op: Mapping[str, tuple[Node, ...]] = field(default_factory=dict, repr=False)
+    entries: tuple[Entry, ...] = ()
+    callers: Mapping[str, tuple[Node, ...]] = field(default_factory=dict, repr=False)
+    captures: Captures = field(default_factory=dict)
+    assets: Mapping[str, str] = field(default_factory=dict)
+    asset_files: tuple[str, ...] = ()
+    creators: frozenset[str] = frozenset()
+    duplicates: tuple[str, ...] = ()
+    main_reach: Mapping[str, frozenset[EntryKind]] = field(default_factory=dict, repr=False)
+    function_reach: Mapping[str, frozenset[EntryKind]] = field(default_factory=dict, repr=False)
+
+    def nodes(self, *ops: str) -> Iterator[Node]:
+        """Yield every node of every body that has one of *ops*."""
+        for op in ops:
+            yield from self.by_op.get(op, ())
+
+    def reached(self, node: Node) -> frozenset[EntryKind]:
+        """Return from which kinds of entries *node* is executed; empty if from none."""
+        if node.body == MAIN:
+            return self.main_reach.get(node.name, frozenset())
+        return self.function_reach.get(node.body, frozenset())
+
+
+def inspect_graph(meta_graph: Any) -> GraphInfo:
+    """Describe the graph of *meta_graph*, a MetaGraphDef.
+
+    Args:
+        meta_graph: A message of `readers.protobuf`.
+
+    Returns:
+        The facts. Names that point at nothing are left out: TensorFlow refuses them.
+    """
+    functions = list(meta_graph.graph_def.library.function)
+    reader = BodyReader(meta_graph)
+    bodies = {MAIN: reader.main(meta_graph.graph_def)}
+    for function in functions:
+        bodies[function.signature.name] = reader.function(function)
+    found = find_entries(meta_graph, reader.names)
+    main_reach, function_reach = _reach(bodies, found.entries)
+    return GraphInfo(
+        bodies=bodies,
+        by_op={op: tuple(nodes) for op, nodes in reader.by_op.items()},
+        entries=found.entries,
+        callers=_callers(bodies),
+        captures=reader.captures,
+        assets=found.assets,
+        asset_files=found.asset_files,
+        creators=found.creators,
+        duplicates=tuple(_duplicates(functions, bodies)),
+        main_reach=main_reach,
+        function_reach=function_reach,
+    )
+
+
+def _callers(bodies: Mapping[str, Body]) -> dict[str, tuple[Node, ...]]:
+    callers: dict[str, list[Node]] = defaultdict(list)
+    for body in bodies.values():
+        for node in body.calling:
+            for called in node.calls:
+                callers[called].append(node)
+    return {name: tuple(nodes) for name, nodes in callers.items()}
+
+
+def _duplicates(functions: list[Any], bodies: Mapping[str, Body]) -> Iterator[str]:
+    seen = {MAIN}  # a function without a name would stand in the place of the graph
+    classes = op_table().classes
+    for function in functions:
+        name = function.signature.name
+        if name in seen:
+            yield name or "a function without a name"
+        seen.add(name)
+        if name in classes:
+            yield f"{name}, also an op of TensorFlow"
+    for body in bodies.values():
+        if len(body.by_name) != len(body.nodes):
+            yield f"{body.name or 'graph'}: {len(body.nodes) - len(body.by_name)} nodes"
+
+
+def _reach(
+    bodies: Mapping[str, Body], entries: Iterable[Entry]
+) -> tuple[dict[str, frozenset[EntryKind]], dict[str, frozenset[EntryKind]]]:
+    """Return how every node of the main graph and every function is reached."""
+    main: dict[str, set[EntryKind]] = defaultdict(set)
+    functions: dict[str, set[EntryKind]] = defaultdict(set)
+    started: dict[EntryKind, set[str]] = defaultdict(set)
+    for entry in entries:
+        started[entry.kind].update(name for name in entry.functions if name in bodies)
+        for node in _ancestors(bodies[MAIN], entry):
+            main[node.name].add(entry.kind)
+            started[entry.kind].update(node.calls)
+    for kind, names in started.items():
+        for name in _descendants(bodies, names):
+            functions[name].add(kind)
+    return {k: frozenset(v) for k, v in main.items()}, {k: frozenset(v) for k, v in functions.items()}
+
+
+def _ancestors(body: Body, entry: Entry) -> Iterator[Node]:
+    """Yield the nodes that run when *entry* fetches its nodes while it feeds its inputs."""
+    seen: set[str] = set()
+    pending = list(entry.fetches)
+    while pending:
+        reference = pending.pop()
+        name = reference_producer(reference)
+        if name in seen or name not in body.by_name or _tensor(reference) in entry.feeds:
+            continue
+        seen.add(name)
+        yield body.by_name[name]
+        pending.extend(body.by_name[name].inputs)
+
+
+def _tensor(reference: str) -> str:
+    return reference if ":" in reference or reference.startswith("^") else f"{reference}:0"
+
+
+def _descendants(bodies: Mapping[str, Body], names: Iterable[str]) -> set[str]:
+    seen: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        pending.extend(bodies[name].related)
+        pending.extend(called for node in bodies[name].calling for called in node.calls)
+    return seen

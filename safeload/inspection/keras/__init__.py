@@ -1,0 +1,1 @@
+"""Facts about Keras models. Layer: inspection."""

@@ -1,0 +1,1 @@
+"""Facts about SavedModels. Layer: inspection."""

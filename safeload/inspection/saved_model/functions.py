@@ -1,0 +1,211 @@
+"""Traced functions that the root object of a SavedModel offers. Layer: inspection.
+
+The object graph names, per function, its traces (ConcreteFunctions), the Python
+parameters it had, and what each trace takes and returns.
+
+Source: tensorflow/core/protobuf/saved_object_graph.proto and
+tensorflow/python/saved_model/function_deserialization.py (TensorFlow 2.21).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from safeload.errors import MalformedArtifactError
+from safeload.inspection._info import CallStructure, SignatureInfo, Slot
+from safeload.inspection.saved_model.structures import Path, TreeReader, UnreadableError
+
+Arguments = tuple[tuple[str, Any], ...]
+"""Parameter names and what was passed for them."""
+
+SIGNATURES_ATTRIBUTE = "signatures"
+"""Attribute of the root that maps keys of SignatureDefs to functions. Source: signature_serialization.py."""
+
+_UNREADABLE = object()
+_MAX_TENSORS = 1_000_000
+"""Inputs and outputs of all traces together; repeating a large trace many times must not cost time without end."""
+
+
+class FunctionReader:
+    """Reads the functions of one object graph.
+
+    Args:
+        object_graph: A `SavedObjectGraph`.
+        where: How messages name it.
+    """
+
+    def __init__(self, object_graph: Any, *, where: str) -> None:
+        self._graph = object_graph
+        self._where = where
+        self._count = 0
+
+    def functions(self) -> tuple[SignatureInfo, ...]:
+        """Return one entry per trace of each function that is an attribute of the root."""
+        found: list[SignatureInfo] = []
+        for name, node in sorted(self._children(0).items()):
+            kind = node.WhichOneof("kind")
+            if kind == "function":
+                found.extend(self._traces(name, node.function))
+            elif kind == "bare_concrete_function":
+                found.extend(self._bare(name, node.bare_concrete_function))
+        return tuple(found)
+
+    def signature_functions(self) -> dict[str, str]:
+        """Return the ConcreteFunction behind each key of the map ``signatures``."""
+        for reference in self._graph.nodes[0].children if self._graph.nodes else ():
+            if reference.local_name == SIGNATURES_ATTRIBUTE:
+                return {
+                    key: node.bare_concrete_function.concrete_function_name
+                    for key, node in self._children(reference.node_id).items()
+                    if node.WhichOneof("kind") == "bare_concrete_function"
+                }
+        return {}
+
+    def _children(self, node_id: int) -> dict[str, Any]:
+        """Return the attributes of an object; TensorFlow sets them in order, so that the last of a name counts."""
+        nodes = self._graph.nodes
+        if not nodes:
+            return {}
+        references = nodes[self._checked(node_id)].children
+        return {reference.local_name: nodes[self._checked(reference.node_id)] for reference in references}
+
+    def _checked(self, node_id: int) -> int:
+        if not 0 <= node_id < len(self._graph.nodes):
+            raise self._malformed(f"the object graph refers to object {node_id:,} of {len(self._graph.nodes):,}")
+        return node_id
+
+    def _traces(self, key: str, function: Any) -> Iterator[SignatureInfo]:
+        parameters = read_parameters(function.function_spec)
+        for position, name in enumerate(function.concrete_functions):
+            trace = self._trace(key, name, parameters, position)
+            if trace is not None:
+                yield trace
+
+    def _bare(self, key: str, function: Any) -> Iterator[SignatureInfo]:
+        """Read a single ConcreteFunction: without a spec it is called by the names of its flat arguments."""
+        has_spec = function.HasField("function_spec")
+        keywords = Parameters(tuple(function.argument_keywords))
+        parameters = read_parameters(function.function_spec) if has_spec else keywords
+        trace = self._trace(key, function.concrete_function_name, parameters, 0)
+        if trace is not None:
+            yield _as_bare(trace, allowed=None if has_spec else function.allowed_positional_arguments)
+
+    def _trace(self, key: str, name: str, parameters: Parameters, position: int) -> SignatureInfo | None:
+        """Read one trace; None where a constant in it has no plain form, so that it cannot be called from outside."""
+        if name not in self._graph.concrete_functions:
+            raise self._malformed(f"the object graph has no ConcreteFunction {name!r}")
+        concrete = self._graph.concrete_functions[name]
+        inputs, outputs = TreeReader(_input_name), TreeReader(_output_name)
+        try:
+            args, kwargs = _arguments(concrete.canonicalized_input_signature, parameters, inputs)
+            result = outputs.read(concrete.output_signature, ()) if concrete.HasField("output_signature") else None
+        except UnreadableError:
+            return None
+        self._bound(len(inputs.tensors) + len(outputs.tensors))
+        return SignatureInfo(
+            key=key,
+            kind="function",
+            inputs=tuple(inputs.tensors),
+            outputs=tuple(outputs.tensors),
+            is_positional=True,
+            structure=CallStructure(args, kwargs, result, position, parameters.defaults),
+            function_name=name,
+        )
+
+    def _bound(self, count: int) -> None:
+        self._count += count + 1
+        if self._count > _MAX_TENSORS:
+            raise self._malformed(f"the traces of its functions take more than {_MAX_TENSORS:,} tensors")
+
+    def _malformed(self, problem: str) -> MalformedArtifactError:
+        return MalformedArtifactError(self._where, problem=problem)
+
+
+def _as_bare(trace: SignatureInfo, *, allowed: int | None) -> SignatureInfo:
+    """Describe a ConcreteFunction: its constants are fixed, so that a call may leave them out.
+
+    Args:
+        trace: The trace.
+        allowed: How many arguments may take positions; None for all.
+    """
+    assert trace.structure is not None  # noqa: S101 - traces have a structure
+    args, kwargs = trace.structure.args, trace.structure.kwargs
+    structure = replace(
+        trace.structure,
+        args=args[:allowed],
+        kwargs=kwargs if allowed is None else (*args[allowed:], *kwargs),
+        defaults=tuple((name, tree) for name, tree in (*args, *kwargs) if not isinstance(tree, Slot)),
+    )
+    return replace(trace, structure=structure)
+
+
+def _arguments(signature: Any, parameters: Parameters, reader: TreeReader) -> tuple[Arguments, Arguments]:
+    """Decode a canonical signature, a pair of the positional arguments and the keyword arguments."""
+    pair = signature.tuple_value.values
+    if len(pair) != 2:
+        raise UnreadableError("signature")
+    names = parameters.names
+    args = []
+    for index, value in enumerate(pair[0].tuple_value.values):
+        name = names[index] if index < len(names) else f"{parameters.varargs}_{index - len(names)}"
+        args.append((name, reader.read(value, (name,))))
+    fields = pair[1].dict_value.fields
+    kwargs = tuple((name, reader.read(fields[name], (name,))) for name in sorted(fields))
+    return tuple(args), kwargs
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The Python parameters of a function.
+
+    Attributes:
+        names: Those that take positions, without ``self``.
+        varargs: Name of ``*args``.
+        defaults: Constants for those that may be left out, by name; defaults that are no plain constants are missing.
+    """
+
+    names: tuple[str, ...]
+    varargs: str = "args"
+    defaults: Arguments = ()
+
+
+def read_parameters(spec: Any) -> Parameters:
+    """Decode a `FunctionSpec`, whose ``fullargspec`` is a named tuple as ``inspect.getfullargspec`` returns it."""
+    pairs = {pair.key: pair.value for pair in spec.fullargspec.named_tuple_value.values}
+    if "args" not in pairs:
+        return Parameters(())
+    names = tuple(value.string_value for value in pairs["args"].list_value.values)
+    defaults = _by_name(names, pairs.get("defaults")) + _keyword_defaults(pairs.get("kwonlydefaults"))
+    if names and (spec.is_method or names[0] == "self"):
+        names = names[1:]
+    varargs = pairs["varargs"].string_value if "varargs" in pairs else ""
+    return Parameters(names, varargs or "args", defaults)
+
+
+def _by_name(names: tuple[str, ...], defaults: Any) -> Arguments:
+    """Pair the defaults of the last parameters with their names. Keras writes a list, TensorFlow a tuple."""
+    values = (*defaults.tuple_value.values, *defaults.list_value.values) if defaults is not None else ()
+    return _plain(zip(names[len(names) - len(values) :], values, strict=True)) if len(values) <= len(names) else ()
+
+
+def _keyword_defaults(defaults: Any) -> Arguments:
+    fields = defaults.dict_value.fields if defaults is not None else {}
+    return _plain((name, fields[name]) for name in sorted(fields))
+
+
+def _plain(values: Iterable[tuple[str, Any]]) -> Arguments:
+    read = ((name, TreeReader(_input_name).read_or(value, _UNREADABLE)) for name, value in values)
+    return tuple((name, tree) for name, tree in read if tree is not _UNREADABLE)
+
+
+def _input_name(path: Path) -> str:
+    """Name a tensor by its parameter; one inside a container by the whole path."""
+    return "/".join(map(str, path))
+
+
+def _output_name(path: Path) -> str:
+    """Name an output as TensorFlow names those of signatures: by key, or ``output_0`` by position."""
+    first, *rest = path or (0,)
+    return "/".join(map(str, (f"output_{first}" if isinstance(first, int) else first, *rest)))

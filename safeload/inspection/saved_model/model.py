@@ -1,0 +1,169 @@
+"""Facts about a SavedModel: MetaGraphs, signatures, traced functions, who wrote it. Layer: inspection.
+
+Source: tensorflow/core/protobuf/meta_graph.proto, tensorflow/python/saved_model/{constants,signature_constants}.py
+(TensorFlow 2.21).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from safeload.inspection._info import MetaGraphInfo, ModelInfo, SavedModelInfo, SignatureInfo, TensorInfo
+from safeload.inspection._weights import describe_weights
+from safeload.inspection.graph.info import MAIN, GraphInfo, inspect_graph
+from safeload.inspection.op_classes import op_class, op_package
+from safeload.inspection.saved_model.examples import Features, example_features
+from safeload.inspection.saved_model.functions import FunctionReader
+from safeload.inspection.saved_model.producer import describe_saved_model_producer
+from safeload.inspection.saved_model.structures import read_shape, type_spec_facts
+from safeload.readers.protobuf import dtype_name
+
+if TYPE_CHECKING:
+    from safeload.readers import SavedModelArtifact
+
+_INITIALIZER_KEY = "__saved_model_init_op"
+BOOKKEEPING_KEYS = frozenset({_INITIALIZER_KEY, "__saved_model_train_op"})
+"""SignatureDefs that name an op to run and cannot be called.
+
+Source: constants.py, INIT_OP_SIGNATURE_KEY and TRAIN_OP_SIGNATURE_KEY.
+"""
+
+_INITIALIZER_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+"""Collections that name the op that a loader runs. Source: constants.py, MAIN_OP_KEY, LEGACY_INIT_OP_KEY."""
+
+_NUMBERS = re.compile(r"([0-9]+)")
+
+
+def inspect_saved_model(artifact: SavedModelArtifact) -> ModelInfo:
+    """Describe a SavedModel.
+
+    Args:
+        artifact: What `readers.read_artifact` returned.
+
+    Returns:
+        The facts, one `MetaGraphInfo` per MetaGraph in the order of the file.
+
+    Raises:
+        MalformedArtifactError: ``malformed-artifact``. The object graph refers to what is not there.
+    """
+    graphs = tuple(
+        _meta_graph(index, meta_graph, where=artifact.where)
+        for index, meta_graph in enumerate(artifact.saved_model.meta_graphs)
+    )
+    return ModelInfo(
+        artifact.format,
+        artifact.where,
+        artifact.digest,
+        artifact.size,
+        describe_saved_model_producer(artifact),
+        saved_model=SavedModelInfo(graphs, has_keras_metadata=artifact.keras_metadata is not None),
+        weights=describe_weights(artifact.variables),
+    )
+
+
+def _meta_graph(index: int, meta_graph: Any, *, where: str) -> MetaGraphInfo:
+    functions = FunctionReader(meta_graph.object_graph_def, where=where)
+    graph = inspect_graph(meta_graph)
+    return MetaGraphInfo(
+        index=index,
+        tags=frozenset(meta_graph.meta_info_def.tags),
+        signatures=_signatures(meta_graph, functions.signature_functions(), graph),
+        functions=functions.functions(),
+        has_object_graph=bool(meta_graph.object_graph_def.nodes),
+        initializer=_initializer(meta_graph),
+        graph=graph,
+        missing_ops=_missing_ops(graph),
+        tensorflow_version=meta_graph.meta_info_def.tensorflow_version or None,
+    )
+
+
+class _InputFacts(NamedTuple):
+    """What the graph says about nodes that may be inputs."""
+
+    with_default: frozenset[str]
+    features: Features
+
+
+_NO_FACTS = _InputFacts(frozenset(), MappingProxyType({}))
+
+
+def _signatures(meta_graph: Any, function_names: Mapping[str, str], graph: GraphInfo) -> tuple[SignatureInfo, ...]:
+    facts = _InputFacts(_placeholders_with_default(graph), example_features(graph))
+    return tuple(
+        _signature(key, meta_graph.signature_def[key], function_names.get(key), facts)
+        for key in sorted(meta_graph.signature_def)
+        if key not in BOOKKEEPING_KEYS
+    )
+
+
+def _signature(key: str, definition: Any, function_name: str | None, graph: _InputFacts) -> SignatureInfo:
+    inputs = (
+        _tensor(name, definition.inputs[name], is_optional=name in definition.defaults, graph=graph)
+        for name in sorted(definition.inputs)
+    )
+    outputs = (_tensor(name, definition.outputs[name]) for name in sorted(definition.outputs, key=natural_key))
+    return SignatureInfo(
+        key=key,
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        method_name=definition.method_name,
+        function_name=function_name,
+    )
+
+
+def _tensor(name: str, info: Any, *, is_optional: bool = False, graph: _InputFacts = _NO_FACTS) -> TensorInfo:
+    node = info.name.partition(":")[0]
+    # An absent shape is unknown; read as a message it would be that of a scalar.
+    shape = read_shape(info.tensor_shape) if info.HasField("tensor_shape") else None
+    facts: dict[str, Any] = {"dtype": dtype_name(info.dtype), "shape": shape}
+    encoding = info.WhichOneof("encoding")
+    if encoding == "coo_sparse":
+        facts["kind"] = "sparse"
+    elif encoding == "composite_tensor":
+        facts.update(type_spec_facts(info.composite_tensor.type_spec))
+    else:
+        facts["tensor_name"] = info.name or None
+        facts["aliases"] = _aliases(name, info.name)
+    is_optional = is_optional or node in graph.with_default
+    return TensorInfo(name, optional=is_optional, features=graph.features.get(node, ()), **facts)
+
+
+def _aliases(name: str, tensor_name: str) -> tuple[str, ...]:
+    """Return the Keras name in a tensor such as ``serving_default_input_1:0``, where it is not *name*."""
+    alias = tensor_name.partition(":")[0].rpartition("serving_default_")[2]
+    return (alias,) if alias not in ("", name, tensor_name.partition(":")[0]) else ()
+
+
+def _placeholders_with_default(graph: GraphInfo) -> frozenset[str]:
+    return frozenset(node.name for node in graph.by_op.get("PlaceholderWithDefault", ()) if node.body == MAIN)
+
+
+def _initializer(meta_graph: Any) -> str | None:
+    """Return the op that a loader of TF1 runs after restoring."""
+    if _INITIALIZER_KEY in meta_graph.signature_def:
+        outputs = meta_graph.signature_def[_INITIALIZER_KEY].outputs
+        names = [outputs[name].name for name in sorted(outputs)]
+    else:
+        collections = meta_graph.collection_def
+        keys = (key for key in _INITIALIZER_COLLECTIONS if key in collections)
+        names = [name for key in keys for name in collections[key].node_list.value]
+    return next(iter(names), None)
+
+
+def _missing_ops(graph: GraphInfo) -> tuple[tuple[str, str | None], ...]:
+    """Return the ops that stock TensorFlow does not register and the file does not define, with their package."""
+    missing = sorted(op for op in graph.by_op if op not in graph.bodies and op_class(op) is None)
+    packages = {op: op_package(op) for op in missing}
+    return tuple((op, package.package if package else None) for op, package in packages.items())
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Return a sort key that puts ``output_2`` before ``output_10``: numbers in *name* compare by value."""
+    parts: list[tuple[int, str]] = []
+    for position, part in enumerate(_NUMBERS.split(name)):
+        digits = part.lstrip("0") if position % 2 else part
+        parts.append((len(digits) if position % 2 else 0, digits))
+    return parts

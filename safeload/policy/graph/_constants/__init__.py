@@ -1,0 +1,1 @@
+"""What follows from the constants of a graph about its tensors. Layer: policy."""

@@ -1,0 +1,215 @@
+"""Loops that count from one constant to another: how often they run at least. Layer: policy."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from safeload.policy.graph._constants._frames import OUTSIDE, Frames
+from safeload.policy.graph._constants._sites import LOOPS, Site, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from safeload.inspection.graph.info import Body, GraphInfo, Node
+    from safeload.policy.graph._constants._fact import Numbers
+    from safeload.policy.graph._constants._facts import Facts
+    from safeload.policy.graph._constants._sites import Context
+
+_NEGATED = {
+    "Less": "GreaterEqual",
+    "GreaterEqual": "Less",
+    "Greater": "LessEqual",
+    "LessEqual": "Greater",
+    "Equal": "NotEqual",
+    "NotEqual": "Equal",
+}
+_SAME = frozenset({"Identity", "Reshape", "ExpandDims", "Squeeze", "Cast", "StopGradient"})
+_WATCHED = 3
+"""Iterations that show how a loop counts; the first one is left out, since what it starts with may be of any kind."""
+_ENOUGH = 64
+"""Iterations whose results are followed."""
+
+
+_TOLERANCE = 0.01
+_MAX_DEPTH = 200
+_MAX_CONDITIONS = 20_000
+"""Parts of conditions of one graph that are looked at."""
+_FALSE = ((0,),)
+
+_Known = dict[tuple[tuple[str, str, "Context"], bool], float]
+
+
+class LoopCounter:
+    """Counts iterations that follow from constants alone.
+
+    Args:
+        graph: Facts about a graph.
+        order: Names of its bodies, what is called before what calls it.
+        facts: What follows from its constants. What short loops return is known to them afterwards.
+    """
+
+    def __init__(self, graph: GraphInfo, order: Iterable[str], facts: Facts) -> None:
+        self._graph = graph
+        self._facts = facts
+        self._frames: dict[str, Frames] = {}
+        self._times: dict[tuple[str, str], float] = {}
+        self._inside: dict[tuple[str, bytes], float] = {}
+        self._left = _MAX_CONDITIONS
+        self.loops: list[Node] = []
+        for name in order:
+            self._look_at(graph.bodies[name])
+
+    def iterations(self, loop: Node) -> float:
+        """Return how often the innermost loop of *loop* runs at least; 0 if nothing is known."""
+        times = self.times(loop)
+        return times * max(1, self._within(loop)) if times else 0
+
+    def times(self, loop: Node) -> float:
+        """Return how often *loop* itself runs at least; 0 if nothing is known."""
+        return self._times.get((loop.body, loop.name), 0)
+
+    def members(self, loop: Node) -> Iterable[Node]:
+        """Return the nodes that *loop* executes in each iteration."""
+        body = self._facts.sites.loop_function(loop, "body")
+        if body is not None:
+            return body.nodes
+        frames = self._frames[loop.body]
+        return frames.members[frames.of(loop.name)]
+
+    def _look_at(self, body: Body) -> None:
+        frames = self._frames[body.name] = Frames(body)
+        loops = [node for node in body.calling if node.op in LOOPS]
+        loops += [node for found in list(frames.members.values()) for node in found if node.op == "LoopCond"]
+        for loop in loops:
+            self._times[loop.body, loop.name] = times = self._count(loop)
+            if 1 <= times <= _ENOUGH:
+                self._facts.sites.iterations[loop.body, loop.name] = int(times)
+        self.loops += loops
+        for node in body.calling:
+            if node.op not in LOOPS:
+                self._add_call(frames.of(node.name), node)
+        # A loop counts for the frame around it once all that is inside of it is counted.
+        for loop in sorted(loops, key=lambda loop: -frames.depth(frames.around(loop))):
+            place = (body.name, frames.around(loop))
+            self._inside[place] = self._inside.get(place, 0) + self.iterations(loop)
+
+    def _add_call(self, frame: bytes, call: Node) -> None:
+        """Count the loops in what *call* calls; of all calls in one place those with most."""
+        most = max((self._inside.get((name, OUTSIDE), 0) for name in call.calls), default=0)
+        self._inside[call.body, frame] = max(self._inside.get((call.body, frame), 0), most)
+
+    def _within(self, loop: Node) -> float:
+        """Return the iterations of the loops in one iteration of *loop*."""
+        body = self._facts.sites.loop_function(loop, "body")
+        frames = self._frames[loop.body]
+        return self._inside.get((body.name, OUTSIDE) if body is not None else (loop.body, frames.of(loop.name)), 0)
+
+    def _count(self, loop: Node) -> float:
+        """Return how often the condition of *loop* holds."""
+        first, second = self._condition(loop, 0), self._condition(loop, 1)
+        if first is None or second is None or self._facts.of(first).numbers in _FALSE:
+            return 0
+        times = self._holds(loop, second, {}, _MAX_DEPTH)
+        return float(1 + times) if times else 0
+
+    def _condition(self, loop: Node, iteration: int) -> Site | None:
+        """Return what makes the condition of *loop* in an iteration."""
+        context = (Step(loop.body, loop.name, iteration),)
+        if loop.op not in LOOPS:
+            return self._facts.sites.find(loop.body, loop.inputs[0], context) if loop.inputs else None
+        condition = self._facts.sites.loop_function(loop, "cond")
+        if condition is None or not condition.returns:
+            return None
+        return self._facts.sites.find(condition.name, condition.returns[0], context)
+
+    def _holds(self, loop: Node, site: Site | None, known: _Known, depth: int, *, is_negated: bool = False) -> float:
+        """Return for how many iterations on end *site* is true, or false if it *is_negated*; 0 if that is not known."""
+        site = self._facts.sites.through(site, _SAME)
+        if site is None or not depth:
+            return 0
+        key = (site.key, is_negated)
+        if key not in known and self._left > 0:
+            self._left -= 1
+            known[key] = 0
+            known[key] = self._holding(loop, site, known, depth - 1, is_negated=is_negated)
+        return known.get(key, 0)
+
+    def _holding(self, loop: Node, site: Site, known: _Known, depth: int, *, is_negated: bool) -> float:
+        op = site.node.op
+        if op == "LogicalNot":
+            below = self._facts.sites.input(site, 0)
+            return self._holds(loop, below, known, depth, is_negated=not is_negated)
+        if op in {"LogicalAnd", "LogicalOr"}:
+            parts = [self._facts.sites.input(site, index) for index in range(2)]
+            times = [self._holds(loop, part, known, depth, is_negated=is_negated) for part in parts]
+            return min(times) if (op == "LogicalAnd") is not is_negated else max(times)
+        compare = op if op in _NEGATED else "NotEqual"
+        watched = [self._difference(site._replace(context=_later(loop, site, by))) for by in range(_WATCHED)]
+        differences = [number for number in watched if number is not None]
+        if len(differences) < _WATCHED:
+            return 0
+        return _passed(_NEGATED[compare] if is_negated else compare, differences)
+
+    def _difference(self, site: Site) -> float | None:
+        """Return by how much the first operand of a comparison is larger; of other tensors their value."""
+        if site.node.op not in _NEGATED:
+            return _only(self._facts.of(site).numbers)
+        left, right = (_only(self._operand(site, index)) for index in range(2))
+        return None if left is None or right is None else left - right
+
+    def _operand(self, site: Site, index: int) -> Numbers | None:
+        below = self._facts.sites.input(site, index)
+        return None if below is None else self._facts.of(below).numbers
+
+
+def _only(numbers: Numbers | None) -> float | None:
+    return numbers[0] if numbers is not None and len(numbers) == 1 else None
+
+
+def _later(loop: Node, site: Site, by: int) -> Context:
+    """Return the context of *site*, *by* iterations of *loop* later."""
+    return tuple(
+        step._replace(iteration=step.iteration + by) if (step.body, step.name) == (loop.body, loop.name) else step
+        for step in site.context
+    )
+
+
+def _passed(compare: str, differences: Iterable[float]) -> float:
+    """Return how often a comparison holds of a difference that goes on as it began."""
+    first, second, third = differences
+    step = second - first
+    if not math.isclose(step, third - second, rel_tol=_TOLERANCE):
+        return 0
+    if compare in {"Greater", "GreaterEqual"}:
+        first, step = -first, -step
+    return _UNTIL[compare](first, step)
+
+
+def _until_reached(first: float, step: float) -> float:
+    return 0 if first >= 0 else math.inf if step <= 0 else math.ceil(-first / step)
+
+
+def _until_passed(first: float, step: float) -> float:
+    return 0 if first > 0 else math.inf if step <= 0 else math.floor(-first / step) + 1
+
+
+def _until_equal(first: float, step: float) -> float:
+    if not step:
+        return math.inf if first else 0
+    return max(0, -first / step) if -first % step == 0 and -first / step >= 0 else math.inf
+
+
+def _until_different(first: float, step: float) -> float:
+    return 0 if first else math.inf if not step else 1
+
+
+_UNTIL = {
+    "Less": _until_reached,
+    "Greater": _until_reached,
+    "LessEqual": _until_passed,
+    "GreaterEqual": _until_passed,
+    "NotEqual": _until_equal,
+    "Equal": _until_different,
+}
+"""How often a comparison holds, by the first difference of its operands and what is added to it each time."""

@@ -1,0 +1,198 @@
+"""Shapes that follow from constants, of ops that make more than they are given. Layer: policy.
+
+A shape here is a lower bound: dimensions that are not known count as one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from safeload.policy.graph._constants._fact import HUGE, at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from safeload.inspection.graph.info import Node
+    from safeload.policy.graph._constants._fact import Fact, Shape
+
+_MAX_RANK = 256
+"""TensorFlow itself allows 254 dimensions."""
+
+MULTIPLYING = frozenset(
+    [
+        "Add", "AddV2", "Atan2", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "BroadcastTo", "Complex", "Diag",
+        "Div", "DivNoNan", "Einsum", "Empty", "Equal", "Fill", "FloorDiv", "FloorMod", "Gather", "GatherV2", "Greater",
+        "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "MatMul", "MatrixDiag", "MatrixDiagV2",
+        "MatrixDiagV3", "Maximum", "Minimum", "Mul", "NotEqual", "OneHot", "Pow", "RandomStandardNormal",
+        "RandomUniform", "RealDiv", "SelectV2", "SquaredDifference", "Sub", "TensorListStack",
+    ]
+)  # fmt: skip
+"""Ops of which small constants may make much."""
+
+
+def least_shape(node: Node, inputs: list[Fact]) -> Shape | None:
+    """Return the least shape of what *node* makes of *inputs*, None if its rank is not known."""
+    rule = SHAPES.get(node.op)
+    found = rule(node, inputs) if rule is not None else None
+    return tuple(min(size, HUGE) for size in found) if found is not None and len(found) <= _MAX_RANK else None
+
+
+def declared_shape(shape: Any) -> Shape | None:
+    """Return the least shape that a TensorShapeProto declares."""
+    return None if shape.unknown_rank else _at_least_one([dim.size for dim in shape.dim])
+
+
+def _at_least_one(sizes: Iterable[int]) -> Shape:
+    return tuple([1 if size < 0 else size for size in sizes])
+
+
+def _same(_: Node, inputs: list[Fact]) -> Shape | None:
+    return at(inputs, 0).shape
+
+
+def _broadcast(node: Node, inputs: list[Fact]) -> Shape | None:
+    found: Shape = ()
+    for index, reference in enumerate(node.inputs):
+        if reference.startswith("^"):
+            continue
+        shape = at(inputs, index).shape
+        if shape is None:
+            return None
+        found = broadcast_shape(found, shape)
+    return found
+
+
+def broadcast_shape(left: Shape, right: Shape) -> Shape:
+    """Return the least shape of what is made of two tensors element by element."""
+    rank = max(len(left), len(right))
+    left, right = ((1,) * (rank - len(shape)) + shape for shape in (left, right))
+    return tuple(0 if 0 in (a, b) else max(a, b) for a, b in zip(left, right, strict=True))
+
+
+def _valued(operand: int) -> Callable[[Node, list[Fact]], Shape | None]:
+    def rule(_: Node, inputs: list[Fact]) -> Shape | None:
+        sizes = at(inputs, operand).ints
+        return None if sizes is None else _at_least_one(sizes)
+
+    return rule
+
+
+def _reshaped(_: Node, inputs: list[Fact]) -> Shape | None:
+    sizes, given = at(inputs, 1).ints, at(inputs, 0).shape
+    if sizes is None:
+        return None
+    fixed = math.prod(size for size in sizes if size > 0)
+    rest = math.prod(given) // fixed if given is not None and fixed else 1
+    return tuple(max(1, rest) if size == -1 else max(0, size) for size in sizes)
+
+
+def _tiled(_: Node, inputs: list[Fact]) -> Shape | None:
+    given, times = at(inputs, 0).shape, at(inputs, 1).ints
+    if given is None or times is None or len(given) != len(times):
+        return None
+    return tuple(size * max(0, count) for size, count in zip(given, times, strict=True))
+
+
+def _expanded(_: Node, inputs: list[Fact]) -> Shape | None:
+    given, axis = at(inputs, 0).shape, at(inputs, 1).ints
+    if given is None or not axis or not -len(given) - 1 <= axis[0] <= len(given):
+        return None
+    position = axis[0] if axis[0] >= 0 else axis[0] + len(given) + 1
+    return (*given[:position], 1, *given[position:])
+
+
+def _transposed(_: Node, inputs: list[Fact]) -> Shape | None:
+    given, order = at(inputs, 0).shape, at(inputs, 1).ints
+    if given is None or order is None or sorted(order) != list(range(len(given))):
+        return None
+    return tuple(given[axis] for axis in order)
+
+
+def _matrix_product(node: Node, inputs: list[Fact]) -> Shape | None:
+    left, right = at(inputs, 0).shape, at(inputs, 1).shape
+    if left is None or right is None or min(len(left), len(right)) < 2:
+        return None
+    rows = left[-1 if _is_set(node, "transpose_a", "adj_x") else -2]
+    columns = right[-2 if _is_set(node, "transpose_b", "adj_y") else -1]
+    return (*broadcast_shape(left[:-2], right[:-2]), rows, columns)
+
+
+def _is_set(node: Node, *keys: str) -> bool:
+    return any(key in node.proto.attr and node.proto.attr[key].b for key in keys)
+
+
+def _einsum(node: Node, inputs: list[Fact]) -> Shape | None:
+    value = node.proto.attr.get("equation")
+    terms, arrow, result = value.s.decode("utf-8", "replace").partition("->") if value is not None else ("", "", "")
+    sizes: dict[str, int] = {}
+    for index, term in enumerate(terms.split(",")):
+        shape = at(inputs, index).shape
+        if shape is None or len(shape) != len(term):
+            return None
+        for label, size in zip(term, shape, strict=True):
+            sizes[label] = max(size, sizes.get(label, 1))
+    return tuple(sizes.get(label, 1) for label in result) if arrow else None
+
+
+def _gathered(node: Node, inputs: list[Fact]) -> Shape | None:
+    given, indices = at(inputs, 0).shape, at(inputs, 1).shape
+    axis = at(inputs, 2).ints if node.op == "GatherV2" else (0,)
+    attributes = node.proto.attr
+    batch = attributes["batch_dims"].i if "batch_dims" in attributes else 0
+    if not given or indices is None or not axis or not 0 <= axis[0] < len(given) or batch:
+        return None
+    return (*given[: axis[0]], *indices, *given[axis[0] + 1 :])
+
+
+def _one_hot(_: Node, inputs: list[Fact]) -> Shape | None:
+    indices, count = at(inputs, 0).shape, at(inputs, 1).ints
+    return None if indices is None or not count else (*indices, max(0, count[0]))
+
+
+def _matrix_diagonal(_: Node, inputs: list[Fact]) -> Shape | None:
+    given = at(inputs, 0).shape
+    return (*given, given[-1]) if given else None
+
+
+def _diagonal(_: Node, inputs: list[Fact]) -> Shape | None:
+    given = at(inputs, 0).shape
+    return None if given is None else given + given
+
+
+def _stacked(_: Node, inputs: list[Fact]) -> Shape | None:
+    element, count = at(inputs, 1).ints, at(inputs, 0).elements  # of a list that was reserved
+    return None if element is None or not count else (count, *_at_least_one(element))
+
+
+def _ranged(_: Node, inputs: list[Fact]) -> Shape | None:
+    start, limit, delta = (at(inputs, index).numbers for index in range(3))
+    if not start or not limit or not delta or delta[0] == 0:
+        return None
+    return (max(0, int(-((start[0] - limit[0]) // delta[0]))),)
+
+
+_SAME = (
+    "Abs", "BiasAdd", "Cast", "CheckNumerics", "Cos", "Cumsum", "EnsureShape", "Erf", "Exp", "Floor", "Identity", "Log",
+    "LogicalNot", "Neg", "OnesLike", "PreventGradient", "Relu", "ReverseV2", "Roll", "Round", "Rsqrt", "Sigmoid",
+    "Sign", "Sin", "Snapshot", "Softmax", "Sqrt", "Square", "StopGradient", "Tanh", "ZerosLike",
+)  # fmt: skip
+SHAPES: dict[str, Callable[[Node, list[Fact]], Shape | None]] = {
+    **dict.fromkeys(MULTIPLYING, _broadcast),
+    **dict.fromkeys(_SAME, _same),
+    **dict.fromkeys(("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul"), _matrix_product),
+    **dict.fromkeys(("Gather", "GatherV2"), _gathered),
+    **dict.fromkeys(("MatrixDiag", "MatrixDiagV2", "MatrixDiagV3"), _matrix_diagonal),
+    **dict.fromkeys(("Empty", "Fill", "RandomStandardNormal", "RandomUniform"), _valued(0)),
+    "BroadcastTo": _valued(1),
+    "Diag": _diagonal,
+    "Einsum": _einsum,
+    "ExpandDims": _expanded,
+    "OneHot": _one_hot,
+    "Range": _ranged,
+    "Reshape": _reshaped,
+    "TensorListStack": _stacked,
+    "Tile": _tiled,
+    "Transpose": _transposed,
+}
+"""How the shape of each op follows from its inputs. Source: op definitions of TensorFlow 2.21."""

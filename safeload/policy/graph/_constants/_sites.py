@@ -1,0 +1,227 @@
+"""What makes a tensor, found through calls of functions and iterations of loops. Layer: policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from safeload.inspection.graph.info import Body, GraphInfo, Node, reference_producer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOOPS = frozenset({"While", "StatelessWhile"})
+"""Loops whose condition and body are functions; those of TensorFlow 1 are frames around a ``LoopCond``."""
+_FIRST_ARGUMENT = {
+    **dict.fromkeys(("PartitionedCall", "StatefulPartitionedCall", *LOOPS), 0),
+    **dict.fromkeys(("If", "StatelessIf", "Case", "StatelessCase"), 1),
+}
+"""Which input of a call is the first argument of what it calls. Source: op definitions of TensorFlow 2.21."""
+_RETURNING = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+_MAX_STEPS = 300_000
+"""Calls, loops and their results of one graph that are gone through; the largest public graph has some thousands."""
+_MAX_CONTEXT = 64
+
+
+class Step(NamedTuple):
+    """A call of a function that several nodes call, or an iteration of a loop.
+
+    Attributes:
+        body: Which body holds the call or the loop.
+        name: Node that calls, the ``While``, or the ``LoopCond``.
+        iteration: Which iteration of the loop, from 0.
+    """
+
+    body: str
+    name: str
+    iteration: int = 0
+
+
+Context = tuple[Step, ...]
+"""The calls and iterations in which a node is executed, innermost last, as far as they make a difference."""
+
+
+class Site(NamedTuple):
+    """A node where it is executed."""
+
+    node: Node
+    context: Context = ()
+
+    @property
+    def key(self) -> tuple[str, str, Context]:
+        """What tells it from all others of its graph."""
+        return self.node.body, self.node.name, self.context
+
+    def data(self) -> Iterator[str]:
+        """Yield the inputs that are no control dependencies."""
+        return (reference for reference in self.node.inputs if not reference.startswith("^"))
+
+
+class _Place(NamedTuple):
+    body: str
+    reference: str
+    context: Context
+
+
+class Sites:
+    """Finds the nodes of one graph that make tensors.
+
+    Args:
+        graph: Its facts.
+
+    Attributes:
+        graph: The same.
+        iterations: How often loops run exactly, by body and name, where that is known: what they return is found.
+    """
+
+    def __init__(self, graph: GraphInfo) -> None:
+        self.graph = graph
+        self.iterations: dict[tuple[str, str], int] = {}
+        self._left = _MAX_STEPS
+
+    def input(self, site: Site, index: int) -> Site | None:
+        """Return what makes the input *index* of *site*."""
+        inputs = site.node.inputs
+        return self.find(site.node.body, inputs[index], site.context) if index < len(inputs) else None
+
+    def through(self, site: Site | None, ops: frozenset[str]) -> Site | None:
+        """Return what makes the first input of *site*, and of what that leads to, as long as it is one of *ops*."""
+        seen: set[tuple[str, str, Context]] = set()
+        while site is not None and site.node.op in ops and site.key not in seen:
+            seen.add(site.key)
+            site = self.input(site, 0)
+        return site
+
+    def find(self, body: str, reference: str, context: Context = ()) -> Site | None:
+        """Return what makes the tensor *reference* of *body*, None if that is not known.
+
+        Outside of any iteration the arguments of a loop are those of its first one, which happens in any case.
+        """
+        node = self.graph.bodies[body].by_name.get(reference.partition(":")[0])
+        if node is not None and node.op not in _FRAME_OPS and not node.calls:
+            return Site(node, context)
+        return self._followed(_Place(body, reference, context))
+
+    def _followed(self, place: _Place | None) -> Site | None:
+        while place is not None and len(place.context) <= _MAX_CONTEXT and self._left > 0:
+            self._left -= 1
+            owner = self.graph.bodies[place.body]
+            name = reference_producer(place.reference)
+            node = owner.by_name.get(name)
+            argument = owner.positions.get(name)
+            if argument is not None:
+                place = self._argument(owner, argument, place.context)
+            elif node is None:
+                return None
+            elif node.calls and (node.op in _RETURNING or node.op in self.graph.bodies):
+                place = self._returned(node, node.calls[0], output_index(place.reference), place.context)
+            elif node.op in LOOPS:
+                place = self._after_loop(node, output_index(place.reference), place.context)
+            elif node.op in _FRAME_OPS:
+                place = _FRAME_OPS[node.op](self, node, place.context)
+            else:
+                return Site(node, place.context)
+        return None
+
+    def is_shared(self, function: str) -> bool:
+        """Tell whether several nodes call *function*, so that its arguments depend on the context."""
+        return len(self.graph.callers.get(function, ())) > 1
+
+    def loop_function(self, loop: Node, key: str) -> Body | None:
+        """Return the function of *loop*, one of `LOOPS`, under *key*."""
+        value = loop.proto.attr.get(key)
+        return self.graph.bodies.get(value.func.name) if value is not None and value.func.name else None
+
+    def _argument(self, owner: Body, index: int, context: Context) -> _Place | None:
+        callers = self.graph.callers.get(owner.name, ())
+        if context:
+            step = context[-1]
+            caller = self.graph.bodies[step.body].by_name[step.name]
+            if owner.name in caller.calls:
+                body = self.loop_function(caller, "body") if step.iteration else None
+                if body is not None:
+                    return self._returned_by(body, index, (*context[:-1], step._replace(iteration=step.iteration - 1)))
+                return _passed(caller, owner, index, context[:-1])
+        return _passed(callers[0], owner, index, context) if len(callers) == 1 else None
+
+    def _returned(self, call: Node, function: str, index: int, context: Context) -> _Place | None:
+        inside = (*context, Step(call.body, call.name)) if self.is_shared(function) else context
+        return self._returned_by(self.graph.bodies[function], index, inside)
+
+    def _returned_by(self, body: Body, index: int, context: Context) -> _Place | None:
+        return _Place(body.name, body.returns[index], context) if index < len(body.returns) else None
+
+    def _after_loop(self, loop: Node, index: int, context: Context) -> _Place | None:
+        times, body = self.iterations.get((loop.body, loop.name)), self.loop_function(loop, "body")
+        if times is None or body is None:
+            return None
+        return self._returned_by(body, index, (*context, Step(loop.body, loop.name, times - 1)))
+
+
+def _is_in_frame(node: Node, context: Context) -> bool:
+    """Tell whether the innermost step is an iteration of a frame in the body of *node*."""
+    return bool(context) and context[-1].body == node.body
+
+
+def _outside(node: Node, context: Context) -> Context:
+    return context[:-1] if _is_in_frame(node, context) else context
+
+
+def _loop_variable(body: Body, merge: Node) -> tuple[Node | None, Node | None]:
+    """Return the ``Enter`` and the ``NextIteration`` that *merge* takes its values from."""
+    makers = [body.by_name.get(reference_producer(reference)) for reference in merge.inputs]
+    found = {maker.op: maker for maker in makers if maker is not None}
+    return found.get("Enter"), found.get("NextIteration")
+
+
+def _passed(caller: Node, owner: Body, index: int, context: Context) -> _Place | None:
+    first = 0 if caller.op == owner.name else _FIRST_ARGUMENT.get(caller.op)
+    if first is None or first + index >= len(caller.inputs):
+        return None
+    return _Place(caller.body, caller.inputs[first + index], context)
+
+
+def output_index(reference: str) -> int:
+    """Return which output of its producer *reference* names."""
+    index = reference.rpartition(":")[2]
+    return int(index) if index.isdigit() else 0
+
+
+def _entered(_: Sites, node: Node, context: Context) -> _Place | None:
+    return _Place(node.body, node.inputs[0], _outside(node, context)) if node.inputs else None
+
+
+def _exited(sites: Sites, node: Node, context: Context) -> _Place | None:
+    switch = sites.graph.bodies[node.body].by_name.get(reference_producer(node.inputs[0])) if node.inputs else None
+    if switch is None or len(switch.inputs) < 2:
+        return None
+    condition = reference_producer(switch.inputs[1])
+    times = sites.iterations.get((node.body, condition))
+    if times is None:
+        return None
+    return _Place(node.body, switch.inputs[0], (*context, Step(node.body, condition, times)))
+
+
+def _switched(_: Sites, node: Node, context: Context) -> _Place | None:
+    return _Place(node.body, node.inputs[0], context) if node.inputs else None
+
+
+def _merged(sites: Sites, node: Node, context: Context) -> _Place | None:
+    entered, repeated = _loop_variable(sites.graph.bodies[node.body], node)
+    if entered is None or repeated is None or not repeated.inputs:
+        return None
+    step = context[-1] if _is_in_frame(node, context) else None
+    if step is None or not step.iteration:
+        return _Place(node.body, entered.name, context)
+    return _Place(node.body, repeated.inputs[0], (*context[:-1], step._replace(iteration=step.iteration - 1)))
+
+
+_FRAME_OPS = {
+    "Enter": _entered,
+    "Exit": _exited,
+    "Merge": _merged,
+    "Switch": _switched,
+}
+"""How tensors pass the ops around the loops and conditions of TensorFlow 1.
+
+Source: tensorflow/core/kernels/control_flow_ops.cc (2.21). A branch is taken to be executed.
+"""

@@ -1,0 +1,247 @@
+"""How many elements an op makes at least, from constants alone. Layer: policy."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from safeload.policy.graph._constants._fact import at
+from safeload.policy.graph._constants._shapes import MULTIPLYING
+from safeload.policy.graph._constants._values import declared_elements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from safeload.inspection.graph.info import Node
+    from safeload.policy.graph._constants._fact import Fact
+
+Ints = tuple[int, ...]
+
+
+def _product(dims: Ints) -> int:
+    return math.prod(max(0, dim) for dim in dims)
+
+
+def _largest(counts: Ints) -> int:
+    return max((0, *counts))
+
+
+def _padded(pairs: Ints) -> int:
+    """Return the size that paddings alone make, of an input with one element."""
+    return math.prod(1 + max(0, before) + max(0, after) for before, after in zip(pairs[::2], pairs[1::2], strict=False))
+
+
+_ROOM = 32
+"""Bytes for an element of a dataset that is not there yet."""
+_STACK = 1 << 20
+"""Bytes for a thread, of its stack and what TensorFlow keeps beside it."""
+
+_Fold = tuple[int, "Callable[[Ints], int]"]
+
+_OPERANDS: dict[str, _Fold] = {
+    # The operand is the shape, or the spatial part of the shape, of the output.
+    **dict.fromkeys(
+        (
+            "ParameterizedTruncatedNormal",
+            "RandomGamma",
+            "RandomPoissonV2",
+            "RandomUniformInt",
+            "StatelessParameterizedTruncatedNormal",
+            "StatelessRandomBinomial",
+            "StatelessRandomGammaV2",
+            "StatelessRandomGammaV3",
+            "StatelessRandomNormal",
+            "StatelessRandomNormalV2",
+            "StatelessRandomPoisson",
+            "StatelessRandomUniform",
+            "StatelessRandomUniformFullInt",
+            "StatelessRandomUniformFullIntV2",
+            "StatelessRandomUniformInt",
+            "StatelessRandomUniformIntV2",
+            "StatelessRandomUniformV2",
+            "StatelessTruncatedNormal",
+            "StatelessTruncatedNormalV2",
+            "TruncatedNormal",
+            # Gradients of convolutions, which transposed convolutions are, take the shape of their output.
+            "Conv2DBackpropInput",
+            "Conv3DBackpropInputV2",
+            "DepthwiseConv2dNativeBackpropInput",
+            # So do those of pooling and of slices.
+            "AvgPool3DGrad",
+            "AvgPoolGrad",
+            "FractionalAvgPoolGrad",
+            "NonDeterministicInts",
+            "RaggedTensorToTensor",
+            "StridedSliceGrad",
+        ),
+        (0, _product),
+    ),
+    **dict.fromkeys(
+        (
+            "Conv2DBackpropFilter",
+            "Conv3DBackpropFilterV2",
+            "DepthwiseConv2dNativeBackpropFilter",
+            "IRFFT",
+            "IRFFT2D",
+            "IRFFT3D",
+            "QuantizedResizeBilinear",
+            "RFFT",
+            "RFFT2D",
+            "RFFT3D",
+            "ResizeNearestNeighborGrad",
+            "ScaleAndTranslate",
+        ),
+        (1, _product),
+    ),
+    **dict.fromkeys(
+        ("ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "SparseToDense"),
+        (1, _product),
+    ),
+    **dict.fromkeys(
+        (
+            "ImageProjectiveTransformV2",
+            "ImageProjectiveTransformV3",
+            "ScatterNd",
+            "StatefulRandomBinomial",
+            "StatefulStandardNormalV2",
+            "StatefulTruncatedNormal",
+            "StatefulUniform",
+            "StatefulUniformFullInt",
+            "StatefulUniformInt",
+        ),
+        (2, _product),
+    ),
+    "CropAndResize": (3, _product),
+    # The operand is a number of elements, rows or tensors.
+    **dict.fromkeys(("TensorArrayV3",), (0, _largest)),
+    **dict.fromkeys(("DecodePaddedRaw", "SobolSample"), (1, _largest)),
+    **dict.fromkeys(
+        (
+            "HistogramFixedWidth",
+            "MatrixDiagV2",
+            "MatrixDiagV3",
+            "RaggedBincount",
+            "SegmentMaxV2",
+            "SegmentMinV2",
+            "SegmentProdV2",
+            "SegmentSumV2",
+            "UnsortedSegmentJoin",
+        ),
+        (2, _largest),
+    ),
+    **dict.fromkeys(("SparseFillEmptyRows", "SparseTensorDenseMatMul"), (2, lambda shape: _largest(shape[:1]))),
+    **dict.fromkeys(
+        (
+            "SparseBincount",
+            "SparseSegmentMeanWithNumSegments",
+            "SparseSegmentSqrtNWithNumSegments",
+            "SparseSegmentSumWithNumSegments",
+        ),
+        (3, _largest),
+    ),
+    **dict.fromkeys(("Bincount", "DenseBincount", "Multinomial", "OneHot", "StatelessMultinomial"), (1, _largest)),
+    **dict.fromkeys(("TensorListReserve",), (1, _largest)),
+    **dict.fromkeys(
+        ("LinSpace", "UnsortedSegmentMax", "UnsortedSegmentMin", "UnsortedSegmentProd", "UnsortedSegmentSum"),
+        (2, _largest),
+    ),
+    **dict.fromkeys(("MirrorPad", "Pad", "PadV2", "SpaceToBatch"), (1, _padded)),
+    "SpaceToBatchND": (2, _padded),
+    # The largest index, or the largest number of a segment, says how much there is.
+    **dict.fromkeys(("DynamicStitch", "ParallelDynamicStitch"), (0, _largest)),
+    **dict.fromkeys(
+        ("RaggedRange", "SegmentMax", "SegmentMean", "SegmentMin", "SegmentProd", "SegmentSum", "TensorListScatter"),
+        (1, _largest),
+    ),
+    **dict.fromkeys(("SparseSegmentMean", "SparseSegmentSqrtN", "SparseSegmentSum"), (2, _largest)),
+    **dict.fromkeys(
+        ("SparseSegmentMeanGrad", "SparseSegmentSqrtNGrad", "SparseSegmentSumGrad", "TensorListScatterV2"),
+        (3, _largest),
+    ),
+    "TensorListResize": (1, _largest),
+    **dict.fromkeys(("SparseMatrixZeros",), (0, _largest)),
+    **dict.fromkeys(("SparseTensorToCSRSparseMatrix",), (2, _largest)),
+    "SetSize": (2, lambda shape: _product(shape[:-1])),
+    **dict.fromkeys(("ExtractGlimpse", "ExtractGlimpseV2", "FFTND", "IRFFTND", "RFFTND"), (1, _product)),
+    "CropAndResizeGradImage": (3, _product),
+    **dict.fromkeys(("CombinedNonMaxSuppression", "NonMaxSuppressionV4"), (2, _largest)),
+    # Datasets make room for their elements before they have them.
+    **dict.fromkeys(
+        (
+            "BatchDataset",
+            "BatchDatasetV2",
+            "PaddedBatchDataset",
+            "PaddedBatchDatasetV2",
+            "ParallelBatchDataset",
+            "ShuffleAndRepeatDataset",
+            "ShuffleAndRepeatDatasetV2",
+            "ShuffleDataset",
+            "ShuffleDatasetV2",
+            "ShuffleDatasetV3",
+        ),
+        (1, lambda counts: _ROOM * _largest(counts)),
+    ),
+    "Tile": (1, _product),
+}
+"""Which input decides the size of an op's output, and how. Source: op definitions of TensorFlow 2.21."""
+
+_ATTRIBUTES: dict[str, tuple[str, Callable[[Any], int]]] = {
+    **dict.fromkeys(("FakeParam", "TemporaryVariable"), ("shape", lambda attr: declared_elements(attr.shape))),
+    **dict.fromkeys(
+        ("Conv", "Conv2D", "DepthwiseConv2dNative", "MaxPool"),
+        ("explicit_paddings", lambda attr: _padded(tuple(attr.list.i))),
+    ),
+    # The spectrum of a window is computed in two numbers of 8 bytes each.
+    "AudioSpectrogram": ("window_size", lambda attr: 16 * attr.i),
+    "Mfcc": ("dct_coefficient_count", lambda attr: 4 * attr.i),
+    "BatchFunction": ("num_batch_threads", lambda attr: _STACK * attr.i),
+    "Batch": ("num_batch_threads", lambda attr: _STACK * attr.i),
+}
+"""Which attribute decides the size of what an op makes, and how. Source: op definitions of TensorFlow 2.21."""
+
+_MULTIPLIES = frozenset({"Tile"})
+"""Ops whose operand counts copies of their first input."""
+_JOINS = frozenset({"ConcatV2", "Pack", "ParallelConcat", "StringJoin"})
+"""Ops with the elements, or characters, of all their inputs; the axis that some of them have counts for one."""
+_KEEPS = frozenset(
+    {"Add", "AddV2", "Cast", "Identity", "Maximum", "Mul", "Neg", "Relu", "Reshape", "Sub", "ExpandDims"}
+)
+"""Ops with at least as many elements as their first input."""
+
+
+def allocates(op: str) -> bool:
+    """Return whether the size of what *op* makes may follow from constants."""
+    return op in _OPERANDS or op in _ATTRIBUTES or op in _JOINS or op in MULTIPLYING or op == "Range"
+
+
+SIZES = frozenset({*_OPERANDS, *_ATTRIBUTES, *_JOINS, *_KEEPS, "Range"})
+"""Ops whose size follows from their inputs."""
+
+
+def least_elements(node: Node, inputs: list[Fact]) -> int:
+    """Return how many elements *node* makes at least, given what is known of its inputs; 0 if nothing is known."""
+    if node.op in _OPERANDS:
+        return _by_operand(node, inputs)
+    if node.op in _ATTRIBUTES:
+        key, fold = _ATTRIBUTES[node.op]
+        return fold(node.proto.attr[key]) if key in node.proto.attr else 0
+    if node.op in _JOINS:
+        return sum(fact.elements for fact in inputs)
+    if node.op in _KEEPS:
+        return at(inputs, 0).elements
+    return _range_length(inputs) if node.op == "Range" else 0
+
+
+def _by_operand(node: Node, inputs: list[Fact]) -> int:
+    operand, fold = _OPERANDS[node.op]
+    values = at(inputs, operand).ints
+    if values is None:
+        return 0
+    return fold(values) * (max(1, at(inputs, 0).elements) if node.op in _MULTIPLIES else 1)
+
+
+def _range_length(inputs: list[Fact]) -> int:
+    start, limit, delta = (at(inputs, index).numbers for index in range(3))
+    if not start or not limit or not delta or delta[0] == 0:
+        return 0
+    return max(0, int((limit[0] - start[0]) // delta[0]))

@@ -1,0 +1,153 @@
+"""Numbers that a graph computes from its constants alone. Layer: policy.
+
+Understands what shapes are assembled with, and what loops count with; everything else has no known value.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import struct
+from typing import TYPE_CHECKING, Any, cast
+
+from safeload.readers.protobuf import dtype_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from safeload.inspection.graph.info import Node
+    from safeload.policy.graph._constants._fact import Numbers
+
+_MAX_VALUES = 1024
+_MAX_BITS = 512
+_MODERATE = 1 << _MAX_BITS
+_FORMATS = {
+    "float32": ("f", "float_val"),
+    "float64": ("d", "double_val"),
+    "bool": ("?", "bool_val"),
+    "int16": ("h", "int_val"),
+    "int32": ("i", "int_val"),
+    "int64": ("q", "int64_val"),
+    "int8": ("b", "int_val"),
+    "uint32": ("I", "uint32_val"),
+    "uint64": ("Q", "uint64_val"),
+    "uint8": ("B", "int_val"),
+}
+"""How the dtypes of shapes, ranges and counters are stored: packed, and in which field otherwise.
+
+Source: tensorflow/core/framework/tensor.proto (2.21).
+"""
+
+
+def folded(op: str, values: list[Numbers]) -> Numbers | None:
+    """Return what *op*, one of `FOLDS`, makes of *values*, None if that is not known."""
+    try:
+        result = FOLDS[op](values) if values else None
+    except (ArithmeticError, TypeError):
+        return None  # division by zero, fractions that are shifted
+    return result if result is not None and all(map(_is_moderate, result)) else None
+
+
+def _is_moderate(number: float) -> bool:
+    return abs(number) <= _MODERATE
+
+
+def tensor_numbers(tensor: Any, count: int) -> Numbers | None:
+    """Return the *count* values of a TensorProto, flattened; None if it is no small tensor of numbers."""
+    stored = _FORMATS.get(dtype_name(tensor.dtype) or "") if count <= _MAX_VALUES else None
+    if stored is None:
+        return None
+    code, field = stored
+    if tensor.tensor_content:
+        if len(tensor.tensor_content) != count * struct.calcsize(f"<{code}"):
+            return None
+        return _finite(struct.unpack(f"<{count}{code}", tensor.tensor_content))
+    values = list(getattr(tensor, field))
+    # The last stored value fills the rest of the tensor; none at all means zeros.
+    return _finite((values + (values[-1:] or [0]) * count)[:count])
+
+
+def _finite(values: Iterable[float]) -> Numbers | None:
+    numbers = tuple(values)
+    return numbers if all(map(math.isfinite, numbers)) else None
+
+
+def constant_elements(node: Node) -> int:
+    """Return how many elements *node*, a Const, has."""
+    value = node.proto.attr.get("value")
+    return declared_elements(value.tensor.tensor_shape) if value is not None else 0
+
+
+def declared_elements(shape: Any) -> int:
+    """Return how many elements a TensorShapeProto declares; unknown dimensions count as one."""
+    return math.prod(max(dim.size, 0) if dim.size != -1 else 1 for dim in shape.dim)
+
+
+def _joined(values: list[Numbers]) -> Numbers | None:
+    joined = tuple(number for value in values for number in value)
+    return joined if len(joined) <= _MAX_VALUES else None
+
+
+def _elementwise(function: Callable[[Any, Any], float]) -> Callable[[list[Numbers]], Numbers | None]:
+    def fold(values: list[Numbers]) -> Numbers | None:
+        if len(values) != 2:
+            return None
+        size = max(len(values[0]), len(values[1]))
+        if {len(values[0]), len(values[1])} - {1, size}:
+            return None
+        left, right = (v * size if len(v) == 1 else v for v in values)
+        return tuple(function(a, b) for a, b in zip(left, right, strict=False))
+
+    return fold
+
+
+def _power(base: float, exponent: float) -> float:
+    return cast("float", base**exponent) if 0 <= exponent <= _MAX_BITS else 0
+
+
+def _quotient(value: float, by: float) -> float:
+    return value // by if by else 0
+
+
+def _selected(values: list[Numbers]) -> Numbers | None:
+    return values[1 if values[0][0] else 2] if len(values) == 3 and len(values[0]) == 1 else None
+
+
+def _shift(value: int, by: int) -> int:
+    return value << by if 0 <= by <= _MAX_BITS else 0
+
+
+FOLDS: dict[str, Callable[[list[Numbers]], Numbers | None]] = {
+    **dict.fromkeys(("Identity", "Cast", "StopGradient"), lambda values: values[0]),
+    **dict.fromkeys(("Reshape", "ExpandDims", "Squeeze"), lambda values: values[0]),
+    "Pack": _joined,
+    "ConcatV2": lambda values: _joined(values[:-1]),
+    "Mul": _elementwise(operator.mul),
+    "AddV2": _elementwise(operator.add),
+    "Add": _elementwise(operator.add),
+    "Sub": _elementwise(operator.sub),
+    "Maximum": _elementwise(max),
+    "Minimum": _elementwise(min),
+    "Pow": _elementwise(_power),
+    "LeftShift": _elementwise(_shift),
+    "Prod": lambda values: (math.prod(values[0]),),
+    "Sum": lambda values: (sum(values[0]),),
+    "Square": lambda values: tuple(n * n for n in values[0]),
+    "Neg": lambda values: tuple(-n for n in values[0]),
+    # Of several axes the largest value is taken, which is what sizes are made of.
+    "Max": lambda values: (max(values[0]),) if values[0] else None,
+    "FloorDiv": _elementwise(_quotient),
+    "RealDiv": _elementwise(operator.truediv),
+    "NotEqual": _elementwise(operator.ne),
+    "LogicalAnd": _elementwise(lambda a, b: bool(a) and bool(b)),
+    "LogicalOr": _elementwise(lambda a, b: bool(a) or bool(b)),
+    "LogicalNot": lambda values: tuple(not n for n in values[0]),
+    "Less": _elementwise(operator.lt),
+    "LessEqual": _elementwise(operator.le),
+    "Greater": _elementwise(operator.gt),
+    "GreaterEqual": _elementwise(operator.ge),
+    "Equal": _elementwise(operator.eq),
+    "Select": _selected,
+    "SelectV2": _selected,
+}
+"""How each op combines the flattened values of its inputs, where that does not depend on more than their order."""

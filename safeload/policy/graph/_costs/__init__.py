@@ -1,0 +1,1 @@
+"""What a graph provably allocates and repeats. Layer: policy."""

@@ -1,0 +1,192 @@
+"""Rules about what a graph provably costs: memory, loops without end, recursion. Layer: policy.
+
+Only what follows from constants of the graph is found. What depends on data needs a process with limits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from safeload.inspection.graph.info import GraphInfo, Node
+from safeload.inspection.op_classes import op_table
+from safeload.policy._finding import Finding, Severity
+from safeload.policy.graph._calls import calls_of
+from safeload.policy.graph._constants._sites import LOOPS
+from safeload.policy.graph._constants._values import constant_elements
+from safeload.policy.graph._costs._conditions import Conditions
+from safeload.policy.graph._costs._datasets import CONSUMERS, least_cardinality
+from safeload.policy.graph._costs._encoded import DECODERS, expanded_bytes
+from safeload.policy.graph._costs._growth import large_outputs
+from safeload.policy.graph._subject import Subject, subjects
+from safeload.readers.protobuf import dtype_bytes, dtype_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from safeload.inspection import ModelInfo
+
+_BUDGET = 2 << 30
+"""Bytes that one tensor, or all constants of a graph together, may provably need beyond what the file stores.
+
+A ``saved_model.pb`` has at most 2 GiB itself, and the largest constant shape in any public model seen has 16 MB.
+"""
+_DECODED_BUDGET = 1 << 29
+"""Bytes that all decoders of a graph together may make of constants; no public model seen has one."""
+_LENGTHS = ("N", "num", "num_split", "num_outputs", "num_sampled", "range_max", "desired_samples", "width")
+"""Attributes that decide how many tensors a node has, or elements each. Source: op definitions of TensorFlow 2.21.
+
+Which ops have them is listed in ``inspection/op_classes.txt``.
+"""
+_MANY_NODES = 50_000_000
+"""Nodes that the calls of a graph may come to; TensorFlow copies functions to where they are called."""
+_COUNTLESS = 10**18
+"""Nodes are not counted further."""
+_MAX_LENGTH = 100_000_000
+_UNREMARKABLE = _BUDGET >> 5
+"""Elements that are below that budget whatever their type: the largest, strings, take 24 bytes each."""
+_TENSOR_BYTES = 32
+"""Bytes that a tensor takes without its elements."""
+_FEW = 16
+"""Elements of a constant that are not worth counting: its node takes as many bytes itself."""
+_BOOLEAN = frozenset({"Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "NotEqual"})
+_MANY_ITERATIONS = 10**9
+"""Iterations of loops in loops that follow from constants; each takes microseconds at least."""
+
+
+def declared_sizes(info: ModelInfo) -> Iterator[Finding]:
+    """Find constants that declare much more than the file stores."""
+    for subject in subjects(info):
+        total = 0
+        for node in subject.graph.nodes("Const"):
+            excess = _excess(node)
+            total += excess
+            if excess and total > _BUDGET:
+                yield _too_large(subject, node, total)
+                break
+
+
+def declared_lists(info: ModelInfo) -> Iterator[Finding]:
+    """Find nodes that declare longer lists of tensors than any graph has: TensorFlow makes the list first."""
+    for subject in subjects(info):
+        for node in subject.graph.nodes(*filter(_may_declare_list, subject.graph.by_op)):
+            attributes = node.proto.attr
+            count = max((attributes[key].i for key in _LENGTHS if key in attributes), default=0)
+            if count > _MAX_LENGTH:
+                yield _too_large(subject, node, count * _TENSOR_BYTES)
+
+
+def _may_declare_list(op: str) -> bool:
+    # TensorFlow refuses a node of its own with an attribute that its op does not have.
+    return op in op_table().lists or op not in op_table().classes
+
+
+def _excess(node: Node) -> int:
+    """Return how many bytes more *node* declares than it stores."""
+    value = node.proto.attr.get("value")
+    elements = constant_elements(node)
+    if value is None or elements <= _FEW:
+        return 0
+    stored: int = value.ByteSize()
+    return max(0, elements * _element_bytes(value.tensor.dtype) - stored)
+
+
+def _element_bytes(dtype: int) -> int:
+    # A string tensor has a 24-byte object for each element.
+    return dtype_bytes(dtype_name(dtype) or "") or 24
+
+
+def provable_allocations(info: ModelInfo) -> Iterator[Finding]:
+    """Find ops whose constant operands make them allocate more than any host should give."""
+    for subject in subjects(info):
+        found: dict[tuple[str, str], int] = {}
+        for site, elements in large_outputs(subject.graph, subject.facts, subject.loops):
+            place = (site.node.body, site.node.name)
+            if elements > _UNREMARKABLE and (size := elements * _output_bytes(site.node)) > found.get(place, _BUDGET):
+                found[place] = size
+        for (body, name), size in found.items():
+            yield _too_large(subject, subject.graph.bodies[body].by_name[name], size)
+
+
+def encoded_constants(info: ModelInfo) -> Iterator[Finding]:
+    """Find decoders that together make much of small constants."""
+    for subject in subjects(info):
+        left = _DECODED_BUDGET
+        for node in subject.graph.nodes(*DECODERS):
+            size = expanded_bytes(subject.facts.sites, node, left)
+            left -= size
+            if left < 0:
+                yield _too_large(subject, node, size)
+                break
+
+
+def _output_bytes(node: Node) -> int:
+    if node.op in _BOOLEAN:
+        return 1
+    keys = ("output_type", "out_type", "dtype", "Tparams", "element_dtype", "T", "index_type", "Tidx")
+    types = [node.proto.attr[key].type for key in keys if key in node.proto.attr]
+    # A dtype that is not written has the default of the op, of at least one byte.
+    return _element_bytes(types[0]) if types else 1
+
+
+def _too_large(subject: Subject, node: Node, size: int) -> Finding:
+    return subject.finding(
+        node,
+        rule="allocation",
+        severity=Severity.DANGEROUS,
+        message=f"needs {size:,} bytes of memory whatever its input",
+        evidence=f"{size:,} bytes",
+    )
+
+
+def endless_loops(info: ModelInfo) -> Iterator[Finding]:
+    """Find loops whose condition no iteration can change, those that count too far, and datasets that are too long."""
+    for subject in subjects(info):
+        conditions = Conditions(subject.graph)
+        for node in subject.graph.nodes("LoopCond", *LOOPS):
+            times = subject.loops.iterations(node)
+            if conditions.never_change(node):
+                yield _endless(subject, node, "is a loop whose condition never changes")
+            elif times > _MANY_ITERATIONS:
+                yield _endless(subject, node, f"is a loop that runs {times:,.0f} times whatever its input")
+        if conditions.left < 0:
+            message = "has conditions of loops that are too long to be looked at"
+            place = "graph_def"
+            yield subject.about(place, rule="endless-loop", severity=Severity.UNEXAMINED, message=message, evidence="")
+        for node in subject.graph.nodes(*CONSUMERS):
+            count = least_cardinality(subject.facts, node)
+            if count > _MANY_ITERATIONS:
+                yield _endless(subject, node, f"goes through a dataset of {count:,.0f} elements whatever its input")
+
+
+def _endless(subject: Subject, node: Node, message: str) -> Finding:
+    return subject.finding(node, rule="endless-loop", severity=Severity.DANGEROUS, message=message)
+
+
+def recursion(info: ModelInfo) -> Iterator[Finding]:
+    """Find functions that call themselves, directly or through others: TensorFlow's executor deadlocks or overflows.
+
+    Functions that call others twice, which call others twice, and so on, come to the same.
+    """
+    for subject in subjects(info):
+        for node in subject.calls.cycles:
+            yield _recursive(subject, node, "calls the function that it is part of")
+        heaviest, count = _most_nodes(subject.graph, subject.calls.order)
+        if heaviest is not None and count > _MANY_NODES:
+            yield _recursive(subject, heaviest, f"and the calls below it come to {count:,} nodes")
+
+
+def _recursive(subject: Subject, node: Node, message: str) -> Finding:
+    return subject.finding(node, rule="recursion", severity=Severity.DANGEROUS, message=message)
+
+
+def _most_nodes(graph: GraphInfo, order: Iterable[str]) -> tuple[Node | None, int]:
+    """Return a call in the body that comes to most nodes with all that it calls, and their number.
+
+    *order* has what is called before what calls it.
+    """
+    counts: dict[str, int] = {}
+    for name in order:
+        below = sum(counts.get(called, 0) for _, called in calls_of(graph, name))
+        counts[name] = min(len(graph.bodies[name].nodes) + below, _COUNTLESS)
+    most = max(counts, key=lambda name: counts[name])
+    return next((node for node, _ in calls_of(graph, most)), None), counts[most]

@@ -1,0 +1,1 @@
+"""The index of a TensorFlow checkpoint. Layer: readers."""

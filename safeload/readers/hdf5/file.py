@@ -1,0 +1,226 @@
+"""HDF5 files, judged by their structure before anything is read. Layer: readers; h5py is imported here alone.
+
+One principle: what no writer of Keras files makes (a link that is not hard, data kept elsewhere, pointers in
+weights, a filter that is no part of HDF5) is a broken file, and what is merely too much exceeds a limit.
+Source: HDF5 File Format Specification 3.0; h5py 3.14 low-level API.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.readers.hdf5.heap import GuardedWindow
+
+if TYPE_CHECKING:
+    import h5py
+    import numpy as np
+    from typing_extensions import Buffer
+
+    from safeload._limits import Limits
+    from safeload.formats import ByteFile
+    from safeload.readers.hdf5.structure import Hdf5Structure
+
+# What libhdf5 and h5py raise for broken files, by experiment over truncated and altered files (h5py 3.14).
+_BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError, UnicodeError)
+
+
+class Hdf5File:
+    """An HDF5 file, or one inside a zip, that was judged and stays open.
+
+    Args:
+        file: The bytes; closed with this object.
+        where: How messages name it.
+        offset: Where the HDF5 file begins, when it is stored inside another.
+        size: Its length, then.
+        is_on_disk: False when *file* holds a decompressed copy, so that offsets mean nothing outside.
+
+    Raises:
+        MalformedArtifactError: ``malformed-artifact``. Not readable as HDF5.
+    """
+
+    def __init__(
+        self, file: ByteFile, *, where: str, offset: int = 0, size: int | None = None, is_on_disk: bool = True
+    ) -> None:
+        import h5py
+
+        self.where = where
+        self._bytes = file
+        self._base = offset if is_on_disk else None
+        self._window = GuardedWindow(file, offset=offset, size=size)
+        self._structure: Hdf5Structure | None = None
+        try:
+            self._file: h5py.File | None = h5py.File(self._window, "r")
+        except _BROKEN as error:
+            raise MalformedArtifactError(where, problem=_unopened(error)) from error
+
+    @property
+    def size(self) -> int:
+        """Length of the HDF5 file in bytes."""
+        return self._window.size
+
+    @property
+    def open_file(self) -> h5py.File:
+        """The open file; raises ValueError once closed."""
+        if self._file is None:
+            raise ValueError("the weights of this model are closed")
+        return self._file
+
+    def structure(self, limits: Limits) -> Hdf5Structure:
+        """Return what the file consists of; walks it the first time.
+
+        Raises:
+            MalformedArtifactError: ``malformed-artifact``. What no Keras file has: soft or external links, external
+                storage, virtual
+                datasets, plug-in filters, declared data that is not stored, groups linked twice.
+            LimitExceededError: ``limit-exceeded``. ``max_entries``, ``max_nesting_depth``, ``max_weight_bytes``,
+                ``max_expansion_ratio``.
+
+        Guarantees:
+            No other file is opened, no array is read, no filter runs, no more is allocated than the names.
+        """
+        if self._structure is None:
+            from safeload.readers.hdf5.structure import StructureWalk
+
+            try:
+                walk = StructureWalk(self.open_file, where=self.where, size=self.size, base=self._base, limits=limits)
+                self._structure = walk.run()
+            except _BROKEN as error:
+                if isinstance(error, (MalformedArtifactError, LimitExceededError)):
+                    raise
+                raise MalformedArtifactError(
+                    self.where, problem=f"broken HDF5 structure: {_first_line(error)}"
+                ) from error
+        return self._structure
+
+    def read(self, path: str) -> np.ndarray[Any, Any]:
+        """Return the array at *path*; bfloat16 as ``ml_dtypes.bfloat16``.
+
+        Raises:
+            MalformedArtifactError: ``malformed-artifact``. It cannot be read: a broken chunk, the end of the file.
+        """
+        import numpy as np
+
+        known = None if self._structure is None else self._structure.datasets.get(path)
+        if known is not None and known.offset is not None:
+            array = np.empty(known.shape, _bfloat16() if known.dtype == "bfloat16" else known.dtype)
+            self.read_into(path, array.reshape(-1).view(np.uint8).data)
+            return array
+        self._window.is_guarding = False
+        try:
+            dataset = self.open_file[path]
+            array = np.empty(dataset.shape, dataset.dtype)
+            if array.size:
+                dataset.read_direct(array)
+        except (OSError, RuntimeError, KeyError) as error:
+            raise MalformedArtifactError(
+                f"{self.where}/{path}", problem=f"cannot be read: {_first_line(error)}"
+            ) from error
+        return array.view(_bfloat16()) if array.dtype.kind == "V" else array
+
+    def read_into(self, path: str, buffer: Buffer) -> None:
+        """Fill *buffer* with the bytes of a dataset whose ``offset`` is known, without libhdf5.
+
+        Raises:
+            MalformedArtifactError: ``malformed-artifact``. The file ends before.
+        """
+        dataset = None if self._structure is None else self._structure.datasets.get(path)
+        if self._file is None or dataset is None or dataset.offset is None:
+            raise ValueError(f"{path!r} is not an array that is stored in one piece, or the file is closed")
+        if self._bytes.read_into(dataset.offset, memoryview(buffer).cast("B")[: dataset.nbytes]) < dataset.nbytes:
+            raise MalformedArtifactError(f"{self.where}/{path}", problem="the file ends inside it: it is truncated")
+
+    def attribute(self, path: str, name: str, *, max_bytes: int) -> str | list[str] | None:
+        """Return an attribute of text, or of a list of texts, or None if there is none.
+
+        Files of Keras hold them as fixed or variable-length strings, as bytes or text, whatever h5py wrote at the time.
+
+        Raises:
+            MalformedArtifactError: ``malformed-artifact``. It holds something else, or no UTF-8.
+            LimitExceededError: ``limit-exceeded``. ``max_config_bytes``.
+        """
+        from h5py import h5a, h5o
+
+        try:
+            holder = h5o.open(self.open_file.id, path.encode() or b"/")
+            if not h5a.exists(holder, name.encode()):
+                return None
+            header = h5a.open(holder, name.encode())
+            shape, datatype = header.shape, header.get_type()
+            self._bound_config(name, math.prod(shape) * datatype.get_size(), max_bytes)
+            value = _read_text(header, shape, datatype)
+        except _BROKEN as error:
+            if isinstance(error, LimitExceededError):
+                raise
+            problem = f"the attribute {name!r} is broken: {_first_line(error)}"
+            raise MalformedArtifactError(f"{self.where}/{path}", problem=problem) from error
+        self._bound_config(name, len(value) if isinstance(value, str) else sum(map(len, value)), max_bytes)
+        return value
+
+    def _bound_config(self, name: str, found: int, allowed: int) -> None:
+        if found > allowed:
+            raise LimitExceededError(f"{self.where}@{name}", limit="max_config_bytes", allowed=allowed, found=found)
+
+    def names(self, path: str, name: str, *, max_bytes: int) -> list[str] | None:
+        """Return an attribute that lists names; long lists are split into ``name0``, ``name1`` and so on.
+
+        Source:
+            load_attributes_from_hdf5_group in keras/src/legacy/saving/legacy_h5_format.py (Keras 3.15.1).
+        """
+        found = self.attribute(path, name, max_bytes=max_bytes)
+        if found is not None:
+            return [found] if isinstance(found, str) else found
+        joined: list[str] = []
+        index = 0
+        while (chunk := self.attribute(path, f"{name}{index}", max_bytes=max_bytes)) is not None:
+            joined.extend([chunk] if isinstance(chunk, str) else chunk)
+            self._bound_config(name, sum(map(len, joined)), max_bytes)
+            index += 1
+        return joined if index else None
+
+    def is_unchanged(self) -> bool:
+        """Return False if somebody wrote to the file since it was opened; a copy in memory does not change."""
+        return self._bytes.is_unchanged()
+
+    def close(self) -> None:
+        """Close the file and the bytes; reading afterwards raises ValueError."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._bytes.close()
+
+
+def _read_text(attribute: Any, shape: tuple[int, ...], datatype: Any) -> str | list[str]:
+    """Read a text or a list of texts; other types raise before they are read: libhdf5 1.14 writes out of bounds."""
+    import numpy as np
+    from h5py import h5t
+
+    # An empty list has the type of numbers.
+    if math.prod(shape) and datatype.get_class() != h5t.STRING:
+        raise TypeError("it does not hold text")
+    if len(shape) > 1:
+        raise TypeError("it holds a table")
+    array = np.empty(shape, datatype.dtype)
+    attribute.read(array)
+    found = array.tolist()
+    return [item.decode("utf-8") for item in found] if isinstance(found, list) else str(found, "utf-8")
+
+
+def _bfloat16() -> Any:
+    import ml_dtypes
+
+    return ml_dtypes.bfloat16
+
+
+def _unopened(error: BaseException) -> str:
+    cut = re.search(r"truncated file: eof = (\d+),.* stored_eof = (\d+)", str(error))
+    if cut:
+        return f"the HDF5 file is truncated: it has {int(cut[1]):,} of {int(cut[2]):,} bytes"
+    return f"cannot be opened as HDF5: {_first_line(error)}"
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]

@@ -1,0 +1,1 @@
+"""Every container of a Keras config and its weights. Layer: readers."""

@@ -1,0 +1,183 @@
+"""Keras archives: the zip of Keras 2.12 and later, and the same unzipped. Layer: readers.
+
+Source: keras/src/saving/saving_lib.py (Keras 3.15.1), keras/saving/saving_lib.py (Keras 2.12).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.formats import Format, MemoryFile, ZipIndex, open_member, read_zip
+from safeload.readers._artifact import KerasArtifact
+from safeload.readers._digest import keras_digest
+from safeload.readers._json import parse_json
+from safeload.readers.hdf5.file import Hdf5File
+from safeload.readers.keras.hdf5 import weight_index
+
+if TYPE_CHECKING:
+    from safeload._limits import Limits
+    from safeload.formats import Detection
+    from safeload.readers._artifact import Json
+
+CONFIG = "config.json"
+METADATA = "metadata.json"
+WEIGHTS = "model.weights.h5"
+ASSETS = "assets/"
+
+
+class _Container(Protocol):
+    """The members of an archive, zipped or not."""
+
+    size: int
+
+    def names(self) -> list[str]:
+        """Return the paths of its files."""
+
+    def size_of(self, name: str) -> int:
+        """Return how many bytes the file *name* declares."""
+
+    def read(self, name: str, *, limit: str, allowed: int) -> bytes:
+        """Return the content of a file of at most *allowed* bytes."""
+
+    def open_weights(self) -> Hdf5File:
+        """Open the weights, to be read through what is open already."""
+
+
+class _Zipped:
+    def __init__(self, index: ZipIndex, limits: Limits) -> None:
+        self._index = index
+        self._limits = limits
+        self.size = index.file.size
+
+    def names(self) -> list[str]:
+        return [name for name in self._index.members if not name.endswith("/")]
+
+    def size_of(self, name: str) -> int:
+        return self._index.members[name].size
+
+    def read(self, name: str, *, limit: str, allowed: int) -> bytes:
+        return self._index.read(name, limit=limit, allowed=allowed)
+
+    def open_weights(self) -> Hdf5File:
+        member = self._index.members[WEIGHTS]
+        where = f"{self._index.where}/{WEIGHTS}"
+        if member.is_stored:
+            return Hdf5File(self._index.file, where=where, offset=member.offset, size=member.size)
+        content = self.read(WEIGHTS, limit="max_weight_bytes", allowed=self._limits.max_weight_bytes)
+        self._index.file.close()
+        return Hdf5File(MemoryFile(content), where=where, is_on_disk=False)
+
+
+class _Unzipped:
+    def __init__(self, root: Path, where: str, limits: Limits) -> None:
+        self._root = root
+        self._where = where
+        self._sizes = {name: (root / name).stat().st_size for name in _files_below(root, where, limits)}
+        self.size = sum(self._sizes.values())
+
+    def names(self) -> list[str]:
+        return list(self._sizes)
+
+    def size_of(self, name: str) -> int:
+        return self._sizes[name]
+
+    def read(self, name: str, *, limit: str, allowed: int) -> bytes:
+        opened = open_member(self._root, name, where=self._where)
+        assert opened.file is not None  # noqa: S101 - a member is a file
+        try:
+            if opened.file.size > allowed:
+                raise LimitExceededError(opened.where, limit=limit, allowed=allowed, found=opened.file.size)
+            return opened.file.read_at(0, opened.file.size)
+        finally:
+            opened.close()
+
+    def open_weights(self) -> Hdf5File:
+        opened = open_member(self._root, WEIGHTS, where=self._where)
+        assert opened.file is not None  # noqa: S101 - a member is a file
+        return Hdf5File(opened.file, where=opened.where)
+
+
+def _files_below(root: Path, where: str, limits: Limits) -> list[str]:
+    """Return the files that an archive has: at its top, and in ``assets/`` without entering links to directories."""
+    found = [name for name in (CONFIG, METADATA, WEIGHTS) if (root / name).is_file()]
+    for directory, _, names in os.walk(root / "assets"):
+        found += [
+            (Path(directory) / name).relative_to(root).as_posix()
+            for name in names
+            if (Path(directory) / name).is_file()
+        ]
+        if len(found) > limits.max_entries:
+            raise LimitExceededError(where, limit="max_entries", allowed=limits.max_entries, found=len(found))
+    return found
+
+
+def read_keras_archive(detection: Detection, limits: Limits) -> KerasArtifact:
+    """Read a Keras archive.
+
+    Args:
+        detection: Of a Keras archive, zipped (KERAS_ARCHIVE) or not (KERAS_DIRECTORY).
+        limits: See `Limits`.
+
+    Raises:
+        MalformedArtifactError: ``malformed-artifact``. A part is missing or broken; the zip has more than one reading
+            (see `read_zip`); a file of the directory is a link out of it.
+        LimitExceededError: ``limit-exceeded``. One of the limits.
+
+    Guarantees:
+        No array is read and nothing is written to disk. Weights that the zip stores uncompressed are read through the
+        zip file that was opened; compressed ones are held in memory.
+    """
+    container = _container(detection, limits)
+    names = set(container.names())
+    for name in (CONFIG, WEIGHTS):
+        if name not in names:
+            raise MalformedArtifactError(detection.where, problem=f"{name!r} is missing")
+    config = _read_json(container, CONFIG, detection.where, limits)
+    metadata = _read_json(container, METADATA, detection.where, limits) if METADATA in names else {}
+    assets = _read_assets(container, detection.where, limits)
+    hdf5 = container.open_weights()
+    artifact = KerasArtifact(
+        format=detection.format,
+        where=detection.where,
+        config=config,
+        training_config=config.get("compile_config"),
+        metadata={key: value for key, value in metadata.items() if isinstance(value, str)},
+        weights=weight_index(hdf5, hdf5.structure(limits), limits),
+        weights_file=hdf5,
+        assets=assets,
+        size=container.size,
+    )
+    return replace(artifact, digest=keras_digest(artifact))
+
+
+def _container(detection: Detection, limits: Limits) -> _Container:
+    if detection.format is Format.KERAS_DIRECTORY:
+        assert detection.path is not None  # noqa: S101 - a directory has a path
+        return _Unzipped(detection.path, detection.where, limits)
+    assert detection.source.file is not None  # noqa: S101 - a zip is a file
+    return _Zipped(read_zip(detection.source.file, where=detection.where, limits=limits), limits)
+
+
+def _read_json(container: _Container, name: str, where: str, limits: Limits) -> dict[str, Json]:
+    content = container.read(name, limit="max_config_bytes", allowed=limits.max_config_bytes)
+    tree = parse_json(content, where=f"{where}/{name}", limits=limits)
+    if not isinstance(tree, dict):
+        raise MalformedArtifactError(f"{where}/{name}", problem="it is not a JSON object")
+    return tree
+
+
+def _read_assets(container: _Container, where: str, limits: Limits) -> dict[str, bytes]:
+    names = sorted(name for name in container.names() if name.startswith(ASSETS))
+    total = sum(container.size_of(name) for name in names)
+    if total > limits.max_asset_bytes:
+        raise LimitExceededError(
+            f"{where}/{ASSETS}", limit="max_asset_bytes", allowed=limits.max_asset_bytes, found=total
+        )
+    return {
+        name.removeprefix(ASSETS): container.read(name, limit="max_asset_bytes", allowed=limits.max_asset_bytes)
+        for name in names
+    }

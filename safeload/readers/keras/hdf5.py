@@ -1,0 +1,157 @@
+"""Keras models and weights in HDF5. Layer: readers.
+
+Source: keras/engine/saving.py (Keras 2.2), keras/src/legacy/saving/legacy_h5_format.py and
+keras/src/saving/saving_lib.py (Keras 3.15.1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from safeload.errors import MalformedArtifactError, UnsupportedFormatError
+from safeload.formats import HDF5_MARKS, OTHER_HDF5, Format
+from safeload.readers._artifact import KerasArtifact, LayerWeights, WeightIndex, WeightLayout
+from safeload.readers._digest import keras_digest
+from safeload.readers._json import parse_json
+from safeload.readers.hdf5.file import Hdf5File
+
+if TYPE_CHECKING:
+    from safeload._limits import Limits
+    from safeload.formats import Detection
+    from safeload.readers._artifact import DatasetInfo
+    from safeload.readers.hdf5.structure import Hdf5Structure
+
+TOP_LEVEL_WEIGHTS = "top_level_model_weights"
+"""Group of the weights that a subclassed model holds itself, beside those of its layers (Keras 2.6 and later)."""
+
+_METADATA = ("keras_version", "backend")
+_MODEL_WEIGHTS = "model_weights"
+
+
+def read_keras_hdf5(detection: Detection, limits: Limits) -> KerasArtifact:
+    """Read an HDF5 file as a Keras model (it has the attribute ``model_config``) or as weights alone.
+
+    Args:
+        detection: Of an HDF5 file.
+        limits: See `Limits`.
+
+    Raises:
+        UnsupportedFormatError: ``unsupported-format``. It holds neither.
+        MalformedArtifactError: ``malformed-artifact``. Broken, or built as no Keras builds it; see
+            `Hdf5File.structure`.
+        LimitExceededError: ``limit-exceeded``. One of the limits.
+
+    Guarantees:
+        No array is read. The file of the artifact is the one that was opened for *detection*, and stays open.
+    """
+    file = detection.source.file
+    assert file is not None  # noqa: S101 - only files are detected as HDF5
+    hdf5 = Hdf5File(file, where=detection.where)
+    structure = hdf5.structure(limits)
+    config = hdf5.attribute("", "model_config", max_bytes=limits.max_config_bytes)
+    weights = weight_index(hdf5, structure, limits)
+    if config is None and weights.layout is WeightLayout.NONE:
+        raise _foreign(hdf5, detection.where)
+    artifact = KerasArtifact(
+        format=Format.WEIGHTS_HDF5 if config is None else Format.KERAS_HDF5,
+        where=detection.where,
+        config=_config(config, "model_config", detection.where, limits),
+        training_config=_training_config(hdf5, limits),
+        metadata=_metadata(hdf5, structure, limits),
+        weights=weights,
+        weights_file=hdf5,
+        size=file.size,
+    )
+    return replace(artifact, digest=keras_digest(artifact))
+
+
+def _config(text: str | list[str] | None, name: str, where: str, limits: Limits) -> object:
+    if text is None:
+        return None
+    tree = parse_json(text if isinstance(text, str) else "".join(text), where=f"{where}@{name}", limits=limits)
+    if not isinstance(tree, dict):
+        raise MalformedArtifactError(f"{where}@{name}", problem="the config is not a JSON object")
+    return tree
+
+
+def _training_config(hdf5: Hdf5File, limits: Limits) -> object:
+    """Return the training configuration, which nobody needs to load a model: a broken one counts as none."""
+    try:
+        text = hdf5.attribute("", "training_config", max_bytes=limits.max_config_bytes)
+        return _config(text, "training_config", hdf5.where, limits)
+    except MalformedArtifactError:
+        return None
+
+
+def _metadata(hdf5: Hdf5File, structure: Hdf5Structure, limits: Limits) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path in ("", _MODEL_WEIGHTS):
+        for name in _METADATA:
+            if path in structure.groups and name not in found:
+                value = hdf5.attribute(path, name, max_bytes=limits.max_config_bytes)
+                found.update({name: value} if isinstance(value, str) else {})
+    return found
+
+
+def weight_index(hdf5: Hdf5File, structure: Hdf5Structure, limits: Limits) -> WeightIndex:
+    """Return the arrays of a file, its layout told by content: ``layer_names`` or ``vars`` groups.
+
+    Raises:
+        MalformedArtifactError: ``malformed-artifact``. A listed array is missing, or an array is of a type that no
+            weight has.
+    """
+    for root in (_MODEL_WEIGHTS, ""):
+        names = hdf5.names(root, "layer_names", max_bytes=limits.max_config_bytes) if root in structure.groups else None
+        if names is not None:
+            return _legacy_index(hdf5, structure, root, names, limits)
+    if not any(_is_object_path(path) for path in structure.groups):
+        return WeightIndex()
+    _refuse_other_types(hdf5, structure, "")
+    return WeightIndex(layout=WeightLayout.OBJECT_PATHS, datasets=_sorted(structure))
+
+
+def _is_object_path(path: str) -> bool:
+    # Keras 2.12 and 2.13 nest under the second name; models without any weight have it or "layers" alone.
+    return path.endswith("/vars") or path in ("vars", "_layer_checkpoint_dependencies", "layers")
+
+
+def _sorted(structure: Hdf5Structure) -> tuple[DatasetInfo, ...]:
+    return tuple(structure.datasets[path] for path in sorted(structure.datasets))
+
+
+def _refuse_other_types(hdf5: Hdf5File, structure: Hdf5Structure, root: str) -> None:
+    for path, kind in structure.other.items():
+        if not root or path.startswith(f"{root}/"):
+            raise MalformedArtifactError(f"{hdf5.where}/{path}", problem=f"holds {kind} where weights are expected")
+
+
+def _legacy_index(hdf5: Hdf5File, structure: Hdf5Structure, root: str, names: list[str], limits: Limits) -> WeightIndex:
+    _refuse_other_types(hdf5, structure, root)
+    layers = [_layer(hdf5, structure, root, name, limits) for name in names]
+    if _joined(root, TOP_LEVEL_WEIGHTS) in structure.groups and TOP_LEVEL_WEIGHTS not in names:
+        layers.append(_layer(hdf5, structure, root, TOP_LEVEL_WEIGHTS, limits))
+    return WeightIndex(layout=WeightLayout.LEGACY_HDF5, datasets=_sorted(structure), layers=tuple(layers), root=root)
+
+
+def _layer(hdf5: Hdf5File, structure: Hdf5Structure, root: str, name: str, limits: Limits) -> LayerWeights:
+    group = _joined(root, name)
+    if group not in structure.groups:
+        raise MalformedArtifactError(hdf5.where, problem=f"the layer {name!r} is listed and has no group")
+    weight_names = hdf5.names(group, "weight_names", max_bytes=limits.max_config_bytes) or []
+    missing = [w for w in weight_names if _joined(group, w) not in structure.datasets]
+    if missing:
+        raise MalformedArtifactError(f"{hdf5.where}/{group}", problem=f"the array {missing[0]!r} is listed and missing")
+    datasets = tuple(structure.datasets[_joined(group, w)] for w in weight_names)
+    return LayerWeights(layer_name=name, weight_names=tuple(weight_names), datasets=datasets)
+
+
+def _joined(root: str, name: str) -> str:
+    return f"{root}/{name.strip('/')}" if root else name.strip("/")
+
+
+def _foreign(hdf5: Hdf5File, where: str) -> UnsupportedFormatError:
+    attributes = set(hdf5.open_file.attrs)
+    kind = next((kind for mark, kind in HDF5_MARKS if mark in attributes), OTHER_HDF5)
+    hdf5.close()
+    return UnsupportedFormatError(where, kind=kind.name, remedy=kind.remedy)

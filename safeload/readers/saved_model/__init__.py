@@ -1,0 +1,1 @@
+"""SavedModels, and graphs that stand alone. Layer: readers."""

@@ -1,0 +1,214 @@
+"""SavedModel directories: graph, assets, index of the variables. Layer: readers.
+
+States what the directory holds; whether any of it may be loaded is the policy's business.
+
+Source: tensorflow/python/saved_model/{constants,loader_impl,path_helpers}.py (TensorFlow 2.21).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from typing import TYPE_CHECKING, Any
+
+from safeload._limits import Limits
+from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.formats import Format
+from safeload.formats._tree import open_member
+from safeload.readers._artifact import Anomaly, SavedModelArtifact
+from safeload.readers._model_tree import ModelTree, read_model_tree
+from safeload.readers.checkpoint.index import CheckpointIndex, read_checkpoint_index, require_shards
+from safeload.readers.protobuf import parse_message, parse_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from safeload.formats import Detection
+
+_BINARY, _TEXT = "saved_model.pb", "saved_model.pbtxt"
+"""Names of the graph. TensorFlow takes the first that exists."""
+
+_UNREAD = frozenset({"link-out-of-model", "special-file"})
+"""Anomalies that hide a file. The policy refuses them, so what depends on the file is not checked."""
+
+_KERAS_METADATA = "keras_metadata.pb"
+_VARIABLES = "variables/variables"
+_ASSETS_COLLECTION = "saved_model_assets"
+_TABLE_INITIALIZER = "InitializeTableFromTextFile"
+_VARIABLE_OPS = frozenset({"VarHandleOp", "Variable", "VariableV2"})
+
+
+def read_saved_model(detection: Detection, *, limits: Limits) -> SavedModelArtifact:
+    """Read a SavedModel directory.
+
+    Args:
+        detection: What `formats.detect` found; its ``path`` is the directory.
+        limits: Bounds on everything that is read.
+
+    Raises:
+        MalformedArtifactError: ``malformed-artifact``. The graph does not parse or is empty, or an asset or weights
+            that it needs are missing or cut short.
+        LimitExceededError: ``limit-exceeded``. A file is larger than allowed.
+
+    Guarantees:
+        Each file is opened once, none that is a pipe, a device, or behind a link out of the model.
+    """
+    assert detection.path is not None  # noqa: S101 - a SavedModel is a directory
+    return _Reader(detection.path, where=detection.source.where, limits=limits).read()
+
+
+class _Reader:
+    """Reads one directory; what is read stays in the artifact."""
+
+    def __init__(self, directory: Path, *, where: str, limits: Limits) -> None:
+        self.directory = directory
+        self.where = where
+        self.limits = limits
+        self.tree: ModelTree = read_model_tree(directory, where=where, limits=limits)
+
+    def read(self) -> SavedModelArtifact:
+        graph_bytes, saved_model = self.graph()
+        assets = self.assets(saved_model)
+        index_bytes, index = self.variables(saved_model)
+        return SavedModelArtifact(
+            format=Format.SAVED_MODEL,
+            where=self.where,
+            directory=self.directory,
+            graph_bytes=graph_bytes,
+            saved_model=saved_model,
+            files=self.tree.files,
+            variables=index.weights(),
+            assets=assets,
+            keras_metadata=self.optional(_KERAS_METADATA),
+            variables_index=index_bytes,
+            size=sum(self.tree.files.values()),
+            digest=_digest(graph_bytes, assets, index_bytes),
+            anomalies=tuple(self.tree.anomalies),
+        )
+
+    def graph(self) -> tuple[bytes, Any]:
+        """Return the serialized graph and the message that it is."""
+        names = [name for name in (_BINARY, _TEXT) if name in self.tree.files]
+        if not names:
+            raise self.malformed(f"there is no readable {_BINARY} in the directory")
+        for extra in names[1:]:
+            self.tree.anomalies.append(Anomaly("two-graphs", extra, f"beside {names[0]}"))
+        data = self.content(names[0], limit="max_graph_bytes")
+        if names[0] == _TEXT:
+            saved_model = parse_text("SavedModel", data, where=f"{self.where}/{_TEXT}")
+            data = saved_model.SerializeToString(deterministic=True)
+        else:
+            saved_model = parse_message("SavedModel", data, where=f"{self.where}/{_BINARY}")
+        if not saved_model.meta_graphs:
+            raise self.malformed(f"{names[0]} ({len(data):,} bytes) holds no MetaGraph")
+        return data, saved_model
+
+    def assets(self, saved_model: Any) -> dict[str, bytes]:
+        """Read every asset that a MetaGraph names; a name that leads out of ``assets/`` is an anomaly."""
+        contents: dict[str, bytes] = {}
+        left = self.limits.max_asset_bytes
+        for filename in sorted(set(_asset_filenames(saved_model))):
+            name = posixpath.normpath(posixpath.join("assets", filename))
+            if not name.startswith("assets/") or "\0" in name:
+                self.tree.anomalies.append(Anomaly("asset-outside-assets", filename, name))
+            elif name in self.tree.files:
+                contents[name] = self.content(name, limit="max_asset_bytes", allowed=left)
+                left -= len(contents[name])
+            elif not self.is_hidden(name) and any(_reads_asset(m, filename) for m in saved_model.meta_graphs):
+                raise self.malformed(f"the asset {name!r} is missing")
+        return contents
+
+    def variables(self, saved_model: Any) -> tuple[bytes, CheckpointIndex]:
+        """Read the index of the variables and check the files with their values."""
+        data = self.optional(f"{_VARIABLES}.index")
+        is_hidden = self.is_hidden("variables")
+        if data is None:
+            if not is_hidden and not self.has_old_checkpoint():
+                self.require_no_variables(saved_model)
+            return b"", CheckpointIndex(0, ())
+        index = read_checkpoint_index(data, where=f"{self.where}/{_VARIABLES}.index", limits=self.limits)
+        if not is_hidden:
+            require_shards(index, prefix=_VARIABLES, sizes=self.tree.files, where=self.where, limits=self.limits)
+        return data, index
+
+    def has_old_checkpoint(self) -> bool:
+        """True if there is a checkpoint of format V1, which has no index."""
+        return any(name.startswith(_VARIABLES) for name in self.tree.files)
+
+    def require_no_variables(self, saved_model: Any) -> None:
+        count = max(map(_variable_count, saved_model.meta_graphs))
+        if count:
+            raise self.malformed(f"{_VARIABLES}.index is missing, and the model has {count:,} variables")
+
+    def is_hidden(self, name: str) -> bool:
+        """True if *name*, a directory above it or a file below it is there and was not read."""
+        return any(
+            odd.where == name or name.startswith(f"{odd.where}/") or odd.where.startswith(f"{name}/")
+            for odd in self.tree.anomalies
+            if odd.kind in _UNREAD
+        )
+
+    def optional(self, name: str) -> bytes | None:
+        return self.content(name, limit="max_config_bytes") if name in self.tree.files else None
+
+    def content(self, name: str, *, limit: str, allowed: int | None = None) -> bytes:
+        """Read the file *name* whole if it is no larger than *allowed*, by default the value of *limit*."""
+        allowed = getattr(self.limits, limit) if allowed is None else allowed
+        opened = open_member(self.directory, name, where=self.where)
+        assert opened.file is not None  # noqa: S101 - open_member opens files alone
+        try:
+            if opened.file.size > allowed:
+                raise LimitExceededError(f"{self.where}/{name}", limit=limit, allowed=allowed, found=opened.file.size)
+            return opened.file.read_at(0, opened.file.size)
+        finally:
+            opened.close()
+
+    def malformed(self, problem: str) -> MalformedArtifactError:
+        return MalformedArtifactError(self.where, problem=problem)
+
+
+def _asset_filenames(saved_model: Any) -> Iterator[str]:
+    """Yield the file names that asset definitions of any MetaGraph hold."""
+    for meta_graph in saved_model.meta_graphs:
+        for asset in _asset_definitions(meta_graph):
+            yield asset.filename
+
+
+def _asset_definitions(meta_graph: Any) -> Iterator[Any]:
+    """Yield the `AssetFileDef` messages of a MetaGraph, those of TF1 collections included."""
+    yield from meta_graph.asset_file_def
+    if _ASSETS_COLLECTION in meta_graph.collection_def:
+        for item in meta_graph.collection_def[_ASSETS_COLLECTION].any_list.value:
+            yield parse_message("AssetFileDef", item.value, where=f"collection {_ASSETS_COLLECTION}")
+
+
+def _reads_asset(meta_graph: Any, filename: str) -> bool:
+    """True if loading the MetaGraph reads the asset: a TF1 graph may name one that it never opens."""
+    tensors = {asset.tensor_info.name for asset in _asset_definitions(meta_graph) if asset.filename == filename}
+    if not tensors or meta_graph.HasField("object_graph_def"):
+        return bool(tensors)
+    names = tensors | {tensor.removesuffix(":0") for tensor in tensors}
+    return any(
+        node.op.startswith(_TABLE_INITIALIZER) and not names.isdisjoint(node.input)
+        for node in meta_graph.graph_def.node
+    )
+
+
+def _variable_count(meta_graph: Any) -> int:
+    """Count the variables whose values a loader would restore."""
+    if meta_graph.HasField("object_graph_def"):
+        return sum(node.WhichOneof("kind") == "variable" for node in meta_graph.object_graph_def.nodes)
+    if not meta_graph.HasField("saver_def"):
+        return 0
+    return sum(node.op in _VARIABLE_OPS for node in meta_graph.graph_def.node)
+
+
+def _digest(graph_bytes: bytes, assets: Mapping[str, bytes], index_bytes: bytes) -> str:
+    """Hash what is judged, each part with its name and length, so that no two contents hash the same bytes."""
+    digest = hashlib.sha256()
+    parts = {"graph": graph_bytes, "variables": index_bytes, **assets}
+    for name, content in sorted(parts.items()):
+        digest.update(f"{name}\0{len(content)}\0".encode("utf-8", "surrogatepass"))
+        digest.update(content)
+    return digest.hexdigest()

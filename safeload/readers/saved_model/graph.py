@@ -1,0 +1,140 @@
+"""Graphs that are no SavedModel: frozen graphs, and the graph of a TensorFlow 1 checkpoint. Layer: readers.
+
+Each becomes a SavedModel of one MetaGraph, so that everything above judges and loads it as such.
+Source: tensorflow/core/framework/graph.proto, tensorflow/core/protobuf/meta_graph.proto,
+tensorflow/python/training/saver.py (TensorFlow 2.21): ``<prefix>.meta`` beside ``<prefix>.index``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from safeload.errors import LimitExceededError, UnsupportedFormatError
+from safeload.formats import Format, is_text, open_member
+from safeload.readers._artifact import SavedModelArtifact, WeightIndex
+from safeload.readers.checkpoint.index import read_checkpoint_index, require_shards
+from safeload.readers.protobuf import message_class, parse_message, parse_text
+from safeload.readers.saved_model.outputs import derive_signatures, variables_behind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from safeload._limits import Limits
+    from safeload.formats import ByteFile, Detection
+
+_HEAD_BYTES = 4096
+_MESSAGES = {Format.FROZEN_GRAPH: "GraphDef", Format.TF1_CHECKPOINT: "MetaGraphDef"}
+_WITHOUT_VALUES = "pass the prefix of its checkpoint with the .meta file beside it, or freeze the graph"
+
+
+class _Checkpoint(NamedTuple):
+    """The values of the variables of a graph: none for a file by itself."""
+
+    directory: Path = Path()
+    prefix: str = ""
+    index_bytes: bytes = b""
+    files: Mapping[str, int] = {}
+    variables: WeightIndex = WeightIndex()
+
+
+def read_graph(detection: Detection, limits: Limits) -> SavedModelArtifact:
+    """Read a frozen graph (``.pb``, ``.pbtxt``), or the prefix of a TensorFlow 1 checkpoint with its ``.meta``.
+
+    A graph without SignatureDefs is given those that follow from its nodes; see `derive_signatures`.
+
+    Raises:
+        MalformedArtifactError: ``malformed-artifact``. The graph does not parse, or the checkpoint is broken.
+        UnsupportedFormatError: ``unsupported-format``. Variables are needed whose values are not there.
+        LimitExceededError: ``limit-exceeded``. One of the limits.
+
+    Guarantees:
+        No variable is read. The graph is read once; what was read is what is judged and loaded.
+    """
+    content = _content(detection, limits)
+    meta_graph = _meta_graph(detection, content)
+    if not meta_graph.signature_def:
+        derive_signatures(meta_graph)
+    checkpoint = _checkpoint(detection, limits)
+    if not checkpoint.prefix:
+        _require_no_variables(meta_graph, detection.where)
+    saved_model = message_class("SavedModel")(saved_model_schema_version=1, meta_graphs=[meta_graph])
+    graph_bytes = saved_model.SerializeToString(deterministic=True)
+    return SavedModelArtifact(
+        format=detection.format,
+        where=detection.where,
+        directory=checkpoint.directory,
+        graph_bytes=graph_bytes,
+        saved_model=saved_model,
+        files=checkpoint.files,
+        checkpoint=checkpoint.prefix,
+        variables=checkpoint.variables,
+        size=len(content) + sum(checkpoint.files.values()),
+        digest=hashlib.sha256(b"%d\0" % len(graph_bytes) + graph_bytes + checkpoint.index_bytes).hexdigest(),
+    )
+
+
+def _content(detection: Detection, limits: Limits) -> bytes:
+    if detection.source.file is not None:
+        return _whole(detection.source.file, detection.where, "max_graph_bytes", limits)
+    assert detection.path is not None  # noqa: S101 - checkpoints are found by their path
+    return _member(detection.path.with_name(f"{detection.path.name}.meta"), detection.where, "max_graph_bytes", limits)
+
+
+def _member(path: Path, where: str, limit: str, limits: Limits) -> bytes:
+    return _whole(_opened(path, where), f"{where}/{path.name}", limit, limits)
+
+
+def _opened(path: Path, where: str) -> ByteFile:
+    file = open_member(path.parent, path.name, where=where).file
+    assert file is not None  # noqa: S101 - a member is a file
+    return file
+
+
+def _whole(file: ByteFile, where: str, limit: str, limits: Limits) -> bytes:
+    """Read and close *file*."""
+    allowed = getattr(limits, limit)
+    try:
+        if file.size > allowed:
+            raise LimitExceededError(where, limit=limit, allowed=allowed, found=file.size)
+        return file.read_at(0, file.size)
+    finally:
+        file.close()
+
+
+def _meta_graph(detection: Detection, content: bytes) -> Any:
+    """Return the MetaGraphDef, with the serialized SavedModel in mind: a GraphDef alone becomes one."""
+    name = _MESSAGES[detection.format]
+    parse = parse_text if is_text(content[:_HEAD_BYTES]) else parse_message
+    message = parse(name, content, where=detection.where)
+    return message if name == "MetaGraphDef" else message_class("MetaGraphDef")(graph_def=message)
+
+
+def _checkpoint(detection: Detection, limits: Limits) -> _Checkpoint:
+    """Look at the checkpoint of a graph, without opening it for long: TensorFlow reads the values."""
+    if detection.source.file is not None:
+        return _Checkpoint()
+    prefix = detection.path
+    assert prefix is not None  # noqa: S101 - checkpoints are found by their path
+    index_path = prefix.with_name(f"{prefix.name}.index")
+    content = _member(index_path, detection.where, "max_config_bytes", limits)
+    index = read_checkpoint_index(content, where=detection.where, limits=limits)
+    sizes = {name: _size(prefix.with_name(name), detection.where) for name in index.required_sizes(prefix.name)}
+    require_shards(index, prefix=prefix.name, sizes=sizes, where=detection.where, limits=limits)
+    files = {index_path.name: len(content), **sizes}
+    return _Checkpoint(prefix.parent, prefix.name, content, files, index.weights())
+
+
+def _size(path: Path, where: str) -> int:
+    file = _opened(path, where)
+    file.close()
+    return file.size
+
+
+def _require_no_variables(meta_graph: Any, where: str) -> None:
+    names = variables_behind(meta_graph)
+    if names:
+        shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+        kind = f"a TensorFlow graph whose {len(names):,} variables ({shown}) have no values in the file"
+        raise UnsupportedFormatError(where, kind=kind, remedy=_WITHOUT_VALUES)

@@ -1,0 +1,179 @@
+"""TensorFlow Lite models: what the flatbuffer declares. Layer: readers.
+
+Source: tensorflow/compiler/mlir/lite/schema/schema.fbs (TensorFlow 2.21); the numbers are those of its fields.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
+from safeload.formats import Format
+from safeload.readers._artifact import TFLiteArtifact
+from safeload.readers.tflite.flatbuffer import Budget, FlatbufferError, Table
+from safeload.readers.tflite.model import (
+    TENSOR_TYPES,
+    TFLiteModel,
+    TFLiteOp,
+    TFLiteSignature,
+    TFLiteSubgraph,
+    TFLiteTensor,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from safeload._limits import Limits
+    from safeload.formats import Detection
+
+_BYTES_PER_TABLE = 8
+"""A table takes at least its distance to a vtable and the offset that leads to it."""
+
+_BEFORE = -1
+"""Stands for the operators before the first one."""
+
+_NO_TENSOR = -1
+"""Stands for an optional input of an operator that is left out."""
+
+
+def read_tflite(detection: Detection, limits: Limits) -> TFLiteArtifact:
+    """Read a TensorFlow Lite model.
+
+    Raises:
+        MalformedArtifactError: ``malformed-artifact``. An offset, a length or an index leads outside.
+        UnsupportedFormatError: ``unsupported-format``. It keeps its weights in other files.
+        LimitExceededError: ``limit-exceeded``. The file is larger than ``max_graph_bytes``.
+
+    Guarantees:
+        The whole file is in memory afterwards; what was read is what is loaded.
+    """
+    file = detection.source.file
+    assert file is not None  # noqa: S101 - TFLite models are files
+    if file.size > limits.max_graph_bytes:
+        raise LimitExceededError(
+            detection.where, limit="max_graph_bytes", allowed=limits.max_graph_bytes, found=file.size
+        )
+    content = file.read_at(0, file.size)
+    file.close()
+    try:
+        model = _model(content, detection.where)
+    except FlatbufferError as error:
+        problem = f"the TensorFlow Lite model is broken: {error}"
+        raise MalformedArtifactError(detection.where, problem=problem) from error
+    return TFLiteArtifact(
+        format=Format.TFLITE,
+        where=detection.where,
+        content=content,
+        model=model,
+        size=len(content),
+        digest=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def _model(content: bytes, where: str) -> TFLiteModel:
+    root = Table.root(content, Budget(len(content) // _BYTES_PER_TABLE))
+    if root.length(8, 4) or root.length(9, 4):
+        raise UnsupportedFormatError(
+            where, kind="a TensorFlow Lite model whose weights lie in other files", remedy="convert it into one file"
+        )
+    codes = [_op(table) for table in root.tables(1)]
+    buffers = sum(1 for table in root.tables(4) if _is_inside(table, len(content)))
+    subgraphs = tuple(_subgraph(table, codes, buffers) for table in root.tables(2))
+    if not subgraphs:
+        raise FlatbufferError("it has no subgraph")
+    signatures = tuple(_signature(table, subgraphs) for table in root.tables(7))
+    _require_unique(signatures)
+    return TFLiteModel(root.scalar(0, "I"), root.text(3), subgraphs, signatures)
+
+
+def _op(code: Table) -> TFLiteOp:
+    # Numbers above 127 do not fit the first field, which old writers filled alone.
+    builtin = max(code.scalar(3, "i"), code.scalar(0, "b"))
+    return TFLiteOp(builtin, code.text(1), code.scalar(2, "i", 1))
+
+
+def _is_inside(buffer: Table, size: int) -> bool:
+    """Return True; the data of a buffer lies in it or, in large files, behind the flatbuffer."""
+    buffer.length(0, 1)
+    if buffer.scalar(1, "Q") + buffer.scalar(2, "Q") > size:
+        raise FlatbufferError("a buffer ends outside of the file")
+    return True
+
+
+def _subgraph(table: Table, codes: Sequence[TFLiteOp], buffers: int) -> TFLiteSubgraph:
+    tensors = tuple(_tensor(tensor, buffers) for tensor in table.tables(0))
+    inputs = _positions(table, 1, tensors)
+    operators = list(table.tables(3))
+    _require_order(operators, inputs, tensors)
+    return TFLiteSubgraph(
+        name=table.text(4),
+        tensors=tensors,
+        inputs=inputs,
+        outputs=_positions(table, 2, tensors),
+        ops=tuple(_operator(operator, codes, tensors) for operator in operators),
+    )
+
+
+def _require_order(operators: Sequence[Table], inputs: Sequence[int], tensors: Sequence[TFLiteTensor]) -> None:
+    """Refuse tensors that are computed twice or used before they are computed: the interpreter crashes on them."""
+    made = dict.fromkeys(inputs, _BEFORE)
+    for index, operator in enumerate(operators):
+        for position in _positions(operator, 2, tensors):
+            _require(position not in made, "a tensor is computed twice")
+            made[position] = index
+    for index, operator in enumerate(operators):
+        used = _positions(operator, 1, tensors, optional=True)
+        is_made = all(made.get(position, _BEFORE) < index for position in used)
+        _require(is_made, "a tensor is used before it is computed")
+
+
+def _tensor(table: Table, buffers: int) -> TFLiteTensor:
+    _require(table.scalar(2, "I") < buffers, "a tensor has a buffer that is not there")
+    shape, signature = table.scalars(0, "i"), table.scalars(7, "i")
+    dims = signature or shape or ()
+    kind = table.scalar(1, "b")
+    return TFLiteTensor(
+        name=table.text(3),
+        dtype=TENSOR_TYPES[kind] if 0 <= kind < len(TENSOR_TYPES) else None,
+        # Writers before 2.9 did not record the rank, and wrote an unknown one as that of a scalar.
+        shape=tuple(None if dim < 0 else dim for dim in dims) if dims or table.scalar(8, "?", False) else None,
+    )
+
+
+def _operator(table: Table, codes: Sequence[TFLiteOp], tensors: Sequence[TFLiteTensor]) -> TFLiteOp:
+    code: int = table.scalar(0, "I")
+    _require(code < len(codes), "an operator has a code that is not there")
+    _positions(table, 8, tensors, optional=True)
+    return codes[code]
+
+
+def _positions(
+    table: Table, vector: int, tensors: Sequence[TFLiteTensor], *, optional: bool = False
+) -> tuple[int, ...]:
+    found: tuple[int, ...] = table.scalars(vector, "i") or ()
+    least = _NO_TENSOR if optional else 0
+    _require(all(least <= position < len(tensors) for position in found), "a tensor is named that is not there")
+    return found
+
+
+def _signature(table: Table, subgraphs: Sequence[TFLiteSubgraph]) -> TFLiteSignature:
+    subgraph = table.scalar(4, "I")
+    _require(subgraph < len(subgraphs), "a signature names a subgraph that is not there")
+    count = len(subgraphs[subgraph].tensors)
+    inputs, outputs = (tuple((t.text(0), t.scalar(1, "I")) for t in table.tables(vector)) for vector in (0, 1))
+    is_there = all(position < count for _, position in (*inputs, *outputs))
+    _require(is_there, "a signature names a tensor that is not there")
+    return TFLiteSignature(table.text(2), subgraph, inputs, outputs)
+
+
+def _require(condition: bool, problem: str) -> None:  # noqa: FBT001 - reads like an assertion
+    if not condition:
+        raise FlatbufferError(problem)
+
+
+def _require_unique(signatures: Sequence[TFLiteSignature]) -> None:
+    """Refuse names that two readers could take for different things."""
+    sides = [[name for name, _ in side] for found in signatures for side in (found.inputs, found.outputs)]
+    for names in ([found.key for found in signatures], *sides):
+        _require(len(set(names)) == len(names), "two signatures, or two inputs or outputs of one, have the same name")

@@ -1,0 +1,1 @@
+"""What `load_callable` returns, whatever stands behind it. Layer: runtime."""

@@ -1,0 +1,1 @@
+"""A judged Keras config becomes a model. Layer: runtime."""

@@ -1,0 +1,127 @@
+"""A judged Keras config and its weights → the built model. Layer: runtime."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from safeload.errors import ArtifactChangedError, CustomObjectConflictError, LoadFailedError, SafeloadError
+from safeload.runtime._keras._ambient import names_apart, plain_policy, require_tensorflow_backend
+from safeload.runtime._keras._budget import bounded_variables, require_bounded_outputs
+from safeload.runtime._keras._data_layers import keep_floats
+from safeload.runtime._keras._deferred import deferred_variables
+from safeload.runtime._keras._lowered import lowered_config
+from safeload.runtime._keras._package import import_keras, installed_target
+from safeload.runtime._keras._resolve import Resolver
+from safeload.runtime._weights import set_weights
+
+if TYPE_CHECKING:
+    from safeload.dialects import NormalForm
+    from safeload.inspection import KerasInfo
+    from safeload.planning import LoadPlan
+    from safeload.readers import KerasArtifact
+
+
+def load_keras(plan: LoadPlan) -> tuple[Any, str]:
+    """Build the model of *plan* and give it its weights.
+
+    Args:
+        plan: A plan for the road ``"keras"`` or ``"tf_keras"``.
+
+    Returns:
+        The Keras model, not compiled, and the route: ``"deferred"`` if its variables waited for their values,
+        ``"ordinary"`` if they were created with initial ones.
+
+    Raises:
+        IncompatibleVersionError: ``incompatible-version``. The installed Keras cannot express the model.
+        ArtifactChangedError: ``artifact-changed``. Somebody wrote to the file meanwhile.
+        CustomObjectConflictError: ``custom-object-conflict``. A given class does not take the recorded config.
+        LoadFailedError: ``load-failed``. Keras failed, or weights and model do not agree.
+    """
+    artifact = cast("KerasArtifact", plan.judged.artifact)
+    facts = plan.judged.info.keras
+    normal: NormalForm | None = facts.normal if facts is not None else None
+    with explained(artifact.where), deferred_variables(artifact.where) as deferral:
+        build = plan.architecture
+        model = _build(plan) if build is None else _from_caller(build, artifact.where)
+        set_weights(model, artifact, normal)
+        keep_floats(model)
+        _require_unchanged(artifact)
+    return model, "deferred" if deferral.deferred else "ordinary"
+
+
+def _require_unchanged(artifact: KerasArtifact) -> None:
+    """Refuse weights of which some may be of another file than the one that was judged."""
+    if artifact.weights_file is not None and not artifact.weights_file.is_unchanged():
+        raise ArtifactChangedError(artifact.where, expected=artifact.digest, found="not known yet")
+
+
+def _from_caller(architecture: Callable[[], Any], where: str) -> Any:
+    model = architecture()
+    if not hasattr(model, "layers"):
+        raise CustomObjectConflictError(
+            "architecture",
+            problem=f"returned {type(model).__name__}, not a Keras model",
+            hint="return the built keras.Model",
+        )
+    if not model.built:
+        raise LoadFailedError(
+            where,
+            problem="the model that architecture= returned has no weights yet",
+            hint="call it once on data of the right shape before returning it",
+        )
+    return model
+
+
+def _build(plan: LoadPlan) -> Any:
+    from safeload.runtime.compat import compat_objects
+
+    where = plan.judged.artifact.where
+    if plan.road == "keras" and "keras" not in sys.modules:
+        require_tensorflow_backend(where)
+    keras = import_keras(plan.road)
+    require_tensorflow_backend(where, keras)
+    compat = compat_objects(plan.road)
+    lowered = lowered_config(plan.judged, installed_target(keras, compat))
+    resolver = Resolver(
+        keras=keras,
+        custom=plan.custom_objects,
+        compat=compat,
+        where=where,
+        trusted=plan.judged.trusted,
+        names=plan.names,
+    )
+    config = resolver.rewrite(lowered)
+    scope = {**plan.custom_objects, **resolver.scope}
+    facts = cast("KerasInfo", plan.judged.info.keras)
+    is_bounded = bounded_variables(facts.parameter_count, where)
+    with plain_policy(keras), names_apart(keras, config), keras.saving.custom_object_scope(scope), is_bounded:
+        model = keras.saving.deserialize_keras_object(config, custom_objects=scope, safe_mode=True)
+    require_bounded_outputs(model, where)
+    return model
+
+
+@contextmanager
+def explained(where: str) -> Iterator[None]:
+    """Turn what Keras raises into errors of safeload.
+
+    Raises:
+        LoadFailedError: ``load-failed``. With the innermost cause, without the config that Keras appends.
+    """
+    try:
+        yield
+    except SafeloadError:
+        raise
+    except Exception as error:
+        raise LoadFailedError(where, problem=_innermost(error)) from error
+
+
+def _innermost(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    _, found, inner = text.rpartition("Exception encountered: ")
+    text = inner if found else text
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    short = next((line for line in lines if not line.startswith("config=")), type(error).__name__)
+    return short.partition("Full object config")[0][:300]

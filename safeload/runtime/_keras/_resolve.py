@@ -1,0 +1,203 @@
+"""From the names of a judged config to the objects that they mean.
+
+Owns the choice of every class and function; Keras's own look-up is not asked. Layer: runtime.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import FunctionType, ModuleType
+from typing import Any
+
+from safeload.dialects import is_builtin
+from safeload.errors import CustomObjectConflictError, IncompatibleVersionError
+from safeload.inspection import is_replaceable_part
+from safeload.runtime._keras._lambda import trusted_function
+from safeload.runtime._keras._package import keywords_of, symbol
+
+_LAYER_KEYWORDS = frozenset(
+    {"name", "trainable", "dtype", "batch_shape", "batch_input_shape", "input_shape", "input_dim"}
+)
+"""Keywords that every Layer takes through ``**kwargs``. Source: keras 3.15.1 ``Layer.__init__``."""
+
+_EXPLICIT = {"data_format": "channels_last"}
+"""Keywords that Keras fills from process-wide settings when a config leaves them out."""
+
+
+@dataclass
+class Resolver:
+    """Rewrites a config so that each object in it carries a name that only this load knows.
+
+    Keras looks a registered name up in the scope of the thread before anything
+    else, so a class that somebody registered under a built-in's name cannot
+    take its place and no module is imported.
+
+    Attributes:
+        keras: The package to build with.
+        custom: The caller's objects by the name that the config uses.
+        compat: safeload's objects by name.
+        where: How messages name the model.
+        trusted: Identifiers that the caller permitted.
+        names: What trusted Lambdas may refer to, beside *custom*.
+        scope: Filled by `rewrite`: what to put into the custom-object scope.
+    """
+
+    keras: ModuleType
+    custom: Mapping[str, Any]
+    compat: Mapping[str, Any]
+    where: str
+    trusted: frozenset[str] = frozenset()
+    names: Mapping[str, Any] = field(default_factory=dict)
+    scope: dict[str, Any] = field(default_factory=dict)
+
+    def rewrite(self, config: Any) -> Any:
+        """Return a deep copy of *config* with every object renamed, and fill *scope*."""
+        if isinstance(config, list | tuple):
+            return [self.rewrite(item) for item in config]
+        if not isinstance(config, dict):
+            return config
+        if config.get("class_name") == "__lambda__":
+            names = {**self.names, **self.custom}
+            function = trusted_function(config["config"], trusted=self.trusted, names=names, where=self.where)
+            return self._function(function)
+        if _is_object(config) and isinstance(config["config"], dict):
+            config = {**config, "config": self._without_replaceable(config)}
+        copied = {key: self.rewrite(value) for key, value in config.items()}
+        return self._renamed(copied) if _is_object(copied) else copied
+
+    def _without_replaceable(self, owner: dict[str, Any]) -> dict[str, Any]:
+        """Return the config of *owner* without initializers and such that nobody gave; its defaults stand for them."""
+        parts: dict[str, Any] = owner["config"]
+        return {key: part for key, part in parts.items() if not self._is_replaceable(key, part, owner)}
+
+    def _is_replaceable(self, key: str, part: Any, owner: dict[str, Any]) -> bool:
+        if not (isinstance(part, dict) and _is_object(part) and is_replaceable_part(key, owner)):
+            return False
+        name = part["config"] if part["class_name"] == "function" else part["class_name"]
+        names = (part.get("registered_name"), name, f"{part.get('module')}.{name}")
+        return not is_builtin(part.get("module"), name) and not any(n in self.custom for n in names)
+
+    def _function(self, found: Any) -> dict[str, Any]:
+        key = f"safeload>{len(self.scope)}"
+        self.scope[key] = self._unmistakable(found, key)
+        return {"module": None, "class_name": "function", "config": key, "registered_name": key}
+
+    def _unmistakable(self, found: Any, key: str) -> Any:
+        """Return *found*, under another name if Keras would take it for its own.
+
+        Wrappers such as Bidirectional serialize the layer that they get and build it anew, and Keras serializes
+        a function that has the name of a built-in activation as this name.
+        """
+        name = getattr(found, "__name__", "")
+        if not isinstance(found, FunctionType) or not hasattr(self.keras.activations, name):
+            return found
+        if self.keras.saving.get_registered_name(found) != name:
+            return found
+        twin = FunctionType(found.__code__, found.__globals__, key, found.__defaults__, found.__closure__)
+        twin.__kwdefaults__, twin.__module__ = found.__kwdefaults__, found.__module__
+        return twin
+
+    def _renamed(self, entry: dict[str, Any]) -> dict[str, Any]:
+        if entry["class_name"] == "function":
+            return self._function(self.resolve(entry.get("module"), entry["config"], entry.get("registered_name")))
+        name = entry["class_name"]
+        found = self.resolve(entry.get("module"), name, entry.get("registered_name"))
+        self._compare_keywords(found, name, entry)
+        key = f"safeload>{len(self.scope)}:{name}"
+        self.scope[key] = found
+        if found in (*self.custom.values(), *self.compat.values()):
+            # A wrapper that serializes a layer and builds it anew finds its class by this name.
+            self.scope.setdefault(getattr(found, "__name__", name), found)
+        renamed = {**entry, "module": None, "registered_name": key}
+        if isinstance(entry["config"], dict):
+            renamed["config"] = {**_defaults(entry, found), **entry["config"]}
+        return renamed
+
+    def _compare_keywords(self, cls: Any, name: str, entry: dict[str, Any]) -> None:
+        """Compare what the constructor of the caller's class takes with what the file holds.
+
+        Raises:
+            CustomObjectConflictError: ``custom-object-conflict``. A recorded keyword is not taken, a required one not
+                recorded, or the class is abstract.
+        """
+        config = entry["config"]
+        if entry.get("module") == "safeload.compat" or cls not in self.custom.values() or not isinstance(config, dict):
+            return
+        problem = _misfit(cls, config)
+        if problem and self.keras.__name__ == "tf_keras" and "autocast" in config:
+            problem = f"is a class for tf_keras (Keras 2), and the file is of Keras 3: it {problem}"
+        if problem:
+            raise CustomObjectConflictError(
+                name,
+                problem=f"{cls.__module__}.{cls.__qualname__}() {problem}",
+                hint="pass the class that the model was saved with, or give it a get_config and an __init__ that agree",
+            )
+
+    def resolve(self, module: str | None, name: str, registered_name: str | None) -> Any:
+        """Return what *name* means here.
+
+        Raises:
+            IncompatibleVersionError: ``incompatible-version``. The installed Keras has no such object.
+        """
+        if module == "safeload.compat":
+            return self.compat[name]
+        if module and module.partition(".")[0] == "keras" and not registered_name:
+            # planning puts a custom class that takes a built-in's place under the full name of the built-in.
+            found = self.custom.get(f"{module}.{name}") or symbol(self.keras, module, name)
+        else:
+            # planning puts classes of one name from two modules under their full names.
+            names = (f"{module}.{name}", registered_name or name, name)
+            found = next((self.custom[n] for n in names if n in self.custom), None)
+        if found is None:
+            raise IncompatibleVersionError(
+                self.where,
+                problem=f"{module or 'the model'} names {name!r}, "
+                f"which {self.keras.__name__} {self.keras.__version__} does not have",
+                hint="upgrade keras, or pass an object of this name in custom_objects=",
+            )
+        return found
+
+
+def _misfit(cls: Any, config: dict[str, Any]) -> str | None:
+    """Say why *cls* cannot be made from *config*, if that can be told without calling it."""
+    if inspect.isabstract(cls):
+        return f"is abstract: it does not define {', '.join(sorted(cls.__abstractmethods__))}"
+    if not hasattr(cls, "from_config"):
+        return "has no from_config, so it is no class of Keras"
+    if not _is_default_from_config(cls) or {"layers", "input_layers"} <= config.keys():
+        return None
+    accepted = keywords_of(cls)
+    unknown = sorted(config.keys() - (accepted or config.keys()) - _LAYER_KEYWORDS)
+    if unknown:
+        return f"does not take {', '.join(unknown)}, which the file records"
+    missing = [name for name in _required_keywords(cls) if name not in config]
+    return f"needs {', '.join(missing)}, which the file does not record" if missing else None
+
+
+def _required_keywords(cls: Any) -> list[str]:
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    named = (p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
+    return [p.name for p in named if p.default is p.empty]
+
+
+def _is_default_from_config(cls: Any) -> bool:
+    defined = next((base for base in inspect.getmro(cls) if "from_config" in vars(base)), None)
+    return defined is not None and defined.__module__.partition(".")[0] in ("keras", "tf_keras")
+
+
+def _is_object(entry: dict[str, Any]) -> bool:
+    name = entry.get("class_name")
+    return isinstance(name, str) and "config" in entry and "module" in entry and not name.startswith("__")
+
+
+def _defaults(entry: dict[str, Any], found: Any) -> dict[str, Any]:
+    """Return process-wide settings as explicit keywords, so that the process cannot change them."""
+    if entry.get("module") != "keras.layers":
+        return {}
+    accepted = keywords_of(found) or frozenset()
+    explicit: dict[str, Any] = {k: v for k, v in _EXPLICIT.items() if k in accepted}
+    if entry["class_name"] == "InputLayer":
+        explicit["dtype"] = "float32"
+    return explicit

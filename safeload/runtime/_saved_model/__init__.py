@@ -1,0 +1,1 @@
+"""A judged SavedModel becomes functions. Layer: runtime."""

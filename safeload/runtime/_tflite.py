@@ -1,0 +1,146 @@
+"""A judged TensorFlow Lite model as a backend of `ModelCallable`. Layer: runtime.
+
+The interpreter computes outside of TensorFlow: calls have no gradient, and inside `tf.function` they are a call back
+into Python, so such a function cannot be saved.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from safeload.errors import InputMismatchError, LoadFailedError, SignatureNotFoundError
+from safeload.runtime._saved_model._runtime import first_line
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from safeload.inspection import SignatureInfo, TensorInfo, TFLiteInfo
+    from safeload.readers import TFLiteArtifact
+
+_BROKEN = (RuntimeError, ValueError)
+"""What the interpreter raises for models and inputs that do not fit it."""
+
+
+class TFLiteRuntime:
+    """Owns an interpreter; one call runs at a time.
+
+    Args:
+        artifact: What was judged; it owns the flatbuffer.
+        info: Its facts.
+
+    Raises:
+        LoadFailedError: ``load-failed``. The interpreter refuses the model.
+    """
+
+    def __init__(self, artifact: TFLiteArtifact, info: TFLiteInfo) -> None:
+        self.where = artifact.where
+        self.route = ""
+        self._artifact = artifact
+        self._signatures = {signature.key: signature for signature in info.signatures}
+        self._lock = threading.Lock()
+        try:
+            self._interpreter: Any = _interpreter(artifact.content)
+            self._interpreter.allocate_tensors()
+        except _BROKEN as error:
+            raise LoadFailedError(self.where, problem=f"TensorFlow Lite cannot load it: {first_line(error)}") from error
+
+    @property
+    def signatures(self) -> tuple[SignatureInfo, ...]:
+        """Everything that can be asked for."""
+        return tuple(self._signatures.values())
+
+    @property
+    def model(self) -> Any:
+        """The `tf.lite.Interpreter`; not to be used while a call runs."""
+        return self._interpreter
+
+    def traces(self, key: str) -> tuple[SignatureInfo, ...]:
+        """Return the signature *key*."""
+        if key not in self._signatures:
+            raise SignatureNotFoundError(key, available=[str(signature) for signature in self.signatures])
+        return (self._signatures[key],)
+
+    def function(self, signature: SignatureInfo, given: frozenset[str]) -> Callable[[Mapping[str, Any]], Any]:
+        """Make the function that answers calls of *signature*; every input must be given."""
+        del given
+        names = [info.name for info in signature.inputs]
+        run = self._runner(signature)
+
+        def call(tensors: Mapping[str, Any]) -> dict[str, Any]:
+            values = [tensors[name] for name in names]
+            if tf.executing_eagerly():
+                found: Sequence[Any] = [tf.constant(array) for array in run(*(value.numpy() for value in values))]
+            else:
+                found = _called_back(run, values, signature.outputs)
+            return {info.name: tensor for info, tensor in zip(signature.outputs, found, strict=True)}
+
+        return call
+
+    def _runner(self, signature: SignatureInfo) -> Callable[..., list[Any]]:
+        """Return the function on arrays; the interpreter is not safe for several threads."""
+        run = _declared(self._interpreter, signature) if self._artifact.model.signatures else _main(self._interpreter)
+
+        def locked(*arrays: np.ndarray[Any, Any]) -> list[Any]:
+            with self._lock:
+                try:
+                    return run(*arrays)
+                except _BROKEN as error:
+                    raise InputMismatchError(
+                        f"TensorFlow Lite cannot run {signature.key!r} on these inputs: {first_line(error)}",
+                        hint="the model may have been converted for one batch size; try that of its inputs",
+                    ) from error
+
+        return locked
+
+    def close(self) -> None:
+        """Forget the interpreter."""
+        self._interpreter = None
+
+
+def _interpreter(content: bytes) -> Any:
+    """Make the interpreter without delegates: one of them runs any op of TensorFlow, others crash on broken models."""
+    resolver = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TensorFlow announces that the class moves to another package
+        return tf.lite.Interpreter(model_content=content, experimental_op_resolver_type=resolver)
+
+
+def _declared(interpreter: Any, signature: SignatureInfo) -> Callable[..., list[Any]]:
+    runner = interpreter.get_signature_runner(signature.key)
+
+    def run(*arrays: np.ndarray[Any, Any]) -> list[Any]:
+        names = (info.name for info in signature.inputs)
+        outputs = runner(**dict(zip(names, arrays, strict=True)))
+        return [outputs[info.name] for info in signature.outputs]
+
+    return run
+
+
+def _main(interpreter: Any) -> Callable[..., list[Any]]:
+    """Return the function of the first subgraph, whose inputs and outputs have no names of their own."""
+    inputs = [details["index"] for details in interpreter.get_input_details()]
+    outputs = [details["index"] for details in interpreter.get_output_details()]
+
+    def run(*arrays: np.ndarray[Any, Any]) -> list[Any]:
+        for index, array in zip(inputs, arrays, strict=True):
+            interpreter.resize_tensor_input(index, array.shape)
+        interpreter.allocate_tensors()
+        for index, array in zip(inputs, arrays, strict=True):
+            interpreter.set_tensor(index, array)
+        interpreter.invoke()
+        return [interpreter.get_tensor(index) for index in outputs]
+
+    return run
+
+
+def _called_back(run: Callable[..., list[Any]], values: list[Any], outputs: Sequence[TensorInfo]) -> list[Any]:
+    found = tf.numpy_function(run, values, [tf.as_dtype(info.dtype) for info in outputs], stateful=False)
+    tensors = found if isinstance(found, (list, tuple)) else [found]
+    for tensor, info in zip(tensors, outputs, strict=True):
+        tensor.set_shape(info.shape)
+    return list(tensors)
