@@ -65,7 +65,8 @@ class _Operation(tf_keras.layers.Layer):  # type: ignore[misc]
         self._preserve_input_structure_in_config = True
         self._call_spec.expects_training_arg = False
         self._call_spec.expects_mask_arg = False
-        self._call_spec._expected_context_args.clear()  # noqa: SLF001
+        # tf_keras 2.20 gives these to every layer that takes any keyword; 2.16 and 2.18 do not have them.
+        getattr(self._call_spec, "_expected_context_args", set()).clear()
 
 
 class TensorFlowSymbol(_Operation):
