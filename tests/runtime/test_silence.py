@@ -23,7 +23,7 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         return target
     model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])
     if request.param == "exported":
-        model.export(str(target), verbose=False)
+        model.export(str(target))
     else:
         model.save(target)
     return target
