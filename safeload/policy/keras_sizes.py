@@ -54,6 +54,8 @@ _PADS: Mapping[str, str] = {
     "ZeroPadding3D": "padding",
 }
 """Keys that say how much is put before and behind each axis."""
+_ONE_AXIS = frozenset({"Pad", "ZeroPadding1D"})
+"""Where two numbers mean before and behind, and not one axis each."""
 
 # Keys whose product is the least number of elements of a variable of the layer, whatever its input.
 # Source: ``build`` of the layers in keras/src/layers of Keras 3.15.1 and keras/layers of Keras 2.15.
@@ -140,7 +142,8 @@ def enlarging_layers(keras: KerasInfo) -> Iterator[Finding]:
 def _made(value: Mapping[str, Any]) -> int:
     config, name = _config(value), value["class_name"]
     if name in _PADS:
-        return _padded(config.get(_PADS[name]))
+        padding = config.get(_PADS[name])
+        return _padded([padding] if name in _ONE_AXIS and _is_numbers(padding) else padding)
     return math.prod(_size(config.get(key)) for key in _MADE.get(name, ()))
 
 
@@ -149,6 +152,10 @@ def _padded(padding: Any) -> int:
     axes = padding if isinstance(padding, list) else [padding]
     widths = [axis if isinstance(axis, list) else [axis] for axis in axes]
     return math.prod(1 + sum(n for n in axis if isinstance(n, int) and n > 0) for axis in widths)
+
+
+def _is_numbers(padding: Any) -> bool:
+    return isinstance(padding, list) and all(isinstance(n, int) for n in padding)
 
 
 def allowed_elements(stored: int | None) -> int:

@@ -345,6 +345,7 @@ LOOK_ALIKES: dict[str, Any] = {
     ),
     "padding": functional(entry("ZeroPadding2D", "p", source="inp", padding=[[3, 3], [3, None]])),
     "padding_of_one_number": functional(entry("ZeroPadding1D", "p", source="inp", padding=3)),
+    "padding_of_one_axis": functional(entry("ZeroPadding1D", "p", source="inp", padding=[10**5, 10**5])),
     "larger_picture": functional(entry("UpSampling2D", "u", source="inp", size=[2, 2])),
     "large_and_stored": functional(entry("Dense", "d", source="inp", units=2**12)),
     "base64_text": functional(

@@ -58,10 +58,10 @@ def test_weights_of_the_size_of_an_input_are_counted(saved, name):
     ("name", "options", "shape"),
     [
         ("RepeatVector", {"n": 10**9}, (None, 4)),
-        ("ZeroPadding1D", {"padding": 10**9}, (None, 4, 4)),
-        ("UpSampling2D", {"size": 10**5}, (None, 4, 4, 3)),
-        ("Resizing", {"height": 10**6, "width": 10**5}, (None, 4, 4, 3)),
-        ("CategoryEncoding", {"num_tokens": 10**10}, (None, 4)),
+        ("ZeroPadding1D", {"padding": 10**8}, (None, 4, 4)),
+        ("UpSampling2D", {"size": 10**4}, (None, 4, 4, 3)),
+        ("Resizing", {"height": 10**4, "width": 10**5}, (None, 4, 4, 3)),
+        ("CategoryEncoding", {"num_tokens": 10**9}, (None, 4)),
     ],
 )
 def test_outputs_without_end_are_refused(saved, name, options, shape):
