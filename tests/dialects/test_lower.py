@@ -151,6 +151,26 @@ def test_the_layer_after_an_unused_input_has_a_name_of_its_own():
     assert lowered(_with_two_inputs(dense), _OF_TWO_INPUTS)["config"]["layers"][-1]["name"] == "z_unused1"
 
 
+def _with_late_call(**kwargs):
+    """A model that calls ``y`` on ``z``, which comes after it, on both in a list, and once more with *kwargs*."""
+    x = {**layer("InputLayer", {"name": "x"}), "name": "x", "inbound_nodes": []}
+    both = {"args": [[*_taking("x")["args"], *_taking("z")["args"]]], "kwargs": {"training": False}}
+    calls = [_taking("x"), _taking("z"), both, {**_taking("x"), "kwargs": kwargs}]
+    y = {**layer("Dense", {"units": 1}), "name": "y", "inbound_nodes": calls}
+    z = {**layer("Dense", {"units": 1}), "name": "z", "inbound_nodes": [_taking("y")]}
+    ends = {"input_layers": [["x", 0, 0]], "output_layers": [["y", 2, 0]]}
+    return layer("Functional", {"layers": [x, y, z], **ends}, "keras.src.models.functional")
+
+
+def test_calls_on_what_comes_later_are_written_as_keras_2_did():
+    """Before 3.7 only those wait for their tensors; what they cannot say stays as it is."""
+    kwargs = {"mask": _taking("x")["args"][0]}
+    nodes = lowered(_with_late_call(**kwargs), _OF_TWO_INPUTS, (3, 6, 0))["config"]["layers"][1]["inbound_nodes"]
+    both = [["x", 0, 0, {"training": False}], ["z", 0, 0, {"training": False}]]
+    assert nodes == [[["x", 0, 0, {}]], [["z", 0, 0, {}]], both, {**_taking("x"), "kwargs": kwargs}]
+    assert lowered(_with_late_call(), _OF_TWO_INPUTS, (3, 7, 0)) == _with_late_call()
+
+
 def test_ways_to_write_off_are_neutral():
     """``ragged: false`` means what leaving it out means."""
     value = layer("InputLayer", {"ragged": False, "name": "x"})

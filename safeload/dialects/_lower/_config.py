@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import count
 from typing import Any
 
 from safeload.dialects._catalogue import KerasClass, find_class, is_builtin, kind_of, newest_release
 from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._eras._masks import LAYERS, is_of_keras_2
-from safeload.dialects._functional._nodes import Call, TensorRef, read_calls, refs_of, write_call
 from safeload.dialects._lower import _tf_keras
+from safeload.dialects._lower._graph import graph_for
 from safeload.dialects._lower._operations import lower_operation, require_same_meaning
 from safeload.dialects._normal import KerasTarget, NormalForm
 from safeload.errors import IncompatibleVersionError
@@ -29,11 +28,6 @@ _OTHER_NAMES = {
     "FloatDTypePolicy": "DTypePolicy",
 }
 _OLDEST_READ = (3, 0, 5)
-# Functional.from_config takes one tensor that is not in a list: keras/src/models/functional.py of 3.3.3 and 3.4.1.
-_NESTED_TENSORS = (3, 4)
-# Releases that refuse a model with an input that no layer takes, from and before: Function.__init__ of
-# keras/src/ops/function.py in 3.10.0 and 3.13.2, neither in 3.9.2 nor in 3.14.0.
-_REFUSE_UNUSED_INPUTS = ((3, 10), (3, 14))
 # Values that mean the same as the default: what releases write for "off" beside it.
 _ALSO_NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "ragged": (False,),
@@ -90,10 +84,8 @@ def _model_and_values(value: dict[str, Any], target: KerasTarget, where: str) ->
     if target.package == _tf_keras.PACKAGE:
         config = _tf_keras.with_keras_2_values(config, where)
         config = _tf_keras.with_keras_2_nodes(config, where) if is_functional else config
-    elif is_functional and target.version < _NESTED_TENSORS:
-        config = _with_lists(config)
-    elif is_functional and _REFUSE_UNUSED_INPUTS[0] <= target.version < _REFUSE_UNUSED_INPUTS[1]:
-        config = _with_used_inputs(config)
+    elif is_functional:
+        config = graph_for(config, target.version)
     return {**value, "config": config}
 
 
@@ -142,38 +134,6 @@ def _checked(value: dict[str, Any], target: KerasTarget, where: str) -> dict[str
     if unknown:
         raise _unknown_key(where, name, unknown[0], config[unknown[0]], known, target)
     return {**value, "class_name": name, "config": kept}
-
-
-def _with_lists(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a model's config with one input or output as a list of one, as early releases have it."""
-    ends = {key: config[key] for key in ("input_layers", "output_layers")}
-    return {**config, **{key: [end] if _is_tensor(end) else end for key, end in ends.items()}}
-
-
-def _with_used_inputs(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a model's config with an Identity, part of no output, after each input that no layer takes."""
-    layers = [layer for layer in config["layers"] if isinstance(layer, dict) and isinstance(layer.get("name"), str)]
-    names = {layer["name"] for layer in layers}
-    taken = {ref.layer for layer in layers for call in read_calls(layer, names, "$") for ref in refs_of(call)}
-    unused = [layer["name"] for layer in layers if layer.get("class_name") == "InputLayer"]
-    identities = [_identity_of(name, names) for name in unused if name not in taken]
-    return {**config, "layers": [*config["layers"], *identities]}
-
-
-def _identity_of(tensor: str, names: set[str]) -> dict[str, Any]:
-    name = next(n for i in count() if (n := f"{tensor}_unused{i or ''}") not in names)
-    return {
-        "module": "keras.layers",
-        "class_name": "Identity",
-        "config": {"name": name},
-        "registered_name": None,
-        "name": name,
-        "inbound_nodes": [write_call(Call((TensorRef(tensor, 0, 0),), {}))],
-    }
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 3 and isinstance(value[0], str)
 
 
 def _taken_from_kwargs(known: KerasClass | None, target: KerasTarget, accepted: frozenset[str]) -> frozenset[str]:
