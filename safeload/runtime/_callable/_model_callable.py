@@ -19,6 +19,7 @@ from safeload.runtime._callable._notes import add_note
 from safeload.runtime._callable._predict import predict
 from safeload.runtime._callable._structured import structured_inputs, structured_outputs
 from safeload.runtime._callable._tensors import example, to_tensors
+from safeload.runtime._callable._unrecorded import call_unrecorded
 from safeload.signatures import bind, for_inference
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class ModelCallable:
                 if result is not NotImplemented:
                     return _single(result)
             if self._takes_anything:
-                return backend.model(*args, **{**for_inference(self._traces[0], kwargs), "training": False})
+                return call_unrecorded(backend.model, args, for_inference(self._traces[0], kwargs))
             index, tensors = self._bound(args, kwargs)
             function = self._function(backend, index, frozenset(tensors))
             result = function(tensors)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
 
 from safeload.errors import SignatureNotFoundError
 from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo, distinct_names, with_free_batch
+from safeload.runtime._callable._unrecorded import takes_one_input
 from safeload.runtime._eager_function import EagerFunction, of_concrete_function, runs_plainly
 from safeload.runtime._keras._ambient import scopes_closed
 from safeload.runtime._keras._data_layers import is_traceable
@@ -141,7 +143,7 @@ def _described(model: Any, static: SignatureInfo) -> tuple[Any, SignatureInfo]:
     """Return the tree of input slots that the model takes, and its signature with exact shapes and dtypes."""
     flat = _attribute(model, "inputs")
     if not flat:
-        return _from_static(static)
+        return _from_static(static if takes_one_input(model) else replace(static, inputs=()))
     nested = _nested(model, "input")
     names = distinct_names(_layer_name(tensor) for tensor in flat)
     by_id = {id(tensor): name for tensor, name in zip(flat, names, strict=True)}
