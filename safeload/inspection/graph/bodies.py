@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
-from safeload.inspection.graph.entries import Capture, CaptureReader
 from safeload.inspection.op_classes import op_table
+from safeload.readers.protobuf import message_class
 
 MAIN = ""
 """Name of the body that is the graph itself and no function."""
@@ -18,26 +18,33 @@ _MAY_CALL = frozenset({"func", "list"})
 _NO_CALLS: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
 
-class Node(NamedTuple):
+@dataclass(slots=True)
+class Node:
     """One node of a graph or a function.
 
     Attributes:
         body: Name of the function that holds it, or `MAIN`.
         name: Its name in there.
         op: Its op, or the name of the function that it calls.
-        inputs: Its inputs as written: ``x``, ``x:1``, ``x:output:0``, ``^x``.
         calls: Functions of the library that it calls, through attributes at any depth or as its op.
-        proto: The NodeDef.
         absent: Functions that it calls and the library does not have.
+        proto: The NodeDef.
     """
 
     body: str
     name: str
     op: str
-    inputs: tuple[str, ...]
     calls: tuple[str, ...]
+    absent: tuple[str, ...]
     proto: Any
-    absent: tuple[str, ...] = ()
+    _inputs: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Its inputs as written: ``x``, ``x:1``, ``x:output:0``, ``^x``. Those of most nodes are never asked for."""
+        if self._inputs is None:
+            self._inputs = tuple(self.proto.input)
+        return self._inputs
 
 
 @dataclass(frozen=True)
@@ -49,18 +56,28 @@ class Body:
         nodes: Every node, in the order of the file.
         by_name: The same by name; of several with one name the last.
         calling: Those that call functions, of the library or absent from it.
-        arguments: Names of the function's arguments in order; none if one of them stands for several tensors.
-        returns: Tensor that each output of a function returns, in order.
+        proto: The FunctionDef; an empty one for the graph itself.
         related: Functions that TensorFlow may run in its place: gradients, implementations of the same interface.
     """
 
     name: str
     nodes: tuple[Node, ...] = field(repr=False)
     by_name: Mapping[str, Node] = field(repr=False)
-    calling: tuple[Node, ...] = field(default=(), repr=False)
-    arguments: tuple[str, ...] = ()
-    returns: tuple[str, ...] = ()
+    calling: tuple[Node, ...] = field(repr=False)
+    proto: Any = field(repr=False)
     related: tuple[str, ...] = ()
+
+    @cached_property
+    def arguments(self) -> tuple[str, ...]:
+        """Names of the function's arguments in order; none if one of them stands for several tensors."""
+        declared = list(self.proto.signature.input_arg)
+        is_variadic = any([argument.number_attr or argument.type_list_attr for argument in declared])  # noqa: C419 - speed
+        return () if is_variadic else tuple([argument.name for argument in declared])
+
+    @cached_property
+    def returns(self) -> tuple[str, ...]:
+        """Tensor that each output of a function returns, in order."""
+        return tuple([self.proto.ret.get(output.name, "") for output in self.proto.signature.output_arg])
 
     @cached_property
     def positions(self) -> Mapping[str, int]:
@@ -77,15 +94,12 @@ class BodyReader:
     Attributes:
         names: Names of the functions of the library.
         by_op: Every node that was read by its op, in the order of the bodies.
-        captures: What the captured arguments of the functions that were read are bound to.
     """
 
     def __init__(self, meta_graph: Any) -> None:
         library = meta_graph.graph_def.library
         self.names = frozenset([function.signature.name for function in library.function])
         self.by_op: defaultdict[str, list[Node]] = defaultdict(list)
-        self.captures: dict[tuple[str, str], Capture] = {}
-        self._capture_reader = CaptureReader(meta_graph)
         self._related = _related(library, self.names)
         # Attributes of other stock ops are never functions; looking at all of them would take most of the time.
         self._plain = op_table().plain
@@ -93,35 +107,25 @@ class BodyReader:
 
     def main(self, graph_def: Any) -> Body:
         """Read the graph itself."""
-        return self._body(MAIN, graph_def.node)
+        return self._body(MAIN, graph_def.node, message_class("FunctionDef")())
 
     def function(self, function: Any) -> Body:
         """Read a FunctionDef of the library."""
-        signature, returned = function.signature, function.ret
-        declared = list(signature.input_arg)
-        arguments = tuple([argument.name for argument in declared])
-        is_variadic = any([argument.number_attr or argument.type_list_attr for argument in declared])  # noqa: C419 - speed
-        self.captures.update(self._capture_reader.captures(signature.name, arguments))
-        return self._body(
-            signature.name,
-            function.node_def,
-            arguments=() if is_variadic else arguments,
-            returns=tuple([returned.get(output.name, "") for output in signature.output_arg]),
-            related=self._related.get(signature.name, ()),
-        )
+        return self._body(function.signature.name, function.node_def, function)
 
-    def _body(self, body: str, node_defs: Iterable[Any], **facts: Any) -> Body:
+    def _body(self, body: str, node_defs: Iterable[Any], function: Any) -> Body:
         nodes: list[Node] = []
         calling: list[Node] = []
         for proto in node_defs:
             op = proto.op
             calls, absent = _NO_CALLS if op in self._calls_nothing else self._calls(op, proto)
-            node = Node(body, proto.name, op, tuple(proto.input), calls, proto, absent)
+            node = Node(body, proto.name, op, calls, absent, proto)
             nodes.append(node)
             self.by_op[op].append(node)
             if calls or absent:
                 calling.append(node)
-        return Body(body, tuple(nodes), {node.name: node for node in nodes}, tuple(calling), **facts)
+        by_name = {node.name: node for node in nodes}
+        return Body(body, tuple(nodes), by_name, tuple(calling), function, self._related.get(body, ()))
 
     def _calls(self, op: str, proto: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return which functions *proto* calls: those of the library, those absent from it."""

@@ -10,8 +10,6 @@ from typing import Any, NamedTuple
 
 from safeload.readers.protobuf import message_class, parse_message
 
-Captures = Mapping[tuple[str, str], "Capture"]
-
 _CREATE = "_create_resource"
 _INITIALIZERS = frozenset({_CREATE, "_initialize", "_destroy_resource"})
 """Source: tensorflow/python/trackable/resource.py, tensorflow/python/saved_model/load.py (TF 2.21)."""
@@ -209,37 +207,30 @@ def _functions_of(object_graph: Any) -> dict[int, tuple[str, ...]]:
     return found
 
 
-class CaptureReader:
-    """Says what the captured arguments of functions are bound to.
+def read_captures(meta_graph: Any) -> Iterator[tuple[tuple[str, str], Capture]]:
+    """Yield what each captured argument of each function is bound to, by function and argument.
 
     Source: SavedConcreteFunction.bound_inputs in saved_object_graph.proto: the last arguments, in order.
-
-    Args:
-        meta_graph: A MetaGraphDef.
     """
-
-    def __init__(self, meta_graph: Any) -> None:
-        self._assets = meta_graph.asset_file_def
-        self._objects = meta_graph.object_graph_def.nodes
-        self._concrete = meta_graph.object_graph_def.concrete_functions
-        self._known: dict[int, Capture] = {}
-
-    def captures(self, name: str, arguments: tuple[str, ...]) -> Iterator[tuple[tuple[str, str], Capture]]:
-        """Yield name, argument and what it is bound to, for the captured ones of the *arguments* of a function."""
-        bound = self._concrete[name].bound_inputs if name in self._concrete else ()
+    concrete = meta_graph.object_graph_def.concrete_functions
+    known: dict[int, Capture] = {}
+    for function in meta_graph.graph_def.library.function:
+        name, arguments = function.signature.name, function.signature.input_arg
+        bound = concrete[name].bound_inputs if name in concrete else ()
         for argument, index in zip(arguments[max(0, len(arguments) - len(bound)) :], bound, strict=False):
-            if index not in self._known:
-                self._known[index] = self._capture(index)
-            yield (name, argument), self._known[index]
+            if index not in known:
+                known[index] = _capture(meta_graph, index)
+            yield (name, argument.name), known[index]
 
-    def _capture(self, index: int) -> Capture:
-        if not 0 <= index < len(self._objects):
-            return Capture()
-        node = self._objects[index]
-        kind = node.WhichOneof("kind")
-        if kind == "constant":
-            return Capture(node=node.constant.operation)
-        position = node.asset.asset_file_def_index
-        if kind == "asset" and 0 <= position < len(self._assets):
-            return Capture(asset=self._assets[position].filename)
+
+def _capture(meta_graph: Any, index: int) -> Capture:
+    objects, assets = meta_graph.object_graph_def.nodes, meta_graph.asset_file_def
+    if not 0 <= index < len(objects):
         return Capture()
+    kind = objects[index].WhichOneof("kind")
+    if kind == "constant":
+        return Capture(node=objects[index].constant.operation)
+    position = objects[index].asset.asset_file_def_index
+    if kind == "asset" and 0 <= position < len(assets):
+        return Capture(asset=assets[position].filename)
+    return Capture()

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from safeload.inspection.graph.bodies import MAIN, Body, BodyReader, Node
-from safeload.inspection.graph.entries import Capture, Captures, Entry, EntryKind, find_entries, reference_producer
+from safeload.inspection.graph.entries import Capture, Entry, EntryKind, find_entries, read_captures, reference_producer
 from safeload.inspection.op_classes import op_table
 
 if TYPE_CHECKING:
@@ -28,26 +29,31 @@ class GraphInfo:
         by_op: Every node of every body by its op, in the order of the bodies.
         entries: From where execution can start.
         callers: Nodes that call each function.
-        captures: Which asset or node of the main graph an argument of a function is bound to, by function and argument.
         assets: File name, below ``assets/``, that is fed to a node of the main graph.
         asset_files: Every file name that the MetaGraph declares as an asset.
         creators: Functions that make the resource of an object of the object graph.
         duplicates: Functions and nodes that share their name with another one, functions with the name of an op.
         main_reach: How each node of the main graph is reached; nodes that nothing reaches are left out.
         function_reach: The same for functions.
+        meta_graph: The MetaGraphDef.
     """
 
     bodies: Mapping[str, Body] = field(repr=False)
     by_op: Mapping[str, tuple[Node, ...]] = field(default_factory=dict, repr=False)
     entries: tuple[Entry, ...] = ()
     callers: Mapping[str, tuple[Node, ...]] = field(default_factory=dict, repr=False)
-    captures: Captures = field(default_factory=dict)
     assets: Mapping[str, str] = field(default_factory=dict)
     asset_files: tuple[str, ...] = ()
     creators: frozenset[str] = frozenset()
     duplicates: tuple[str, ...] = ()
     main_reach: Mapping[str, frozenset[EntryKind]] = field(default_factory=dict, repr=False)
     function_reach: Mapping[str, frozenset[EntryKind]] = field(default_factory=dict, repr=False)
+    meta_graph: Any = field(default=None, repr=False)
+
+    @cached_property
+    def captures(self) -> Mapping[tuple[str, str], Capture]:
+        """Which asset or node of the main graph an argument of a function is bound to, by function and argument."""
+        return dict(read_captures(self.meta_graph))
 
     def nodes(self, *ops: str) -> Iterator[Node]:
         """Yield every node of every body that has one of *ops*."""
@@ -82,13 +88,13 @@ def inspect_graph(meta_graph: Any) -> GraphInfo:
         by_op={op: tuple(nodes) for op, nodes in reader.by_op.items()},
         entries=found.entries,
         callers=_callers(bodies),
-        captures=reader.captures,
         assets=found.assets,
         asset_files=found.asset_files,
         creators=found.creators,
         duplicates=tuple(_duplicates(functions, bodies)),
         main_reach=main_reach,
         function_reach=function_reach,
+        meta_graph=meta_graph,
     )
 
 

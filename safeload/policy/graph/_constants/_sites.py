@@ -107,6 +107,8 @@ class Sites:
             owner = self.graph.bodies[place.body]
             name = reference_producer(place.reference)
             node = owner.by_name.get(name)
+            if node is None and not place.context and self._only_call(owner) is None:
+                return None  # quicker than asking which argument it is
             argument = owner.positions.get(name)
             if argument is not None:
                 place = self._argument(owner, argument, place.context)
@@ -132,7 +134,6 @@ class Sites:
         return self.graph.bodies.get(value.func.name) if value is not None and value.func.name else None
 
     def _argument(self, owner: Body, index: int, context: Context) -> _Place | None:
-        callers = self.graph.callers.get(owner.name, ())
         if context:
             step = context[-1]
             caller = self.graph.bodies[step.body].by_name[step.name]
@@ -141,7 +142,12 @@ class Sites:
                 if body is not None:
                     return self._returned_by(body, index, (*context[:-1], step._replace(iteration=step.iteration - 1)))
                 return _passed(caller, owner, index, context[:-1])
-        return _passed(callers[0], owner, index, context) if len(callers) == 1 else None
+        call = self._only_call(owner)
+        return _passed(call, owner, index, context) if call is not None else None
+
+    def _only_call(self, owner: Body) -> Node | None:
+        callers = self.graph.callers.get(owner.name, ())
+        return callers[0] if len(callers) == 1 else None
 
     def _returned(self, call: Node, function: str, index: int, context: Context) -> _Place | None:
         inside = (*context, Step(call.body, call.name)) if self.is_shared(function) else context
