@@ -24,11 +24,19 @@ DENSE = {"class_name": "Dense", "config": {"name": "d", "units": 1}}
         ("Concatenate", Flavour.KERAS_2, (2, 0, 8), "Concatenate"),
         ("Dot", Flavour.KERAS_2, (2, 0, 8), None),
         ("Add", Flavour.KERAS_3, (3, 3, 3), "UnmaskedAdd"),
-        ("MultiHeadAttention", Flavour.KERAS_3, (3, 3, 3), None),
+        ("MultiHeadAttention", Flavour.KERAS_3, (3, 7, 0), "MultiHeadAttention"),
+        ("MultiHeadAttention", Flavour.KERAS_3, (3, 8, 0), None),
+        ("Add", Flavour.KERAS_3, (3, 4, 1), None),
+        ("ReLU", Flavour.TF_KERAS_1X, (2, 4, 0), "UnmaskedReLU"),
+        ("ReLU", Flavour.TF_KERAS_1X, (2, 5, 0), None),
+        ("ReLU", Flavour.KERAS_2, (2, 2, 4), None),
+        ("Identity", Flavour.TF_KERAS_1X, (2, 12, 0), "Identity"),
+        ("Rescaling", Flavour.TF_KERAS, (2, 21, 0), "Rescaling"),
+        ("TimeDistributed", Flavour.KERAS_2, (2, 2, 4), "TimeDistributed"),
     ],
 )
 def test_what_with_masks_of(name, flavour, version, expected):
-    """Merging layers of every Keras 2, and attention up to 2.9."""
+    """What Keras 3 and its early releases changed, under the name of what the writer computed."""
     assert with_masks_of(name, Writer(flavour, version)) == expected
 
 
@@ -41,6 +49,7 @@ def test_what_with_masks_of(name, flavour, version, expected):
         ([{"class_name": "Embedding", "config": {"mask_zero": True}}], True),
         ([{"class_name": "Embedding", "config": {"mask_zero": False}}], False),
         ([{"class_name": "Mine", "config": {}}], True),
+        ([{"class_name": "LSTM", "config": {}, "inbound_nodes": [[["a", 0, 0, {"mask": ["b", 0, 0]}]]]}], True),
         ([{"class_name": "Sequential", "config": {"layers": [DENSE]}}], False),
         (["damaged"], False),
     ],
@@ -75,8 +84,8 @@ def test_tf_keras_gets_its_own_layers_back():
     assert all(layer["config"].keys() >= {"query_shape", "key_shape"} for layer in lowered[1:])
 
 
-@pytest.mark.parametrize(("version", "expected"), [((3, 3, 3), True), ((3, 4, 0), False), ((), False)])
+@pytest.mark.parametrize(("version", "expected"), [((3, 7, 0), True), ((3, 8, 0), False), ((), False)])
 def test_early_keras_3_treats_masks_otherwise(version, expected):
-    """Up to 3.3 merging layers give none; a writer that nobody knows is taken for today's."""
+    """Up to 3.7 attention leaves them in place; a writer that nobody knows is taken for today's."""
     config = {"config": {"layers": [MASKING]}}
     assert may_mask_otherwise(config, Writer(Flavour.KERAS_3, version)) is expected

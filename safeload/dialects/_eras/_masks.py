@@ -23,9 +23,32 @@ _TAKES_MASKS = (2, 10)
 """First Keras 2 whose MultiHeadAttention takes the masks of its inputs.
 
 Source: ``_compute_attention_mask`` in keras/layers/attention/multi_head_attention.py, in 2.10.0 and not in 2.9.0.
-Keras 3 takes the masks off the inputs: ``call`` in keras/src/layers/attention/multi_head_attention.py of 3.15.1.
 """
 
+_TAKES_MASKS_OFF = (3, 8)
+"""First Keras whose MultiHeadAttention takes the masks off its inputs, so that later layers find none.
+
+Source: ``call`` in keras/src/layers/attention/multi_head_attention.py of 3.7.0 and 3.8.0.
+"""
+
+_ENDS_MASKS = frozenset({"Identity", "Normalization", "Rescaling"})
+"""Layers that give no mask in any Keras 2, and that of their input in Keras 3.
+
+Source: ``supports_masking`` in ``layers/core/identity.py``, ``layers/preprocessing`` of keras 2.15.0 and 3.15.1.
+"""
+
+_MASKS_BY_STEP = frozenset({"TimeDistributed"})
+"""Layers that in Keras 2 ask the layer inside for the mask, and in Keras 3 give that of their input.
+
+Source: ``compute_mask`` in ``layers/rnn/time_distributed.py`` of keras 2.15.0; 3.15.1 has none.
+"""
+
+_RELU_KEEPS_MASKS = (2, 5)
+"""First ``tf.keras`` whose ReLU gives the mask of its input; before, the attribute was misspelt.
+
+Source: ``support_masking`` in tensorflow/python/keras/layers/advanced_activations.py of TensorFlow 1.12 to 2.4, and
+``supports_masking`` in keras/layers/advanced_activations.py of 2.5.0rc0.
+"""
 
 _GATHERS_MASKS = (3, 4)
 """First Keras 3 that gathers the masks of several inputs; before, a merging layer gives none.
@@ -36,34 +59,45 @@ Source: ``previous_mask`` in keras/src/layers/layer.py of 3.3.3 and 3.4.1.
 
 def may_mask_otherwise(config: Any, writer: Writer) -> bool:
     """Tell whether *config* may make masks, and *writer* treats some otherwise than today's Keras 3."""
-    is_today = writer.flavour is Flavour.KERAS_3 and not (writer.version and writer.version < _GATHERS_MASKS)
+    is_today = writer.flavour is Flavour.KERAS_3 and not (writer.version and writer.version < _TAKES_MASKS_OFF)
     return not is_today and may_mask(config, writer)
 
 
 def with_masks_of(name: str, writer: Writer) -> str | None:
     """Return safeload's own layer for *name* if Keras 3 treats masks otherwise than *writer* did."""
     if writer.flavour is Flavour.KERAS_3:
-        return f"Unmasked{name}" if name in _MERGING else None
-    if name == "MultiHeadAttention":
-        is_unmasked = writer.flavour is Flavour.TF_KERAS_1X and writer.version < _TAKES_MASKS
-        return f"Unmasked{name}" if is_unmasked else name
-    return name if name in _MERGING else None
+        return _of_early_keras_3(name, writer.version)
+    is_tensorflow = writer.flavour is Flavour.TF_KERAS_1X
+    if name == "MultiHeadAttention" and is_tensorflow and writer.version < _TAKES_MASKS:
+        return f"Unmasked{name}"
+    if name == "ReLU":
+        return f"Unmasked{name}" if is_tensorflow and writer.version < _RELU_KEEPS_MASKS else None
+    return name if name in _OF_KERAS_2 else None
+
+
+_OF_KERAS_2 = _MERGING | _ENDS_MASKS | _MASKS_BY_STEP | {"MultiHeadAttention"}
+
+
+def _of_early_keras_3(name: str, version: tuple[int, ...]) -> str | None:
+    if name == "MultiHeadAttention" and version < _TAKES_MASKS_OFF:
+        return name
+    return f"Unmasked{name}" if name in _MERGING and version < _GATHERS_MASKS else None
 
 
 def is_of_keras_2(module: str, name: str) -> bool:
     """Tell whether tf_keras itself has safeload's own layer *name*, masks and all."""
-    return module == COMPAT_MODULE and (name in _MERGING or name == "MultiHeadAttention")
+    return module == COMPAT_MODULE and name in _OF_KERAS_2
 
 
 def may_mask(config: Any, writer: Writer) -> bool:
-    """Tell whether some layer of *config* makes a mask: an Embedding, a Masking, or one of the user's."""
+    """Tell whether *config* has masks: of an Embedding, a Masking, one of the user's layers, or given in a call."""
     pending = [config]
     while pending:
         value = pending.pop()
         if isinstance(value, list):
             pending.extend(value)
         elif isinstance(value, dict):
-            if value.get("class_name") == "Masking" or value.get("mask_zero") is True:
+            if value.get("class_name") == "Masking" or value.get("mask_zero") is True or value.get("mask") is not None:
                 return True
             layers = value.get("layers")
             if isinstance(layers, list) and any(_is_custom(layer, writer) for layer in layers):

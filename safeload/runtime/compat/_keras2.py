@@ -16,6 +16,7 @@ __all__ = [
     "TensorFlowNode",
     "TensorFlowSymbol",
     "UnmaskedMultiHeadAttention",
+    "UnmaskedReLU",
     "hard_sigmoid_of_keras_3",
 ]
 
@@ -52,6 +53,14 @@ class UnmaskedMultiHeadAttention(tf_keras.layers.MultiHeadAttention):  # type: i
 
     def _compute_attention_mask(self, *_inputs: Any, attention_mask: Any = None, **_options: Any) -> Any:
         return attention_mask
+
+
+class UnmaskedReLU(tf_keras.layers.ReLU):  # type: ignore[misc]
+    """``ReLU`` that gives no mask: as up to TensorFlow 2.4."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.supports_masking = False
 
 
 class _Operation(tf_keras.layers.Layer):  # type: ignore[misc]

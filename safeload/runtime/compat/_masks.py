@@ -2,7 +2,7 @@
 
 Source: keras 2.9.0 ``keras/layers/merging/base_merge.py``, ``merging/concatenate.py``,
 ``attention/multi_head_attention.py``; the same in standalone Keras from 1.2.2 on and in tf_keras 2.21, whose
-MultiHeadAttention takes masks from 2.10 on.
+MultiHeadAttention takes masks from 2.10 on. Keras 3 before 3.4 and 3.8 has some of them, too.
 """
 
 from __future__ import annotations
@@ -17,11 +17,15 @@ __all__ = [
     "Add",
     "Average",
     "Concatenate",
+    "Identity",
     "Maximum",
     "Minimum",
     "MultiHeadAttention",
     "Multiply",
+    "Normalization",
+    "Rescaling",
     "Subtract",
+    "TimeDistributed",
     "UnmaskedAdd",
     "UnmaskedAverage",
     "UnmaskedConcatenate",
@@ -29,6 +33,7 @@ __all__ = [
     "UnmaskedMinimum",
     "UnmaskedMultiHeadAttention",
     "UnmaskedMultiply",
+    "UnmaskedReLU",
     "UnmaskedSubtract",
 ]
 
@@ -121,6 +126,47 @@ class UnmaskedMultiply(_NoMask, keras.layers.Multiply):  # type: ignore[misc]
 
 class UnmaskedSubtract(_NoMask, keras.layers.Subtract):  # type: ignore[misc]
     """``keras.layers.Subtract`` without a mask."""
+
+
+class _EndsMask:
+    """Gives no mask, and takes none along with an input that it returns as it is."""
+
+    def call(self, inputs: Any) -> Any:
+        """Compute as the layer of Keras does."""
+        return super().call(_plain(inputs))  # type: ignore[misc]
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        """Give none."""
+
+
+class Identity(_EndsMask, keras.layers.Identity):  # type: ignore[misc]
+    """``keras.layers.Identity`` of Keras 2."""
+
+
+class Normalization(_EndsMask, keras.layers.Normalization):  # type: ignore[misc]
+    """``keras.layers.Normalization`` of Keras 2."""
+
+
+class Rescaling(_EndsMask, keras.layers.Rescaling):  # type: ignore[misc]
+    """``keras.layers.Rescaling`` of Keras 2."""
+
+
+class UnmaskedReLU(_EndsMask, keras.layers.ReLU):  # type: ignore[misc]
+    """``keras.layers.ReLU`` of TensorFlow up to 2.4."""
+
+
+class TimeDistributed(keras.layers.TimeDistributed):  # type: ignore[misc]
+    """``keras.layers.TimeDistributed`` with the masks of Keras 2. Weights as there.
+
+    Source: ``compute_mask`` in tf_keras 2.21 ``layers/rnn/time_distributed.py``.
+    """
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Ask the layer inside; where it gives none, a step counts if any part of it does."""
+        inner = self.layer.compute_mask(inputs, mask) if self.layer.supports_masking else None
+        if inner is not None or mask is None:
+            return inner
+        return keras.ops.any(mask, axis=tuple(range(2, len(mask.shape)))) if len(mask.shape) > 2 else mask
 
 
 class UnmaskedMultiHeadAttention(keras.layers.MultiHeadAttention):  # type: ignore[misc]

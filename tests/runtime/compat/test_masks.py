@@ -115,3 +115,57 @@ def test_merging_layers_before_keras_3_4_give_no_mask(name: str) -> None:
     model = keras.Model(inputs, [merged, keras.layers.LSTM(2)(merged)])
     sequence, last = model(A)
     np.testing.assert_allclose(np.asarray(last), np.asarray(model.layers[-1](np.asarray(sequence))), atol=1e-6)
+
+
+def test_layers_that_ended_masks_end_them(tmp_path: Path) -> None:
+    """Those of preprocessing pass the mask on in Keras 3 alone."""
+    layers = tf_keras.layers
+    inputs = tf_keras.Input((5,))
+    embedded = layers.Embedding(9, 3, mask_zero=True)(inputs)
+    ends = [layers.Rescaling(2.0), layers.Identity(), layers.Normalization(mean=0.5, variance=2.0), layers.ReLU()]
+    model = tf_keras.Model(inputs, [layers.LSTM(2)(end(embedded)) for end in ends])
+    for suffix in ("h5", "keras"):
+        model.save(tmp_path / f"m.{suffix}")
+        found = load_callable(tmp_path / f"m.{suffix}")(A)
+        for actual, expected in zip(found.values(), model(A), strict=True):
+            np.testing.assert_allclose(np.asarray(actual), expected.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras", "tf_keras"])
+def test_relu_before_2_5_gives_no_mask(package: Any) -> None:
+    """A later layer sees every step."""
+    inputs = package.Input((5,))
+    rectified = compat_objects(package.__name__)["UnmaskedReLU"]()(
+        package.layers.Embedding(9, 3, mask_zero=True)(inputs)
+    )
+    model = package.Model(inputs, [rectified, package.layers.LSTM(2)(rectified)])
+    sequence, last = model(A)
+    np.testing.assert_allclose(np.asarray(last), np.asarray(model.layers[-1](np.asarray(sequence))), atol=1e-6)
+
+
+@pytest.mark.parametrize("inner", ["Embedding", "Masking", "Dense"])
+def test_layers_for_each_step_give_the_mask_of_the_layer_inside(tmp_path: Path, inner: str) -> None:
+    """Steps inside of steps are masked each; a step of which nothing is left does not count."""
+    layers = tf_keras.layers
+    inputs = tf_keras.Input((3, 5) if inner == "Embedding" else (3, 5, 2))
+    x = layers.Masking()(inputs) if inner == "Dense" else inputs
+    for layer in {"Embedding": [layers.Embedding(9, 2, mask_zero=True)], "Masking": [layers.Masking()]}.get(inner, []):
+        x = layers.TimeDistributed(layer)(x)
+    x = layers.TimeDistributed(layers.Dense(3))(x)
+    steps = layers.TimeDistributed(layers.LSTM(2))(x)
+    model = tf_keras.Model(inputs, layers.Concatenate()([layers.LSTM(2)(steps), layers.Flatten()(steps)]))
+    data = np.stack([A, B, A * 0], axis=1)
+    data = data if inner == "Embedding" else np.repeat(data[..., None], 2, axis=-1) / 9
+    model.save(tmp_path / "m.h5")
+    np.testing.assert_allclose(np.asarray(load_callable(tmp_path / "m.h5")(data)), model(data).numpy(), atol=1e-6)
+
+
+def test_attention_before_keras_3_8_leaves_masks_in_place() -> None:
+    """A second layer that attends to a sequence finds the mask that the first one found."""
+    inputs = keras.Input((5,))
+    embedded = keras.layers.Embedding(9, 3, mask_zero=True)(inputs)
+    layers = [compat_objects("keras")["MultiHeadAttention"](1, 2) for _ in range(2)]
+    model = keras.Model(inputs, [layer(embedded, embedded) for layer in layers])
+    layers[1].set_weights(layers[0].get_weights())
+    first, second = model(A)
+    np.testing.assert_allclose(np.asarray(first), np.asarray(second), atol=1e-6)
