@@ -13,6 +13,9 @@ from safeload.signatures._choose import TRAINING_NAMES
 if TYPE_CHECKING:
     from safeload.inspection._info import SignatureInfo, TensorInfo
 
+_OF_KERAS = frozenset({"training", "mask"})
+"""Arguments that every Keras model takes besides its inputs. Source: ``Layer.__call__`` (Keras 3.15, tf_keras 2.21)."""
+
 
 def bind(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Bind the arguments of a call to the inputs of *signature*.
@@ -46,20 +49,22 @@ def bind(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any
 
 
 def for_inference(signature: SignatureInfo, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Drop ``training=False``, which code around Keras models passes, where the model has no such input.
+    """Drop ``training=False`` and ``mask=None``, which code around Keras models passes, where they are no inputs.
 
     Raises:
         InputMismatchError: ``input-mismatch``. Training is asked for.
     """
-    if "training" not in kwargs or "training" in _parameters(signature):
+    if _OF_KERAS.isdisjoint(kwargs):
         return kwargs
-    value = kwargs["training"]
-    if value is not None and value is not False:
+    foreign = (_OF_KERAS & kwargs.keys()) - _parameters(signature)
+    training = kwargs["training"] if "training" in foreign else None
+    if training is not None and training is not False:
         raise InputMismatchError(
-            f"{signature.key}: training={value!r}, and a call is always inference",
+            f"{signature.key}: training={training!r}, and a call is always inference",
             hint="train the loaded object itself, which is f.model",
         )
-    return {name: value for name, value in kwargs.items() if name != "training"}
+    idle = foreign if kwargs.get("mask") is None else foreign - {"mask"}
+    return {name: value for name, value in kwargs.items() if name not in idle}
 
 
 def _parameters(signature: SignatureInfo) -> set[str]:
@@ -133,15 +138,14 @@ def _by_structure(
     signature: SignatureInfo, structure: CallStructure, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """Bind to the Python parameters; None if the arguments are rather a mapping of input names."""
-    parameters = dict(structure.args)
+    parameters = dict(structure.args or (structure.kwargs if len(structure.kwargs) == 1 else ()))
     everything = {**parameters, **dict(structure.kwargs)}
     if _means_names(signature, structure, args, kwargs):
         _require_constants(signature, everything)
         return None
     if len(args) > len(parameters):
-        raise _mismatch(
-            signature, f"{len(args)} positional arguments for {_names(list(parameters)) or 'no parameters'}"
-        )
+        takes = _names(list(parameters)) or ("a function of keywords" if everything else "no parameters")
+        raise _mismatch(signature, f"{len(args)} positional arguments for {takes}")
     given = dict(zip(parameters, args, strict=False))
     for name, value in kwargs.items():
         if name in given:
@@ -149,8 +153,10 @@ def _by_structure(
         given[name] = value
     unknown = [name for name in given if name not in everything]
     if unknown:
-        free = [name for name in everything if name not in given]
-        raise _mismatch(signature, f"there is no argument {unknown[0]!r}{_meant(unknown[0], free)}")
+        inputs = _lookup(signature)  # names of inputs are known, but go with others of the kind alone
+        name = next((name for name in unknown if name not in inputs), unknown[0])
+        free = [other for other in everything if other not in given]
+        raise _mismatch(signature, f"there is no argument {name!r}{_meant(name, free)}")
     _require_constants(signature, {name: tree for name, tree in everything.items() if name not in given})
     leaves: dict[str, Any] = {}
     for name, value in given.items():
@@ -237,7 +243,7 @@ def _unknown_name(signature: SignatureInfo, name: str, given: Sequence[str]) -> 
     names = _lookup(signature)
     used = {names[key] for key in given if key in names}
     free = [info.name for info in signature.inputs if info.name not in used]
-    return _mismatch(signature, f"there is no input {name!r}{_meant(name, free or list(names))}")
+    return _mismatch(signature, f"there is no input {name!r}{_meant(name, free)}")
 
 
 def _meant(name: str, known: Sequence[str]) -> str:

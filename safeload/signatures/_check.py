@@ -73,7 +73,7 @@ def _dtype_hint(info: TensorInfo, dtype: str, *, is_tensor: bool) -> str:
         return f"pass {info.dtype} values"
     if dtype == "object":
         return f"it holds Python objects, such as None; pass {info.dtype} values"
-    call = f"tf.cast(value, {info.dtype!r})" if is_tensor else f"value.astype({info.dtype!r})"
+    call = f"tf.cast(value, {info.dtype!r})" if is_tensor else f"np.asarray(value, {info.dtype!r})"
     return f"if that loses nothing that matters, convert it: {call}"
 
 
@@ -104,9 +104,18 @@ def _fits(have: int | None, want: int | None) -> bool:
 
 
 def _rank_hint(want: Sequence[int | None], have: Sequence[int | None]) -> str:
-    if len(have) == len(want) - 1 and want[0] in (None, 1) and all(map(_fits, have, want[1:])):
-        return "the batch dimension is missing: pass value[None, ...] for a batch of one"
+    if len(have) == len(want) - 1:
+        if want[0] in (None, 1) and _all_fit(have, want[1:]):
+            return "the batch dimension is missing: pass [value] for a batch of one"
+        if want[-1] == 1 and _all_fit(have, want[:-1]):
+            return "the last dimension is missing: pass np.expand_dims(value, -1)"
+    if len(have) == len(want) + 1 and have[0] == 1 and _all_fit(have[1:], want):
+        return "there is a dimension too many in front, as of a list around the value: pass value[0]"
     return f"it has {len(have)} dimension{'s' if len(have) != 1 else ''} instead of {len(want)}"
+
+
+def _all_fit(have: Sequence[int | None], want: Sequence[int | None]) -> bool:
+    return all(map(_fits, have, want))
 
 
 def _dims(shape: Sequence[int | None]) -> str:

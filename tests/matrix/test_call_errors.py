@@ -26,6 +26,7 @@ MODULES += [Path(module.__file__) for module in (_tensors, _predict)]
 
 X = TensorInfo("x", "float32", (None, 4))
 N = TensorInfo("n", "int32", (None,))
+TEXT = TensorInfo("x", "string", None)
 ONE = SignatureInfo("serving_default", inputs=(X,))
 TWO = SignatureInfo("serving_default", inputs=(N, X))
 ORDERED = replace(TWO, key="model", is_positional=True)
@@ -58,6 +59,20 @@ def predicted(x: Any, signature: SignatureInfo = ONE, *, call: Any = lambda x: x
 
 
 KerasTensor = type("KerasTensor", (), {})
+
+
+class SparseMatrix:
+    """A matrix of scipy."""
+
+    def toarray(self) -> None: ...
+
+
+class OfAnotherLibrary:
+    """A tensor that does not let itself be read, as those of PyTorch that gradients are taken of."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
 
 # (what is called, problem, hint)
 TEXTS: list[tuple[Callable[[], Any], str, str]] = [
@@ -95,6 +110,11 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         "call it as f(<float32 [None, 4]>)",
     ),
     (
+        bound(ONE, ROWS, verbose=0),
+        "serving_default: there is no input 'verbose'",
+        "call it as f(<float32 [None, 4]>)",
+    ),
+    (
         bound(ORDERED, 1, n=2),
         "model: input 'n' is given twice",
         "call it as f(n=<int32 [None]>, x=<float32 [None, 4]>)",
@@ -112,6 +132,11 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
     (
         bound(NESTED, inptus=PAIR),
         "__call__: there is no argument 'inptus'; did you mean 'inputs'?",
+        "call it as f(inputs={'pair': [<float32 [None, 4]>, <int32 [None]>]})",
+    ),
+    (
+        bound(NESTED, n=1, x=2, z=3),
+        "__call__: there is no argument 'z'",
         "call it as f(inputs={'pair': [<float32 [None, 4]>, <int32 [None]>]})",
     ),
     (
@@ -148,12 +173,22 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
     (
         converted(X, np.zeros(4, "float32")),
         "input 'x' has shape [4], expected [None, 4]",
-        "the batch dimension is missing: pass value[None, ...] for a batch of one",
+        "the batch dimension is missing: pass [value] for a batch of one",
     ),
     (
         converted(X, np.zeros((2, 2, 4), "float32")),
         "input 'x' has shape [2, 2, 4], expected [None, 4]",
         "it has 3 dimensions instead of 2",
+    ),
+    (
+        converted(X, [ROWS]),
+        "input 'x' has shape [1, 3, 4], expected [None, 4]",
+        "there is a dimension too many in front, as of a list around the value: pass value[0]",
+    ),
+    (
+        converted(replace(TEXT, shape=(None, 1)), ["a", "b"]),
+        "input 'x' has shape [2], expected [None, 1]",
+        "the last dimension is missing: pass np.expand_dims(value, -1)",
     ),
     (
         converted(X, lambda: tf.zeros([3, 5])),
@@ -170,11 +205,43 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         "input 'x' is a list whose items differ in shape or dtype",
         "make them equal, or stack them with tf.stack",
     ),
+    (
+        converted(TEXT, [["a"], ["b", "c"]]),
+        "input 'x' is a list that is not rectangular",
+        "rows must have equal lengths",
+    ),
+    # What is no array.
+    (
+        converted(X, {1, 2}),
+        "input 'x' is of type set, which is no array",
+        "pass an array, a tensor, or lists of float32 values",
+    ),
+    (
+        converted(X, iter([])),
+        "input 'x' is of type list_iterator, which is no array",
+        "pass one of its elements, or pass it to predict, which takes all",
+    ),
+    (
+        converted(X, lambda: tf.data.Dataset.range(3)),
+        "input 'x' is of type _RangeDataset, which is no array",
+        "pass one of its elements, or pass it to predict, which takes all",
+    ),
+    (
+        converted(X, SparseMatrix()),
+        "input 'x' is of type SparseMatrix, which is no array",
+        "pass a dense array: value.toarray()",
+    ),
+    (
+        converted(X, OfAnotherLibrary()),
+        "input 'x' is of type OfAnotherLibrary, which numpy cannot read",
+        "make an array of it; numpy says: Can't call numpy() on Tensor that requires grad.",
+    ),
+    (converted(X, np.ma.array(ROWS, mask=True)), "input 'x' holds masked values", "fill them: value.filled(…)"),
     # Dtypes.
     (
         converted(N, np.array([1.5])),
         "input 'n' is float64, expected int32",
-        "if that loses nothing that matters, convert it: value.astype('int32')",
+        "if that loses nothing that matters, convert it: np.asarray(value, 'int32')",
     ),
     (
         converted(N, lambda: tf.constant([1], tf.int64)),
@@ -182,6 +249,18 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         "if that loses nothing that matters, convert it: tf.cast(value, 'int32')",
     ),
     (converted(X, [["a"] * 4]), "input 'x' is string, expected float32", "pass float32 values"),
+    (converted(X, "cat.jpg"), "input 'x' is string, expected float32", "pass float32 values"),
+    (converted(TEXT, [["a", 1]]), "input 'x' is object, expected string", "pass string values"),
+    (
+        converted(TEXT, ["\udc80"]),
+        "input 'x' holds string values that no tensor can hold",
+        "text must be valid UTF-8, or bytes",
+    ),
+    (
+        converted(TensorInfo("x"), [None]),
+        "input 'x' holds object values that no tensor can hold",
+        "pass numbers, text or bytes",
+    ),
     (
         converted(X, [[1.0, 2.0, 3.0, None]]),
         "input 'x' is object, expected float32",
@@ -207,6 +286,11 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         converted(replace(X, kind="ragged"), [[1.0], [[2.0]]]),
         "input 'x' is a list, expected ragged float32",
         "pass nested lists with ragged_rank 1, or a tf.RaggedTensor",
+    ),
+    (
+        converted(replace(X, kind="ragged"), lambda: [tf.zeros([2]), tf.zeros([2], "int32")]),
+        "input 'x' is a list, expected ragged float32",
+        "pass tensors of one dtype and rank, or a tf.RaggedTensor",
     ),
     (
         converted(replace(X, kind="OtherSpec"), ROWS),
@@ -243,6 +327,16 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         predicted(lambda: tf.data.Dataset.from_tensor_slices(ROWS)),
         "the elements of the dataset are single rows",
         "pass batches: predict(dataset.batch(32))",
+    ),
+    (
+        predicted(lambda: tf.data.Dataset.from_tensors((ROWS, ROWS)), TWO),
+        "elements of the dataset are read as (inputs, targets), and the first part holds 1 of 2 inputs",
+        "map them to dicts of the inputs by name: n, x",
+    ),
+    (
+        predicted(lambda: iter([np.zeros((1, 1)), np.zeros((1, 2))]), call=lambda x: x),
+        "rows of an output differ in shape between batches: (1,), (2,)",
+        "call it batch by batch, or pad the inputs to one size",
     ),
     (
         predicted(iter([])),

@@ -100,6 +100,34 @@ def test_sparse_rows() -> None:
     np.testing.assert_array_equal(tf.sparse.to_dense(found), X * 2)
 
 
+class SparseMatrix:
+    """The parts of a matrix of scipy in coordinates that matter: it cannot be cut, and becomes one that can."""
+
+    def __init__(self, dense: Any) -> None:
+        self.dense, self.shape = dense, dense.shape
+        self.row, self.col = np.nonzero(dense)
+        self.data = dense[self.row, self.col]
+
+    def tocoo(self) -> SparseMatrix:
+        return self
+
+    def tocsr(self) -> SparseRows:
+        return SparseRows(self.dense)
+
+
+class SparseRows(SparseMatrix):
+    """The same by rows."""
+
+    def __getitem__(self, rows: slice) -> SparseRows:
+        return SparseRows(self.dense[rows])
+
+
+def test_sparse_matrices() -> None:
+    """A matrix of scipy is cut by rows, whichever its form."""
+    found = fn("sparse").predict(SparseMatrix(X), batch_size=3)
+    np.testing.assert_array_equal(tf.sparse.to_dense(found), X * 2)
+
+
 def test_a_fixed_batch_decides() -> None:
     """A signature for two rows gets two at a time; a rest is an error before anything runs, and not made up."""
     np.testing.assert_array_equal(fn("fixed").predict(X[:6], batch_size=32), X[:6] * 2)

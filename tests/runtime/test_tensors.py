@@ -12,6 +12,11 @@ from safeload.errors import InputMismatchError
 from safeload.inspection import TensorInfo
 from safeload.runtime._callable._tensors import example, to_tensor, to_tensors
 
+keras = pytest.importorskip("keras")
+
+STRINGS = np.dtypes.StringDType() if hasattr(np.dtypes, "StringDType") else object
+"""numpy's own type for text, from numpy 2 on."""
+
 
 def info(dtype: str | None, shape: tuple[int | None, ...] | None = None, **more: Any) -> TensorInfo:
     return TensorInfo("x", dtype, shape, **more)
@@ -42,6 +47,9 @@ def info(dtype: str | None, shape: tuple[int | None, ...] | None = None, **more:
         (tf.constant([1], tf.uint8), "float32", [1]),
         ([tf.constant(1.0), 2.0], "float32", [1, 2]),
         (tf.Variable([1.0]), "float32", [1]),
+        (keras.Variable([1.0]), "float32", [1]),
+        (["a\0", b"\xff\0"], "string", [b"a\0", b"\xff\0"]),
+        (np.array(["é"], STRINGS), "string", ["é".encode()]),
         (3.5, None, 3.5),
     ],
 )
@@ -92,6 +100,10 @@ SPARSE = info("float32", (None, 2), kind="sparse")
         tf.ragged.constant([[1.0, 2.0], [3.0]]),
         tf.ragged.constant([[1, 2], [3]]),
         tf.compat.v1.ragged.constant_value([[1.0, 2.0], [3.0]], np.float32),
+        [np.array([1, 2]), np.array([3])],
+        np.array([[1, 2], [3]], object),
+        np.array([np.array([1, 2]), np.array([3])], object),
+        [tf.constant([1.0, 2.0]), tf.constant([3.0])],
     ],
 )
 def test_ragged(value: Any) -> None:

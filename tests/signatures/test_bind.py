@@ -44,6 +44,10 @@ DICT_INPUT = SignatureInfo(
     structure=CallStructure(args=(("inputs", {"left": Slot("a"), "right": Slot("b")}),)),
 )
 
+KEYWORD = SignatureInfo("f", "function", (A,), structure=CallStructure(kwargs=(("a", Slot("a")),)))
+KEYWORDS = replace(KEYWORD, inputs=(A, B), structure=CallStructure(kwargs=(("a", Slot("a")), ("b", Slot("b")))))
+NOTHING = replace(KEYWORD, inputs=(), structure=CallStructure())
+
 
 class Frame:
     """The parts of a pandas DataFrame that matter."""
@@ -86,6 +90,11 @@ FRAME = Frame(p=1, q=2)
         (SignatureInfo("get_counter"), (), {}, {}),
         (ONE, (1,), {"training": False}, {"a": 1}),
         (TWO, ({"b": 2, "a": 1},), {"training": None}, {"a": 1, "b": 2}),
+        (ONE, (1,), {"training": False, "mask": None}, {"a": 1}),
+        (KEYWORDS, (), {"a": 1, "b": 2}, {"a": 1, "b": 2}),
+        (KEYWORD, (1,), {}, {"a": 1}),
+        (KEYWORD, (), {"a": 1}, {"a": 1}),
+        (KEYWORD, ({"a": 1},), {}, {"a": 1}),
         (
             SignatureInfo("s", inputs=(A, replace(B, name="training"))),
             (),
@@ -117,6 +126,13 @@ def test_bound(signature: SignatureInfo, args: tuple[Any, ...], kwargs: dict[str
         (ONE, (1,), {"a": 2}, "input 'a' is given twice"),
         (ONE, ({"aa": 1},), {}, "there is no input 'aa'; did you mean 'a'?"),
         (TWO, (), {"zzz": 1}, "there is no input 'zzz'"),
+        (ONE, (1,), {"mask": 2}, "there is no input 'mask'"),
+        (ONE, (1,), {"training": False, "mask": 2}, "there is no input 'mask'"),
+        (NOTHING, (1,), {}, "1 positional arguments for no parameters"),
+        (KEYWORD, (1,), {"a": 2}, "argument 'a' is given twice"),
+        (KEYWORD, (1, 2), {}, "2 positional arguments for 'a'"),
+        (KEYWORDS, (1,), {}, "1 positional arguments for a function of keywords"),
+        (DICT_INPUT, (), {"a": 1, "b": 2, "zzz": 3}, "there is no argument 'zzz'"),
         (TWO, (1, 2), {}, "2 inputs cannot be given by position: the file does not record their order"),
         (TWO, (1,), {}, "2 inputs cannot be given by position: the file does not record their order"),
         (TWO, ({"a": 1},), {}, "missing 'b'"),

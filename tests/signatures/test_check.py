@@ -59,10 +59,16 @@ def test_shape_fits(want: tuple[int | None, ...] | None, have: tuple[int | None,
 @pytest.mark.parametrize(
     ("want", "have", "text"),
     [
-        ((None, 4), (4,), "the batch dimension is missing: pass value[None, ...] for a batch of one"),
-        ((1, 4), (4,), "the batch dimension is missing: pass value[None, ...] for a batch of one"),
+        ((None, 4), (4,), "the batch dimension is missing: pass [value] for a batch of one"),
+        ((1, 4), (4,), "the batch dimension is missing: pass [value] for a batch of one"),
         ((None, 4), (3,), "it has 1 dimension instead of 2"),
         ((2, 4), (4,), "it has 1 dimension instead of 2"),
+        ((None, 5, 1), (3, 5), "the last dimension is missing: pass np.expand_dims(value, -1)"),
+        ((None, 1), (3,), "the last dimension is missing: pass np.expand_dims(value, -1)"),
+        ((None, 5, 1), (3, 6), "it has 2 dimensions instead of 3"),
+        ((None, 4), (1, 2, 4), "there is a dimension too many in front, as of a list around the value: pass value[0]"),
+        ((None, 4), (2, 2, 4), "it has 3 dimensions instead of 2"),
+        ((None, 4), (1, 2, 5), "it has 3 dimensions instead of 2"),
         ((None, 4, 8), (2, 5, 7), "axis 1 is 5, not 4, axis 2 is 7, not 8"),
     ],
 )

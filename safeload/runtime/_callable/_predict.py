@@ -60,12 +60,24 @@ def _batches(signature: SignatureInfo, x: Any, batch_size: int) -> tuple[Iterato
 def _require_batched(signature: SignatureInfo, dataset: Any) -> None:
     """Refuse a dataset of single rows where the model's only input tells it from one of batches."""
     spec = _without_targets(dataset.element_spec)
+    _require_all_inputs(signature, dataset.element_spec)
     if isinstance(spec, tf.TensorSpec) and spec.shape.rank is not None and len(signature.inputs) == 1:
         shape = signature.inputs[0].shape
         if shape is not None and spec.shape.rank == len(shape) - 1:
             raise InputMismatchError(
                 "the elements of the dataset are single rows", hint="pass batches: predict(dataset.batch(32))"
             )
+
+
+def _require_all_inputs(signature: SignatureInfo, element_spec: Any) -> None:
+    """Refuse a dataset of tuples of the inputs, of which the first one alone would be taken."""
+    count = sum(not info.optional for info in signature.inputs)
+    if count > 1 and isinstance(element_spec, tuple) and isinstance(element_spec[0], tf.TensorSpec):
+        names = ", ".join(info.name for info in signature.inputs)
+        raise InputMismatchError(
+            f"elements of the dataset are read as (inputs, targets), and the first part holds 1 of {count} inputs",
+            hint=f"map them to dicts of the inputs by name: {names}",
+        )
 
 
 def _without_targets(element: Any) -> Any:
@@ -76,8 +88,13 @@ def _without_targets(element: Any) -> Any:
 def _columns(signature: SignatureInfo, x: Any) -> dict[str, Any]:
     """Return what is cut into batches by input name; under ``""`` what goes to the model as it is."""
     if signature.inputs:
-        return bind(signature, (x,), {})
+        return {name: _sliceable(value) for name, value in bind(signature, (x,), {}).items()}
     return dict(x) if isinstance(x, Mapping) else {"": x}
+
+
+def _sliceable(value: Any) -> Any:
+    """Return a sparse matrix of scipy in the form that can be cut into rows, anything else as it is."""
+    return value.tocsr() if hasattr(value, "tocsr") else value
 
 
 def _row_count(columns: Mapping[str, Any]) -> int:
@@ -143,9 +160,19 @@ def _joined(leaves: Sequence[Any], lengths: Sequence[int]) -> Any:
         raise InputMismatchError(
             "an output has no axis of rows, so batches cannot be joined", hint="call it with all rows at once"
         )
+    if len(sizes := {_row_shape(leaf) for leaf in leaves}) > 1:
+        raise InputMismatchError(
+            f"rows of an output differ in shape between batches: {', '.join(map(str, sorted(sizes)))}",
+            hint="call it batch by batch, or pad the inputs to one size",
+        )
     if isinstance(leaves[0], np.ndarray):
         return np.concatenate(leaves)
     return tf.sparse.concat(0, list(leaves)) if isinstance(leaves[0], tf.SparseTensor) else tf.concat(leaves, axis=0)
+
+
+def _row_shape(leaf: Any) -> tuple[int, ...]:
+    """Return the shape of one row; of a ragged tensor, whose rows may differ, the same for all."""
+    return () if isinstance(leaf, tf.RaggedTensor) else tuple(map(int, leaf.shape[1:]))
 
 
 def shown(batches: Iterable[T], total: int | None) -> Iterator[T]:

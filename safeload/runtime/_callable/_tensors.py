@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,9 @@ Converted = tuple[Any, bool]
 """A tensor, and whether the value had to be cast for it."""
 
 Converter = Callable[[Any, Any], Converted]
+
+_NUMPY_TEXT = "T"
+"""Kind of numpy's ``StringDType``, which TensorFlow does not read. Source: numpy/dtypes.py (numpy 2)."""
 
 _HOST = "/job:localhost/replica:0/task:0/device:CPU:0"
 
@@ -87,7 +90,7 @@ def _dense(info: TensorInfo, value: Any) -> Converted:
 def _unwrapped(value: Any) -> Any:
     """Read a variable of TensorFlow or of Keras 3; return anything else as it is."""
     inner = getattr(value, "value", None)
-    if tf.is_tensor(inner) and not tf.is_tensor(value):
+    if tf.is_tensor(inner):
         value = inner
     return tf.convert_to_tensor(value) if isinstance(value, tf.Variable) else value
 
@@ -116,11 +119,11 @@ def _stacked(info: TensorInfo, value: Any) -> Any:
 
 
 def _from_array(info: TensorInfo, array: np.ndarray[Any, Any]) -> Converted:
-    check_shape(info, array.shape)
     name = _dtype_name(array)
     cast = check_dtype(info, name, is_tensor=False)
+    check_shape(info, array.shape)
     if cast is Cast.NOTHING:
-        return tf.constant(_native(array)), False
+        return _constant(info, array, name), False
     target = tf.as_dtype(info.dtype)
     if cast is Cast.IF_IN_RANGE:
         _check_range(info, array, target)
@@ -133,24 +136,66 @@ def _from_array(info: TensorInfo, array: np.ndarray[Any, Any]) -> Converted:
             ) from error
 
 
-def _array(info: TensorInfo, value: Any) -> np.ndarray[Any, Any]:
+def _constant(info: TensorInfo, array: np.ndarray[Any, Any], name: str) -> Any:
     try:
-        # As objects, because numpy's own bytes type drops trailing zeros.
-        array = np.asarray(value, dtype=object) if _holds_bytes(info, value) else np.asarray(value)
-        if array.dtype == object and info.dtype != "string":
-            array = np.asarray(array.tolist())
+        return tf.constant(_native(array))
     except (ValueError, TypeError) as error:
         raise InputMismatchError(
-            f"input {info.name!r} is a {type(value).__name__} that is not rectangular",
-            hint="rows must have equal lengths",
+            f"input {info.name!r} holds {name} values that no tensor can hold",
+            hint="text must be valid UTF-8, or bytes" if name == "string" else "pass numbers, text or bytes",
         ) from error
+
+
+def _array(info: TensorInfo, value: Any) -> np.ndarray[Any, Any]:
+    if np.ma.is_masked(value):
+        raise InputMismatchError(f"input {info.name!r} holds masked values", hint="fill them: value.filled(…)")
+    array = _read(info, value)
+    if array.dtype == object and array.ndim == 0 and not isinstance(value, (str, bytes)):
+        raise InputMismatchError(
+            f"input {info.name!r} is of type {type(value).__name__}, which is no array", hint=_array_hint(info, value)
+        )
     if array.size == 0 and array.dtype == np.float64 and info.dtype is not None:
         return array.astype(tf.as_dtype(info.dtype).as_numpy_dtype)  # numpy's dtype for an empty list means nothing
     return array
 
 
-def _holds_bytes(info: TensorInfo, value: Any) -> bool:
-    return info.dtype in (None, "string") and isinstance(value, (bytes, list, tuple)) and _first_leaf(value) is bytes
+def _read(info: TensorInfo, value: Any) -> np.ndarray[Any, Any]:
+    """Read what numpy can; text as objects, because numpy's own types for it drop trailing zeros."""
+    is_text = _holds_text(info, value)
+    try:
+        array = np.asarray(value, dtype=object if is_text else None)
+        if array.dtype == object and info.dtype != "string":
+            array = np.asarray(array.tolist())
+    except Exception as error:  # arrays of other libraries may raise anything
+        if isinstance(value, (list, tuple)) and isinstance(error, ValueError):
+            raise _not_rectangular(info, value) from error
+        raise InputMismatchError(
+            f"input {info.name!r} is of type {type(value).__name__}, which numpy cannot read",
+            hint=f"make an array of it; numpy says: {' '.join(str(error).split())[:200]}",
+        ) from error
+    if is_text and any(isinstance(item, (list, tuple)) for item in array.flat):
+        raise _not_rectangular(info, value)
+    return array.astype(object) if array.dtype.kind == _NUMPY_TEXT else array
+
+
+def _not_rectangular(info: TensorInfo, value: Any) -> InputMismatchError:
+    return InputMismatchError(
+        f"input {info.name!r} is a {type(value).__name__} that is not rectangular",
+        hint="rows must have equal lengths",
+    )
+
+
+def _array_hint(info: TensorInfo, value: Any) -> str:
+    if isinstance(value, (tf.data.Dataset, Iterator)):
+        return "pass one of its elements, or pass it to predict, which takes all"
+    if hasattr(value, "toarray"):
+        return "pass a dense array: value.toarray()"
+    return f"pass an array, a tensor, or lists of {info.dtype or 'number'} values"
+
+
+def _holds_text(info: TensorInfo, value: Any) -> bool:
+    is_possible = info.dtype in (None, "string") and isinstance(value, (str, bytes, list, tuple))
+    return is_possible and issubclass(_first_leaf(value), (str, bytes))
 
 
 def _first_leaf(value: Any) -> type:
@@ -185,10 +230,28 @@ def _ragged(info: TensorInfo, value: Any) -> Converted:
     if isinstance(value, tf.RaggedTensor):
         check_shape(info, _static_shape(value))
         return _cast(info, value)
-    if isinstance(value, (list, tuple)) and not any(tf.is_tensor(row) for row in value):
-        return _ragged_constant(info, value), True
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        if not any(tf.is_tensor(row) for row in value):
+            return _ragged_constant(info, _plain(value)), True
+        return _ragged(info, _ragged_stack(info, value))
     dense, is_cast = _dense(info, value)
     return tf.RaggedTensor.from_tensor(dense, ragged_rank=info.ragged_rank or 1), is_cast
+
+
+def _plain(rows: Any) -> Any:
+    """Return nested lists, of which some levels may be arrays, as lists alone."""
+    if isinstance(rows, np.ndarray):
+        return rows.tolist()
+    return [_plain(row) for row in rows] if isinstance(rows, (list, tuple)) else rows
+
+
+def _ragged_stack(info: TensorInfo, rows: Sequence[Any]) -> Any:
+    try:
+        return tf.ragged.stack(rows)
+    except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+        raise _wrong_kind(info, rows, "pass tensors of one dtype and rank, or a tf.RaggedTensor") from error
 
 
 def _ragged_constant(info: TensorInfo, rows: Any) -> Any:
