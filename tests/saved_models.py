@@ -156,6 +156,25 @@ def _tf1(path: str) -> None:
     _builder(path, signatures)
 
 
+def save_tf1_tables(path: str, *, has_variable: bool) -> None:
+    """Save a graph whose tables learned "a"; *has_variable* decides whether the checkpoint holds a variable as well."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        key = v1.placeholder(tf.string, [None], name="key")
+        table = tf.lookup.experimental.MutableHashTable(tf.string, tf.float32, -1.0)
+        dense = tf.lookup.experimental.DenseHashTable(tf.string, tf.float32, -1.0, "", "$")
+        offset = v1.get_variable("offset", initializer=1.0) if has_variable else 1.0
+        outputs = {"y": table.lookup(key) + offset, "dense": dense.lookup(key) + offset}
+        session.run(v1.global_variables_initializer())
+        session.run([table.insert(["a"], [5.0]), dense.insert(["a"], [6.0])])
+        with tf.control_dependencies([table.insert(key, outputs["y"])]):
+            size = table.size()
+        signatures = {"read": _described({"key": key}, outputs), "learn": _described({"key": key}, {"size": size})}
+        builder = v1.saved_model.Builder(path)
+        builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map=signatures)
+        builder.save()
+
+
 def _custom_tags(path: str) -> None:
     def signatures() -> dict[str, Any]:
         x = tf.compat.v1.placeholder(tf.float32, [None], name="x")

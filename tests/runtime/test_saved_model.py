@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from saved_models import WEIGHTS, X, load
+from saved_models import WEIGHTS, X, load, save_tf1_tables
 
 from safeload.errors import InputMismatchError, LoadFailedError, NoCallableError, OpNotRegisteredError
 from safeload.runtime._saved_model._runtime import SavedModelRuntime
@@ -110,6 +110,7 @@ def test_tf1_signature(saved: Saved) -> None:
     equal(model({"in": X}), X @ WEIGHTS * 4)
     equal(model({"in": X, "self": 1.0}), X @ WEIGHTS * 2)
     equal(model({"in": X, "is_training": True}), X @ WEIGHTS * 0)
+    equal(model(**{"in": X, "self": 1.0}), X @ WEIGHTS * 2)
     equal(model({"x:0": X, "scale": 1.0}), X @ WEIGHTS * 2)
 
 
@@ -118,6 +119,19 @@ def test_tf1_state_is_shared(saved: Saved) -> None:
     first, second = load(saved("tf1"), signature="count"), load(saved("tf1"), signature="count")
     assert [float(first()), float(first()), float(second())] == [1, 2, 1]
     assert float(first.with_signature("read")()) == 2
+
+
+@pytest.mark.parametrize("has_variable", [False, True])
+def test_tf1_tables_in_the_checkpoint(tmp_path: Path, *, has_variable: bool) -> None:
+    """What a table had learned when the graph was saved is restored, once for all signatures."""
+    path = tmp_path / "saved"
+    save_tf1_tables(str(path), has_variable=has_variable)
+    model = load(path, signature="read")
+    equal(model(["a", "b"])["dense"], [7, 0])
+    equal(model(["a", "b"])["y"], [6, 0])
+    equal(model.with_signature("learn")(["b"]), 2)
+    equal(model(["a", "b"])["y"], [6, 1])
+    equal(load(path, signature="read")(["b"])["y"], [0])
 
 
 def test_tags_saved_as_letters(saved: Saved) -> None:

@@ -119,7 +119,7 @@ class ModelCallable:
         self._lock = threading.Lock()
         self._traces = backend.traces(key)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the model.
 
         Args:

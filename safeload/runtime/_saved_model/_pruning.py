@@ -16,7 +16,16 @@ HANDLE_OP = "VarHandleOp"
 VARIABLE_OPS = frozenset({HANDLE_OP, "VariableV2", "Variable"})
 """Ops that make a variable. Source: tensorflow/core/ops/{state_ops,resource_variable_ops}.cc (2.21)."""
 
-_ASSIGN_OPS = frozenset({"Assign", "AssignVariableOp"})
+_TABLE_OPS = frozenset(
+    f"{name}{version}"
+    for name in ("MutableHashTable", "MutableHashTableOfTensors", "MutableDenseHashTable")
+    for version in ("", "V2")
+)
+"""Ops that make a table whose content a checkpoint may hold. Source: tensorflow/core/ops/lookup_ops.cc (2.21)."""
+
+_STATE_OPS = VARIABLE_OPS | _TABLE_OPS
+
+_ASSIGN_OPS = frozenset({"Assign", "AssignVariableOp", "LookupTableImport", "LookupTableImportV2"})
 _PLACEHOLDER_OPS = frozenset({"Placeholder", "PlaceholderV2"})
 _REFERENCE = 100
 """Offset of reference types. Source: ``DT_FLOAT_REF = 101`` in tensorflow/core/framework/types.proto."""
@@ -36,7 +45,7 @@ class Cut:
         feeds: Fed tensor → name of its placeholder.
         outputs: Fetched tensor → name of its identity; of the node itself where its type is not recorded.
         handles: Resource variables of the part.
-        variables: Every variable of the part, references included.
+        variables: Every variable of the part, references and tables included.
         computing: Those that the fetches and targets use; the rest is there to be restored.
     """
 
@@ -97,7 +106,7 @@ def cut(
 
 
 def _variables(nodes: Nodes, names: Iterable[str]) -> frozenset[str]:
-    return frozenset(name for name in names if nodes[name].op in VARIABLE_OPS)
+    return frozenset(name for name in names if nodes[name].op in _STATE_OPS)
 
 
 def canonical(name: str) -> str:
