@@ -94,7 +94,9 @@ _SIZES: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 # Layers whose kernel is their input's last axis times the size above, and layers with a value per step of that axis.
 _TIMES_INPUT = frozenset({"Dense", "LSTM", "GRU", "SimpleRNN", "Conv1D", "Conv2D", "Conv3D"})
-_PER_FEATURE = frozenset({"BatchNormalization", "LayerNormalization", "RMSNormalization", "PReLU"})
+_PER_FEATURE = frozenset(
+    {"BatchNormalization", "LayerNormalization", "RMSNormalization", "PReLU", "SyncBatchNormalization"}
+)
 # The key that says how long the last axis of the output is, and layers that leave it as it is.
 _OUTPUT_WIDTH = {"Dense": "units", "Embedding": "output_dim", "LSTM": "units", "GRU": "units", "SimpleRNN": "units"}
 _KEEPS_WIDTH = (

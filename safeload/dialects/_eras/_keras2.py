@@ -27,7 +27,6 @@ _RENAMED_CLASSES = {
     "UnifiedGRU": "GRU",
     "BatchNormalizationV1": "BatchNormalization",
     "BatchNormalizationV2": "BatchNormalization",
-    "SyncBatchNormalization": "BatchNormalization",
     # Inference leaves the input as it is: keras/src/layers/preprocessing/image_preprocessing.py and
     # keras/src/engine/base_layer.py of 2.15.0.
     "RandomHeight": "Identity",
@@ -35,7 +34,15 @@ _RENAMED_CLASSES = {
     "AddLoss": "Identity",
     "AddMetric": "Identity",
 }
-_GONE = frozenset({"LocallyConnected1D", "LocallyConnected2D", "ThresholdedReLU", "RandomFourierFeatures"})
+_GONE = frozenset(
+    [
+        "LocallyConnected1D",
+        "LocallyConnected2D",
+        "RandomFourierFeatures",
+        "SyncBatchNormalization",
+        "ThresholdedReLU",
+    ]
+)
 
 _RENAMED_KEYS: Mapping[str, Mapping[str, str]] = {
     "LeakyReLU": {"alpha": "negative_slope"},
@@ -114,7 +121,7 @@ _OUTPUT_MODES = {"binary": "multi_hot", "tf-idf": "tf_idf"}
 _WITH_OUTPUT_MODE = frozenset(
     {"CategoryEncoding", "Discretization", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"}
 )
-_ONE_AXIS = frozenset({"BatchNormalization", "LayerNormalization", "UnitNormalization"})
+_ONE_AXIS = frozenset({"BatchNormalization", "LayerNormalization", "SyncBatchNormalization", "UnitNormalization"})
 _RECURRENT = frozenset({"LSTM", "GRU", "LSTMCell", "GRUCell", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
 
 

@@ -10,11 +10,13 @@ from typing import Any
 from safeload.dialects import NormalForm
 from safeload.errors import LoadFailedError
 from safeload.readers import KerasArtifact
-from safeload.runtime._keras._package import own_variables
+from safeload.runtime._keras._package import flat_layers, own_variables
+from safeload.runtime._weights._convert import in_order
 from safeload.runtime._weights._layers import LayerOrder
 from safeload.runtime._weights._ledger import Ledger, name_of
 from safeload.runtime._weights._match import leaf_name
 from safeload.runtime._weights._paths import PathFinder
+from safeload.runtime._weights._states import SUMMARY, set_summary, takes_summary
 
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 """End of the keys that hold variables. Source: tensorflow/python/trackable/trackable_utils.py."""
@@ -29,6 +31,7 @@ def set_checkpoint(model: Any, artifact: KerasArtifact, normal: NormalForm | Non
         LoadFailedError: ``load-failed``. Keys and variables do not agree, or the checkpoint records names of a graph.
     """
     finder = PathFinder(model, LayerOrder(normal))
+    _take_summaries(finder, ledger)
     parts = _parts(list(ledger.unread))
     found = {part: _found(finder, part, keys) for part, keys in parts.items()}
     used_up = [part for part, keys in parts.items() if len(keys) == len(found[part])]
@@ -41,10 +44,23 @@ def set_checkpoint(model: Any, artifact: KerasArtifact, normal: NormalForm | Non
             hint="restore the one that is meant in TensorFlow and save it alone",
         )
     part = fitting[0] if fitting else max(found, key=lambda part: len(found[part]), default="")
+    owners = {id(v): layer for layer in flat_layers(model) for v in own_variables(layer)}
     for key, variable in found.get(part, {}).items():
-        ledger.assign(variable, ledger.read(key), source=key.removesuffix(VALUE))
+        value = in_order(ledger.read(key), owners.get(id(variable)), tuple(variable.shape))
+        ledger.assign(variable, value, source=key.removesuffix(VALUE))
     if fitting:
         ledger.unread.clear()  # what is beside the part: counters, optimizers, other models
+
+
+def _take_summaries(finder: PathFinder, ledger: Ledger) -> None:
+    """Take what layers learned from data; the model is the whole checkpoint, or at a name of its own."""
+    for key in [key for key in ledger.unread if key.removesuffix(VALUE).endswith(f"/{SUMMARY}")]:
+        path = key.removesuffix(VALUE).removesuffix(f"/{SUMMARY}")
+        for owner in (path, path.partition("/")[2]):
+            layer = finder.find(owner)
+            if layer is not None and takes_summary(layer):
+                set_summary(layer, {SUMMARY: ledger.read(key)}, owner, ledger)
+                break
 
 
 def _parts(keys: list[str]) -> dict[str, list[str]]:

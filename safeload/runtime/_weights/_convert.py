@@ -42,8 +42,27 @@ def converted(pairs: Sequence[tuple[Saved, Slot]], *, backend: str | None) -> li
     return [(_convert(item, slot, is_cudnn=id(slot.layer) in cudnn, backend=backend), slot) for item, slot in pairs]
 
 
+def is_reordered(layer: Any, saved: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Tell whether *saved* is the shape *wanted* of a weight of *layer*, with its axes in another order.
+
+    Keras 2 made the weights of a LayerNormalization over several axes in the order in which these were given, and
+    reshaped them to the order of the input: the numbers are where Keras 3, which sorts the axes, has them.
+
+    Source: ``build`` and ``call`` in ``layers/normalization/layer_normalization.py`` of keras 2.15.0 and 3.15.1.
+    """
+    is_permuted = saved != wanted and sorted(saved) == sorted(wanted)
+    return is_permuted and type(layer).__name__ == "LayerNormalization"
+
+
+def in_order(array: Array, layer: Any, wanted: tuple[int, ...]) -> Array:
+    """Return *array* in the shape *wanted*, if it is that of a weight of *layer* but for the order of its axes."""
+    return array.reshape(wanted) if is_reordered(layer, array.shape, wanted) else array
+
+
 def _convert(item: Saved, slot: Slot, *, is_cudnn: bool, backend: str | None) -> Saved:
     kind = type(slot.layer).__name__
+    if is_reordered(slot.layer, item.shape, slot.shape):
+        return _with(item, slot.shape, lambda a: a.reshape(slot.shape))
     if is_cudnn:
         return _from_cudnn(item, slot, _GATES[kind])
     if item.era_1 and slot.path[-1] == "kernel":

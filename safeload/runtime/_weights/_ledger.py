@@ -60,7 +60,13 @@ class Ledger:
         self.unread = {d.path: d for d in _weights_of(artifact.weights)}
 
     def read(self, path: str) -> np.ndarray[Any, Any]:
-        """Return the array at *path* and note that it was used."""
+        """Return the array at *path* and note that it was used.
+
+        Raises:
+            LoadFailedError: ``load-failed``. It was used before: the saver gave two weights one name.
+        """
+        if path not in self.unread:
+            raise self.mismatch([f"{path} is the name of two weights, of which the file holds one"])
         return read_array(cast("WeightsFile", self.artifact.weights_file), self.unread.pop(path))
 
     def assign(self, variable: Any, value: np.ndarray[Any, Any], *, source: str) -> None:

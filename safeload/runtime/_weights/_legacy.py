@@ -17,6 +17,7 @@ from safeload.runtime._weights._layers import LayerOrder, slot_orders
 from safeload.runtime._weights._ledger import Ledger
 from safeload.runtime._weights._match import Slot, pair
 from safeload.runtime._weights._saved import Saved, saved_arrays
+from safeload.runtime._weights._states import take_states
 
 _TOP = "top_level_model_weights"
 
@@ -30,9 +31,12 @@ def set_legacy(model: Any, artifact: KerasArtifact, normal: NormalForm | None, l
         LoadFailedError: ``load-failed``. Layers, arrays or shapes do not agree.
     """
     order = LayerOrder(normal)
+    old_names = normal.renamed if normal is not None else {}
+    by_name = {old_names.get(layer.name, layer.name): layer for layer in model.layers}
+    take_states(by_name, artifact, order, ledger)
     used = [g for g in artifact.weights.layers if any(d.path in ledger.unread for d in g.datasets)]
     groups = [g for g in used if g.layer_name != _TOP]
-    renamed = {old: new for new, old in normal.renamed.items()} if normal is not None else {}
+    renamed = {old: new for new, old in old_names.items()}
     for group, layer in _matched(groups, model, order, renamed, ledger):
         _set_group(group, slot_orders(layer, order), artifact, ledger)
     _set_top(model, artifact, ledger)

@@ -20,9 +20,11 @@ from safeload.runtime._keras._package import (
     is_trackable,
     own_variables,
 )
+from safeload.runtime._weights._convert import in_order, is_reordered
 from safeload.runtime._weights._layers import LayerOrder
 from safeload.runtime._weights._ledger import Ledger, name_of
 from safeload.runtime._weights._memory import as_tensor
+from safeload.runtime._weights._states import has_weights, set_summary, takes_summary
 
 _DEPENDENCIES = "_layer_checkpoint_dependencies"
 """Attribute of Keras 2.12 to 2.14 that lists a layer with weights twice.
@@ -68,14 +70,21 @@ def _set_object(thing: Any, owner: str, entries: Mapping[str, str], ledger: Ledg
     for index, variable in enumerate([] if is_quantized(thing) else variables):
         path = entries.get(str(index))
         shape = tuple(variable.shape) if path is None else ledger.unread[path].shape
-        if shape != tuple(variable.shape):
+        if shape != tuple(variable.shape) and not is_reordered(thing, shape, tuple(variable.shape)):
             ours = f"{name_of(variable)} {tuple(variable.shape)}"
             raise ledger.mismatch([f"{owner}/vars/{index} {shape} does not fit {ours}"])
     if len(entries) != len(variables) and not (is_own_class(thing) or has_own_loader(thing)):
         built = ", ".join(map(name_of, variables)) or "none"
         raise ledger.mismatch([f"the file has weights {', '.join(entries.values())}, the class has built {built}"])
+    arrays = {key: ledger.read(path) for key, path in entries.items()}
+    if takes_summary(thing):
+        set_summary(thing, arrays, owner, ledger)
+        return
+    for index, variable in enumerate(variables if is_own_class(thing) else ()):
+        if str(index) in arrays:
+            arrays[str(index)] = in_order(arrays[str(index)], thing, tuple(variable.shape))
     convert = _unchanged if has_own_loader(thing) else as_tensor
-    thing.load_own_variables({key: convert(ledger.read(path)) for key, path in entries.items()})
+    thing.load_own_variables({key: convert(array) for key, array in arrays.items()})
     for variable in variables:
         ledger.note(variable)
 
@@ -124,7 +133,7 @@ class PathFinder:
             return None
         numbered = _NUMBERED.fullmatch(part)
         if numbered and hasattr(thing, "layers"):
-            layers = [x for x in self._listed(thing, doubled=False) if x.weights or not numbered["weights"]]
+            layers = [x for x in self._listed(thing, doubled=False) if has_weights(x) or not numbered["weights"]]
             return next(iter(layers[int(numbered["index"]) :]), None)
         if part in ("layers", _DEPENDENCIES) and hasattr(thing, "layers"):
             return self._members_of(thing, part)
@@ -153,7 +162,7 @@ class PathFinder:
         layers = self.order.layers(model) if is_container(model) else list(model.layers)
         if not doubled:
             return layers
-        return [entry for layer in layers for entry in ([layer, layer] if layer.weights else [layer])]
+        return [entry for layer in layers for entry in ([layer, layer] if has_weights(layer) else [layer])]
 
 
 def named_members(container: Any, *, counts_repeated: bool = True) -> Iterator[tuple[str, Any]]:

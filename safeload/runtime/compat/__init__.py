@@ -27,13 +27,14 @@ def compat_objects(package: str) -> dict[str, Any]:
         _locally_connected,
         _masks,
         _node,
+        _normalization,
         _resize,
         _symbol,
     )
 
     modules = (
         _activations, _attention, _bidirectional, _keras1, _kernelized, _locally_connected, _masks, _node,
-        _resize, _symbol,
+        _normalization, _resize, _symbol,
     )  # fmt: skip
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
@@ -49,5 +50,6 @@ def _of_keras_2() -> dict[str, Any]:
         **{name: getattr(_keras2, name) for name in _keras2.__all__},
         "hard_sigmoid": tf_keras.activations.hard_sigmoid,
         "RandomFourierFeatures": layers.experimental.RandomFourierFeatures,
+        "SyncBatchNormalization": layers.experimental.SyncBatchNormalization,
         **{name: getattr(layers, name) for name in names},
     }
