@@ -42,8 +42,8 @@ def set_summary(layer: Any, arrays: Mapping[str, Any], owner: str, ledger: Ledge
     Raises:
         LoadFailedError: ``load-failed``. *arrays* are no summary: two rows, values and weights.
     """
-    summary = next(iter(arrays.values()), None)
-    if len(arrays) != 1 or summary.ndim != 2 or summary.shape[0] != 2:
+    summary, *others = arrays.values()
+    if others or summary.ndim != 2 or summary.shape[0] != 2:
         shapes = ", ".join(f"{owner}/{key} {array.shape}" for key, array in arrays.items())
         raise ledger.mismatch([f"{shapes} is no summary of data for the layer {layer.name!r}"])
     layer.summary = summary
