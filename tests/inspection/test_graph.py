@@ -132,11 +132,13 @@ def test_captures_name_assets_and_constants() -> None:
     objects.nodes.add().variable.name = "v"
     objects.concrete_functions["f"].bound_inputs.extend([0, 1, 2, 9])
     made.asset_file_def.add(filename="vocab.txt")
-    assert inspect_graph(made).captures == {
-        ("f", "asset"): Capture(asset="vocab.txt"),
-        ("f", "constant"): Capture(node="Const"),
-        ("f", "variable"): Capture(),
-        ("f", "nothing"): Capture(),
+    graph = inspect_graph(made)
+    assert {name: graph.capture("f", name) for name in ("x", "asset", "constant", "variable", "nothing")} == {
+        "x": None,
+        "asset": Capture(asset="vocab.txt"),
+        "constant": Capture(node="Const"),
+        "variable": Capture(),
+        "nothing": Capture(),
     }
 
 
@@ -146,7 +148,7 @@ def test_captures_are_bound_to_objects_that_exist() -> None:
     made.object_graph_def.nodes.add().asset.asset_file_def_index = 3
     made.object_graph_def.nodes[0].children.add(node_id=77, local_name="nothing")
     made.object_graph_def.concrete_functions["f"].bound_inputs.append(0)
-    assert inspect_graph(made).captures == {("f", "a"): Capture()}
+    assert inspect_graph(made).capture("f", "a") == Capture()
 
 
 def test_functions_with_list_arguments_have_no_known_arguments() -> None:

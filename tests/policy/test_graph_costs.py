@@ -40,6 +40,7 @@ from hostile.graphs import (
 from safeload.inspection.graph.info import inspect_graph
 from safeload.policy import Severity, examine
 from safeload.policy.graph._constants import _counted, _facts, _sites
+from safeload.policy.graph._constants._fact import NOTHING
 from safeload.policy.graph._constants._facts import Facts
 from safeload.policy.graph._constants._sites import Site
 from safeload.policy.graph._costs import _conditions, _encoded, _findings
@@ -118,6 +119,26 @@ def test_least_shapes(name: str) -> None:
     """Shapes follow from constants as far as the rules go, and are unknown beyond."""
     nodes, expected = SHAPES[name]
     assert _shape(*nodes) == expected
+
+
+@pytest.mark.parametrize("op", sorted(_facts.LED))
+def test_nothing_is_known_without_the_first_input(op: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left out because the first input is unknown would have told nothing."""
+    monkeypatch.setattr(_facts, "LED", frozenset())
+    graph = _graph(ints("c", 7, 9), *(node(f"n{i}", op, "x", *("c",) * i) for i in range(4)))
+    facts = Facts(graph)
+    assert {facts.of(Site(graph.bodies["serve"].by_name[f"n{i}"])) for i in range(4)} == {NOTHING}
+
+
+def test_control_dependencies_do_not_lead() -> None:
+    """TensorFlow refuses them in front of the others; what is known of those counts all the same."""
+    assert _shape(A, node("n", "Add", "^a", "a")) == (2, 3)
+
+
+@pytest.mark.parametrize("op", ["Add", "Fill", "Identity", "Shape"])
+def test_references_without_a_name(op: str) -> None:
+    """An empty input refers to nothing; TensorFlow refuses it."""
+    assert _shape(A, node("n", op, "", "a")) is None
 
 
 def test_shapes_go_through_functions() -> None:

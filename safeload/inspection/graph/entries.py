@@ -207,20 +207,16 @@ def _functions_of(object_graph: Any) -> dict[int, tuple[str, ...]]:
     return found
 
 
-def read_captures(meta_graph: Any) -> Iterator[tuple[tuple[str, str], Capture]]:
-    """Yield what each captured argument of each function is bound to, by function and argument.
+def read_captures(meta_graph: Any, function: Any) -> Iterator[tuple[str, Capture]]:
+    """Yield each captured argument of *function*, a FunctionDef of *meta_graph*, and what it is bound to.
 
     Source: SavedConcreteFunction.bound_inputs in saved_object_graph.proto: the last arguments, in order.
     """
     concrete = meta_graph.object_graph_def.concrete_functions
-    known: dict[int, Capture] = {}
-    for function in meta_graph.graph_def.library.function:
-        name, arguments = function.signature.name, function.signature.input_arg
-        bound = concrete[name].bound_inputs if name in concrete else ()
-        for argument, index in zip(arguments[max(0, len(arguments) - len(bound)) :], bound, strict=False):
-            if index not in known:
-                known[index] = _capture(meta_graph, index)
-            yield (name, argument.name), known[index]
+    name, arguments = function.signature.name, function.signature.input_arg
+    bound = concrete[name].bound_inputs if name in concrete else ()
+    for argument, index in zip(arguments[max(0, len(arguments) - len(bound)) :], bound, strict=False):
+        yield argument.name, _capture(meta_graph, index)
 
 
 def _capture(meta_graph: Any, index: int) -> Capture:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from safeload.inspection.graph.bodies import MAIN, Body, BodyReader, Node
@@ -49,11 +48,13 @@ class GraphInfo:
     main_reach: Mapping[str, frozenset[EntryKind]] = field(default_factory=dict, repr=False)
     function_reach: Mapping[str, frozenset[EntryKind]] = field(default_factory=dict, repr=False)
     meta_graph: Any = field(default=None, repr=False)
+    _captures: dict[str, Mapping[str, Capture]] = field(default_factory=dict, repr=False, compare=False)
 
-    @cached_property
-    def captures(self) -> Mapping[tuple[str, str], Capture]:
-        """Which asset or node of the main graph an argument of a function is bound to, by function and argument."""
-        return dict(read_captures(self.meta_graph))
+    def capture(self, function: str, argument: str) -> Capture | None:
+        """Return which asset or node of the main graph *argument* of *function* is bound to, None if to nothing."""
+        if function not in self._captures:
+            self._captures[function] = dict(read_captures(self.meta_graph, self.bodies[function].proto))
+        return self._captures[function].get(argument)
 
     def nodes(self, *ops: str) -> Iterator[Node]:
         """Yield every node of every body that has one of *ops*."""

@@ -98,7 +98,7 @@ class OriginTracer:
             yield Origin(Source.UNKNOWN, name)
 
     def _argument(self, body: Body, name: str) -> Iterator[Origin | _Tensor]:
-        capture = self._graph.captures.get((body.name, name))
+        capture = self._graph.capture(body.name, name)
         if capture is not None:
             yield _captured(capture)
         elif body.name in self._entry_functions:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from safeload.policy.graph._constants._fact import HUGE, NOTHING, Fact
-from safeload.policy.graph._constants._shapes import SHAPES, declared_shape, least_shape
+from safeload.policy.graph._constants._shapes import LED, SHAPES, declared_shape, least_shape
 from safeload.policy.graph._constants._sites import Sites
 from safeload.policy.graph._constants._sizes import SIZES, least_elements
 from safeload.policy.graph._constants._values import FOLDS, declared_elements, folded, tensor_numbers
@@ -21,8 +21,12 @@ _MAX_REPEATED = 20_000
 
 
 _FOLLOWED = frozenset({*SHAPES, *SIZES, *FOLDS, "Shape"})
+_TELLING = _FOLLOWED | {"Const"}
+"""Ops whose outputs may be known; of others nothing is asked, for they are most of a graph."""
 
 _Key = tuple[str, str, "Context"]
+_Input = tuple["Site", _Key] | None
+"""What makes an input of a node, with its key."""
 
 
 class Facts:
@@ -45,6 +49,8 @@ class Facts:
 
         What it is made of is settled first, without recursion: graphs are deeper than Python's stack.
         """
+        if site.node.op not in _TELLING:
+            return NOTHING
         found = self._known.get(site.key)
         return found if found is not None else self._settle(site)
 
@@ -56,36 +62,43 @@ class Facts:
     def _settle(self, site: Site) -> Fact:
         known = self._known
         opened: set[_Key] = set()
-        pending: list[tuple[Site, list[Site | None] | None]] = [(site, None)]
+        pending: list[tuple[Site, _Key, list[_Input] | None]] = [(site, site.key, None)]
         while pending:
-            top, below = pending.pop()
-            key = top.key
+            top, key, below = pending.pop()
             if below is None:
                 if key in known or key in opened or (top.context and self._left <= 0):
                     continue
                 opened.add(key)
                 self._left -= bool(top.context)
                 below = self._below(top)
-                above = [(made, None) for made in below if made and made.key not in known and made.key not in opened]
+                above = [(*made, None) for made in below if made and made[1] not in known and made[1] not in opened]
                 if above:
-                    pending.append((top, below))
+                    pending.append((top, key, below))
                     pending.extend(above)
                     continue
             known[key] = self._settled(top.node, below)
         return known.get(site.key, NOTHING)
 
-    def _below(self, site: Site) -> list[Site | None]:
+    def _below(self, site: Site) -> list[_Input]:
         """Return what makes each input of *site*; of control dependencies, and where it does not matter, nothing."""
         node, context = site
-        if node.op not in _FOLLOWED:
+        if node.op not in _FOLLOWED or (node.op in LED and self._is_led_by_nothing(site)):
             return []
         find, body = self.sites.find, node.body
-        return [None if reference[0] == "^" else find(body, reference, context) for reference in node.inputs]
+        sites = [None if reference[:1] == "^" else find(body, reference, context) for reference in node.inputs]
+        return [(made, made.key) if made is not None and made.node.op in _TELLING else None for made in sites]
 
-    def _settled(self, node: Node, below: list[Site | None]) -> Fact:
+    def _is_led_by_nothing(self, site: Site) -> bool:
+        """Tell whether nothing is known of the first input of *site*, as far as it was settled before."""
+        if not site.node.inputs or site.node.inputs[0].startswith("^"):
+            return False
+        first = self.sites.input(site, 0)
+        return first is None or first.node.op not in _TELLING or self._known.get(first.key) is NOTHING
+
+    def _settled(self, node: Node, below: list[_Input]) -> Fact:
         if node.op == "Const":
             return _by_value(node)
-        inputs = [NOTHING if made is None else self._known.get(made.key, NOTHING) for made in below]
+        inputs = [NOTHING if made is None else self._known.get(made[1], NOTHING) for made in below]
         if all([fact is NOTHING for fact in inputs]):  # noqa: C419 - speed: most of a model depends on its input
             return _by_attributes(node)
         shape = least_shape(node, inputs)
@@ -107,12 +120,12 @@ def _by_attributes(node: Node) -> Fact:
     return Fact(elements=min(elements, HUGE)) if elements else NOTHING
 
 
-def _values(node: Node, below: list[Site | None], inputs: list[Fact]) -> Numbers | None:
+def _values(node: Node, below: list[_Input], inputs: list[Fact]) -> Numbers | None:
     if node.op == "Shape":
         # Other shapes than those of constants are lower bounds.
-        return inputs[0].shape if below[0] is not None and below[0].node.op == "Const" else None
+        return inputs[0].shape if below[0] is not None and below[0][0].node.op == "Const" else None
     if node.op not in FOLDS:
         return None
-    values = [fact.numbers for fact, name in zip(inputs, node.inputs, strict=True) if name[0] != "^"]
+    values = [fact.numbers for fact, name in zip(inputs, node.inputs, strict=True) if name[:1] != "^"]
     known = [value for value in values if value is not None]
     return folded(node.op, known) if len(known) == len(values) else None

@@ -196,3 +196,6 @@ SHAPES: dict[str, Callable[[Node, list[Fact]], Shape | None]] = {
     "Transpose": _transposed,
 }
 """How the shape of each op follows from its inputs. Source: op definitions of TensorFlow 2.21."""
+
+LED = frozenset(op for op, rule in SHAPES.items() if rule in {_broadcast, _expanded, _gathered, _matrix_product, _same})
+"""Ops of whose output nothing is known where nothing is known of their first input."""
