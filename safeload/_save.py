@@ -81,6 +81,7 @@ def save_callable(
     target = Path(path).expanduser()
     _require_free(target)
     job = _Job(_functions(obj, signatures, example_inputs), example_inputs, signatures is not None)
+    _require_graphs(job, target)
     if target.suffix != _KERAS_SUFFIX:
         _require_dense(job, target)
     temporary = tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)
@@ -107,6 +108,14 @@ def _require_free(target: Path) -> None:
             kind=f"the name of a {target.suffix} file, and such files are not written",
             remedy="give a path that ends in .keras, or one without a suffix for a SavedModel",
         )
+
+
+def _require_graphs(job: _Job, target: Path) -> None:
+    from safeload.runtime._export import runs_in_graphs
+
+    if not all(map(runs_in_graphs, job.functions.values())):
+        kind = "to be a model of TensorFlow, and one of TensorFlow Lite runs in an interpreter of its own"
+        raise UnsupportedFormatError(str(target), kind=kind, remedy="keep the .tflite file, which loads as it is")
 
 
 def _require_dense(job: _Job, target: Path) -> None:

@@ -277,7 +277,7 @@ class SignatureNotFoundError(SafeloadError, LookupError):
     code = "signature-not-found"
 
     def __init__(self, key: str, *, available: Sequence[str], what: str = "signature") -> None:
-        near = difflib.get_close_matches(key, [a.partition("(")[0] for a in available], 1)
+        near = difflib.get_close_matches(str(key), [a.partition("(")[0] for a in available], 1)
         meant = f"did you mean {near[0]!r}? " if near else ""
         super().__init__(
             f"there is no {what} {key!r} in this model",
@@ -307,12 +307,12 @@ class NoCallableError(SafeloadError, TypeError):
 
     code = "no-callable"
 
-    def __init__(self, where: str, *, holds: str) -> None:
-        super().__init__(
-            f"{where} holds {holds} and nothing that can be called",
-            hint="save it again with a signature: "
-            "tf.saved_model.save(obj, path, signatures=tf.function(obj.fn).get_concrete_function(tf.TensorSpec(…)))",
+    def __init__(self, where: str, *, holds: str, hint: str | None = None) -> None:
+        again = (
+            "save it again with a signature: "
+            "tf.saved_model.save(obj, path, signatures=tf.function(obj.fn).get_concrete_function(tf.TensorSpec(…)))"
         )
+        super().__init__(f"{where} holds {holds} and nothing that can be called", hint=hint or again)
         self.where = where
         self.holds = holds
 

@@ -156,6 +156,16 @@ def test_wrong_signature_names_the_nearest_and_all():
     assert "raw(x)" in str(error)
 
 
+def test_a_key_that_is_no_text_is_described_too():
+    """Whatever was asked for, the error lists what there is."""
+    assert "there is no signature 3 in" in str(errors.SignatureNotFoundError(3, available=["raw(x)"]))
+
+
+def test_what_holds_nothing_callable_has_a_hint_of_its_own():
+    """Files are saved again; for objects in hand the caller knows better."""
+    assert errors.NoCallableError("<list>", holds="no traced function", hint="pass a model").hint == "pass a model"
+
+
 def test_unpermittable_finding_offers_no_trust():
     """What cannot be permitted by name is not said to be."""
     finding = SimpleNamespace(message="two config.json members", where="config.json", identifier=None, rule="r")

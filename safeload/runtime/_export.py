@@ -15,6 +15,7 @@ from safeload.runtime._callable._tensors import to_tensors
 from safeload.runtime._keras._package import flat_layers, is_own_class
 from safeload.runtime._keras._runtime import KerasRuntime
 from safeload.runtime._object import is_untraced
+from safeload.runtime._tflite import TFLiteRuntime
 from safeload.runtime._wrap import as_callable
 from safeload.signatures import bind
 
@@ -67,6 +68,11 @@ def _free_batch(value: Any, name: str | None = None) -> tf.TensorSpec:
 def keras_model_of(fn: ModelCallable) -> Any:
     """Return the Keras model that *fn* calls, or None."""
     return fn.model if isinstance(fn.backend, KerasRuntime) else None
+
+
+def runs_in_graphs(fn: ModelCallable) -> bool:
+    """Tell whether a graph can hold what *fn* computes: not that of TensorFlow Lite's interpreter."""
+    return not isinstance(fn.backend, TFLiteRuntime)
 
 
 def custom_classes(model: Any) -> list[type]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -46,7 +49,14 @@ class ObjectRuntime:
         return tuple(candidates(self._meta_graph))
 
     def choose(self, signature: str | None) -> SignatureInfo:
-        """Follow the ladder of `load_callable`."""
+        """Follow the ladder of `load_callable`.
+
+        Raises:
+            NoCallableError: ``no-callable``. The object has no traced function; the hint says what to pass instead.
+        """
+        if not self.signatures:
+            remedy = next(remedy for applies, remedy in _REMEDIES if applies(self.model))
+            raise NoCallableError(self.where, holds="no traced function", hint=remedy)
         return choose_in(self._meta_graph, self.where, signature).signature_info
 
     def traces(self, key: str) -> tuple[SignatureInfo, ...]:
@@ -74,10 +84,13 @@ def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
         yield _ITSELF, obj
         return
     names = dict.fromkeys(
-        (*vars(obj), *(name for cls in type(obj).__mro__ for name in vars(cls) if cls.__module__ != "builtins"))
+        (
+            *getattr(obj, "__dict__", ()),
+            *(name for cls in type(obj).__mro__ for name in vars(cls) if cls.__module__ != "builtins"),
+        )
     )
     for name in names:
-        if not isinstance(getattr(type(obj), name, None), property):
+        if not isinstance(getattr(type(obj), name, None), (property, functools.cached_property)):
             yield name, getattr(obj, name, None)
 
 
@@ -96,6 +109,20 @@ def _concrete_functions(value: Any) -> list[Any]:
 def is_untraced(obj: Any) -> bool:
     """Tell whether *obj* is a `tf.function` that was never called and has no input signature."""
     return isinstance(obj, tf.types.experimental.PolymorphicFunction) and not _concrete_functions(obj)
+
+
+def _has_untraced(obj: Any) -> bool:
+    return is_untraced(obj) or any(is_untraced(value) for _, value in _attributes(obj))
+
+
+_REMEDIES: tuple[tuple[Callable[[Any], bool], str], ...] = (
+    (lambda obj: isinstance(obj, (str, bytes, os.PathLike)), "a path is loaded first: safeload.load_callable(path)"),
+    (lambda obj: isinstance(obj, Mapping), "pass one of its values, as obj['serving_default']"),
+    (_has_untraced, "its functions were never called: call one, or give it input_signature=[tf.TensorSpec(…)]"),
+    (inspect.isroutine, "make it a function of TensorFlow: tf.function(f, input_signature=[tf.TensorSpec(…)])"),
+    (lambda obj: True, "pass what tf.saved_model.load or a Keras loader returned, a tf.Module, or a ConcreteFunction"),
+)
+"""What to pass instead of an object without traced functions, by what it is; the first that applies counts."""
 
 
 def _signature_info(key: str, concrete_function: Any) -> SignatureInfo:
@@ -121,11 +148,14 @@ def _function_info(key: str, concrete_function: Any, trace: int, defaults: dict[
     outputs: dict[str, TensorInfo] = {}
     positional = tuple((name, _tree(spec, name, inputs)) for name, spec in zip(names, args, strict=False))
     keywords = tuple((name, _tree(spec, name, inputs)) for name, spec in kwargs.items())
+    returned = concrete_function.structured_outputs
     constants = {name: tree for name, tree in (*positional, *keywords) if not isinstance(tree, Slot)}
     structure = CallStructure(
         args=positional,
         kwargs=keywords,
-        outputs=_tree(concrete_function.structured_outputs, "output", outputs),
+        outputs=_tree(
+            returned, "output" if isinstance(returned, (list, tuple)) else "output_0", outputs, is_named=False
+        ),
         trace=trace,
         defaults=tuple((constants if defaults is None else defaults).items()),
     )
@@ -134,19 +164,27 @@ def _function_info(key: str, concrete_function: Any, trace: int, defaults: dict[
     )
 
 
-def _tree(spec: Any, name: str, found: dict[str, TensorInfo]) -> Any:
-    """Return *spec* with slots in place of tensors, and collect what stands there."""
+def _tree(spec: Any, name: str, found: dict[str, TensorInfo], *, is_named: bool = True) -> Any:
+    """Return *spec* with slots in place of tensors, and collect what stands there.
+
+    Args:
+        spec: Types of tensors, nested.
+        name: What to call a tensor without a name, and those below a list, with their numbers.
+        found: Gets what is found.
+        is_named: False for outputs: TensorFlow names them ``unknown`` when it saves.
+    """
     if isinstance(spec, (tf.TypeSpec, tf.Tensor, tf.RaggedTensor, tf.SparseTensor)):
         spec = _spec(spec)
-        unique = _unused(getattr(spec, "name", None) or name, found)
+        unique = _unused((is_named and getattr(spec, "name", None)) or name, found)
         found[unique] = _tensor_info(unique, spec)
         return Slot(unique)
+    branch = functools.partial(_tree, found=found, is_named=is_named)
     if isinstance(spec, Mapping):
-        return {key: _tree(branch, str(key), found) for key, branch in spec.items()}
+        return {key: branch(value, str(key)) for key, value in spec.items()}
     if isinstance(spec, tuple) and hasattr(spec, "_fields"):
-        return type(spec)(*(_tree(branch, field, found) for field, branch in zip(spec._fields, spec, strict=True)))
+        return type(spec)(*(branch(value, field) for field, value in zip(spec._fields, spec, strict=True)))
     if isinstance(spec, (list, tuple)):
-        return type(spec)(_tree(branch, f"{name}_{index}", found) for index, branch in enumerate(spec))
+        return type(spec)(branch(value, f"{name}_{index}") for index, value in enumerate(spec))
     return spec
 
 

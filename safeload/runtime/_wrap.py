@@ -9,10 +9,10 @@ import functools
 import inspect
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec
 
-from safeload.errors import LoadFailedError, SafeloadError
+from safeload.errors import InputMismatchError, LoadFailedError, SafeloadError
 from safeload.runtime._callable._model_callable import ModelCallable
 from safeload.runtime._keras._runtime import KerasRuntime
 from safeload.runtime._object import ObjectRuntime
@@ -66,30 +66,57 @@ def wrap_loader(
         A function with the arguments of *loader*. The ``model`` of what it returns is the loader's own object.
 
     Raises:
+        InputMismatchError: ``input-mismatch``. *loader* is no loader; by the returned function, if it is given no path.
         LoadFailedError: ``load-failed``. By the returned function, if the loader fails; its error is the cause.
     """
+    if not callable(loader) or isinstance(loader, ModelCallable) or _is_keras_model(loader):
+        raise InputMismatchError(
+            f"wrap_loader takes a function that loads, not an object of type {type(loader).__name__}",
+            hint="for an object in hand: safeload.as_callable(obj); for a path: safeload.load_callable(path)",
+        )
 
     @functools.wraps(loader)
     def load(*args: P.args, **kwargs: P.kwargs) -> ModelCallable:
-        path = os.fspath(_first_argument(loader, args, kwargs))
+        path = _path_among(_arguments(loader, args, kwargs), loader)
         report, digest = judge(path)
         try:
             loaded = loader(*args, **kwargs)
         except SafeloadError:
             raise
         except Exception as error:
-            name = getattr(loader, "__name__", "the loader")
             hint = advise(error) or "load_callable loads the same path without this loader"
-            raise LoadFailedError(path, problem=f"{name} failed: {first_line(error)}", hint=hint) from error
+            raise LoadFailedError(path, problem=f"{_name(loader)} failed: {first_line(error)}", hint=hint) from error
         found = as_callable(loaded)
         return ModelCallable(found.backend, found.key, report=report, digest=digest)
 
     return load
 
 
-def _first_argument(loader: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return what a call passes for the first parameter of *loader*, by position or by name."""
-    return args[0] if args else next(iter(inspect.signature(loader).bind(**kwargs).arguments.values()))
+def _arguments(loader: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Any]:
+    """Yield what a call passes, in the order of the parameters of *loader*, defaults included."""
+    try:
+        signature = inspect.signature(loader)
+    except ValueError:  # of functions that are not written in Python
+        yield from (*args, *kwargs.values())
+        return
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    yield from (*bound.args, *bound.kwargs.values())
+
+
+def _path_among(arguments: Iterator[Any], loader: Callable[..., Any]) -> str:
+    """Return the first argument that is a path: a method has its object before it."""
+    path = next((value for value in arguments if isinstance(value, (str, bytes, os.PathLike))), None)
+    if path is None:
+        raise InputMismatchError(
+            f"{_name(loader)} is given no path, which would be inspected first",
+            hint="load bytes and open files with safeload.load_callable; for an object in hand: safeload.as_callable(obj)",
+        )
+    return os.fsdecode(path)
+
+
+def _name(loader: Callable[..., Any]) -> str:
+    return getattr(loader, "__name__", None) or "the loader"
 
 
 def _is_keras_model(obj: Any) -> bool:

@@ -79,6 +79,13 @@ def test_other_files(write, weights_h5, content, said):
         with_architecture(weights, write(content, "model.yaml"), Limits())
 
 
+def test_the_json_itself(weights_h5):
+    """The text of the file in place of its path is told from a path."""
+    weights = read_artifact(detect(open_source(weights_h5())), Limits())
+    with pytest.raises(UnsupportedFormatError, match="'architecture' is the JSON itself"):
+        with_architecture(weights, '{"class_name": "Sequential"}', Limits())
+
+
 def test_a_model_as_architecture(tmp_path, weights_h5):
     """Another model file is no architecture."""
     weights = read_artifact(detect(open_source(weights_h5())), Limits())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from safeload import load_callable
+from safeload import load_callable, save_callable
 from safeload.errors import (
     InputMismatchError,
     LoadFailedError,
@@ -74,6 +74,13 @@ def test_inside_a_function(content):
     np.testing.assert_allclose(traced(tf.constant(X)), X.sum(axis=1) * 2, atol=1e-6)
     both = tf.function(load_callable(content))
     np.testing.assert_allclose(both(tf.constant(X))["a"], np.maximum(X, 0))
+
+
+@pytest.mark.parametrize("name", ["m", "m.keras"])
+def test_saving(content, tmp_path, name):
+    """The interpreter is no part of a graph, so no other file can hold the model."""
+    with pytest.raises(UnsupportedFormatError, match="keep the .tflite file"):
+        save_callable(load_callable(content), tmp_path / name)
 
 
 def test_threads(content):

@@ -164,6 +164,17 @@ def test_weights_alone_fit_the_architecture_or_are_refused(tmp_path: Path, suffi
         safeload.load_callable(path, architecture=_nested)
 
 
+def test_what_is_no_function_that_builds(tmp_path: Path) -> None:
+    """A model in place of the function, and a function that fails, are told by name."""
+    model = _recurrent()
+    path = tmp_path / "w.weights.h5"
+    model.save_weights(path)
+    with pytest.raises(CustomObjectConflictError, match="is a Keras model, not a function that builds one"):
+        safeload.load_callable(path, architecture=model)
+    with pytest.raises(LoadFailedError, match="architecture= failed: ZeroDivisionError: division by zero"):
+        safeload.load_callable(path, architecture=lambda: 1 / 0)
+
+
 def _legacy_weights(model: Any, path: Path) -> None:
     import h5py
     from keras.src.legacy.saving import legacy_h5_format

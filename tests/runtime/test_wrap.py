@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from saved_models import WEIGHTS, Linear, X
 import safeload
 from safeload.errors import (
     AmbiguousSignatureError,
+    InputMismatchError,
     LoadFailedError,
     NoCallableError,
     SignatureNotFoundError,
@@ -85,6 +87,52 @@ def test_nothing_to_call() -> None:
         as_callable(Two())
 
 
+NOT_TRACED = tf.Module()
+NOT_TRACED.f = tf.function(lambda x: x)
+
+
+@pytest.mark.parametrize(
+    ("obj", "hint"),
+    [
+        ("m.keras", "a path is loaded first: safeload.load_callable(path)"),
+        (Path("m.keras"), "a path is loaded first: safeload.load_callable(path)"),
+        ({}, "pass one of its values, as obj['serving_default']"),
+        (len, "make it a function of TensorFlow: tf.function(f, input_signature=[tf.TensorSpec(…)])"),
+        (NOT_TRACED.f, "its functions were never called: call one, or give it input_signature=[tf.TensorSpec(…)]"),
+        (NOT_TRACED, "its functions were never called: call one, or give it input_signature=[tf.TensorSpec(…)]"),
+        (None, "pass what tf.saved_model.load or a Keras loader returned, a tf.Module, or a ConcreteFunction"),
+        (
+            (Linear(), {}),
+            "pass what tf.saved_model.load or a Keras loader returned, a tf.Module, or a ConcreteFunction",
+        ),
+        (X, "pass what tf.saved_model.load or a Keras loader returned, a tf.Module, or a ConcreteFunction"),
+        (tf.Graph(), "pass what tf.saved_model.load or a Keras loader returned, a tf.Module, or a ConcreteFunction"),
+    ],
+)
+def test_what_to_pass_instead(obj: Any, hint: str) -> None:
+    """An object that is no model is an error that says what to pass."""
+    with pytest.raises(NoCallableError, match="holds no traced function") as caught:
+        as_callable(obj)
+    assert caught.value.hint == hint
+
+
+def test_signatures_in_hand(saved: Saved) -> None:
+    """A signature taken out of a model has one keyword, which goes by position too."""
+    infer = tf.saved_model.load(str(saved("signatures"))).signatures["serving_default"]
+    equal(as_callable(infer)(X), Y)
+    equal(as_callable(infer)({"x": X}), Y)
+    with pytest.raises(InputMismatchError, match="2 positional arguments for 'x'"):
+        as_callable(infer)(X, X)
+
+
+def test_names_of_outputs(saved: Saved) -> None:
+    """Outputs of functions are named as those of the file."""
+    path = str(saved("module"))
+    loaded = as_callable(tf.saved_model.load(path), signature="minus")
+    assert [info.name for info in loaded.outputs] == ["output_0"]
+    assert [info.name for info in safeload.load_callable(path, signature="minus").outputs] == ["output_0"]
+
+
 def test_wrapped_loader_judges_first(saved: Saved) -> None:
     """The path is judged before the loader sees it; the loader's own object is the model."""
     seen: list[str] = []
@@ -141,6 +189,52 @@ def test_wrapped_loader_takes_its_path_by_name(saved: Saved) -> None:
     assert seen == [str(saved("module"))] * 2
     with pytest.raises(TypeError, match="export_dir"):
         wrapped(tags=["serve"])
+
+
+class Project:
+    """A class that loads."""
+
+    root = "somewhere"
+
+    @lambda loader: wrap_loader(loader, judge=lambda path: (path, ""))
+    def load(self, path: str = "default") -> Any:
+        return Linear()
+
+
+def test_wrapped_loader_finds_its_path() -> None:
+    """The first argument that is a path: not the object of a method, nor a dict of options; by default the default."""
+
+    def load(*args: Any, **kwargs: Any) -> Any:
+        return Linear()
+
+    wrapped = wrap_loader(load, judge=lambda path: (path, ""))
+    assert Project().load("m").report == "m"
+    assert Project().load(path=Path("m")).report == "m"
+    assert Project().load().report == "default"
+    assert wrapped({"a": 1}, b"m").report == "m"
+    assert wrapped(config={"a": 1}, path="m").report == "m"
+    with pytest.raises(InputMismatchError, match="load is given no path"):
+        wrapped(None)
+    with pytest.raises(InputMismatchError, match="the loader is given no path"):
+        wrap_loader(functools.partial(load), judge=lambda path: (path, ""))(3)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'paht'"):
+        Project().load(paht="m")
+
+
+def test_wrapped_loader_without_a_python_signature() -> None:
+    """Of a function that is not written in Python, arguments count in the order of the call."""
+    with pytest.raises(LoadFailedError, match="dict failed"):
+        wrap_loader(dict, judge=lambda path: (path, ""))("m")
+
+
+@pytest.mark.parametrize("loader", [None, "m.keras", Linear(), as_callable(Linear())])
+def test_wrapping_what_is_no_loader(loader: Any) -> None:
+    """An object in hand, or a path, is told from a function that loads."""
+    if callable(loader) and not isinstance(loader, safeload.ModelCallable):
+        keras = pytest.importorskip("keras")
+        loader = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    with pytest.raises(InputMismatchError, match="not an object of type"):
+        safeload.wrap_loader(loader)
 
 
 def test_wrapped_loader_gives_advice() -> None:

@@ -72,6 +72,12 @@ def with_architecture(artifact: KerasArtifact, path: str | os.PathLike[str], lim
         ArtifactNotFoundError: ``artifact-not-found``. There is no such file.
         MalformedArtifactError: ``malformed-artifact``. See `read_keras_json`.
     """
+    if isinstance(path, str) and path.lstrip().startswith("{"):
+        raise UnsupportedFormatError(
+            "architecture",
+            kind="the JSON itself, not the path of a file",
+            remedy="write it to a file and pass that",
+        )
     detection = detect(open_source(path))
     if detection.format is not Format.KERAS_JSON:
         detection.source.close()

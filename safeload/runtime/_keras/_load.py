@@ -59,7 +59,20 @@ def _require_unchanged(artifact: KerasArtifact) -> None:
 
 
 def _from_caller(architecture: Callable[[], Any], where: str) -> Any:
-    model = architecture()
+    if hasattr(architecture, "layers"):
+        raise CustomObjectConflictError(
+            "architecture",
+            problem="is a Keras model, not a function that builds one",
+            hint="pass architecture=lambda: model; its weights become those of the file",
+        )
+    try:
+        model = architecture()
+    except Exception as error:
+        raise LoadFailedError(
+            where,
+            problem=f"architecture= failed: {type(error).__name__}: {_innermost(error)}",
+            hint="it is called without arguments, and returns the built keras.Model",
+        ) from error
     if not hasattr(model, "layers"):
         raise CustomObjectConflictError(
             "architecture",
