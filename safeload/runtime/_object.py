@@ -120,7 +120,7 @@ _REMEDIES: tuple[tuple[Callable[[Any], bool], str], ...] = (
     (lambda obj: isinstance(obj, Mapping), "pass one of its values, as obj['serving_default']"),
     (_has_untraced, "its functions were never called: call one, or give it input_signature=[tf.TensorSpec(…)]"),
     (inspect.isroutine, "make it a function of TensorFlow: tf.function(f, input_signature=[tf.TensorSpec(…)])"),
-    (lambda obj: True, "pass what tf.saved_model.load or a Keras loader returned, a tf.Module, or a ConcreteFunction"),
+    (lambda _: True, "pass what tf.saved_model.load or a Keras loader returned, a tf.Module, or a ConcreteFunction"),
 )
 """What to pass instead of an object without traced functions, by what it is; the first that applies counts."""
 

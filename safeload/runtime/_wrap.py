@@ -69,7 +69,7 @@ def wrap_loader(
         InputMismatchError: ``input-mismatch``. *loader* is no loader; by the returned function, if it is given no path.
         LoadFailedError: ``load-failed``. By the returned function, if the loader fails; its error is the cause.
     """
-    if not callable(loader) or isinstance(loader, ModelCallable) or _is_keras_model(loader):
+    if not _loads(loader):
         raise InputMismatchError(
             f"wrap_loader takes a function that loads, not an object of type {type(loader).__name__}",
             hint="for an object in hand: safeload.as_callable(obj); for a path: safeload.load_callable(path)",
@@ -110,9 +110,14 @@ def _path_among(arguments: Iterator[Any], loader: Callable[..., Any]) -> str:
     if path is None:
         raise InputMismatchError(
             f"{_name(loader)} is given no path, which would be inspected first",
-            hint="load bytes and open files with safeload.load_callable; for an object in hand: safeload.as_callable(obj)",
+            hint="for bytes and open files: safeload.load_callable; for an object in hand: safeload.as_callable(obj)",
         )
     return os.fsdecode(path)
+
+
+def _loads(loader: Any) -> bool:
+    """Tell a function that may load from a model, which can be called too."""
+    return callable(loader) and not isinstance(loader, ModelCallable) and not _is_keras_model(loader)
 
 
 def _name(loader: Callable[..., Any]) -> str:
