@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Protocol
 
+from safeload.dialects._eras._transposed import with_output_padding
 from safeload.dialects._functional import _operations
 from safeload.dialects._functional._graph import Graph, GraphLayer, map_graph, read_graph, with_model_offset
 from safeload.dialects._functional._merge import merge_layer
@@ -71,7 +72,8 @@ def normalise_model(
     if config.keys() >= _FUNCTIONAL_KEYS:
         parts = _functional(config, writer, normaliser, renamed)
     elif is_sequential(value):
-        parts = {"layers": _sequential_layers(config["layers"], normaliser, renamed)}
+        layers = config["layers"] if writer.flavour is not Flavour.KERAS_3 else with_output_padding(config["layers"])
+        parts = {"layers": _sequential_layers(layers, normaliser, renamed)}
     else:
         return None
     return _model(value, parts, normaliser)
@@ -146,6 +148,10 @@ def _functional(config: Json, writer: Writer, normaliser: LayerNormaliser, renam
     graph = read_graph(config, where=str(config.get("name") or "Functional"), is_old=is_old)
     if is_old:
         graph = replace(graph, layers=tuple(_modern(layer) for layer in graph.layers))
+    else:
+        padded = with_output_padding([layer.data for layer in graph.layers])
+        layers = zip(graph.layers, padded, strict=True)
+        graph = replace(graph, layers=tuple(replace(layer, data=data) for layer, data in layers))
     if is_old or writer.version < _BARE_TENSORS:
         graph = replace(graph, inputs=_unwrapped(graph.inputs), outputs=_unwrapped(graph.outputs))
     graph = _with_legal_names(graph, renamed)
