@@ -299,6 +299,9 @@ def test_registered_name_that_drifted(tmp_path, name):
     keras.saving.get_custom_objects().clear()
 
 
+@pytest.mark.skipif(
+    keras.version().startswith("3.3."), reason="Keras 3.3 cannot load the output_shape that it writes for a Lambda"
+)
 def test_name_is_not_defined_in_a_lambda(tmp_path):
     """Name 'helper' is not defined: what a trusted Lambda refers to is given like any custom object."""
     namespace = {}

@@ -113,6 +113,15 @@ def test_early_releases_take_lists_of_tensors(class_name):
     assert lowered(value, {}, (3, 4, 0)) == value
 
 
+@pytest.mark.parametrize("ends", [[[["y", 0, 0]]], {"a": [["y", 0, 0], ["y", 0, 0]]}])
+def test_early_releases_nest_no_lists(ends):
+    """Before 3.4 outputs are a list or a dict of tensors; what is nested deeper is refused, with its place."""
+    value = layer("Functional", {"layers": [], "input_layers": ["x", 0, 0], "output_layers": ends}, "keras")
+    with pytest.raises(IncompatibleVersionError, match=r"\$.config.output_layers: .*nested deeper"):
+        lowered(value, {}, (3, 3, 3))
+    assert lowered(value, {}, (3, 4, 0)) == value
+
+
 def _with_two_inputs(*more):
     """A model of the inputs ``x`` and ``z``, whose output is ``Dense(x)``."""
     inputs = [{**layer("InputLayer", {"name": name}), "name": name, "inbound_nodes": []} for name in ("x", "z")]

@@ -166,6 +166,8 @@ def save(kind: str, package: str, path: Path) -> Path:
     except (TypeError, ValueError) as error:
         pytest.skip(f"this release of {maker} makes no such input: {error}")
     if path.suffix:
+        if kind == "optional" and "optional" not in model.layers[0].get_config():
+            pytest.skip("this release of keras does not write down that an input is optional")
         model.save(path)
         return path
     return safeload.save_callable(model, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -122,6 +123,8 @@ def values_for(fn: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("name", MODELS)
 def test_one_model_in_three_formats(tmp_path: Path, name: str, package: str) -> None:
     """HDF5 and Keras archives agree in order too; a SavedModel lists names alphabetically and agrees in the rest."""
+    if name == "nested outputs" and keras.version().startswith("3.3."):
+        pytest.skip("Keras 3.3 nests no lists in dicts")
     model = MODELS[name](pytest.importorskip(package))
     model.save(tmp_path / "m.h5")
     model.save(tmp_path / "m.keras")
@@ -148,7 +151,6 @@ def test_one_model_in_three_formats(tmp_path: Path, name: str, package: str) -> 
 @pytest.mark.parametrize("name", ["m.keras", "m"])
 def test_threads(tmp_path: Path, name: str) -> None:
     """Eight threads that call two models with arrays of several lengths get what one thread gets."""
-    keras = pytest.importorskip("keras")
     fns = []
     for index, make in enumerate((one_end, two_ends)):
         (tmp_path / str(index)).mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf import text_format
 
 from safeload import load_callable
 from safeload.errors import AmbiguousSignatureError
@@ -58,7 +59,8 @@ def test_frozen_graph(tmp_path, suffix):
         build(op=lambda value, name: tf.shape(value, name=name))
         session.run(tf.compat.v1.global_variables_initializer())
         frozen = tf.compat.v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["y"])
-    tf.io.write_graph(frozen, str(tmp_path), f"m.{suffix}", as_text=suffix == "pbtxt")
+    text = text_format.MessageToString(frozen)
+    (tmp_path / f"m.{suffix}").write_bytes(text.encode() if suffix == "pbtxt" else frozen.SerializeToString())
     predict = load_callable(tmp_path / f"m.{suffix}")
     assert list(predict(X)) == [2, 2]
 

@@ -85,7 +85,7 @@ def _model_and_values(value: dict[str, Any], target: KerasTarget, where: str) ->
         config = _tf_keras.with_keras_2_values(config, where)
         config = _tf_keras.with_keras_2_nodes(config, where) if is_functional else config
     elif is_functional:
-        config = graph_for(config, target.version)
+        config = graph_for(config, target.version, where)
     return {**value, "config": config}
 
 

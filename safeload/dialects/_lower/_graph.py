@@ -6,8 +6,10 @@ from itertools import count
 from typing import Any
 
 from safeload.dialects._functional._nodes import Call, TensorRef, read_calls, refs_of, write_call
+from safeload.errors import IncompatibleVersionError
 
-# Functional.from_config takes one tensor that is not in a list: keras/src/models/functional.py of 3.3.3 and 3.4.1.
+# Functional.from_config takes one tensor that is not in a list, and lists in lists or dicts:
+# keras/src/models/functional.py of 3.3.3 and 3.4.1.
 _NESTED_TENSORS = (3, 4)
 # Calls on what a later layer makes wait for it in nodes of Keras 3, too: deserialize_node of 3.6.0 and 3.7.0, ibidem.
 _LATE_CALLS = (3, 7)
@@ -16,10 +18,14 @@ _LATE_CALLS = (3, 7)
 _REFUSE_UNUSED_INPUTS = ((3, 10), (3, 14))
 
 
-def graph_for(config: dict[str, Any], version: tuple[int, ...]) -> dict[str, Any]:
-    """Return the config of a Functional model for Keras 3 of *version*."""
+def graph_for(config: dict[str, Any], version: tuple[int, ...], where: str) -> dict[str, Any]:
+    """Return the config of a Functional model for Keras 3 of *version*.
+
+    Raises:
+        IncompatibleVersionError: ``incompatible-version``. Keras before 3.4 nests no inputs or outputs as this does.
+    """
     if version < _NESTED_TENSORS:
-        config = _with_lists(config)
+        config = _with_lists(config, where)
     if version < _LATE_CALLS:
         config = _with_late_calls(config)
     if _REFUSE_UNUSED_INPUTS[0] <= version < _REFUSE_UNUSED_INPUTS[1]:
@@ -27,10 +33,17 @@ def graph_for(config: dict[str, Any], version: tuple[int, ...]) -> dict[str, Any
     return config
 
 
-def _with_lists(config: dict[str, Any]) -> dict[str, Any]:
+def _with_lists(config: dict[str, Any], where: str) -> dict[str, Any]:
     """Return a model's config with one input or output as a list of one, as early releases have it."""
-    ends = {key: config[key] for key in ("input_layers", "output_layers")}
-    return {**config, **{key: [end] if _is_tensor(end) else end for key, end in ends.items()}}
+    ends = {key: [config[key]] if _is_tensor(config[key]) else config[key] for key in ("input_layers", "output_layers")}
+    for key, end in ends.items():
+        if not all(map(_is_tensor, end.values() if isinstance(end, dict) else end)):
+            raise IncompatibleVersionError(
+                f"{where}.config.{key}",
+                problem="Keras before 3.4 takes a list or a dict of tensors, and these are nested deeper",
+                hint="install Keras 3.4 or newer",
+            )
+    return {**config, **ends}
 
 
 def _with_late_calls(config: dict[str, Any]) -> dict[str, Any]:
