@@ -315,8 +315,8 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
     ),
     (
         predicted({"n": 1, "x": ROWS}, TWO),
-        "inputs differ in their number of rows: 'n' has none, 'x' has 3",
-        "the first axis of every input counts rows",
+        "input 'n' has no rows: it is of type int",
+        "pass arrays or lists whose first axis counts rows, a tf.data.Dataset, or an iterator of batches",
     ),
     (
         predicted(ROWS, replace(ONE, inputs=(replace(X, shape=(2, 4)),))),
@@ -327,6 +327,11 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         predicted(lambda: tf.data.Dataset.from_tensor_slices(ROWS)),
         "the elements of the dataset are single rows",
         "pass batches: predict(dataset.batch(32))",
+    ),
+    (
+        predicted(lambda: tf.data.Dataset.from_tensors(ROWS).repeat()),
+        "the dataset never ends",
+        "pass a part of it: predict(dataset.take(100))",
     ),
     (
         predicted(lambda: tf.data.Dataset.from_tensors((ROWS, ROWS)), TWO),

@@ -86,6 +86,18 @@ def test_predict_refuses_what_cannot_be_joined(saved: Saved) -> None:
         load(saved("module"), signature="shaped").predict(np.zeros(40, np.float32))
 
 
+def test_warmup_of_a_graph_that_refuses_zeros() -> None:
+    """Zeros are a choice of safeload, so that a graph refuses them is no failure; it is traced nonetheless."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
+    def after_the_end(tokens: Any) -> Any:
+        tf.debugging.assert_positive(tf.reduce_max(tokens))
+        return tokens + 1
+
+    fn = as_callable(after_the_end).warmup()
+    assert fn([1, 2]).numpy().tolist() == [2, 3]
+
+
 def test_warmup_and_close(saved: Saved) -> None:
     """Warming up calls once; closing ends it."""
     model = load(saved("tf1")).warmup()
@@ -93,6 +105,8 @@ def test_warmup_and_close(saved: Saved) -> None:
     model.close()
     with pytest.raises(LoadFailedError, match="was closed"):
         model(X)
+    with pytest.raises(pickle.PicklingError, match="was closed"):
+        pickle.dumps(model)
 
 
 def test_pickle_by_reference(saved: Saved) -> None:
@@ -113,7 +127,7 @@ def test_pickle_of_a_changed_file(saved: Saved) -> None:
 
 def test_pickle_needs_a_path(saved: Saved) -> None:
     """What was not loaded from a path cannot be pickled."""
-    with pytest.raises(pickle.PicklingError, match="cannot be loaded again elsewhere"):
+    with pytest.raises(pickle.PicklingError, match="cannot be loaded elsewhere"):
         pickle.dumps(load(saved("module")))
 
 

@@ -150,6 +150,10 @@ def test_gradient_and_graph(keras: Any) -> None:
         loss = tf.reduce_sum(fn(x))
     equal(tape.gradient(loss, x), np.broadcast_to(np.asarray(model.get_weights()[0]).T, X.shape))
     equal(tf.function(fn)(tf.constant(X)), fn(X))
+    for shape in (None, [None, None]):  # what Python functions in a pipeline leave behind
+        equal(tf.function(fn, input_signature=[tf.TensorSpec(shape)])(tf.constant(X)), fn(X))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"not compatible with expected shape"):
+        tf.function(fn, input_signature=[tf.TensorSpec(None)])(tf.constant(X[0]))
 
 
 def test_only_one_signature(keras: Any) -> None:

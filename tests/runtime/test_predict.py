@@ -167,6 +167,24 @@ def test_datasets_and_iterators() -> None:
     assert not fn("two").predict(named)["difference"].any()
 
 
+@pytest.mark.parametrize(("package", "base"), [("keras", "PyDataset"), ("tf_keras", "Sequence")])
+def test_datasets_of_keras(package: str, base: str) -> None:
+    """Batches by number are taken once each, also where iterating over them never ends."""
+    keras = pytest.importorskip(package)
+
+    class Images(getattr(keras.utils, base)):  # type: ignore[misc]
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: int) -> Any:
+            return X[index * 4 : index * 4 + 4], None
+
+        def __next__(self) -> Any:
+            raise AssertionError("image generators of Keras go on for ever")
+
+    np.testing.assert_array_equal(fn("one").predict(Images()), X * 2)
+
+
 def test_models_that_record_no_inputs() -> None:
     """A Keras model that was written as a class gets slices of what is given."""
     keras = pytest.importorskip("keras")
@@ -177,12 +195,17 @@ def test_models_that_record_no_inputs() -> None:
 
     for given in (X, {"x": X}):
         np.testing.assert_array_equal(as_callable(Own()).predict(given, batch_size=2), 2 * X)
+    with pytest.raises(InputMismatchError, match="what was passed has no rows: it is of type float"):
+        as_callable(Own()).predict(1.0)
 
 
-@pytest.mark.parametrize("value", [{"b": X, "a": X[:3]}, {"b": X, "a": 1.0}])
-def test_rows_must_agree(value: Any) -> None:
-    """Every input has as many rows as the others."""
-    with pytest.raises(InputMismatchError, match="number of rows"):
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [({"b": X, "a": X[:3]}, "differ in their number of rows: 'b' has 7, 'a' has 3"), ({"b": X, "a": 1.0}, "no rows")],
+)
+def test_rows_must_agree(value: Any, problem: str) -> None:
+    """Every input has rows, and as many as the others."""
+    with pytest.raises(InputMismatchError, match=problem):
         fn("two").predict(value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import pickle  # noqa: TID251 - for the exception that pickling raises; nothing is unpickled
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ from safeload.signatures import bind, for_inference
 if TYPE_CHECKING:
     from safeload._report import InspectionReport
     from safeload.inspection import SignatureInfo, TensorInfo
+
+_LOG = logging.getLogger("safeload")
 
 
 class Backend(Protocol):
@@ -308,12 +311,18 @@ class ModelCallable:
         return predict(self, self.signature, x, batch_size=batch_size)
 
     def warmup(self) -> ModelCallable:
-        """Call once with zeros, so that the first real call does not pay for tracing. Returns itself."""
+        """Call once with zeros, so that the first real call does not pay for tracing. Returns itself.
+
+        A graph that refuses zeros, as one that looks for an end in them, is warm too.
+        """
         if not self._takes_anything:
-            tensors, _ = to_tensors(
-                self.inputs, {info.name: example(info) for info in self.inputs if not info.optional}
-            )
-            self._function(self._live(), 0, frozenset(tensors))(tensors)
+            zeros = {info.name: example(info) for info in self.inputs if not info.optional}
+            tensors, _ = to_tensors(self.inputs, zeros)
+            function = self._function(self._live(), 0, frozenset(tensors))
+            try:
+                function(tensors)
+            except tf.errors.InvalidArgumentError as error:
+                _LOG.info("%s: warm, and its graph refuses zeros: %s", self._where, error)
         return self
 
     def close(self) -> None:
@@ -339,7 +348,7 @@ class ModelCallable:
     def __getstate__(self) -> dict[str, Any]:
         if self._recipe is None:
             raise pickle.PicklingError(
-                f"{self._where!r} was not loaded from a path by load_callable and cannot be loaded again elsewhere"
+                f"{self._where!r} was closed, or not loaded from a path by load_callable: it cannot be loaded elsewhere"
             )
         state = self.__dict__.copy()
         state.update(_backend=None, _functions={}, _fast={}, _lock=None, _report=None)

@@ -21,6 +21,10 @@ _PATIENCE = 1.0
 """Seconds without a progress bar."""
 
 
+_KERAS_DATASETS = frozenset({"PyDataset", "Sequence"})
+"""Source: keras/src/trainers/data_adapters/py_dataset_adapter.py (3.15), tf_keras/src/utils/data_utils.py (2.21)."""
+
+
 def predict(call: Callable[[Any], Any], signature: SignatureInfo, x: Any, *, batch_size: int) -> Any:
     """Call *call* on every batch of *x* and join the results; see `ModelCallable.predict`."""
     batches, total = _batches(signature, x, _positive(batch_size))
@@ -47,7 +51,11 @@ def _batches(signature: SignatureInfo, x: Any, batch_size: int) -> tuple[Iterato
     if isinstance(x, tf.data.Dataset):
         _require_batched(signature, x)
         cardinality = int(x.cardinality())
+        if cardinality == tf.data.INFINITE_CARDINALITY:
+            raise InputMismatchError("the dataset never ends", hint="pass a part of it: predict(dataset.take(100))")
         return map(_without_targets, x), cardinality if cardinality >= 0 else None
+    if _is_keras_dataset(x):
+        return (_without_targets(x[index]) for index in range(len(x))), len(x)
     if isinstance(x, Iterator):
         return map(_without_targets, x), None
     columns = _columns(signature, x)
@@ -55,6 +63,11 @@ def _batches(signature: SignatureInfo, x: Any, batch_size: int) -> tuple[Iterato
     size = _batch_of(signature, rows) or batch_size
     total = max(1, -(-rows // size))
     return (_slice(columns, start * size, size) for start in range(total)), total
+
+
+def _is_keras_dataset(x: Any) -> bool:
+    """Tell a dataset of Keras, such as a generator of images: batches by number, and iterated over it never ends."""
+    return any(cls.__name__ in _KERAS_DATASETS and "keras" in cls.__module__ for cls in type(x).__mro__)
 
 
 def _require_batched(signature: SignatureInfo, dataset: Any) -> None:
@@ -99,8 +112,14 @@ def _sliceable(value: Any) -> Any:
 
 def _row_count(columns: Mapping[str, Any]) -> int:
     counts = {name: _rows(value) for name, value in columns.items()}
-    if len(set(counts.values())) != 1 or -1 in counts.values():
-        shown_counts = ", ".join(f"{name!r} has {count if count >= 0 else 'none'}" for name, count in counts.items())
+    if without := [name for name, count in counts.items() if count < 0]:
+        named = f"input {without[0]!r}" if without[0] else "what was passed"
+        raise InputMismatchError(
+            f"{named} has no rows: it is of type {type(columns[without[0]]).__name__}",
+            hint="pass arrays or lists whose first axis counts rows, a tf.data.Dataset, or an iterator of batches",
+        )
+    if len(set(counts.values())) != 1:
+        shown_counts = ", ".join(f"{name!r} has {count}" for name, count in counts.items())
         raise InputMismatchError(
             f"inputs differ in their number of rows: {shown_counts}", hint="the first axis of every input counts rows"
         )

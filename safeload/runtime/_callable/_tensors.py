@@ -83,8 +83,19 @@ def _dense(info: TensorInfo, value: Any) -> Converted:
     tensor = value if tf.is_tensor(value) else _stacked(info, value)
     if tensor is None:
         return _from_array(info, _array(info, value))
-    check_shape(info, _static_shape(tensor))
+    shape = _static_shape(tensor)
+    check_shape(info, shape)
+    if _declares_more(info.shape, shape):
+        # Layers cannot be built on an unknown rank, which Python functions in a tf.data pipeline leave behind.
+        tensor = tf.ensure_shape(tensor, info.shape)
     return _cast(info, tensor)
+
+
+def _declares_more(declared: tuple[int | None, ...] | None, shape: tuple[int | None, ...] | None) -> bool:
+    """Tell whether an input declares dimensions that a symbolic tensor does not know."""
+    if declared is None or shape is None:
+        return declared is not None
+    return any(have is None and want is not None for have, want in zip(shape, declared, strict=True))
 
 
 def _unwrapped(value: Any) -> Any:
