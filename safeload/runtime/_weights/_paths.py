@@ -104,16 +104,19 @@ class PathFinder:
         """Find out by *paths*, those of the file, whether it counts members that are repeated."""
         self.model = model
         self.order = order
+        self._paths = paths
         self._counts_repeated = True
         self._members: dict[tuple[int, str], _Members] = {}
-        missing = self._missing(paths)
-        if missing:
+        faults = self._faults()
+        if faults:
             self._count_repeated(False)
-            if self._missing(paths) >= missing:
+            if self._faults() >= faults:
                 self._count_repeated(True)
 
-    def _missing(self, paths: Collection[str]) -> int:
-        return sum(self.find(path) is None for path in paths)
+    def _faults(self) -> int:
+        """Return how many paths lead nowhere, or where another leads: savers walk to each object once."""
+        found = [id(thing) for thing in map(self.find, self._paths) if thing is not None]
+        return len(self._paths) - len(set(found))
 
     def _count_repeated(self, counts: bool) -> None:  # noqa: FBT001
         self._counts_repeated = counts
@@ -123,10 +126,13 @@ class PathFinder:
         """Return the layer, metric or generator at *path*, or None."""
         thing: Any = self.model
         for part in path.split("/") if path else ():
-            thing = self._member(thing, part) if isinstance(thing, list | tuple | dict) else self._child(thing, part)
+            thing = self._step(thing, part)
             if thing is None:
                 return None
         return thing if is_trackable(thing) else None
+
+    def _step(self, thing: Any, part: str) -> Any:
+        return self._member(thing, part) if isinstance(thing, list | tuple | dict) else self._child(thing, part)
 
     def _child(self, thing: Any, part: str) -> Any:
         if part.startswith("__"):
@@ -145,8 +151,24 @@ class PathFinder:
         """Return the layers of *model* by name, which each path asks for anew."""
         key = (id(model), part)
         if key not in self._members:
-            self._members[key] = self._named(self._listed(model, doubled=part == _DEPENDENCIES))
+            listed = self._listed(model, doubled=part == _DEPENDENCIES)
+            if not self._counts_repeated and not is_container(model):
+                met = self._met_before()
+                listed = [layer for layer in listed if id(layer) not in met]
+            self._members[key] = self._named(listed)
         return self._members[key]
+
+    def _met_before(self) -> set[int]:
+        """Return what attributes of subclassed models lead to: Keras 2.14 does not count it among their layers."""
+        met: set[int] = set()
+        for path in self._paths:
+            thing: Any = self.model
+            for part in path.split("/"):
+                if part == "layers" and hasattr(thing, "layers") and not is_container(thing):
+                    break
+                thing = self._step(thing, part)
+                met.add(id(thing))
+        return met
 
     def _named(self, container: Any) -> _Members:
         return _Members(named_members(container, counts_repeated=self._counts_repeated))

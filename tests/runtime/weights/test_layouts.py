@@ -179,3 +179,35 @@ def test_the_state_of_random_layers_in_a_checkpoint_is_no_weight(tmp_path: Path)
     assert any("_rng" in name for name, _ in tf.train.list_variables(prefix))
     loaded = safeload.load_callable(prefix, architecture=_dense).model
     np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
+
+
+@pytest.mark.parametrize("is_counted", [True, False])
+def test_a_layer_that_an_attribute_leads_to_late(tmp_path: Path, is_counted: bool) -> None:  # noqa: FBT001
+    """Its path is among the layers, which Keras 2.13 counts all, and 2.14 without those it had met before."""
+
+    class Late(keras.Model):  # type: ignore[misc]
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.first, self.steps = keras.layers.Dense(3), [keras.layers.Dense(3)]
+            self.zlast = keras.layers.Dense(3)
+
+        def call(self, inputs: Any) -> Any:
+            return self.zlast(self.steps[0](self.first(inputs)))
+
+    model = Late()
+    expected = np.asarray(model(np.eye(3, dtype=np.float32)))
+    arrays = {"first": model.first, "steps/dense": model.steps[0]}
+    number = model.layers.index(model.zlast)
+    arrays[f"layers/dense_{number}" if is_counted else "layers/dense"] = model.zlast
+    with h5py.File(tmp_path / "m.weights.h5", "w") as file:
+        for owner, layer in arrays.items():
+            for index, array in enumerate(layer.get_weights()):
+                file[f"{owner}/vars/{index}"] = array
+
+    def architecture() -> Any:
+        built = Late()
+        built(np.eye(3, dtype=np.float32))
+        return built
+
+    found = safeload.load_callable(tmp_path / "m.weights.h5", architecture=architecture)(np.eye(3, dtype=np.float32))
+    np.testing.assert_allclose(np.asarray(found), expected, atol=1e-6)
