@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from safeload.runtime import ModelCallable
 
 _KERAS_SUFFIX = ".keras"
-_OTHER_SUFFIXES = frozenset({".h5", ".hdf5", ".pb", ".pbtxt", ".tflite", ".json"})
+_OTHER_SUFFIXES = frozenset(
+    {".h5", ".hdf5", ".pb", ".pbtxt", ".tflite", ".json", ".ckpt", ".zip", ".tar", ".gz", ".tgz", ".npz"}
+    | {".onnx", ".pt", ".pth", ".safetensors", ".pkl", ".pickle", ".joblib"}
+)
 """Suffixes that promise a format which is not written here."""
 
 _OWN = "safeload>"
@@ -80,11 +83,11 @@ def save_callable(
     """
     target = Path(path).expanduser()
     _require_free(target)
-    job = _Job(_functions(obj, signatures, example_inputs), example_inputs, signatures is not None)
+    job = _Job(_functions(obj, signatures, example_inputs), example_inputs, bool(signatures))
     _require_graphs(job, target)
     if target.suffix != _KERAS_SUFFIX:
         _require_dense(job, target)
-    temporary = tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)
+    temporary = _directory_beside(target)
     try:
         written = str(Path(temporary) / target.name)
         _write(written, target, job)
@@ -95,6 +98,15 @@ def save_callable(
     return target
 
 
+def _directory_beside(target: Path) -> str:
+    try:
+        return tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)
+    except (OSError, ValueError) as error:  # a name with NUL is a ValueError
+        reason = getattr(error, "strerror", None) or str(error)
+        hint = "give a path in a directory that you may write to"
+        raise LoadFailedError(str(target), problem=f"cannot be written there: {reason}", hint=hint) from error
+
+
 def _require_free(target: Path) -> None:
     if not target.parent.is_dir():
         raise ArtifactNotFoundError(str(target.parent), problem="is no directory to write into")
@@ -102,7 +114,7 @@ def _require_free(target: Path) -> None:
         raise LoadFailedError(
             str(target), problem="exists already, and is left as it is", hint="delete it, or give another path"
         )
-    if target.suffix in _OTHER_SUFFIXES:
+    if target.suffix.lower() in _OTHER_SUFFIXES or target.suffix.lower() == _KERAS_SUFFIX != target.suffix:
         raise UnsupportedFormatError(
             str(target),
             kind=f"the name of a {target.suffix} file, and such files are not written",
@@ -132,19 +144,22 @@ def _functions(obj: Any, signatures: Any, example: Any) -> dict[str, ModelCallab
     """Return the callables to save by their keys, the one that *example* is for first."""
     from safeload.runtime._export import callable_of
 
-    if signatures is None:
+    if not signatures:
         return {_DEFAULT_KEY: callable_of(obj, example)}
     if isinstance(signatures, Mapping):
         examples = [example, *[None] * len(signatures)]
         return {
             key: callable_of(value, given) for (key, value), given in zip(signatures.items(), examples, strict=False)
         }
-    return {key: as_callable(obj, signature=key) for key in signatures}
+    keys = [signatures] if isinstance(signatures, str) else signatures
+    return {key: as_callable(obj, signature=key) for key in keys}
 
 
 def _write(written: str, target: Path, job: _Job) -> None:
     """Write, load back and compare."""
-    expected = [_called(fn, job.example if index == 0 else None) for index, fn in enumerate(job.functions.values())]
+    from safeload.runtime._export import called
+
+    expected = [called(fn, job.example if index == 0 else None) for index, fn in enumerate(job.functions.values())]
     with _naming(target, written):
         loaded = _written(written, target, job)
         try:
@@ -200,14 +215,6 @@ def _written_keras(written: str, target: Path, job: _Job) -> ModelCallable:
             raise
         kind = "to be a Keras file, and the model computes what an old release did and none of Keras 3 does"
         raise UnsupportedFormatError(str(target), kind=kind, remedy=_SAVED_MODEL) from error
-
-
-def _called(fn: ModelCallable, example: Any) -> tuple[Any, dict[str, Any]]:
-    """Return inputs of *fn* and what it computes from them."""
-    from safeload.runtime._export import inputs_by_name, named_outputs
-
-    values = inputs_by_name(fn, example)
-    return values, named_outputs(fn, fn(values))
 
 
 def _compare(loaded: ModelCallable, values: Any, expected: dict[str, Any], target: Path) -> None:

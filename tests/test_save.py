@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -139,6 +140,36 @@ def test_function_that_was_never_called(tmp_path: Path) -> None:
     np.testing.assert_allclose(load_callable(path)(x=X[:2], y=2.0), X[:2] + 2)
 
 
+def test_example_of_plain_values(tmp_path: Path) -> None:
+    """A list of numbers is an array, as in a call; a list of arrays is a list."""
+    doubled = tf.function(lambda x: x * 2)
+    fn = load_callable(save_callable(doubled, tmp_path / "m", example_inputs=[[1.0, 2.0]]))
+    assert np.asarray(fn([[3.0, 4.0], [5.0, 6.0]])).tolist() == [[6, 8], [10, 12]]
+    total = tf.function(lambda pair: pair[0] + pair[1])
+    fn = load_callable(save_callable(total, tmp_path / "n", example_inputs=[np.ones(2), np.ones(2)]))
+    assert len(fn.inputs) == 2
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m"])
+def test_model_that_was_never_built(tmp_path: Path, name: str) -> None:
+    """The example builds it, and then it records what it takes."""
+    keras = pytest.importorskip("keras")
+    model = keras.Sequential([keras.layers.Dense(2, name="y")])
+    fn = load_callable(save_callable(model, tmp_path / name, example_inputs=np.ones((1, 4), "float32")))
+    np.testing.assert_allclose(fn(np.ones((3, 4))), model(np.ones((3, 4))), rtol=1e-6)
+
+
+def test_made_up_inputs_that_the_graph_refuses(tmp_path: Path) -> None:
+    """Then the caller must give some."""
+    square = tf.function(lambda x: tf.reshape(x, [3, 3]), input_signature=[tf.TensorSpec([None])])
+    with pytest.raises(InputMismatchError, match="the graph refuses made-up inputs") as caught:
+        save_callable(square, tmp_path / "m")
+    assert caught.value.hint == "pass example_inputs="
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        save_callable(square, tmp_path / "m", example_inputs=np.ones(8))
+    assert load_callable(save_callable(square, tmp_path / "m", example_inputs=np.ones(9)))(np.ones(9)).shape == (3, 3)
+
+
 def test_saving_again(tmp_path: Path) -> None:
     """What was loaded from a file can be saved: a SavedModel, and the variables that its functions captured."""
     weight = tf.Variable(3.0)
@@ -197,6 +228,30 @@ def test_names_that_are_no_parameters(tmp_path: Path, name: str) -> None:
     saved = load_callable(save_callable(keras.Model(x, x * 2), tmp_path / "m"))
     assert [info.name for info in saved.inputs] == [name]
     np.testing.assert_allclose(saved({name: X}), 2 * X)
+
+
+def test_a_directory_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason of the system is said, with the path that was given."""
+
+    def refuse(**_: Any) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    with pytest.raises(LoadFailedError, match="m: cannot be written there: Permission denied"):
+        save_callable(Module(), tmp_path / "m")
+
+
+@pytest.mark.parametrize("name", ["m.H5", "m.Keras", "m.onnx"])
+def test_suffixes_that_promise_something_else(tmp_path: Path, name: str) -> None:
+    """A directory of that name would mislead, whatever its case."""
+    with pytest.raises(UnsupportedFormatError, match="such files are not written"):
+        save_callable(Module(), tmp_path / name)
+
+
+def test_one_key_of_a_signature(tmp_path: Path) -> None:
+    """A key alone is one signature; none are the default."""
+    assert load_callable(save_callable(Module(), tmp_path / "m", signatures="twice")).key == "twice"
+    assert load_callable(save_callable(Module(), tmp_path / "n", signatures=[])).key == "serving_default"
 
 
 def test_signatures_are_not_for_keras_files(tmp_path: Path) -> None:

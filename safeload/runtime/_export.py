@@ -15,6 +15,7 @@ from safeload.runtime._callable._tensors import to_tensors
 from safeload.runtime._keras._package import flat_layers, is_own_class
 from safeload.runtime._keras._runtime import KerasRuntime
 from safeload.runtime._object import is_untraced
+from safeload.runtime._saved_model._runtime import first_line
 from safeload.runtime._tflite import TFLiteRuntime
 from safeload.runtime._wrap import as_callable
 from safeload.signatures import bind
@@ -46,6 +47,10 @@ def callable_of(obj: Any, example: Any = None) -> ModelCallable:
         AmbiguousSignatureError: ``ambiguous-signature``. It has several, none of them the default.
     """
     if not is_untraced(obj):
+        fn = as_callable(obj)
+        if fn.inputs or example is None:
+            return fn
+        fn(example)  # a Keras model may record what it takes once it was called
         return as_callable(obj)
     if example is None:
         raise InputMismatchError(
@@ -53,9 +58,15 @@ def callable_of(obj: Any, example: Any = None) -> ModelCallable:
             hint="pass example_inputs=, or make it with tf.function(f, input_signature=[tf.TensorSpec(…)])",
         )
     if isinstance(example, Mapping):
-        specs = {name: tf.nest.map_structure(_free_batch, value) for name, value in example.items()}
+        specs = {name: _free_batches(value) for name, value in example.items()}
         return as_callable(obj.get_concrete_function(**specs))
-    return as_callable(obj.get_concrete_function(tf.nest.map_structure(_free_batch, example)))
+    return as_callable(obj.get_concrete_function(_free_batches(example)))
+
+
+def _free_batches(value: Any) -> Any:
+    """Return the types of *value*; lists of plain Python values are arrays, as in a call."""
+    is_plain = all(isinstance(leaf, (bool, int, float, complex, str, bytes)) for leaf in tf.nest.flatten(value))
+    return _free_batch(value) if is_plain else tf.nest.map_structure(_free_batch, value)
 
 
 def _free_batch(value: Any, name: str | None = None) -> tf.TensorSpec:
@@ -66,8 +77,8 @@ def _free_batch(value: Any, name: str | None = None) -> tf.TensorSpec:
 
 
 def keras_model_of(fn: ModelCallable) -> Any:
-    """Return the Keras model that *fn* calls, or None."""
-    return fn.model if isinstance(fn.backend, KerasRuntime) else None
+    """Return the Keras model that *fn* calls, or None; a layer is none."""
+    return fn.model if isinstance(fn.backend, KerasRuntime) and hasattr(fn.model, "save") else None
 
 
 def runs_in_graphs(fn: ModelCallable) -> bool:
@@ -149,6 +160,23 @@ def _leaves(value: Any) -> Iterator[Any]:
             yield from _leaves(branch)
     elif value is not None:
         yield value
+
+
+def called(fn: ModelCallable, example: Any) -> tuple[Any, dict[str, Any]]:
+    """Return inputs of *fn*, those of *example* if there is one, and what it computes from them.
+
+    Raises:
+        InputMismatchError: ``input-mismatch``. *example* does not fit, or is needed and missing.
+    """
+    values = inputs_by_name(fn, example)
+    try:
+        return values, named_outputs(fn, fn(values))
+    except tf.errors.OpError as error:
+        if example is not None:
+            raise
+        raise InputMismatchError(
+            f"the graph refuses made-up inputs: {first_line(error)}", hint="pass example_inputs="
+        ) from error
 
 
 def inputs_by_name(fn: ModelCallable, example: Any) -> Any:

@@ -33,15 +33,16 @@ class ObjectRuntime:
         self.where = where
         self.route = ""
         self.model = obj
-        self._signatures = dict(getattr(obj, "signatures", None) or {})
+        signatures = getattr(obj, "signatures", None)
+        self._signatures = dict(signatures) if isinstance(signatures, Mapping) else {}
         self._traced = {key: traces for key, value in _attributes(obj) if (traces := _concrete_functions(value))}
-        signatures = tuple(_signature_info(key, fn) for key, fn in sorted(self._signatures.items()))
+        described = tuple(_signature_info(key, fn) for key, fn in sorted(self._signatures.items()))
         functions = tuple(
             _function_info(key, fn, trace, _defaults(obj, key))
             for key, fns in self._traced.items()
             for trace, fn in enumerate(fns)
         )
-        self._meta_graph = MetaGraphInfo(0, frozenset(), signatures, functions, has_object_graph=True)
+        self._meta_graph = MetaGraphInfo(0, frozenset(), described, functions, has_object_graph=True)
 
     @property
     def signatures(self) -> tuple[SignatureInfo, ...]:
