@@ -8,6 +8,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+_OWN = "safeload.errors"
+"""Where the exceptions are that say themselves what to do."""
+
+_COLOUR = re.compile(r"\x1b\[\d*m")
+
+_OPENERS = ("Exception encountered when calling", "Graph execution error:", "Detected at node", "<stack traces")
+"""How lines begin that stand before the one that says something.
+
+Source: ``inject_argument_info_in_traceback`` (keras 3.15), ``GraphExecutionError`` of python/eager/execute.py (2.21).
+"""
+
 
 @dataclass(frozen=True)
 class FailureMode:
@@ -124,7 +135,8 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
     ),
     FailureMode(
         "unrecognized-keyword-arguments",
-        r"Unrecognized keyword arguments|got an unexpected keyword argument|Keyword argument not understood|"
+        r"Unrecognized keyword arguments|Keyword argument not understood|"
+        r"(?<!load_model\(\) )got an unexpected keyword argument|"
         r"Error when deserializing class|get_tensor\(\) takes \d|Could not interpret initializer identifier: \{|"
         r"Invalid value for argument `?score_mode",
         "the config was written by another release, with keys or values that this class does not know.",
@@ -173,6 +185,25 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
         f"{_LOAD}; the error of a call that does not fit shows the one that does.",
     ),
     FailureMode(
+        "is-incompatible-with-the-layer",
+        r"is incompatible with the layer|has incompatible shape|Matrix size-incompatible|"
+        r"Only input tensors may be passed as positional arguments",
+        "the model was called with values of another shape than it was built for, or with plain lists.",
+        f"{_LOAD}; it takes lists, and the error of a call names the axis or the missing batch dimension.",
+    ),
+    FailureMode(
+        "variables-which-have-been-deleted",
+        r"referencing variables which have been deleted|variables? (has|have) been (deleted|destroyed)",
+        "a function was taken out of a loaded SavedModel, and the object that owns its variables is gone.",
+        f"{_LOAD} keeps what it needs; or keep what tf.saved_model.load returned in a variable of its own.",
+    ),
+    FailureMode(
+        "attempting-to-capture-an-eagertensor",
+        r"Attempting to capture an EagerTensor without building a function",
+        "a model that was loaded eagerly is called where a graph of TensorFlow 1 is built, and cannot enter it.",
+        f"{_LOAD}, called outside of tf.Graph and sessions and without disable_eager_execution().",
+    ),
+    FailureMode(
         "could-not-find-matching-concrete-function",
         r"Could not find matching (concrete )?function to call|tf\.function failed due to `Can not cast|"
         r"Shape of input .{0,80}does not match expected shape",
@@ -215,7 +246,7 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
     ),
     FailureMode(
         "unable-to-open-file-errno-2",
-        r"unable to open file: name = .*errno = 2\b",
+        r"unable to open file: name = .*errno = 2\b|No file or directory found at|File does not exist\. Received",
         "there is no such file: the path is relative to another directory, or Python reads '\\t' or '\\n' in it.",
         f"{_LOAD} says so and names the nearest that is there; write Windows paths as r'C:\\models\\model.h5'.",
     ),
@@ -292,22 +323,25 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
 )
 
 
-def explain(error: BaseException) -> str:
+def explain(error: BaseException | str) -> str:
     """Say what an exception of another loader means, and what to do.
 
     Args:
-        error: An exception that TensorFlow, Keras or tf_keras raised on loading or calling a model. Its causes count
-            too.
+        error: An exception that TensorFlow, Keras or tf_keras raised on loading or calling a model, or its text. Its
+            causes count too.
 
     Returns:
-        The error, why, and what to do, in three lines. For an error that is not known, two lines that say so.
+        The error, why, and what to do, in three lines. For an error that is not known, two lines that say so; an error
+        of safeload explains itself.
     """
+    if isinstance(error, str):
+        error = Exception(error)
     mode = failure_mode(error)
-    if mode is None:
-        return (
-            f"{_headline(error)}\n  why: safeload does not know this error; try safeload.load_callable on the same path"
-        )
-    return f"{_headline(error)}\n  why: {mode.cause}\n  do: {mode.remedy}"
+    if mode is not None:
+        return f"{_headline(error)}\n  why: {mode.cause}\n  do: {mode.remedy}"
+    if type(error).__module__ == _OWN:
+        return str(error)
+    return f"{_headline(error)}\n  why: safeload does not know this error; try safeload.load_callable on the same path"
 
 
 def failure_mode(error: BaseException) -> FailureMode | None:
@@ -325,5 +359,6 @@ def _texts(error: BaseException | None) -> list[str]:
 
 
 def _headline(error: BaseException) -> str:
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    lines = (_COLOUR.sub("", line).strip() for line in str(error).splitlines())
+    first = next((line for line in lines if line and not line.startswith(_OPENERS)), "")
     return f"{type(error).__name__}: {first}"[:160]

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from safeload._explain import FAILURE_MODES, explain, failure_mode
+from safeload.errors import ArtifactNotFoundError, LoadFailedError
 
 # Texts as TensorFlow 2.21, Keras 3.15.1 and tf_keras 2.21 raise them, shortened behind the first sentence.
 TEXTS = {
@@ -66,6 +67,9 @@ TEXTS = {
     ),
     "name-is-not-defined-in-a-lambda": "name 'K' is not defined",
     "nodedef-mentions-attr": "NodeDef mentions attr 'debug_name' not in Op<name=VarHandleOp; signature= -> …",
+    "is-incompatible-with-the-layer": 'Input 0 of layer "dense" is incompatible with the layer: expected …',
+    "variables-which-have-been-deleted": "Called a function referencing variables which have been deleted. This …",
+    "attempting-to-capture-an-eagertensor": "Attempting to capture an EagerTensor without building a function.",
     "table-not-initialized": "Table not initialized.",
     "str-object-has-no-attribute-decode": "'str' object has no attribute 'decode'",
     "cannot-pickle-a-model": "cannot pickle 'FuncGraph' object",
@@ -115,6 +119,12 @@ MORE_TEXTS = {
     "Layer 'dense' expected 1 input(s). Received 2 instead.": "layer-expects-1-input",
     "Layer \"m\" expects 2 named input(s) with keys ['b', 'a'], but it received 1": "layer-expects-1-input",
     "Unable to restore a layer of class TextVectorization.": "unable-to-create-a-keras-model-from-savedmodel",
+    "Invalid input shape for input [1. 1.]. Expected shape (None, 4), but input has incompatible shape (2,)": (
+        "is-incompatible-with-the-layer"
+    ),
+    "Graph execution error:\n\nMatrix size-incompatible: In[0]: [2,5], In[1]: [4,8]": "is-incompatible-with-the-layer",
+    "Only input tensors may be passed as positional arguments. The following": "is-incompatible-with-the-layer",
+    "No file or directory found at m.h5": "unable-to-open-file-errno-2",
     "XlaCallModuleOp with version 10 is not supported by this build. Must be <= 9": "nodedef-mentions-attr",
 }
 
@@ -135,6 +145,34 @@ def test_cause_of_an_error_is_looked_at_too():
 def test_unknown_error_is_said_to_be_unknown():
     """No explanation is invented."""
     assert "safeload does not know this error" in explain(ValueError("the moon is full"))
+
+
+def test_a_wrong_call_of_a_loader_is_no_matter_of_releases():
+    """An argument that the loader does not have is a slip of the caller."""
+    assert failure_mode(TypeError("load_model() got an unexpected keyword argument 'paht'")) is None
+    assert failure_mode(TypeError("Dense.__init__() got an unexpected keyword argument 'quantization_config'"))
+
+
+def test_text_alone():
+    """A text that was copied from a log is explained too."""
+    assert explain("Unknown layer: 'Scale'").splitlines()[0] == "Exception: Unknown layer: 'Scale'"
+
+
+def test_own_errors_explain_themselves():
+    """They say why and what to do; a failed load is explained by its cause."""
+    error = ArtifactNotFoundError("m.h5")
+    assert explain(error) == str(error)
+    failed = LoadFailedError("m.h5", problem="Keras failed")
+    failed.__cause__ = TypeError("'module' object is not callable")
+    assert "custom_objects is a module" in explain(failed)
+
+
+def test_headline_says_something():
+    """What stands before the error itself, and colours, are left out."""
+    error = ValueError("Exception encountered when calling Dense.call().\n\n\x1b[1mInput 0 of layer\x1b[0m\n\nmore")
+    assert explain(error).splitlines()[0] == "ValueError: Input 0 of layer"
+    error = ValueError("Graph execution error:\n\nDetected at node a (most recent):\n<stack traces>\nNo good")
+    assert explain(error).splitlines()[0] == "ValueError: No good"
 
 
 def test_error_without_text_is_shown_by_its_type():
