@@ -103,17 +103,29 @@ def _is_even(before: Fact, now: Fact, after: Fact) -> bool:
 def _contexts(graph: GraphInfo, facts: Facts) -> Iterator[tuple[Iterable[Node], Context]]:
     """Yield what functions hold, once for each call that passes something known, where several nodes call them."""
     sites = facts.sites
-    pending: list[tuple[str, Context]] = [(name, ()) for name in graph.bodies if not sites.is_shared(name)]
+    allocating = _allocating(graph)
+    unshared = (name for name in graph.bodies if name in allocating and not sites.is_shared(name))
+    pending: list[tuple[str, Context]] = [(name, ()) for name in unshared]
     left = _MAX_CONTEXTS
     while pending and left > 0:
         name, context = pending.pop()
         for call in graph.bodies[name].calling:
-            for called in call.calls:
+            for called in filter(allocating.__contains__, call.calls):
                 inside = (*context, Step(name, call.name)) if sites.is_shared(called) else context
                 if inside and call.op not in LOOPS and (inside == context or _passes_something(facts, call, context)):
                     left -= 1
                     yield graph.bodies[called].nodes, inside
                     pending.append((called, inside))
+
+
+def _allocating(graph: GraphInfo) -> frozenset[str]:
+    """Return the bodies with nodes whose size may follow from constants, and those that call them."""
+    found: set[str] = set()
+    pending = {node.body for node in graph.nodes(*filter(allocates, graph.by_op))}
+    while pending:
+        found |= pending
+        pending = {call.body for name in pending for call in graph.callers.get(name, ())} - found
+    return frozenset(found)
 
 
 def _passes_something(facts: Facts, call: Node, context: Context) -> bool:
