@@ -38,8 +38,12 @@ class TestSymbols:
         assert history(found["inbound_nodes"][0]["args"][0][0]) == ["x", 0, 0]
 
     def test_slices(self) -> None:
-        """Slices, the ellipsis and shapes are written as Keras 3 reads them."""
-        spec = [{"start": None, "stop": ["x", 0, 0], "step": 2}, {"class_name": "__ellipsis__"}]
+        """Slices, the ellipsis and shapes are written as Keras 3 reads them, a slice up to a tensor as a dict."""
+        spec = [
+            {"start": None, "stop": ["x", 0, 0], "step": 2},
+            {"class_name": "__ellipsis__"},
+            {"start": None, "stop": 3, "step": None},
+        ]
         shape = {"class_name": "TensorShape", "items": [1, 2]}
         node = [
             "x",
@@ -53,8 +57,9 @@ class TestSymbols:
             },
         ]
         kwargs = rewritten("SlicingOpLambda", node, function="__operators__.getitem")["inbound_nodes"][0]["kwargs"]
-        assert kwargs["slice_spec"][0]["class_name"] == "__slice__"
-        assert history(kwargs["slice_spec"][0]["config"]["stop"]) == ["x", 0, 0]
+        assert kwargs["slice_spec"][0].keys() == {"start", "stop", "step"}
+        assert history(kwargs["slice_spec"][0]["stop"]) == ["x", 0, 0]
+        assert kwargs["slice_spec"][2]["class_name"] == "__slice__"
         assert kwargs["slice_spec"][1] == {"class_name": "__ellipsis__", "config": {}}
         assert (kwargs["shape"], kwargs["n"], kwargs["d"]) == ([1, 2], 3, {"a": 1})
 

@@ -18,6 +18,7 @@ from safeload.runtime._keras import _package
 
 keras = pytest.importorskip("keras")
 tf_keras = pytest.importorskip("tf_keras")
+tf = pytest.importorskip("tensorflow")
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,6 +134,16 @@ def check(package: Any, build: Any, path: Path) -> None:
         assert len(got) == len(expected)
         for ours, theirs in zip(got, expected, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE, err_msg=road)
+
+
+@pytest.mark.parametrize("road", ["keras", "tf_keras"])
+def test_slices_that_end_at_a_tensor(road: str, tmp_path: Path) -> None:
+    """The last two steps of a sequence of any length."""
+    x = tf_keras.Input((None, 3))
+    model = tf_keras.Model(x, x[:, tf.shape(x)[1] - 2 :, ::2])
+    model.save(tmp_path / "m.h5")
+    found = on_road(tmp_path / "m.h5", road)(sample(2, 5, 3))
+    np.testing.assert_allclose(np.asarray(found), sample(2, 5, 3)[:, 3:, ::2])
 
 
 class Doubled(tf_keras.layers.Layer):  # type: ignore[misc]

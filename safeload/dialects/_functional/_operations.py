@@ -88,7 +88,10 @@ def _plain_value(value: Tree) -> Tree:
 
 def _plain_dict(value: dict[str, Tree]) -> Tree:
     if value.keys() == {"start", "stop", "step"}:
-        return {"class_name": "__slice__", "config": {key: _plain_value(item) for key, item in value.items()}}
+        parts = {key: _plain_value(item) for key, item in value.items()}
+        # Keras 3 finds tensors in dicts and not in slices; the layer makes the slice when it is called.
+        has_tensor = any(isinstance(item, TensorRef) for item in value.values())
+        return parts if has_tensor else {"class_name": "__slice__", "config": parts}
     match value.get("class_name"):
         case "__ellipsis__":
             return {"class_name": "__ellipsis__", "config": {}}

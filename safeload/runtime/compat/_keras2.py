@@ -153,9 +153,11 @@ def _decoded(value: Any) -> Any:
         return [_decoded(item) for item in value]
     if not isinstance(value, Mapping):
         return value
+    if value.keys() == {"start", "stop", "step"}:
+        return slice(*(_decoded(value[key]) for key in ("start", "stop", "step")))
     match value.get("class_name"):
         case "__slice__":
-            return slice(*(_decoded(value["config"][key]) for key in ("start", "stop", "step")))
+            return _decoded(value["config"])
         case "__ellipsis__":
             return Ellipsis
     return {key: _decoded(item) for key, item in value.items()}

@@ -28,7 +28,7 @@ class TensorFlowSymbol(keras.Operation):  # type: ignore[misc]
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
-        return self._symbol(*args, **kwargs)
+        return self._symbol(*map(_with_slices, args), **{key: _with_slices(value) for key, value in kwargs.items()})
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Trace the function."""
@@ -37,6 +37,13 @@ class TensorFlowSymbol(keras.Operation):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
         return {"name": self.name, "function": self.function}
+
+
+def _with_slices(value: Any) -> Any:
+    """Return *value* with the slices made whose ends are tensors, which Keras 3 hands over as dicts."""
+    if isinstance(value, dict) and value.keys() == {"start", "stop", "step"}:
+        return slice(value["start"], value["stop"], value["step"])
+    return type(value)(map(_with_slices, value)) if type(value) in (list, tuple) else value
 
 
 def _keras_module(name: str) -> Any:
