@@ -83,6 +83,11 @@ _WITHOUT_EFFECT = frozenset(
         "rank",
     ]
 )
+# … but for these: how many words a layer that was adapted gives a place to, while the vocabulary is not in the config.
+_WITH_EFFECT = frozenset(
+    [("input_dim", "Embedding")]
+    + [("vocabulary_size", name) for name in ("IntegerLookup", "StringLookup", "TextVectorization")]
+)
 # Keys that Keras 3 does not have and that change nothing while they hold this.
 _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "time_major": (False, None),
@@ -191,7 +196,7 @@ def _known(module: str, name: str, config: Config) -> Config:
     unused = _UNUSED.get(name, frozenset())
 
     def is_kept(key: str, value: Any) -> bool:
-        if key in _WITHOUT_EFFECT and (key, name) != ("input_dim", "Embedding"):
+        if key in _WITHOUT_EFFECT and (key, name) not in _WITH_EFFECT:
             return key == "implementation" and module == COMPAT_MODULE and value != 1
         if key in keys:
             return True

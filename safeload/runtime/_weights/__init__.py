@@ -17,7 +17,7 @@ from safeload.runtime._weights._ledger import Ledger
 from safeload.runtime._weights._legacy import set_legacy
 from safeload.runtime._weights._paths import set_by_paths
 from safeload.runtime._weights._shared import fill_shared
-from safeload.runtime._weights._states import require_boundaries
+from safeload.runtime._weights._states import require_states
 
 __all__ = ["set_weights"]
 
@@ -47,7 +47,7 @@ def set_weights(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
         if normal is not None and ledger.wanted and not ledger.unread:
             fill_shared(model, ledger)
         _finalize(model)
-    require_boundaries(model, artifact)
+    require_states(model, artifact)
     ledger.close()
 
 

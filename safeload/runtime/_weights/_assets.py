@@ -15,6 +15,7 @@ from safeload.readers import KerasArtifact
 from safeload.runtime._keras._package import flat_layers
 from safeload.runtime._weights._layers import LayerOrder
 from safeload.runtime._weights._paths import PathFinder
+from safeload.runtime._weights._states import await_idf
 
 
 def load_assets(model: Any, artifact: KerasArtifact, normal: NormalForm | None) -> None:
@@ -69,6 +70,7 @@ def _has_entries(table: Any) -> bool:
 
 
 def _load(layer: Any, files: dict[str, bytes]) -> None:
+    await_idf(getattr(layer, "_lookup_layer", layer), files)
     with tempfile.TemporaryDirectory(prefix="safeload-") as directory:
         for name, content in files.items():
             (Path(directory) / Path(name).name).write_bytes(content)

@@ -29,7 +29,16 @@ def takes_summary(layer: Any) -> bool:
 
 def has_weights(layer: Any) -> bool:
     """Tell whether *layer* has weights, or had some in Keras 2: files count layers that have any."""
-    return bool(layer.weights) or any(takes_summary(inner) or _has_idf(inner) for inner in flat_layers(layer))
+    return bool(layer.weights) or any(map(_has_state, flat_layers(layer)))
+
+
+def _has_state(layer: Any) -> bool:
+    return takes_summary(layer) or _has_idf(layer) or _learns_words(layer)
+
+
+def _learns_words(layer: Any) -> bool:
+    """Tell whether *layer* looks words up that are not in its config; Keras 2 counts its table among the weights."""
+    return hasattr(layer, "lookup_table") and getattr(layer, "input_vocabulary", None) is None
 
 
 def _has_idf(layer: Any) -> bool:
@@ -91,16 +100,33 @@ def _require_same(layer: Any, array: Any, ledger: Ledger) -> None:
         raise ledger.mismatch([f"the layer {layer.name!r} has other weights of words than its config"])
 
 
-def require_boundaries(model: Any, artifact: KerasArtifact) -> None:
-    """Check that every layer that bins has its boundaries.
+def await_idf(layer: Any, files: Mapping[str, bytes]) -> None:
+    """Let a layer that looks words up take its vocabulary before the weights of the words, which Keras asks for."""
+    import tensorflow as tf
+
+    if getattr(layer, "output_mode", None) == "tf_idf" and _learns_words(layer):
+        words = files.get("vocabulary.txt", b"").decode().splitlines()
+        layer.idf_weights_const = tf.fill([len(words)], float("nan"))
+
+
+def require_states(model: Any, artifact: KerasArtifact) -> None:
+    """Check that every layer has what it learned from data.
 
     Raises:
-        LoadFailedError: ``load-failed``. The file does not hold what a layer learned from data.
+        LoadFailedError: ``load-failed``. The file does not hold the boundaries of bins, or the weights of words.
     """
     for layer in flat_layers(model):
-        if takes_summary(layer) and layer.bin_boundaries is None:
+        without_bins = takes_summary(layer) and layer.bin_boundaries is None
+        if without_bins or (_has_idf(layer) and _waits(layer)):
+            what = "boundaries" if without_bins else "weights of words"
             raise LoadFailedError(
                 artifact.where,
-                problem=f"the boundaries of the layer {layer.name!r} are not in the file",
+                problem=f"the {what} of the layer {layer.name!r} are not in the file",
                 hint="save the model again as .keras, or export it as a SavedModel",
             )
+
+
+def _waits(layer: Any) -> bool:
+    import numpy as np
+
+    return bool(np.isnan(np.asarray(layer.idf_weights)).any())

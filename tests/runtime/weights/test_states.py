@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +134,68 @@ def test_two_weights_of_one_name(tmp_path: Path) -> None:
         file[f"model_weights/{name}"].attrs["weight_names"] = [names[0], names[0]]
     with pytest.raises(LoadFailedError, match="the weights do not fit"):
         load_callable(tmp_path / "m.h5")
+
+
+def _of_words() -> Any:
+    """Layers that learned words, one with places to spare, and one whose words a dense layer weighs."""
+    inputs = tf_keras.Input((1,), dtype="string")
+    texts = np.array(["the cat sat", "the dog!", "a mat the"])
+    outputs = []
+    for options in ({"max_tokens": 20, "pad_to_max_tokens": True}, {}):
+        text = layers.TextVectorization(output_mode="tf_idf", **options)
+        text.adapt(texts)
+        outputs.append(text(inputs))
+    lookup = layers.StringLookup(output_mode="one_hot")
+    lookup.adapt(np.array([["the"], ["cat"], ["cat"]]))
+    return tf_keras.Model(inputs, [*outputs, layers.Dense(2)(lookup(inputs))])
+
+
+def _rewritten(path: Path, *, change: Callable[[str], str | None]) -> Path:
+    """Copy an archive with other names for what it holds; None leaves it out."""
+    new = path.with_name("new.keras")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(new, "w") as archive:
+        for name in old.namelist():
+            if name != "model.weights.h5":
+                renamed = change(name)
+                archive.writestr(renamed if renamed is not None else "assets/unused", old.read(name))
+                continue
+            buffer = io.BytesIO()
+            with h5py.File(io.BytesIO(old.read(name))) as source, h5py.File(buffer, "w") as target:
+                found: dict[str, Any] = {}
+                source.visititems(partial(_note, found))
+                for dataset, value in found.items():
+                    if (renamed := change(dataset)) is not None:
+                        target[renamed] = value
+            archive.writestr(name, buffer.getvalue())
+    return new
+
+
+def _note(found: dict[str, Any], name: str, item: Any) -> None:
+    if isinstance(item, h5py.Dataset):
+        found[name] = item[()]
+
+
+def _as_2_13(name: str) -> str:
+    """Keras 2.13 listed layers with weights twice, tables of words among them, and counted both."""
+    name = name.replace("layers/", "_layer_checkpoint_dependencies/", 1)
+    return name.replace("text_vectorization_1/", "text_vectorization_2/")
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_words_that_layers_learned(tmp_path: Path, is_old: bool) -> None:  # noqa: FBT001
+    """Their weights and their number, which a later layer is built for, come from the archive."""
+    model = _of_words()
+    model.save(tmp_path / "m.keras")
+    path = _rewritten(tmp_path / "m.keras", change=_as_2_13) if is_old else tmp_path / "m.keras"
+    words = np.array([["the CAT"], ["cat"], ["mat"]])
+    found = load_callable(path)(words)
+    for actual, expected in zip(found.values(), model(words), strict=True):
+        np.testing.assert_allclose(np.asarray(actual), expected.numpy(), atol=1e-5)
+
+
+def test_words_without_their_weights(tmp_path: Path) -> None:
+    """A file that does not hold the weights of the words is refused."""
+    _of_words().save(tmp_path / "m.keras")
+    path = _rewritten(tmp_path / "m.keras", change=lambda name: None if name.endswith("idf_weights") else name)
+    with pytest.raises(LoadFailedError, match="the weights of words of the layer 'string_lookup"):
+        load_callable(path)
