@@ -165,7 +165,8 @@ VALUES = {
     "shape of data": ([node("n", "Shape", "x")], None),
     "shape of none": ([node("n", "Shape")], None),
     "choice": ([ints("z", 0), ints("v", 5), ints("w", 6), node("n", "SelectV2", "z", "v", "w")], (6,)),
-    "choice of many": ([ints("z", 0, 1), ints("v", 5), ints("w", 6), node("n", "SelectV2", "z", "v", "w")], None),
+    "choice of many": ([ints("z", 0, 1), ints("v", 5), ints("w", 6), node("n", "SelectV2", "z", "v", "w")], (6, 5)),
+    "choice of unequal many": ([ints("z", 0, 1), ints("v", 5, 6, 7), node("n", "SelectV2", "z", "v", "v")], None),
     "comparison": ([ints("v", 5), ints("w", 6), node("n", "LessEqual", "v", "w")], (1,)),
     "quotient": ([ints("v", 7), ints("w", 2), node("n", "FloorDiv", "v", "w")], (3,)),
     "division": ([ints("v", 7), ints("w", 2), node("n", "RealDiv", "v", "w")], (3.5,)),
@@ -408,12 +409,242 @@ def test_growth_that_ends() -> None:
     )
 
 
-def test_what_short_loops_return_is_known() -> None:
-    """Sizes that a loop computes are followed to where they are used, those of long loops are not."""
-    for times, is_known in ((6, True), (65, False)):
-        made = grown(times, node("new", "AddV2", "v", "v"), start=ints("some", 1 << 40))
-        bodies(made)["serve"].append(node("n", "Fill", "loop:output:1", "x"))
-        assert ("allocation" in _rules(made)) is is_known
+LONG_LOOPS = {
+    "sum": (65, node("new", "AddV2", "v", "some:output:0"), 1 << 30, True),
+    "small sum": (1000, node("new", "AddV2", "v", "some:output:0"), 1, False),
+    "product": (65, node("new", "AddV2", "v", "v"), 1 << 10, True),
+    "product beyond numbers": (10_000, node("new", "AddV2", "v", "v"), 1 << 10, False),
+    "square": (100, node("new", "Mul", "v", "v"), 3, False),
+    "data": (100, node("new", "Unknown", "v"), 1 << 40, False),
+    "nothing": (100, node("new", "Mul", "v", "v"), 0, False),
+}
+
+
+@pytest.mark.parametrize("times", [6, 65])
+def test_what_loops_return_is_known(times: int) -> None:
+    """Sizes that a loop computes are followed to where they are used, however often it runs."""
+    made = grown(times, node("new", "AddV2", "v", "v"), start=ints("some", 1 << 40))
+    bodies(made)["serve"].append(node("n", "Fill", "loop:output:1", "x"))
+    assert "allocation" in _rules(made)
+
+
+@pytest.mark.parametrize("name", LONG_LOOPS)
+def test_what_long_loops_return_is_extrapolated(name: str) -> None:
+    """The first three iterations show by what sum or factor a loop changes what it returns."""
+    times, new, start, is_known = LONG_LOOPS[name]
+    inside = [ints("some", start), ints("zero", 0, shape=())]
+    made = grown(times, *inside, new, start=ints("some", start))
+    bodies(made)["serve"].append(node("n", "Fill", "loop:output:1", "x"))
+    found = {f.where for f in examine(*model(made)) if f.rule == "allocation"}
+    assert ("function_library/serve/n" in found) is is_known
+
+
+def test_what_long_loops_join_is_large() -> None:
+    """Tensors without known values have sizes all the same."""
+    made = grown(10_000, node("new", "ConcatV2", "v", "some", "zero"), start=ints("some", 1, shape=(2000, 1000)))
+    constants = [ints("some", 1, shape=(2000, 1000)), ints("zero", 0, shape=())]
+    next(f for f in made.graph_def.library.function if f.signature.name == "grow").node_def.extend(constants)
+    bodies(made)["serve"].append(node("n", "Tile", "loop:output:1", "twice"))
+    bodies(made)["serve"].append(ints("twice", 2, 1))
+    assert "function_library/serve/n" in {f.where for f in examine(*model(made)) if f.rule == "allocation"}
+
+
+@pytest.mark.parametrize("times", [6, 100])
+def test_what_frames_return_is_known(times: int) -> None:
+    """Loops of TensorFlow 1 are followed as those of TensorFlow 2 are."""
+    leaving = [node("leave", "Switch", "w/Merge", "w/LoopCond"), node("exit", "Exit", "leave:0")]
+    made = framed(*frame("w", 0, times), *leaving, ints("unit", 1 << 40), node("by", "Mul", "unit", "exit"))
+    made.graph_def.node.append(node("n", "Fill", "by", "x"))
+    assert "allocation" in _rules(made)
+
+
+@pytest.mark.parametrize("inputs", [(), ("alone",), ("absent",)])
+def test_exits_of_nothing(inputs: tuple[str, ...]) -> None:
+    """What leaves no loop has no value; TensorFlow refuses it."""
+    made = framed(node("alone", "Switch"), node("exit", "Exit", *inputs), node("n", "Fill", "exit", "x"))
+    assert "allocation" not in _rules(made)
+
+
+def _branches(first: Any, second: Any, *nodes: Any) -> Any:
+    branches = [function("one", ["v"], ["r:output:0"], first), function("other", ["v"], ["r:output:0"], second)]
+    chosen = node("c", "If", "x", "x", then_branch=Func("one"), else_branch=Func("other"))
+    return simple(chosen, *nodes, functions=branches)
+
+
+@pytest.mark.parametrize("other", [ints("r", 1 << 40), ints("r", 1), node("r", "Unknown", "v")])
+def test_what_branches_return_is_known(other: Any) -> None:
+    """Any branch may be executed: the largest result counts."""
+    fill = node("n", "Fill", "c:output:0", "x")
+    assert "allocation" in _rules(_branches(other, ints("r", 1 << 40), fill))
+    assert "allocation" in _rules(_branches(ints("r", 1 << 40), other, fill))
+
+
+def test_branches_in_loops() -> None:
+    """A counter that one branch leaves as it is does not stand still, and one that both increase counts."""
+    for other, is_endless in ((ints("r", 0, shape=()), False), (ints("r", 1, shape=()), True)):
+        branches = [
+            function("one", ["v"], ["r:output:0"], ints("r", 1, shape=())),
+            function("other", ["v"], ["r:output:0"], other),
+        ]
+        step = node("new", "If", "v", "v", then_branch=Func("one"), else_branch=Func("other"))
+        made = grown(1 << 40, step, node("sum", "AddV2", "i", "new:output:0"))
+        made.graph_def.library.function.extend(branches)
+        grow = next(f for f in made.graph_def.library.function if f.signature.name == "grow")
+        grow.ret[grow.signature.output_arg[0].name] = "sum:z:0"
+        assert ("endless-loop" in _rules(made)) is is_endless
+
+
+def test_operands_that_decide_alone() -> None:
+    """What is at least a constant is large, what is multiplied by zero is not, whatever the other operand is."""
+    big, nothing = ints("big", 1 << 40), ints("nothing", 0)
+    fill = node("n", "Fill", "d", "x")
+    assert "allocation" in _rules(simple(big, node("d", "Maximum", "x", "big"), fill))
+    assert "allocation" not in _rules(simple(big, node("d", "Maximum", "x", "x"), fill))
+    assert "allocation" not in _rules(simple(big, node("d", "Mul", "x", "big"), fill))
+    assert "allocation" in _rules(simple(big, node("d", "SelectV2", "x", "big", "x"), fill))
+    zero = node("z", "Mul", "x", "nothing")
+    assert "allocation" in _rules(simple(big, nothing, zero, node("d", "AddV2", "z", "big"), fill))
+
+
+EXACT_CASES = {
+    "slice by strides": (
+        [ints("v", *range(10)), ints("b", 8), ints("e", 1), ints("s", -3),
+         node("n", "StridedSlice", "v", "b", "e", "s")], (8, 5, 2), (3,)),
+    "slice of one": (
+        [ints("v", *range(6), shape=(2, 3)), ints("b", 1, 2), ints("e", 0, 0), ints("s", 1, 1),
+         node("n", "StridedSlice", "v", "b", "e", "s", shrink_axis_mask=3)], (5,), ()),
+    "slice with masks": (
+        [ints("v", *range(6), shape=(2, 3)), ints("b", 9, 9, 1), ints("e", 9, 9, 0), ints("s", 1, 1, 1),
+         node("n", "StridedSlice", "v", "b", "e", "s", ellipsis_mask=1, new_axis_mask=2, end_mask=4)],
+        (1, 2, 4, 5), (2, 1, 2)),
+    "slice from the start": (
+        [ints("v", *range(6), shape=(2, 3)), ints("b", 9), ints("e", 1), ints("s", 1),
+         node("n", "StridedSlice", "v", "b", "e", "s", begin_mask=1)], (0, 1, 2), (1, 3)),
+    "slice by data": ([ints("v", 1, 2), node("n", "StridedSlice", "v", "x", "x", "x")], None, None),
+    "slice of data": ([ints("b", 1), node("n", "StridedSlice", "x", "b", "b", "b")], None, None),
+    "slice of nothing": ([ints("v", 1), ints("b", 5), ints("s", 1),
+                          node("n", "StridedSlice", "v", "b", "b", "s", shrink_axis_mask=1)], None, None),
+    "slice of much": ([ints("v", 0, shape=(5000,)), ints("b", 2000), ints("e", -1), ints("s", 1),
+                       node("n", "StridedSlice", "v", "b", "e", "s")], None, (2999,)),
+    "slice of too much": ([ints("v", 1, shape=((1 << 63) - 1,)), ints("b", 1), ints("e", -1), ints("s", 1),
+                           node("n", "StridedSlice", "v", "b", "e", "s")], None, ((1 << 62) - 2,)),
+    "part": ([ints("v", *range(6), shape=(2, 3)), ints("b", 0, 1), ints("s", -1, 1), node("n", "Slice", "v", "b", "s")],
+             (1, 4), (2, 1)),
+    "gathered": ([ints("v", *range(6), shape=(2, 3)), ints("i", 2, 0), ints("a", -1),
+                  node("n", "GatherV2", "v", "i", "a")], (2, 0, 5, 3), (2, 2)),
+    "gathered outside": ([ints("v", 1, 2), ints("i", 7), node("n", "Gather", "v", "i")], None, (1,)),
+    "gathered along no axis": ([ints("v", 1, 2), ints("i", 1), ints("a", 5),
+                                node("n", "GatherV2", "v", "i", "a")], None, None),
+    "reversed": ([ints("v", 1, 2, 3), ints("a", 0), node("n", "ReverseV2", "v", "a")], (3, 2, 1), (3,)),
+    "reversed along another": ([ints("v", 1, 2, 3, 4, shape=(2, 2)), ints("a", 1), node("n", "ReverseV2", "v", "a")],
+                               (2, 1, 4, 3), (2, 2)),
+    "rolled": ([ints("v", 1, 2, 3), ints("b", 1), ints("a", 0), node("n", "Roll", "v", "b", "a")], (3, 1, 2), (3,)),
+    "rolled nothing": ([ints("v", shape=(0,)), node("n", "Roll", "v", "v", "v")], (), (0,)),
+    "rolled much": ([ints("v", 0, shape=(5000,)), ints("b", 1), node("n", "Roll", "v", "b", "b")], None, (5000,)),
+    "transposed": ([ints("v", *range(6), shape=(2, 3)), ints("o", 1, 0), node("n", "Transpose", "v", "o")],
+                   (0, 3, 1, 4, 2, 5), (3, 2)),
+    "tiled": ([ints("v", 1, 2), ints("t", 2), node("n", "Tile", "v", "t")], (1, 2, 1, 2), (4,)),
+    "tiled often": ([ints("v", 1, 2), ints("t", 1 << 50), node("n", "Tile", "v", "t")], None, (1 << 51,)),
+    "broadcast": ([ints("v", 1, 2), ints("t", 2, 2), node("n", "BroadcastTo", "v", "t")], (1, 2, 1, 2), (2, 2)),
+    "broadcast one": ([ints("v", 7, shape=()), ints("t", 3), node("n", "BroadcastTo", "v", "t")], (7, 7, 7), (3,)),
+    "broadcast far": ([ints("v", 1), ints("t", 9999), node("n", "BroadcastTo", "v", "t")], None, (9999,)),
+    "padded": ([ints("v", 5, 6), ints("p", 1, 2), node("n", "Pad", "v", "p")], (0, 5, 6, 0, 0), (5,)),
+    "padded with": ([ints("v", 5, 6), ints("p", 1, 0), ints("w", 9), node("n", "PadV2", "v", "p", "w")],
+                    (9, 5, 6), (3,)),
+    "padded far": ([ints("v", 5, 6), ints("p", 1, 5000), node("n", "Pad", "v", "p")], None, (5003,)),
+    "split": ([ints("v", *range(6)), ints("a", 0), node("s", "Split", "a", "v", num_split=3),
+               node("n", "Identity", "s:output:2")], (4, 5), (2,)),
+    "split by sizes": ([ints("v", *range(6)), ints("a", 0), ints("z", 1, 2, 3), node("s", "SplitV", "v", "z", "a"),
+                        node("n", "Identity", "s:output:1")], (1, 2), (2,)),
+    "taken apart": ([ints("v", *range(6), shape=(2, 3)), node("u", "Unpack", "v", axis=1),
+                     node("n", "Identity", "u:output:2")], (2, 5), (2,)),
+    "taken apart in the middle": ([ints("v", 1, 2), node("u", "Unpack", "v"), node("n", "Identity", "u:1")], (2,), ()),
+    "sum of rows": ([ints("v", *range(6), shape=(2, 3)), ints("a", 1), node("n", "Sum", "v", "a")], (3, 12), (2,)),
+    "sum that keeps axes": ([ints("v", *range(6), shape=(2, 3)), ints("a", 0), node("n", "Max", "v", "a",
+                            keep_dims=True)], (3, 4, 5), (1, 3)),
+    "mean": ([ints("v", 2, 4), ints("a", 0), node("n", "Mean", "v", "a")], (3,), ()),
+    "mean of nothing": ([ints("v", shape=(0,)), ints("a", 0), node("n", "Mean", "v", "a")], None, None),
+    "running sum": ([ints("v", 1, 2, 3), ints("a", 0), node("n", "Cumsum", "v", "a")], (1, 3, 6), (3,)),
+    "running product before": ([ints("v", 2, 3, 4), ints("a", 0), node("n", "Cumprod", "v", "a", exclusive=True)],
+                               (1, 2, 6), (3,)),
+    "running sum from behind": ([ints("v", 1, 2, 3), ints("a", 0), node("n", "Cumsum", "v", "a", reverse=True)],
+                                (6, 5, 3), (3,)),
+    "running sum of rows": ([ints("v", 1, 2, shape=(1, 2)), ints("a", 0), node("n", "Cumsum", "v", "a")], None, (1, 2)),
+    "packed": ([ints("v", 1, 2), node("n", "Pack", "v", "v", "^v")], (1, 2, 1, 2), (2, 2)),
+    "packed along another": ([ints("v", 1, 2), node("n", "Pack", "v", "v", axis=1)], None, (2, 2)),
+    "packed with data": ([ints("v", 1), node("n", "Pack", "v", "x")], None, None),
+    "packed of unknown values": ([ints("v", 0, shape=(2000,)), node("n", "Pack", "v", "v")], None, (2, 2000)),
+    "joined": ([ints("v", 1, 2), ints("a", 0), node("n", "ConcatV2", "v", "v", "a")], (1, 2, 1, 2), (4,)),
+    "joined along another": ([ints("v", 1, 2, shape=(2, 1)), ints("a", 1), node("n", "ConcatV2", "v", "v", "a")],
+                             None, (2, 2)),
+    "range": ([ints("b", 3), ints("e", 10), ints("s", 3), node("n", "Range", "b", "e", "s")], (3, 6, 9), (3,)),
+    "long range": ([ints("b", 0), ints("e", 5000), ints("s", 1), node("n", "Range", "b", "e", "s")], None, (5000,)),
+    "filled": ([ints("d", 2), ints("v", 7, shape=()), node("n", "Fill", "d", "v")], (7, 7), (2,)),
+    "one hot": ([ints("i", 1, 0), ints("d", 2), ints("on", 5), ints("off", 1),
+                 node("n", "OneHot", "i", "d", "on", "off")], (1, 5, 5, 1), (2, 2)),
+    "one hot of many": ([ints("i", 1), ints("d", 2000), ints("on", 5), node("n", "OneHot", "i", "d", "on", "on")],
+                        None, (1, 2000)),
+    "one hot along the first": ([ints("i", 1, 0), ints("d", 2), node("n", "OneHot", "i", "d", "d", "d", axis=0)],
+                                None, (2, 2)),
+    "spaced": ([ints("b", 2), ints("e", 6), ints("c", 3), node("n", "LinSpace", "b", "e", "c")], (2, 4, 6), (3,)),
+    "spaced often": ([ints("b", 2), ints("c", 5000), node("n", "LinSpace", "b", "b", "c")], None, (5000,)),
+    "zeros": ([ints("v", 2, 6), node("n", "ZerosLike", "v")], (0, 0), (2,)),
+    "second of two": ([ints("v", 2), ints("w", 3), node("i", "IdentityN", "v", "w"),
+                       node("n", "Identity", "i:output:1")], (3,), (1,)),
+    "picked": ([ints("v", 4, 5, 6), ints("i", 2, 1, shape=(2, 1)), node("n", "GatherNd", "v", "i")], (6, 5), (2,)),
+    "picked of rows": ([ints("v", 4, 5, shape=(1, 2)), ints("i", 0, shape=(1, 1)), node("n", "GatherNd", "v", "i")],
+                       None, None),
+    "scattered": ([ints("i", 1, 2, shape=(2, 1)), ints("v", 7, 8), ints("s", 3), node("n", "ScatterNd", "i", "v", "s")],
+                  (0, 7, 8), (3,)),
+    "scattered far": ([ints("i", 1, shape=(1, 1)), ints("v", 7), ints("s", 3000),
+                       node("n", "ScatterNd", "i", "v", "s")],
+                      None, None),
+    "scattered into": ([ints("v", 1, 2), ints("i", 1, shape=(1, 1)), ints("u", 9),
+                        node("n", "TensorScatterUpdate", "v", "i", "u")], (1, 9), (2,)),
+    "stitched": ([ints("i", 1), ints("j", 0), ints("v", 5), ints("w", 6),
+                  node("n", "DynamicStitch", "i", "j", "v", "w", N=2)], (6, 5), (2,)),
+    "stitched with holes": ([ints("i", 1), ints("v", 5), node("n", "DynamicStitch", "i", "v")], None, None),
+    "largest": ([ints("v", 4, 9, 6), ints("k", 2, shape=()), node("t", "TopKV2", "v", "k"),
+                 node("n", "Identity", "t:values:0")], (9, 6), (2,)),
+    "places of the largest": ([ints("v", 4, 9, 6), ints("k", 2, shape=()), node("t", "TopKV2", "v", "k"),
+                               node("n", "Identity", "t:indices:0")], (1, 2), (2,)),
+    "unique": ([ints("v", 4, 9, 4), node("u", "Unique", "v"), node("n", "Identity", "u:y:0")], (4, 9), (2,)),
+    "places of the unique": ([ints("v", 4, 9, 4), node("u", "Unique", "v"), node("n", "Identity", "u:idx:0")],
+                             (0, 1, 0), (3,)),
+    "difference": ([ints("v", 4, 9), ints("w", 4), node("d", "ListDiff", "v", "w"), node("n", "Identity", "d:idx:0")],
+                   (1,), (1,)),
+    "product of matrices": ([ints("v", 1, 2, shape=(1, 2)), ints("w", 3, 4, shape=(2, 1)),
+                             node("n", "MatMul", "v", "w")], (11,), (1, 1)),
+    "product of transposed": ([ints("v", 1, 2, shape=(1, 2)), node("n", "MatMul", "v", "v", transpose_b=True)],
+                              None, (1, 1)),
+    "product of many": ([ints("v", *[1] * 64, shape=(64, 1)), ints("w", *[1] * 64, shape=(1, 64)),
+                         node("n", "MatMul", "v", "w")], None, (64, 64)),
+    "product of nothing known": ([ints("v", 1, shape=(2000, 1)), ints("w", 1, shape=(1, 1)),
+                                  node("n", "MatMul", "v", "w")], None, (2000, 1)),
+    "size": ([ints("v", 4, 9, 6), node("n", "Size", "v")], (3,), None),
+    "rank": ([ints("v", 4, 9, shape=(1, 2)), node("n", "Rank", "v")], (2,), None),
+    "size of what was filled": ([ints("d", 5000), node("f", "Fill", "d", "x"), node("n", "Size", "f")], (5000,), None),
+    "size of a lower bound": ([ints("v", 4), node("w", "Relu", "v"), node("n", "Size", "w")], None, None),
+    "root": ([ints("v", 4, 9), node("n", "Sqrt", "v")], (2, 3), (2,)),
+    "root of less": ([ints("v", -4), node("n", "Sqrt", "v")], None, (1,)),
+    "rest": ([ints("v", 7), ints("w", 4), node("n", "FloorMod", "v", "w")], (3,), (1,)),
+    "whole quotient": ([ints("v", -7), ints("w", 2), node("n", "TruncateDiv", "v", "w")], (-3,), None),
+    "whole quotient of much": ([ints("v", 1 << 60), ints("w", 3), node("n", "TruncateDiv", "v", "w")],
+                               ((1 << 60) // 3,), None),
+    "sum of all": ([ints("v", 1, 2), ints("w", 3, 4), node("n", "AddN", "v", "w")], (4, 6), None),
+    "bits": ([ints("v", 12), ints("w", 2), node("n", "RightShift", "v", "w")], (3,), None),
+    "too large a power": ([ints("v", 1 << 60), ints("a", 0), ints("t", 9), node("w", "Tile", "v", "t"),
+                           node("n", "Cumprod", "w", "a")], None, (9,)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXACT_CASES)
+def test_small_tensors_are_computed(name: str) -> None:
+    """Sizes that are taken out of shapes, turned round and put together are known all the same."""
+    nodes, numbers, shape = EXACT_CASES[name]
+    graph = _graph(*nodes)
+    fact = Facts(graph).of(Site(graph.bodies["serve"].by_name["n"]))
+    assert (fact.numbers, fact.shape) == (numbers, shape)
 
 
 ROOMY = function("f0", ["a"], ["r:activations:0"], node("r", "Relu", "a"))

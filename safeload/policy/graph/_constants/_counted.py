@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from safeload.policy.graph._constants._frames import OUTSIDE, Frames
-from safeload.policy.graph._constants._sites import LOOPS, Site, Step
+from safeload.policy.graph._constants._sites import LOOPS, WATCHED, Site, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from safeload.inspection.graph.info import Body, GraphInfo, Node
     from safeload.policy.graph._constants._fact import Numbers
     from safeload.policy.graph._constants._facts import Facts
-    from safeload.policy.graph._constants._sites import Context
+    from safeload.policy.graph._constants._sites import Context, Key
 
 _NEGATED = {
     "Less": "GreaterEqual",
@@ -25,8 +25,6 @@ _NEGATED = {
     "NotEqual": "Equal",
 }
 _SAME = frozenset({"Identity", "Reshape", "ExpandDims", "Squeeze", "Cast", "StopGradient"})
-_WATCHED = 3
-"""Iterations that show how a loop counts; the first one is left out, since what it starts with may be of any kind."""
 _ENOUGH = 64
 """Iterations whose results are followed."""
 
@@ -37,7 +35,7 @@ _MAX_CONDITIONS = 20_000
 """Parts of conditions of one graph that are looked at."""
 _FALSE = ((0,),)
 
-_Known = dict[tuple[tuple[str, str, "Context"], bool], float]
+_Known = dict[tuple["Key", bool], float]
 
 
 class LoopCounter:
@@ -85,6 +83,8 @@ class LoopCounter:
             self._times[loop.body, loop.name] = times = self._count(loop)
             if 1 <= times <= _ENOUGH:
                 self._facts.sites.iterations[loop.body, loop.name] = int(times)
+            elif math.isfinite(times):
+                self._facts.sites.repetitions[loop.body, loop.name] = times
         self.loops += loops
         for node in body.calling:
             if node.op not in LOOPS:
@@ -145,9 +145,9 @@ class LoopCounter:
             times = [self._holds(loop, part, known, depth, is_negated=is_negated) for part in parts]
             return min(times) if (op == "LogicalAnd") is not is_negated else max(times)
         compare = op if op in _NEGATED else "NotEqual"
-        watched = [self._difference(site._replace(context=_later(loop, site, by))) for by in range(_WATCHED)]
+        watched = [self._difference(site._replace(context=_later(loop, site, by))) for by in range(WATCHED)]
         differences = [number for number in watched if number is not None]
-        if len(differences) < _WATCHED:
+        if len(differences) < WATCHED:
             return 0
         return _passed(_NEGATED[compare] if is_negated else compare, differences)
 

@@ -5,27 +5,33 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from safeload.policy.graph._constants._exact import EXACT, exact
 from safeload.policy.graph._constants._fact import HUGE, NOTHING, Fact
 from safeload.policy.graph._constants._shapes import LED, SHAPES, declared_shape, least_shape
-from safeload.policy.graph._constants._sites import Sites
+from safeload.policy.graph._constants._sites import BRANCHES, LOOPS, Sites
 from safeload.policy.graph._constants._sizes import SIZES, least_elements
-from safeload.policy.graph._constants._values import FOLDS, declared_elements, folded, tensor_numbers
+from safeload.policy.graph._constants._values import FOLDS, declared_elements, folded, is_moderate, tensor_numbers
 
 if TYPE_CHECKING:
     from safeload.inspection.graph.info import GraphInfo, Node
     from safeload.policy.graph._constants._fact import Numbers
-    from safeload.policy.graph._constants._sites import Context, Site
+    from safeload.policy.graph._constants._sites import Context, Key, Site
 
 _MAX_REPEATED = 20_000
 """Nodes of functions and loops that are looked at once for each call and iteration."""
 
 
-_FOLLOWED = frozenset({*SHAPES, *SIZES, *FOLDS, "Shape"})
+_AFTER = LOOPS | {"Exit"}
+"""What a loop passes on to what follows it."""
+_SETTLED = frozenset({"Const", "Empty", "Fill", "RandomStandardNormal", "RandomUniform", "Range"})
+"""Ops whose shape, if it is known, is known exactly; those of others are lower bounds."""
+_CHOOSING = frozenset({"Select", "SelectV2"})
+_MEASURES = frozenset({"Rank", "Shape", "Size"})
+_FOLLOWED = frozenset({*SHAPES, *SIZES, *FOLDS, *EXACT, *BRANCHES, *_AFTER, *_MEASURES})
 _TELLING = _FOLLOWED | {"Const"}
 """Ops whose outputs may be known; of others nothing is asked, for they are most of a graph."""
 
-_Key = tuple[str, str, "Context"]
-_Input = tuple["Site", _Key] | None
+_Input = tuple["Site", "Key"] | None
 """What makes an input of a node, with its key."""
 
 
@@ -41,7 +47,7 @@ class Facts:
 
     def __init__(self, graph: GraphInfo) -> None:
         self.sites = Sites(graph)
-        self._known: dict[_Key, Fact] = {}
+        self._known: dict[Key, Fact] = {}
         self._left = _MAX_REPEATED
 
     def of(self, site: Site) -> Fact:
@@ -61,8 +67,8 @@ class Facts:
 
     def _settle(self, site: Site) -> Fact:
         known = self._known
-        opened: set[_Key] = set()
-        pending: list[tuple[Site, _Key, list[_Input] | None]] = [(site, site.key, None)]
+        opened: set[Key] = set()
+        pending: list[tuple[Site, Key, list[_Input] | None]] = [(site, site.key, None)]
         while pending:
             top, key, below = pending.pop()
             if below is None:
@@ -76,16 +82,21 @@ class Facts:
                     pending.append((top, key, below))
                     pending.extend(above)
                     continue
-            known[key] = self._settled(top.node, below)
+            known[key] = self._settled(top, below)
         return known.get(site.key, NOTHING)
 
     def _below(self, site: Site) -> list[_Input]:
         """Return what makes each input of *site*; of control dependencies, and where it does not matter, nothing."""
-        node, context = site
+        node, context, _ = site
         if node.op not in _FOLLOWED or (node.op in LED and self._is_led_by_nothing(site)):
             return []
         find, body = self.sites.find, node.body
-        sites = [None if reference[:1] == "^" else find(body, reference, context) for reference in node.inputs]
+        if node.op in BRANCHES:
+            sites = self.sites.results(site)
+        elif node.op in _AFTER:
+            sites = self.sites.first_results(site) if self.sites.repeats(site) else []
+        else:
+            sites = [None if reference[:1] == "^" else find(body, reference, context) for reference in node.inputs]
         return [(made, made.key) if made is not None and made.node.op in _TELLING else None for made in sites]
 
     def _is_led_by_nothing(self, site: Site) -> bool:
@@ -95,15 +106,21 @@ class Facts:
         first = self.sites.input(site, 0)
         return first is None or first.node.op not in _TELLING or self._known.get(first.key) is NOTHING
 
-    def _settled(self, node: Node, below: list[_Input]) -> Fact:
+    def _settled(self, site: Site, below: list[_Input]) -> Fact:
+        node = site.node
         if node.op == "Const":
             return _by_value(node)
         inputs = [NOTHING if made is None else self._known.get(made[1], NOTHING) for made in below]
         if all([fact is NOTHING for fact in inputs]):  # noqa: C419 - speed: most of a model depends on its input
             return _by_attributes(node)
-        shape = least_shape(node, inputs)
+        is_repeated = self.sites.is_repeated(site.context)
+        if node.op in BRANCHES:
+            return _chosen(inputs, is_repeated=is_repeated)
+        if node.op in _AFTER:
+            return _continued(inputs, self.sites.repeats(site))
+        found = exact(node, inputs, site.output) if node.op in EXACT else None
+        numbers, shape = found or (_values(node, below, inputs, is_repeated=is_repeated), least_shape(node, inputs))
         elements = max(least_elements(node, inputs), math.prod(shape) if shape is not None else 0)
-        numbers = _values(node, below, inputs)
         return NOTHING if numbers is shape is None and not elements else Fact(numbers, shape, min(elements, HUGE))
 
 
@@ -120,12 +137,62 @@ def _by_attributes(node: Node) -> Fact:
     return Fact(elements=min(elements, HUGE)) if elements else NOTHING
 
 
-def _values(node: Node, below: list[_Input], inputs: list[Fact]) -> Numbers | None:
-    if node.op == "Shape":
-        # Other shapes than those of constants are lower bounds.
-        return inputs[0].shape if below[0] is not None and below[0][0].node.op == "Const" else None
+def _values(node: Node, below: list[_Input], inputs: list[Fact], *, is_repeated: bool) -> Numbers | None:
+    if node.op in _MEASURES:
+        made, shape = below[0], inputs[0].shape
+        if shape is None or made is None or made[0].node.op not in _SETTLED:
+            return None
+        return shape if node.op == "Shape" else (len(shape) if node.op == "Rank" else math.prod(shape),)
     if node.op not in FOLDS:
         return None
     values = [fact.numbers for fact, name in zip(inputs, node.inputs, strict=True) if name[:1] != "^"]
     known = [value for value in values if value is not None]
-    return folded(node.op, known) if len(known) == len(values) else None
+    return folded(node.op, known) if len(known) == len(values) else _partly(node.op, inputs, is_repeated=is_repeated)
+
+
+def _partly(op: str, inputs: list[Fact], *, is_repeated: bool) -> Numbers | None:
+    """Return what *op* makes of *inputs* of which some are not known, as far as the others decide it."""
+    if op in _CHOOSING and inputs[0].numbers is None:
+        return _chosen(inputs[1:3], is_repeated=is_repeated).numbers
+    known = next((fact.numbers for fact in inputs if fact.numbers), None)
+    if op == "Mul" and known and not any(known):
+        return known
+    return known if op == "Maximum" and not is_repeated else None  # at least so much
+
+
+def _chosen(results: list[Fact], *, is_repeated: bool) -> Fact:
+    """Return what is known of the result of one branch of several: the largest, since any of them may be executed.
+
+    What a loop counts with is only known where all branches agree: else it would seem never to end.
+    """
+    largest = max(results, key=lambda fact: (fact.elements, sum(fact.numbers or ())))
+    if is_repeated and any(fact.numbers != largest.numbers for fact in results):
+        return largest._replace(numbers=None)
+    return largest
+
+
+def _continued(results: list[Fact], times: float) -> Fact:
+    """Return what is known after so many iterations of a loop of which the first ones returned *results*."""
+    first, second, third = results
+    numbers: Numbers | None = None
+    if first.numbers is not None and second.numbers is not None and third.numbers is not None:
+        rows = zip(first.numbers, second.numbers, third.numbers, strict=False)
+        numbers = tuple(_continued_number(*row, times - 1) for row in rows)
+    growth = max(0, min(second.elements - first.elements, third.elements - second.elements))
+    return Fact(
+        numbers=numbers if numbers is not None and all(map(is_moderate, numbers)) else None,
+        shape=first.shape if first.shape == second.shape == third.shape else None,
+        elements=min(HUGE, first.elements + int(growth * min(times - 1, HUGE))),
+    )
+
+
+def _continued_number(first: float, second: float, third: float, times: float) -> float:
+    """Return *first* after it was changed so many times as it was twice: by a sum, or by a factor."""
+    if second - first == third - second:
+        return first + (second - first) * int(times)
+    if not first or not math.isclose(second * second, first * third):
+        return math.nan
+    try:
+        return float(first * (second / first) ** int(times))
+    except OverflowError:
+        return math.nan

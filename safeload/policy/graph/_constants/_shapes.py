@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from safeload.inspection.graph.info import Node
     from safeload.policy.graph._constants._fact import Fact, Shape
 
-_MAX_RANK = 256
+MAX_RANK = 256
 """TensorFlow itself allows 254 dimensions."""
 
 MULTIPLYING = frozenset(
@@ -35,7 +35,7 @@ def least_shape(node: Node, inputs: list[Fact]) -> Shape | None:
     """Return the least shape of what *node* makes of *inputs*, None if its rank is not known."""
     rule = SHAPES.get(node.op)
     found = rule(node, inputs) if rule is not None else None
-    return tuple(min(size, HUGE) for size in found) if found is not None and len(found) <= _MAX_RANK else None
+    return tuple(min(size, HUGE) for size in found) if found is not None and len(found) <= MAX_RANK else None
 
 
 def declared_shape(shape: Any) -> Shape | None:
@@ -87,26 +87,12 @@ def _reshaped(_: Node, inputs: list[Fact]) -> Shape | None:
     return tuple(max(1, rest) if size == -1 else max(0, size) for size in sizes)
 
 
-def _tiled(_: Node, inputs: list[Fact]) -> Shape | None:
-    given, times = at(inputs, 0).shape, at(inputs, 1).ints
-    if given is None or times is None or len(given) != len(times):
-        return None
-    return tuple(size * max(0, count) for size, count in zip(given, times, strict=True))
-
-
 def _expanded(_: Node, inputs: list[Fact]) -> Shape | None:
     given, axis = at(inputs, 0).shape, at(inputs, 1).ints
     if given is None or not axis or not -len(given) - 1 <= axis[0] <= len(given):
         return None
     position = axis[0] if axis[0] >= 0 else axis[0] + len(given) + 1
     return (*given[:position], 1, *given[position:])
-
-
-def _transposed(_: Node, inputs: list[Fact]) -> Shape | None:
-    given, order = at(inputs, 0).shape, at(inputs, 1).ints
-    if given is None or order is None or sorted(order) != list(range(len(given))):
-        return None
-    return tuple(given[axis] for axis in order)
 
 
 def _matrix_product(node: Node, inputs: list[Fact]) -> Shape | None:
@@ -165,13 +151,6 @@ def _stacked(_: Node, inputs: list[Fact]) -> Shape | None:
     return None if element is None or not count else (count, *_at_least_one(element))
 
 
-def _ranged(_: Node, inputs: list[Fact]) -> Shape | None:
-    start, limit, delta = (at(inputs, index).numbers for index in range(3))
-    if not start or not limit or not delta or delta[0] == 0:
-        return None
-    return (max(0, int(-((start[0] - limit[0]) // delta[0]))),)
-
-
 _SAME = (
     "Abs", "BiasAdd", "Cast", "CheckNumerics", "Cos", "Cumsum", "EnsureShape", "Erf", "Exp", "Floor", "Identity", "Log",
     "LogicalNot", "Neg", "OnesLike", "PreventGradient", "Relu", "ReverseV2", "Roll", "Round", "Rsqrt", "Sigmoid",
@@ -189,13 +168,18 @@ SHAPES: dict[str, Callable[[Node, list[Fact]], Shape | None]] = {
     "Einsum": _einsum,
     "ExpandDims": _expanded,
     "OneHot": _one_hot,
-    "Range": _ranged,
     "Reshape": _reshaped,
     "TensorListStack": _stacked,
-    "Tile": _tiled,
-    "Transpose": _transposed,
 }
-"""How the shape of each op follows from its inputs. Source: op definitions of TensorFlow 2.21."""
+"""How the shape of each op follows from its inputs; what `_exact` computes is asked first.
 
-LED = frozenset(op for op, rule in SHAPES.items() if rule in {_broadcast, _expanded, _gathered, _matrix_product, _same})
+Source: op definitions of TensorFlow 2.21.
+"""
+
+_DECIDED = frozenset({"Maximum", "Mul", "SelectV2"})
+"""Ops whose output other inputs than the first one may decide."""
+LED = (
+    frozenset(op for op, rule in SHAPES.items() if rule in {_broadcast, _expanded, _gathered, _matrix_product, _same})
+    - _DECIDED
+)
 """Ops of whose output nothing is known where nothing is known of their first input."""

@@ -16,10 +16,26 @@ _FIRST_ARGUMENT = {
     **dict.fromkeys(("If", "StatelessIf", "Case", "StatelessCase"), 1),
 }
 """Which input of a call is the first argument of what it calls. Source: op definitions of TensorFlow 2.21."""
+BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
+"""Calls of one function of several, all of which return the same number of tensors."""
+SEVERAL = {
+    "IdentityN": (),
+    "ListDiff": ("out", "idx"),
+    "Split": (),
+    "SplitV": (),
+    "TopKV2": ("values", "indices"),
+    "Unique": ("y", "idx"),
+    "Unpack": (),
+}
+"""Ops whose outputs are told apart: their names, none where they are one list. Source: as above."""
 _RETURNING = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _MAX_STEPS = 300_000
 """Calls, loops and their results of one graph that are gone through; the largest public graph has some thousands."""
 _MAX_CONTEXT = 64
+
+WATCHED = 3
+"""Iterations that show how a loop goes on."""
+_LOOPING = LOOPS | {"LoopCond"}
 
 
 class Step(NamedTuple):
@@ -40,16 +56,20 @@ Context = tuple[Step, ...]
 """The calls and iterations in which a node is executed, innermost last, as far as they make a difference."""
 
 
+Key = tuple[str, str, Context, int]
+
+
 class Site(NamedTuple):
-    """A node where it is executed."""
+    """A node where it is executed, or one of its outputs where these are told apart."""
 
     node: Node
     context: Context = ()
+    output: int = 0
 
     @property
-    def key(self) -> tuple[str, str, Context]:
+    def key(self) -> Key:
         """What tells it from all others of its graph."""
-        return self.node.body, self.node.name, self.context
+        return self.node.body, self.node.name, self.context, self.output
 
     def data(self) -> Iterator[str]:
         """Yield the inputs that are no control dependencies."""
@@ -71,11 +91,13 @@ class Sites:
     Attributes:
         graph: The same.
         iterations: How often loops run exactly, by body and name, where that is known: what they return is found.
+        repetitions: How often longer loops run.
     """
 
     def __init__(self, graph: GraphInfo) -> None:
         self.graph = graph
         self.iterations: dict[tuple[str, str], int] = {}
+        self.repetitions: dict[tuple[str, str], float] = {}
         self._left = _MAX_STEPS
 
     def input(self, site: Site, index: int) -> Site | None:
@@ -85,7 +107,7 @@ class Sites:
 
     def through(self, site: Site | None, ops: frozenset[str]) -> Site | None:
         """Return what makes the first input of *site*, and of what that leads to, as long as it is one of *ops*."""
-        seen: set[tuple[str, str, Context]] = set()
+        seen: set[Key] = set()
         while site is not None and site.node.op in ops and site.key not in seen:
             seen.add(site.key)
             site = self.input(site, 0)
@@ -98,11 +120,12 @@ class Sites:
         """
         node = self.graph.bodies[body].by_name.get(reference.partition(":")[0])
         if node is not None and node.op not in _FRAME_OPS and not node.calls:
-            return Site(node, context)
+            return Site(node, context, _output(node, reference)) if node.op in SEVERAL else Site(node, context)
         return self._followed(_Place(body, reference, context))
 
     def _followed(self, place: _Place | None) -> Site | None:
         while place is not None and len(place.context) <= _MAX_CONTEXT and self._left > 0:
+            made: Site | None = None
             self._left -= 1
             owner = self.graph.bodies[place.body]
             name = reference_producer(place.reference)
@@ -117,12 +140,55 @@ class Sites:
             elif node.calls and (node.op in _RETURNING or node.op in self.graph.bodies):
                 place = self._returned(node, node.calls[0], output_index(place.reference), place.context)
             elif node.op in LOOPS:
-                place = self._after_loop(node, output_index(place.reference), place.context)
+                made = Site(node, place.context, output_index(place.reference))
+                place = self.after_loop(made)
             elif node.op in _FRAME_OPS:
+                made = Site(node, place.context)
                 place = _FRAME_OPS[node.op](self, node, place.context)
             else:
-                return Site(node, place.context)
+                return Site(node, place.context, _output(node, place.reference))
+            if place is None:
+                return made  # what a long loop returns, or nothing
         return None
+
+    def after_loop(self, site: Site) -> _Place | None:
+        """Return what *site*, a short loop or an ``Exit`` of one, returns."""
+        times = self.iterations.get((site.node.body, self._condition_of(site.node)))
+        return None if times is None else self._passed_on(site, times)
+
+    def results(self, site: Site) -> list[Site | None]:
+        """Return what *site*, one of `BRANCHES`, may return: what each of its functions makes."""
+        node, context, output = site
+        return [self._followed(self._returned(node, name, output, context)) for name in node.calls]
+
+    def first_results(self, site: Site) -> list[Site | None]:
+        """Return what *site*, a loop or an ``Exit`` of one, passes on from each of its first iterations."""
+        return [self._followed(self._passed_on(site, iteration)) for iteration in range(1, WATCHED + 1)]
+
+    def repeats(self, site: Site) -> float:
+        """Return how often the loop runs that *site* is, or leaves; 0 if that is not known."""
+        return self.repetitions.get((site.node.body, self._condition_of(site.node)), 0)
+
+    def is_repeated(self, context: Context) -> bool:
+        """Tell whether *context* is inside of a loop."""
+        return any(self.graph.bodies[step.body].by_name[step.name].op in _LOOPING for step in context)
+
+    def _condition_of(self, node: Node) -> str:
+        """Return what a loop is known by: its own name, or that of its ``LoopCond``."""
+        if node.op in LOOPS or not node.inputs:
+            return node.name
+        switch = self.graph.bodies[node.body].by_name.get(reference_producer(node.inputs[0]))
+        return reference_producer(switch.inputs[1]) if switch is not None and len(switch.inputs) > 1 else node.name
+
+    def _passed_on(self, site: Site, times: int) -> _Place | None:
+        """Return what *site*, a loop or an ``Exit``, would return after so many iterations."""
+        node, context, output = site
+        body = self.loop_function(node, "body")
+        if body is not None:
+            return self._returned_by(body, output, (*context, Step(node.body, node.name, times - 1)))
+        switch = self.graph.bodies[node.body].by_name[reference_producer(node.inputs[0])]
+        step = Step(node.body, self._condition_of(node), times)
+        return _Place(node.body, switch.inputs[0], (*context, step))
 
     def is_shared(self, function: str) -> bool:
         """Tell whether several nodes call *function*, so that its arguments depend on the context."""
@@ -156,12 +222,6 @@ class Sites:
     def _returned_by(self, body: Body, index: int, context: Context) -> _Place | None:
         return _Place(body.name, body.returns[index], context) if index < len(body.returns) else None
 
-    def _after_loop(self, loop: Node, index: int, context: Context) -> _Place | None:
-        times, body = self.iterations.get((loop.body, loop.name)), self.loop_function(loop, "body")
-        if times is None or body is None:
-            return None
-        return self._returned_by(body, index, (*context, Step(loop.body, loop.name, times - 1)))
-
 
 def _is_in_frame(node: Node, context: Context) -> bool:
     """Tell whether the innermost step is an iteration of a frame in the body of *node*."""
@@ -186,6 +246,13 @@ def _passed(caller: Node, owner: Body, index: int, context: Context) -> _Place |
     return _Place(caller.body, caller.inputs[first + index], context)
 
 
+def _output(node: Node, reference: str) -> int:
+    """Return which output of *node* is meant; functions name outputs, and count from each name."""
+    index, names = output_index(reference), SEVERAL.get(node.op)
+    first, _, rest = reference.partition(":")[2].partition(":")
+    return names.index(first) + index if names and rest and first in names else index
+
+
 def output_index(reference: str) -> int:
     """Return which output of its producer *reference* names."""
     index = reference.rpartition(":")[2]
@@ -197,14 +264,7 @@ def _entered(_: Sites, node: Node, context: Context) -> _Place | None:
 
 
 def _exited(sites: Sites, node: Node, context: Context) -> _Place | None:
-    switch = sites.graph.bodies[node.body].by_name.get(reference_producer(node.inputs[0])) if node.inputs else None
-    if switch is None or len(switch.inputs) < 2:
-        return None
-    condition = reference_producer(switch.inputs[1])
-    times = sites.iterations.get((node.body, condition))
-    if times is None:
-        return None
-    return _Place(node.body, switch.inputs[0], (*context, Step(node.body, condition, times)))
+    return sites.after_loop(Site(node, context))
 
 
 def _switched(_: Sites, node: Node, context: Context) -> _Place | None:

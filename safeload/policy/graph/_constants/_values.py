@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from safeload.inspection.graph.info import Node
     from safeload.policy.graph._constants._fact import Numbers
 
-_MAX_VALUES = 1024
+MAX_VALUES = 1024
+"""Values of a tensor that are followed."""
 _MAX_BITS = 512
 _MODERATE = 1 << _MAX_BITS
+_EXACT = 1 << 53
+"""Integers below this are floats without loss."""
 _FORMATS = {
     "float32": ("f", "float_val"),
     "float64": ("d", "double_val"),
@@ -43,18 +46,19 @@ def folded(op: str, values: list[Numbers]) -> Numbers | None:
     """Return what *op*, one of `FOLDS`, makes of *values*, None if that is not known."""
     try:
         result = FOLDS[op](values) if values else None
-    except (ArithmeticError, TypeError):
-        return None  # division by zero, fractions that are shifted
-    return result if result is not None and all(map(_is_moderate, result)) else None
+    except (ArithmeticError, TypeError, ValueError):
+        return None  # division by zero, fractions that are shifted, roots of what is less than zero
+    return result if result is not None and all(map(is_moderate, result)) else None
 
 
-def _is_moderate(number: float) -> bool:
+def is_moderate(number: float) -> bool:
+    """Tell whether *number* is one that sizes are computed with; NaN is none."""
     return abs(number) <= _MODERATE
 
 
 def tensor_numbers(tensor: Any, count: int) -> Numbers | None:
     """Return the *count* values of a TensorProto, flattened; None if it is no small tensor of numbers."""
-    stored = _FORMATS.get(dtype_name(tensor.dtype) or "") if count <= _MAX_VALUES else None
+    stored = _FORMATS.get(dtype_name(tensor.dtype) or "") if count <= MAX_VALUES else None
     if stored is None:
         return None
     code, field = stored
@@ -85,7 +89,7 @@ def declared_elements(shape: Any) -> int:
 
 def _joined(values: list[Numbers]) -> Numbers | None:
     joined = tuple(number for value in values for number in value)
-    return joined if len(joined) <= _MAX_VALUES else None
+    return joined if len(joined) <= MAX_VALUES else None
 
 
 def _elementwise(function: Callable[[Any, Any], float]) -> Callable[[list[Numbers]], Numbers | None]:
@@ -101,6 +105,14 @@ def _elementwise(function: Callable[[Any, Any], float]) -> Callable[[list[Number
     return fold
 
 
+def _each(function: Callable[[Any], float]) -> Callable[[list[Numbers]], Numbers]:
+    return lambda values: tuple(map(function, values[0]))
+
+
+def _truncated(value: float, by: float) -> float:
+    return math.trunc(value / by) if abs(value) < _EXACT else value // by
+
+
 def _power(base: float, exponent: float) -> float:
     return cast("float", base**exponent) if 0 <= exponent <= _MAX_BITS else 0
 
@@ -110,7 +122,11 @@ def _quotient(value: float, by: float) -> float:
 
 
 def _selected(values: list[Numbers]) -> Numbers | None:
-    return values[1 if values[0][0] else 2] if len(values) == 3 and len(values[0]) == 1 else None
+    size = max(map(len, values))
+    if len(values) != 3 or {*map(len, values)} - {1, size}:
+        return None
+    rows = zip(*(value * size if len(value) == 1 else value for value in values), strict=True)
+    return tuple(one if which else other for which, one, other in rows)
 
 
 def _shift(value: int, by: int) -> int:
@@ -118,7 +134,20 @@ def _shift(value: int, by: int) -> int:
 
 
 FOLDS: dict[str, Callable[[list[Numbers]], Numbers | None]] = {
-    **dict.fromkeys(("Identity", "Cast", "StopGradient"), lambda values: values[0]),
+    **dict.fromkeys(
+        (
+            "Identity",
+            "Cast",
+            "CheckNumerics",
+            "EnsureShape",
+            "GuaranteeConst",
+            "PlaceholderWithDefault",
+            "PreventGradient",
+            "Snapshot",
+            "StopGradient",
+        ),
+        lambda values: values[0],
+    ),
     **dict.fromkeys(("Reshape", "ExpandDims", "Squeeze"), lambda values: values[0]),
     "Pack": _joined,
     "ConcatV2": lambda values: _joined(values[:-1]),
@@ -130,10 +159,30 @@ FOLDS: dict[str, Callable[[list[Numbers]], Numbers | None]] = {
     "Minimum": _elementwise(min),
     "Pow": _elementwise(_power),
     "LeftShift": _elementwise(_shift),
+    "RightShift": _elementwise(operator.rshift),
+    "BitwiseAnd": _elementwise(operator.and_),
+    "BitwiseOr": _elementwise(operator.or_),
+    "BitwiseXor": _elementwise(operator.xor),
+    "Invert": _each(operator.invert),
+    "AddN": lambda values: tuple(map(sum, zip(*values, strict=True))),
+    **dict.fromkeys(("FloorMod", "Mod"), _elementwise(operator.mod)),
+    **dict.fromkeys(("Div", "TruncateDiv"), _elementwise(_truncated)),
+    "SquaredDifference": _elementwise(lambda a, b: (a - b) ** 2),
+    "Abs": _each(abs),
+    "Sign": _each(lambda n: (n > 0) - (n < 0)),
+    "Ceil": _each(math.ceil),
+    "Floor": _each(math.floor),
+    **dict.fromkeys(("Rint", "Round"), _each(round)),
+    "Sqrt": _each(math.sqrt),
+    "Rsqrt": _each(lambda n: 1 / math.sqrt(n)),
+    **dict.fromkeys(("Inv", "Reciprocal"), _each(lambda n: 1 / n)),
+    "Exp": _each(math.exp),
+    "Log": _each(math.log),
+    "Relu": _each(lambda n: max(0, n)),
     "Prod": lambda values: (math.prod(values[0]),),
     "Sum": lambda values: (sum(values[0]),),
-    "Square": lambda values: tuple(n * n for n in values[0]),
-    "Neg": lambda values: tuple(-n for n in values[0]),
+    "Square": _each(lambda n: n * n),
+    "Neg": _each(operator.neg),
     # Of several axes the largest value is taken, which is what sizes are made of.
     "Max": lambda values: (max(values[0]),) if values[0] else None,
     "FloorDiv": _elementwise(_quotient),
@@ -141,7 +190,7 @@ FOLDS: dict[str, Callable[[list[Numbers]], Numbers | None]] = {
     "NotEqual": _elementwise(operator.ne),
     "LogicalAnd": _elementwise(lambda a, b: bool(a) and bool(b)),
     "LogicalOr": _elementwise(lambda a, b: bool(a) or bool(b)),
-    "LogicalNot": lambda values: tuple(not n for n in values[0]),
+    "LogicalNot": _each(operator.not_),
     "Less": _elementwise(operator.lt),
     "LessEqual": _elementwise(operator.le),
     "Greater": _elementwise(operator.gt),
