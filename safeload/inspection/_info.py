@@ -99,12 +99,13 @@ class SignatureInfo:
         key: Key of the SignatureDef, name of the attribute (``"__call__"``, ``"predict"``), or ``"model"`` for a Keras
             model.
         kind: ``"signature"`` (a SignatureDef), ``"function"`` (a traced attribute of the object graph) or ``"keras"``.
-        inputs: In the order in which they are listed; for SignatureDefs sorted by name.
+        inputs: In the order in which they are listed; those of a SignatureDef in Python order where that is recorded,
+            else sorted by name.
         outputs: In declared order, ``output_2`` before ``output_10``.
         method_name: Of a SignatureDef, such as ``"tensorflow/serving/predict"``.
         is_positional: True if the Python order of the inputs is known, so that positions may be used.
-        structure: Nesting of arguments and results, for functions and for Keras models with nested inputs; None where
-            flat or unknown.
+        structure: Nesting of arguments and results, for functions; for Keras models and SignatureDefs if their inputs
+            are nested. None where flat or unknown.
         function_name: ConcreteFunction of the function library that answers, where known.
     """
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -49,12 +50,33 @@ def test_python_order_is_kept(saved: Saved) -> None:
     equal(minus(a=[3.0], b=[5.0]), [2.0])
 
 
-def test_signature_by_position_is_refused(saved: Saved) -> None:
-    """A SignatureDef lists its inputs by the alphabet, so positions would swap them."""
+def test_signature_by_position(saved: Saved) -> None:
+    """A SignatureDef takes positions in Python order, not by the alphabet, where the object graph records that."""
     minus = load(saved("signatures")).with_signature("minus")
     equal(minus(a=[3.0], b=[5.0]), [2.0])
-    with pytest.raises(InputMismatchError, match=r"call it as f\(a=<float32 \[None\]>, b=<float32 \[None\]>\)"):
-        minus([5.0], [3.0])
+    equal(minus([5.0], [3.0]), [2.0])
+    assert [info.name for info in minus.inputs] == ["b", "a"]
+
+
+def test_signature_by_position_is_refused(saved: Saved) -> None:
+    """A SignatureDef of TensorFlow 1 lists its inputs by the alphabet, so positions would swap them."""
+    with pytest.raises(InputMismatchError, match="the file does not record their order"):
+        load(saved("tf1"))(X, 1.0)
+
+
+def test_signature_of_a_dict(tmp_path: Path) -> None:
+    """What a Keras 3 model of a dict is called with, its SignatureDef takes, whatever that calls the tensors."""
+
+    class Difference(keras.Model):
+        def call(self, inputs: dict[str, Any]) -> Any:
+            return inputs["x"] - inputs["a"]
+
+    model = Difference()
+    model({"x": tf.constant(X), "a": tf.constant(X)})
+    model.export(str(tmp_path / "saved"))
+    loaded = load(tmp_path / "saved")
+    equal(loaded({"x": X, "a": 3 * X}), -2 * X)
+    equal(loaded({info.name: value for info, value in zip(loaded.inputs, (3 * X, X), strict=True)}), -2 * X)
 
 
 def test_nested_structures(saved: Saved) -> None:

@@ -176,6 +176,14 @@ def _leaves(tree: Any, key: str | None = None) -> Iterator[tuple[str | None, _Hi
             yield from _leaves(branch, key)
 
 
+def listed_outputs(config: Any) -> list[str]:
+    """Return the names of the outputs of a Functional model; empty unless its config lists them one by one."""
+    ends = config.get("output_layers") if isinstance(config, dict) else None
+    if not (isinstance(ends, list) and all(map(_is_history, ends))):
+        return []
+    return distinct_names(name for name, *_ in ends)
+
+
 def distinct_names(names: Iterable[str]) -> list[str]:
     """Number repeated names as Keras numbers outputs of one layer: ``lstm``, ``lstm_1``.
 

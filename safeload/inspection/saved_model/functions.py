@@ -16,6 +16,7 @@ from typing import Any
 from safeload.errors import MalformedArtifactError
 from safeload.inspection._info import CallStructure, SignatureInfo, Slot
 from safeload.inspection.saved_model.structures import Path, TreeReader, UnreadableError
+from safeload.inspection.saved_model.wrapped import Wrapper
 
 Arguments = tuple[tuple[str, Any], ...]
 """Parameter names and what was passed for them."""
@@ -52,12 +53,12 @@ class FunctionReader:
                 found.extend(self._bare(name, node.bare_concrete_function))
         return tuple(found)
 
-    def signature_functions(self) -> dict[str, str]:
-        """Return the ConcreteFunction behind each key of the map ``signatures``."""
+    def wrappers(self) -> dict[str, Wrapper]:
+        """Return the function behind each key of the map ``signatures``."""
         for reference in self._graph.nodes[0].children if self._graph.nodes else ():
             if reference.local_name == SIGNATURES_ATTRIBUTE:
                 return {
-                    key: node.bare_concrete_function.concrete_function_name
+                    key: _wrapper(node.bare_concrete_function)
                     for key, node in self._children(reference.node_id).items()
                     if node.WhichOneof("kind") == "bare_concrete_function"
                 }
@@ -121,6 +122,10 @@ class FunctionReader:
 
     def _malformed(self, problem: str) -> MalformedArtifactError:
         return MalformedArtifactError(self._where, problem=problem)
+
+
+def _wrapper(function: Any) -> Wrapper:
+    return Wrapper(function.concrete_function_name, tuple(function.argument_keywords))
 
 
 def _as_bare(trace: SignatureInfo, *, allowed: int | None) -> SignatureInfo:

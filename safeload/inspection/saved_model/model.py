@@ -7,18 +7,21 @@ Source: tensorflow/core/protobuf/meta_graph.proto, tensorflow/python/saved_model
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.inspection._info import MetaGraphInfo, ModelInfo, SavedModelInfo, SignatureInfo, TensorInfo
 from safeload.inspection._weights import describe_weights
 from safeload.inspection.graph.info import MAIN, GraphInfo, inspect_graph
+from safeload.inspection.keras.signature import listed_outputs
 from safeload.inspection.op_classes import op_class, op_package
 from safeload.inspection.saved_model.examples import Features, example_features
 from safeload.inspection.saved_model.functions import FunctionReader
-from safeload.inspection.saved_model.producer import describe_saved_model_producer
+from safeload.inspection.saved_model.producer import describe_saved_model_producer, keras_metadata
 from safeload.inspection.saved_model.structures import read_shape, type_spec_facts
+from safeload.inspection.saved_model.wrapped import Wrapper, in_python_order
 from safeload.readers.protobuf import dtype_name
 
 if TYPE_CHECKING:
@@ -49,8 +52,9 @@ def inspect_saved_model(artifact: SavedModelArtifact) -> ModelInfo:
     Raises:
         MalformedArtifactError: ``malformed-artifact``. The object graph refers to what is not there.
     """
+    outputs = listed_outputs(keras_metadata(artifact).get("config"))
     graphs = tuple(
-        _meta_graph(index, meta_graph, where=artifact.where)
+        _meta_graph(index, meta_graph, where=artifact.where, outputs=outputs)
         for index, meta_graph in enumerate(artifact.saved_model.meta_graphs)
     )
     return ModelInfo(
@@ -64,14 +68,16 @@ def inspect_saved_model(artifact: SavedModelArtifact) -> ModelInfo:
     )
 
 
-def _meta_graph(index: int, meta_graph: Any, *, where: str) -> MetaGraphInfo:
-    functions = FunctionReader(meta_graph.object_graph_def, where=where)
+def _meta_graph(index: int, meta_graph: Any, *, where: str, outputs: Sequence[str]) -> MetaGraphInfo:
+    reader = FunctionReader(meta_graph.object_graph_def, where=where)
+    functions, wrappers = reader.functions(), reader.wrappers()
     graph = inspect_graph(meta_graph)
+    signatures = [_with_outputs(found, outputs) for found in _signatures(meta_graph, wrappers, graph)]
     return MetaGraphInfo(
         index=index,
         tags=frozenset(meta_graph.meta_info_def.tags),
-        signatures=_signatures(meta_graph, functions.signature_functions(), graph),
-        functions=functions.functions(),
+        signatures=tuple(_ordered(signatures, wrappers, functions, graph)),
+        functions=functions,
         has_object_graph=bool(meta_graph.object_graph_def.nodes),
         initializer=_initializer(meta_graph),
         graph=graph,
@@ -90,16 +96,36 @@ class _InputFacts(NamedTuple):
 _NO_FACTS = _InputFacts(frozenset(), MappingProxyType({}))
 
 
-def _signatures(meta_graph: Any, function_names: Mapping[str, str], graph: GraphInfo) -> tuple[SignatureInfo, ...]:
+def _ordered(
+    signatures: Iterable[SignatureInfo],
+    wrappers: Mapping[str, Wrapper],
+    functions: Collection[SignatureInfo],
+    graph: GraphInfo,
+) -> Iterator[SignatureInfo]:
+    """Put the inputs of SignatureDefs into Python order where the file records it."""
+    for signature in signatures:
+        wrapper = wrappers.get(signature.key)
+        yield signature if wrapper is None else in_python_order(signature, wrapper, graph.bodies, functions)
+
+
+def _with_outputs(signature: SignatureInfo, names: Sequence[str]) -> SignatureInfo:
+    """Put the outputs into the order of *names*, those of the Keras model, if they are the same."""
+    by_name = {info.name: info for info in signature.outputs}
+    if len(names) < 2 or sorted(names) != sorted(by_name):
+        return signature
+    return replace(signature, outputs=tuple(by_name[name] for name in names))
+
+
+def _signatures(meta_graph: Any, wrappers: Mapping[str, Wrapper], graph: GraphInfo) -> tuple[SignatureInfo, ...]:
     facts = _InputFacts(_placeholders_with_default(graph), example_features(graph))
     return tuple(
-        _signature(key, meta_graph.signature_def[key], function_names.get(key), facts)
+        _signature(key, meta_graph.signature_def[key], wrappers.get(key), facts)
         for key in sorted(meta_graph.signature_def)
         if key not in BOOKKEEPING_KEYS
     )
 
 
-def _signature(key: str, definition: Any, function_name: str | None, graph: _InputFacts) -> SignatureInfo:
+def _signature(key: str, definition: Any, wrapper: Wrapper | None, graph: _InputFacts) -> SignatureInfo:
     inputs = (
         _tensor(name, definition.inputs[name], is_optional=name in definition.defaults, graph=graph)
         for name in sorted(definition.inputs)
@@ -110,7 +136,7 @@ def _signature(key: str, definition: Any, function_name: str | None, graph: _Inp
         inputs=tuple(inputs),
         outputs=tuple(outputs),
         method_name=definition.method_name,
-        function_name=function_name,
+        function_name=wrapper.name if wrapper is not None else None,
     )
 
 

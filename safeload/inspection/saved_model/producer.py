@@ -28,15 +28,16 @@ def describe_saved_model_producer(artifact: SavedModelArtifact) -> ProducerInfo:
     first = artifact.saved_model.meta_graphs[0]
     version = first.meta_info_def.tensorflow_version or None
     nodes = first.object_graph_def.nodes
-    metadata = _metadata(artifact, nodes[0] if nodes else None)
+    metadata = keras_metadata(artifact)
     keras_version, backend = _text(metadata.get("keras_version")), _text(metadata.get("backend"))
     flavour = _flavour_of_version(keras_version) or _flavour_of_export(nodes[0] if nodes else None, version)
     return ProducerInfo(keras_version, flavour, version, backend)
 
 
-def _metadata(artifact: SavedModelArtifact, root: Any) -> dict[str, Any]:
+def keras_metadata(artifact: SavedModelArtifact) -> dict[str, Any]:
     """Return the JSON that Keras 2 wrote about the root object, or an empty dict."""
-    text = root.user_object.metadata if root is not None else ""
+    nodes = artifact.saved_model.meta_graphs[0].object_graph_def.nodes
+    text = nodes[0].user_object.metadata if nodes else ""
     try:
         if artifact.keras_metadata is not None:
             saved = parse_message("KerasSavedMetadata", artifact.keras_metadata, where=_KERAS_METADATA)

@@ -1,0 +1,141 @@
+"""What a SignatureDef wraps: the Python order and the nesting of its inputs. Layer: inspection.
+
+A SignatureDef knows its inputs by name, sorted by the alphabet. The function behind it passes them on to the function
+that was exported; in which order and nesting that one takes them, the object graph records.
+
+Source: ``canonicalize_signatures`` and ``_generate_signature_wrapper`` in
+tensorflow/python/saved_model/signature_serialization.py (TensorFlow 2.21).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from safeload.inspection._info import CallStructure, SignatureInfo, Slot
+from safeload.inspection.graph.bodies import Body
+
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+_NUMBER = re.compile(r"_[0-9]+$")
+_ARGUMENT = "inputs"
+"""What Keras calls the one argument of a model."""
+
+
+class Wrapper(NamedTuple):
+    """The function behind a SignatureDef.
+
+    Attributes:
+        name: Of the function in the library.
+        keywords: Names of the inputs, in the order of its arguments.
+    """
+
+    name: str
+    keywords: tuple[str, ...]
+
+
+def in_python_order(
+    signature: SignatureInfo, wrapper: Wrapper, bodies: Mapping[str, Body], traces: Iterable[SignatureInfo]
+) -> SignatureInfo:
+    """Return *signature* as the function takes it that it wraps.
+
+    Args:
+        signature: A SignatureDef.
+        wrapper: The function behind it.
+        bodies: The functions of the library by name.
+        traces: Traces of the functions of the root object.
+
+    Returns:
+        The signature with its inputs in Python order where they are separate arguments or one list, with a structure
+        where they are nested otherwise; unchanged where that is not recorded.
+    """
+    body = bodies[wrapper.name].proto if wrapper.name in bodies else None
+    calls = [node for node in body.node_def if node.op in _CALLS] if body is not None else []
+    if len(calls) != 1:
+        return signature
+    wrapped = bodies.get(calls[0].attr["f"].func.name)
+    found = [
+        _as_wrapped(signature, _passed(signature, wrapper, body, calls[0], trace), trace)
+        for trace in traces
+        if _is_trace_of(wrapped, bodies.get(trace.function_name or ""))
+    ]
+    return found[0] if found and all(other == found[0] for other in found) else signature
+
+
+def _is_trace_of(function: Body | None, trace: Body | None) -> bool:
+    """Tell whether two functions are of one Python function with the same tensors.
+
+    What was exported may be traced anew for the object graph, under a name with another number.
+    """
+    if function is None or trace is None:
+        return False
+    ours, theirs = function.proto.signature, trace.proto.signature
+    return bool(
+        _NUMBER.sub("", ours.name) == _NUMBER.sub("", theirs.name)
+        and [(arg.name, arg.type) for arg in ours.input_arg] == [(arg.name, arg.type) for arg in theirs.input_arg]
+    )
+
+
+def _as_wrapped(signature: SignatureInfo, names: list[str], trace: SignatureInfo) -> SignatureInfo:
+    """Give *signature* the arguments of *trace*, whose tensors are its inputs *names*."""
+    assert trace.structure is not None  # noqa: S101 - traces have a structure
+    if not names or any(_has_slot(tree) for _, tree in trace.structure.kwargs):
+        return signature
+    renamed = dict(zip((info.name for info in trace.inputs), names, strict=True))
+    args = [(name, _renamed(tree, renamed)) for name, tree in trace.structure.args]
+    while not _has_slot(args[-1][1]):
+        args.pop()
+    return _flat(signature, [tree for _, tree in args]) or _nested(signature, args)
+
+
+def _passed(signature: SignatureInfo, wrapper: Wrapper, body: Any, call: Any, trace: SignatureInfo) -> list[str]:
+    """Return which input of *signature* each input of *trace* is; empty unless they are the same tensors."""
+    arguments = (argument.name for argument in body.signature.input_arg)
+    keywords = dict(zip(arguments, wrapper.keywords, strict=False))
+    names = [keywords.get(source, "") for source in call.input[: len(trace.inputs)]]
+    inputs = {info.name: info for info in signature.inputs}
+    if sorted(names) != sorted(inputs):
+        return []
+    pairs = zip(names, trace.inputs, strict=True)
+    return names if all((info.kind, info.dtype) == ("tensor", inputs[name].dtype) for name, info in pairs) else []
+
+
+def _flat(signature: SignatureInfo, trees: list[Any]) -> SignatureInfo | None:
+    """Put the inputs into the order of arguments that are one tensor each, or of one list; None for other nestings."""
+    if len(trees) == 1 and isinstance(trees[0], (list, tuple)):
+        trees = list(trees[0])
+    if not all(isinstance(tree, Slot) for tree in trees):
+        return None
+    if len(trees) == 1:
+        return signature
+    inputs = {info.name: info for info in signature.inputs}
+    return replace(signature, inputs=tuple(inputs[tree.name] for tree in trees), is_positional=True)
+
+
+def _nested(signature: SignatureInfo, args: list[tuple[str, Any]]) -> SignatureInfo:
+    """Give the signature its nesting, unless that says nothing new, or a name would mean an argument and an input."""
+    names = {info.name for info in signature.inputs}
+    if len(args) == 1:
+        args = [(_ARGUMENT, args[0][1])]
+    is_ambiguous = any(name in names and tree != Slot(name) for name, tree in args)
+    if (is_ambiguous and (len(args) > 1 or len(names) == 1)) or args[0][1] == {name: Slot(name) for name in names}:
+        return signature
+    constants = tuple((name, tree) for name, tree in args if not _has_slot(tree))
+    return replace(signature, is_positional=True, structure=CallStructure(tuple(args), defaults=constants))
+
+
+def _has_slot(tree: Any) -> bool:
+    branches = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, (list, tuple)) else ()
+    return isinstance(tree, Slot) or any(map(_has_slot, branches))
+
+
+def _renamed(tree: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(tree, Slot):
+        return Slot(names[tree.name])
+    if isinstance(tree, dict):
+        return {key: _renamed(branch, names) for key, branch in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        items = [_renamed(branch, names) for branch in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    return tree
