@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle  # noqa: TID251 - what is pickled here was made here
 import runpy
 import subprocess
 import sys
@@ -39,6 +40,14 @@ def test_every_kind_of_source_gives_the_same(kind, path, model):
     with path.open("rb") as file:
         source = {"path": path, "str": str(path), "bytes": path.read_bytes(), "file": file}[kind]
         np.testing.assert_allclose(load_callable(source)(X), model(X), rtol=1e-6)
+
+
+def test_report_after_pickling(path):
+    """A pickle holds no report; loading again makes one."""
+    fn = pickle.loads(pickle.dumps(load_callable(path)))
+    assert fn.report is None
+    fn(X)
+    assert fn.report.verdict == "fine"
 
 
 def test_home_is_expanded(path, model, monkeypatch):
@@ -87,8 +96,6 @@ def test_nothing_stays_open_after_a_refusal(tmp_path):
 
 def test_callable_made_from_an_open_file_has_no_recipe(path):
     """What cannot be opened again cannot be pickled."""
-    import pickle
-
     with pytest.raises((TypeError, pickle.PicklingError, safeload.SafeloadError)):
         pickle.dumps(load_callable(io.BytesIO(path.read_bytes())))
 

@@ -183,6 +183,21 @@ def test_saving_again(tmp_path: Path) -> None:
         np.testing.assert_allclose(loaded([2.0]), [6])
 
 
+def test_reference_variables(tmp_path: Path) -> None:
+    """TensorFlow 2 cannot save variables of TensorFlow 1 that have no handle, and says so nowhere."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 1], "x")
+        w = v1.get_variable("w", [1, 1], use_resource=False)
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(tmp_path / "old"), {"x": x}, {"y": tf.matmul(x, w)})
+    fn = load_callable(tmp_path / "old")
+    assert fn([[1.0]]).shape == (1, 1)
+    with pytest.raises(UnsupportedFormatError, match="reference variables of TensorFlow 1"):
+        save_callable(fn, tmp_path / "new")
+    assert left(tmp_path) == ["old"]
+
+
 def test_function_of_an_old_release(tmp_path: Path) -> None:
     """A model of Keras 2 with the hard_sigmoid of its time becomes a SavedModel; a Keras file could not hold it."""
     tf_keras = pytest.importorskip("tf_keras")

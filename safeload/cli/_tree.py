@@ -7,6 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from safeload.formats._directory import named_checkpoint
+
+_CHECKPOINT = re.compile(r"checkpoint|.*\.(?:index|meta|data-\d{5}-of-\d{5})|graph\.pbtxt")
+
 _LAYOUTS: tuple[tuple[frozenset[str], re.Pattern[str]], ...] = (
     # tensorflow/python/saved_model/constants.py (2.21), tf_keras/src/saving/legacy/saved_model/constants.py
     (
@@ -26,7 +30,7 @@ _LAYOUTS: tuple[tuple[frozenset[str], re.Pattern[str]], ...] = (
         re.compile(r"(?:config|metadata)\.json|model\.weights\.(?:h5|npz|json)|assets"),
     ),
     # tensorflow/python/checkpoint/checkpoint_management.py (2.21)
-    (frozenset({"checkpoint"}), re.compile(r"checkpoint|.*\.(?:index|meta|data-\d{5}-of-\d{5})|graph\.pbtxt")),
+    (frozenset({"checkpoint"}), _CHECKPOINT),
 )
 """Files that together make a directory one artifact, and the names of its parts."""
 
@@ -56,6 +60,13 @@ def find_artifacts(paths: Iterable[Path]) -> Iterator[Candidate]:
             yield Candidate(path, is_given=True)
 
 
+def _artifact(directory: Path, names: set[str], parts: re.Pattern[str]) -> Path:
+    """Return the artifact that *directory* is, or the checkpoint in it: Keras 2 saves weights beside other models."""
+    if parts is not _CHECKPOINT or all(parts.fullmatch(name) for name in names):
+        return directory
+    return named_checkpoint(directory) or directory
+
+
 def _below(directory: Path) -> Iterator[Candidate]:
     try:
         entries = sorted(directory.iterdir())
@@ -65,7 +76,7 @@ def _below(directory: Path) -> Iterator[Candidate]:
     names = {entry.name for entry in entries}
     parts = next((parts for marks, parts in _LAYOUTS if marks <= names), None)
     if parts is not None:
-        yield Candidate(directory, is_given=True)
+        yield Candidate(_artifact(directory, names, parts), is_given=True)
     for entry in entries:
         if parts is not None and parts.fullmatch(entry.name):
             continue

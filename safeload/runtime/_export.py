@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.ops import handle_data_util, resource_variable_ops
 
-from safeload.errors import InputMismatchError
+from safeload.errors import InputMismatchError, UnsupportedFormatError
 from safeload.runtime._callable._structured import spec_of
 from safeload.runtime._callable._tensors import to_tensors
 from safeload.runtime._keras._package import flat_layers, is_own_class
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _BATCH, _LENGTH = 2, 16
 """What stands for an unknown first dimension, and for any other unknown one, in synthesised inputs."""
+
+_REFERENCE_VARIABLES = frozenset({"Variable", "VariableV2"})
+"""Ops that make variables without a handle. Source: tensorflow/core/ops/state_ops.cc (2.21)."""
 
 _TOLERANCES = {
     "bfloat16": (5e-2, 1e-2),
@@ -98,12 +101,24 @@ def write_saved_model(functions: Mapping[str, ModelCallable], directory: str, *,
         functions: Callables by signature key.
         directory: Where to write.
         example: Inputs of the first function, for a Keras model that records none.
+
+    Raises:
+        UnsupportedFormatError: ``unsupported-format``. The model is of TensorFlow 1, with variables of its kind.
     """
     module = tf.Module()
     module.models = [fn.model for fn in functions.values()]
     signatures = {key: _signature(fn, example) for key, fn in functions.items()}
+    if any(map(_has_reference_variables, signatures.values())):
+        kind = "to be written by TensorFlow 2, which cannot save the reference variables of TensorFlow 1 in this model"
+        raise UnsupportedFormatError(directory, kind=kind, remedy="keep the old file, which loads as it is")
     module.held = [variable for function in signatures.values() for variable in _variables(function)]
     tf.saved_model.save(module, directory, signatures=signatures)
+
+
+def _has_reference_variables(function: Any) -> bool:
+    graph = function.graph.as_graph_def()
+    nodes = (*graph.node, *(node for inner in graph.library.function for node in inner.node_def))
+    return not _REFERENCE_VARIABLES.isdisjoint(node.op for node in nodes)
 
 
 def _variables(function: Any) -> Iterator[Any]:

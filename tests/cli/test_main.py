@@ -279,6 +279,19 @@ def test_the_tree_holds_models_not_their_parts(tmp_path):
     assert found == {("export", True), ("export/README.md", False), ("export/other.h5", False), ("m.h5", False)}
 
 
+def test_weights_beside_other_models_are_one_artifact(tmp_path, capsys):
+    """Keras 2 writes weights as a checkpoint, and the file that names it, into any folder."""
+    tf = pytest.importorskip("tensorflow")
+    tf.train.Checkpoint(v=tf.Variable([1.0])).save(str(tmp_path / "weights"))
+    (tmp_path / "m.json").write_text('{"class_name": "Sequential", "config": {"layers": []}}')
+    main(["check", str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines if not line.startswith(" ")] == [
+        str(tmp_path / "weights-1"),
+        str(tmp_path / "m.json"),
+    ]
+
+
 def test_a_checkpoint_does_not_hide_what_lies_beside_it(tmp_path):
     """A folder of training holds checkpoints and exported models."""
     for name in ("checkpoint", "a.ckpt.index", "a.ckpt.data-00000-of-00001", "a.ckpt.meta", "graph.pbtxt"):

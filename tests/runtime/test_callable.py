@@ -114,6 +114,7 @@ def test_pickle_by_reference(saved: Saved) -> None:
     model = pickled(saved("module"))
     assert model._backend is None
     assert [str(info) for info in model.inputs] == ["x: float32 [None, 4]"]
+    assert model.report is None
     np.testing.assert_allclose(model(X), X @ WEIGHTS, rtol=1e-5)
     minus = pickle.loads(pickle.dumps(model.with_signature("minus")))
     assert float(minus([5.0], [3.0])[0]) == 2

@@ -207,7 +207,8 @@ class ModelCallable:
         """Load once, whichever thread calls first."""
         with self._lock:
             if self._backend is None:
-                self._backend = recipe.load().backend
+                loaded = recipe.load()
+                self._backend, self._report = loaded.backend, loaded.report
             return self._backend
 
     @property
@@ -273,7 +274,7 @@ class ModelCallable:
 
     @property
     def report(self) -> InspectionReport | None:
-        """The `InspectionReport`; None for an object that somebody else loaded."""
+        """The `InspectionReport`; None for what somebody else loaded, and of a pickle before its first call."""
         return self._report
 
     @property
