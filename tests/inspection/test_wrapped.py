@@ -111,6 +111,9 @@ def test_a_function_that_is_absent_or_calls_nothing_has_no_order(artifact, signa
     inner = next(name for name in bodies if name.startswith("__inference_separate"))
     for name in ("absent", inner):
         assert in_python_order(signatures["dict"], Wrapper(name, ("p", "q")), bodies, ()) is signatures["dict"]
+    found = signatures["separate"]
+    alone = {found.function_name: bodies[found.function_name]}
+    assert in_python_order(found, Wrapper(found.function_name, ("a", "b")), alone, [found]) is found
 
 
 @pytest.mark.parametrize("suffix", ["", ".h5"])
