@@ -79,7 +79,7 @@ def load_callable(
     """
     registry = Registry.of_call(custom_objects, modules)
     tags = [*tags] if tags is not None and not isinstance(tags, str) else tags
-    trusted = trusted if isinstance(trusted, (str, bool)) else [*trusted]
+    trusted = trusted if isinstance(trusted, (str, bool)) else [*(trusted or ())]
     options = {
         "signature": signature, "tags": tags, "version": version, "trusted": trusted, "limits": limits,
         "architecture": _absolute(architecture), **registry.options(),
@@ -138,6 +138,11 @@ def as_callable(obj: Any, *, signature: str | None = None) -> ModelCallable:
 
     Returns:
         The callable. Nothing was inspected, for somebody else loaded the object.
+
+    Raises:
+        NoCallableError: ``no-callable``. The object has no traced function; the hint says what to pass instead.
+        AmbiguousSignatureError: ``ambiguous-signature``. Several functions, none of them the default.
+        SignatureNotFoundError: ``signature-not-found``. There is none of that name.
     """
     from safeload.runtime import as_callable as make_callable
 
@@ -148,7 +153,8 @@ def wrap_loader(loader: Callable[P, Any]) -> Callable[P, ModelCallable]:
     """Make an existing loader look before it loads and return a `ModelCallable`; also a decorator.
 
     Args:
-        loader: `tf.keras.models.load_model`, `tf.saved_model.load`, or any function whose first argument is a path.
+        loader: `tf.keras.models.load_model`, `tf.saved_model.load`, or any function or method that takes a path. Of its
+            arguments the first that is one is inspected.
 
     Returns:
         A function with the loader's arguments. ``.model`` of its result is the loader's own object.

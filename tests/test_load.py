@@ -42,6 +42,13 @@ def test_every_kind_of_source_gives_the_same(kind, path, model):
         np.testing.assert_allclose(load_callable(source)(X), model(X), rtol=1e-6)
 
 
+def test_a_loaded_model_is_no_source(path, model):
+    """The error says which function takes it; no trust is none, however it is written."""
+    with pytest.raises(TypeError, match="as_callable takes a loaded model"):
+        load_callable(model)
+    assert load_callable(path, trusted=None).report.verdict == "fine"
+
+
 def test_report_after_pickling(path):
     """A pickle holds no report; loading again makes one."""
     fn = pickle.loads(pickle.dumps(load_callable(path)))

@@ -83,7 +83,8 @@ def open_source(source: Loadable) -> Source:
         return _open_path(os.fsdecode(source))
     if callable(getattr(source, "read", None)):
         return _open_file_object(source)
-    raise TypeError(f"source must be a path, bytes or a binary file object, not {type(source).__name__}")
+    kind = type(source).__name__
+    raise TypeError(f"source must be a path, bytes or a binary file, not {kind}; as_callable takes a loaded model")
 
 
 def _open_path(where: str) -> Source:

@@ -18,6 +18,7 @@ from safeload.runtime._callable._fast import FastCall, learned
 from safeload.runtime._callable._fork import require_usable
 from safeload.runtime._callable._notes import add_note
 from safeload.runtime._callable._predict import predict
+from safeload.runtime._callable._records import as_records
 from safeload.runtime._callable._structured import structured_inputs, structured_outputs
 from safeload.runtime._callable._tensors import example, to_tensors
 from safeload.runtime._callable._unrecorded import call_unrecorded
@@ -145,11 +146,12 @@ class ModelCallable:
                     return _single(result)
             if self._takes_anything:
                 return call_unrecorded(backend.model, args, for_inference(self._traces[0], kwargs))
-            index, tensors = self._bound(args, kwargs)
+            given, named = as_records(self._traces[0], args, kwargs)
+            index, tensors = self._bound(given, named)
             function = self._function(backend, index, frozenset(tensors))
             result = function(tensors)
             if index == 0 and fast is None:
-                self._learn(args, kwargs, function, tensors)
+                self._learn(given, named, function, tensors)
             return _single(result)
         except tf.errors.OpError as error:
             add_note(error, self._traces[0], self._where)
@@ -300,7 +302,8 @@ class ModelCallable:
 
         Args:
             x: The input, or a mapping of input names to values; the first axis of each counts rows. Or batches: a
-                `tf.data.Dataset` or an iterator, whose elements are passed on one by one; of a tuple, the first.
+                `tf.data.Dataset`, a `keras.utils.PyDataset` or an iterator, whose elements are passed on one by one; of
+                a tuple, the first.
             batch_size: Rows per call. A signature with a fixed batch decides it itself, as do batches.
 
         Returns:
