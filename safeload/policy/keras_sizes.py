@@ -25,28 +25,50 @@ _PARTS = frozenset({"indices_or_sections", "num", "num_or_size_splits"})
 """Operations of keras/src/ops (3.15.1) that return a list, and what they and TensorFlow call its length."""
 _HINT = "ask the author for a file whose weights fit its configuration"
 _ENLARGING = "ask the author for a model without it"
-_MAX_MADE = 1 << 31
-"""Elements that a layer may make of a single one."""
+_MAX_MADE = 1 << 29
+"""Elements that a layer may make of a single one; as numbers of four bytes, what the graph rules give a tensor."""
 _MADE: Mapping[str, tuple[str, ...]] = {
+    "Bincount": ("minlength",),
     "BroadcastTo": ("shape",),
     "CategoryEncoding": ("num_tokens",),
     "CenterCrop": ("height", "width"),
+    "Conv1DTranspose": ("strides",),
+    "Conv2DTranspose": ("strides",),
+    "Conv3DTranspose": ("strides",),
+    "GaussianBlur": ("kernel_size",),
+    "ISTFT": ("fft_length",),
     "Linspace": ("num",),
+    "MelSpectrogram": ("fft_length",),
+    "MultiHot": ("num_classes",),
     "OneHot": ("num_classes",),
     "RandomCrop": ("height", "width"),
     "Repeat": ("repeats",),
     "RepeatVector": ("n",),
     "Resize": ("size",),
     "Resizing": ("height", "width"),
+    "STFT": ("fft_length",),
+    "STFTSpectrogram": ("fft_length",),
+    "SegmentMax": ("num_segments",),
+    "SegmentSum": ("num_segments",),
     "Tile": ("repeats",),
     "UpSampling1D": ("size",),
     "UpSampling2D": ("size",),
     "UpSampling3D": ("size",),
+    "Vander": ("N",),
 }
 """Keys whose product is the least number of elements that a layer makes of any input.
 
 Source: keras/src/layers and keras/src/ops (3.15.1).
 """
+_ENCODERS: Mapping[str, str] = {
+    "HashedCrossing": "num_bins",
+    "Hashing": "num_bins",
+    "IntegerLookup": "max_tokens",
+    "StringLookup": "max_tokens",
+    "TextVectorization": "max_tokens",
+}
+"""Keys that say how wide the output is where `output_mode` is no number for each input."""
+_NUMBERS = frozenset({None, "int"})
 _PADS: Mapping[str, str] = {
     "Pad": "pad_width",
     "ZeroPadding1D": "padding",
@@ -146,6 +168,9 @@ def _made(value: Mapping[str, Any]) -> int:
     if name in _PADS:
         padding = config.get(_PADS[name])
         return _padded([padding] if name in _ONE_AXIS and _is_numbers(padding) else padding)
+    if name in _ENCODERS:
+        is_wide = "num_bins" in config or config.get("pad_to_max_tokens") is True
+        return _size(config.get(_ENCODERS[name])) if is_wide and config.get("output_mode") not in _NUMBERS else 0
     return math.prod(_size(config.get(key)) for key in _MADE.get(name, ()))
 
 

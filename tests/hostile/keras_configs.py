@@ -292,6 +292,20 @@ ATTACKS: dict[str, tuple[Any, str]] = {
         "unrolled-layer",
     ),
     "repeated_bomb": (functional(entry("RepeatVector", "r", source="inp", n=10**12)), "oversized-layer"),
+    "hashed_bomb": (
+        functional(entry("Hashing", "h", source="inp", num_bins=2**31 - 1, output_mode="multi_hot")),
+        "oversized-layer",
+    ),
+    "tokens_bomb": (
+        functional(
+            keras2("TextVectorization", max_tokens=2**31 - 1, pad_to_max_tokens=True, output_mode="count"),
+        ),
+        "oversized-layer",
+    ),
+    "strides_bomb": (
+        functional(entry("Conv2DTranspose", "c", source="inp", filters=1, kernel_size=[1, 1], strides=[2**15, 2**15])),
+        "oversized-layer",
+    ),
     "padded_bomb": (
         functional(entry("ZeroPadding2D", "p", source="inp", padding=[[2**20, 0], [0, 2**20]])),
         "oversized-layer",
@@ -346,6 +360,9 @@ LOOK_ALIKES: dict[str, Any] = {
     "padding": functional(entry("ZeroPadding2D", "p", source="inp", padding=[[3, 3], [3, None]])),
     "padding_of_one_number": functional(entry("ZeroPadding1D", "p", source="inp", padding=3)),
     "padding_of_one_axis": functional(entry("ZeroPadding1D", "p", source="inp", padding=[10**5, 10**5])),
+    "hashed": functional(entry("Hashing", "h", source="inp", num_bins=2**31 - 1, output_mode="int")),
+    "hashed_by_default": functional(keras2("Hashing", num_bins=2**31 - 1)),
+    "few_tokens": functional(keras2("StringLookup", max_tokens=2**31 - 1, output_mode="multi_hot", vocabulary=["a"])),
     "larger_picture": functional(entry("UpSampling2D", "u", source="inp", size=[2, 2])),
     "large_and_stored": functional(entry("Dense", "d", source="inp", units=2**12)),
     "base64_text": functional(

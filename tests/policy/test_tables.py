@@ -111,6 +111,10 @@ def _enlarging(name: str) -> Any:
     return keras2(name, **dict.fromkeys(keras_sizes._MADE[name], 1 << 33))
 
 
+def _encoder(name: str) -> Any:
+    return keras2(name, output_mode="multi_hot", pad_to_max_tokens=True, **{keras_sizes._ENCODERS[name]: 1 << 33})
+
+
 def _split(key: str) -> Any:
     return entry("Unstack", "u", module="keras.src.ops.core", source="inp", **{key: 10**9})
 
@@ -151,6 +155,7 @@ TABLES = [
     Table(keras_sizes, "_SIZES", _config(_layer)),
     Table(keras_sizes, "_PARTS", _config(_split)),
     Table(keras_sizes, "_MADE", _config(_enlarging)),
+    Table(keras_sizes, "_ENCODERS", _config(_encoder)),
     Table(keras_sizes, "_PADS", _config(lambda name: keras2(name, **{keras_sizes._PADS[name]: [[1 << 33, 0]]}))),
     Table(containers, "_MEANINGS", _anomaly),
     Table(_verdicts, "_VERDICTS", _graph(_of_class)),
