@@ -156,6 +156,25 @@ def _tf1(path: str) -> None:
     _builder(path, signatures)
 
 
+def save_parser(path: str) -> None:
+    """Save a graph that takes serialized records, as estimators do."""
+
+    def signatures() -> dict[str, Any]:
+        examples = tf.compat.v1.placeholder(tf.string, [None], name="input_examples")
+        found = tf.io.parse_example(
+            examples,
+            {
+                "dense": tf.io.FixedLenFeature([2], tf.float32),
+                "words": tf.io.VarLenFeature(tf.string),
+                "count": tf.io.FixedLenFeature([], tf.int64, default_value=9),
+            },
+        )
+        found["words"] = tf.sparse.to_dense(found["words"])
+        return {"serving_default": ({"examples": examples}, found)}
+
+    _builder(path, signatures)
+
+
 def save_tf1_tables(path: str, *, has_variable: bool) -> None:
     """Save a graph whose tables learned "a"; *has_variable* decides whether the checkpoint holds a variable as well."""
     v1 = tf.compat.v1
