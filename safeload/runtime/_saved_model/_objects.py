@@ -297,8 +297,11 @@ def matched_objects(nodes: Sequence[Any], saved: Sequence[Any]) -> dict[int, int
     stack = [(0, 0)] if count and saved_count else []
     while stack:
         node_id, saved_id = stack.pop()
+        saved_children = saved[saved_id].children
+        if not saved_children:  # as of most: variables, functions
+            continue
         children = {child.local_name: child.node_id for child in nodes[node_id].children}
-        for child in saved[saved_id].children:
+        for child in saved_children:
             inner, inner_saved = children.get(child.local_name, -1), child.node_id
             if not (0 <= inner < count and 0 <= inner_saved < saved_count):
                 continue
