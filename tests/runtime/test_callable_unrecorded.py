@@ -61,6 +61,25 @@ def test_two_arguments(keras: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(np.asarray(fn(A, B, scale=2.0)), expected * 2, rtol=1e-5)
 
 
+def test_lists(keras: Any) -> None:
+    """Lists of plain values are arrays wherever arrays are taken; options stay as they are."""
+    model = _two_inputs(keras)()
+    expected = np.asarray(model(A, B))
+    fn = as_callable(model)
+    for result in (fn(A.tolist(), B.tolist()), fn(A, b=B.tolist()), fn({"a": A.tolist(), "b": B})):
+        np.testing.assert_allclose(np.asarray(result), expected, rtol=1e-5)
+    one = as_callable(_one_list(keras)())
+    for result in (one([A.tolist(), B]), one({"a": A.tolist(), "b": B.tolist()})):
+        np.testing.assert_array_equal(np.asarray(result), A[:, :2] - B[:, :2])
+
+    class Sum(keras.Model):  # type: ignore[misc, name-defined]
+        def call(self, x: Any, axes: Any = (0,)) -> Any:
+            assert isinstance(axes, list)
+            return x * len(axes)
+
+    np.testing.assert_array_equal(np.asarray(as_callable(Sum())(A, axes=[0, 1])), A * 2)
+
+
 def test_refusals_say_what_call_takes(keras: Any) -> None:
     """Every misfit is an error of safeload that names the parameters, with Keras's own as its cause."""
     model = _two_inputs(keras)()
@@ -87,6 +106,8 @@ def test_one_argument_that_holds_several(keras: Any) -> None:
         np.testing.assert_array_equal(np.asarray(result), A[:, :2] - B[:, :2])
     with pytest.raises(InputMismatchError, match="inputs missing"):
         fn()
+    with pytest.raises(InputMismatchError, match="it fails on these arguments: KeyError: b"):
+        fn({"a": A})
 
 
 def test_any_arguments(keras: Any) -> None:

@@ -199,6 +199,22 @@ def test_models_that_record_no_inputs() -> None:
         as_callable(Own()).predict(1.0)
 
 
+def test_lists_for_models_that_record_no_inputs() -> None:
+    """Arrays of rows in a list are inputs, each of which is cut; lists of numbers are rows."""
+    keras = pytest.importorskip("keras")
+
+    class Minus(keras.Model):
+        def call(self, x: Any) -> Any:
+            return x[0] - x[1] if isinstance(x, list) else 2 * x
+
+    fn = as_callable(Minus())
+    for form in (list, tuple):
+        np.testing.assert_array_equal(fn.predict(form([X, 3 * X]), batch_size=3), -2 * X)
+    np.testing.assert_array_equal(fn.predict(X.tolist(), batch_size=3), 2 * X)
+    with pytest.raises(InputMismatchError, match="0 has 7, 1 has 6"):
+        fn.predict([X, X[1:]])
+
+
 @pytest.mark.parametrize(
     ("value", "problem"),
     [({"b": X, "a": X[:3]}, "differ in their number of rows: 'b' has 7, 'a' has 3"), ({"b": X, "a": 1.0}, "no rows")],

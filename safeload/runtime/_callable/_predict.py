@@ -98,11 +98,18 @@ def _without_targets(element: Any) -> Any:
     return element[0] if isinstance(element, tuple) else element
 
 
-def _columns(signature: SignatureInfo, x: Any) -> dict[str, Any]:
-    """Return what is cut into batches by input name; under ``""`` what goes to the model as it is."""
+def _columns(signature: SignatureInfo, x: Any) -> dict[Any, Any]:
+    """Return what is cut into batches by input name, or by its place in a list; under ``""`` what has neither."""
     if signature.inputs:
         return {name: _sliceable(value) for name, value in bind(signature, (x,), {}).items()}
+    if _are_columns(x):
+        return dict(enumerate(x))
     return dict(x) if isinstance(x, Mapping) else {"": x}
+
+
+def _are_columns(x: Any) -> bool:
+    """Tell a list of arrays of rows, one for each input, from a list of rows."""
+    return isinstance(x, (list, tuple)) and bool(x) and all(len(getattr(value, "shape", ())) > 1 for value in x)
 
 
 def _sliceable(value: Any) -> Any:
@@ -110,10 +117,10 @@ def _sliceable(value: Any) -> Any:
     return value.tocsr() if hasattr(value, "tocsr") else value
 
 
-def _row_count(columns: Mapping[str, Any]) -> int:
+def _row_count(columns: Mapping[Any, Any]) -> int:
     counts = {name: _rows(value) for name, value in columns.items()}
     if without := [name for name, count in counts.items() if count < 0]:
-        named = f"input {without[0]!r}" if without[0] else "what was passed"
+        named = f"input {without[0]!r}" if without[0] != "" else "what was passed"
         raise InputMismatchError(
             f"{named} has no rows: it is of type {type(columns[without[0]]).__name__}",
             hint="pass arrays or lists whose first axis counts rows, a tf.data.Dataset, or an iterator of batches",
@@ -136,7 +143,8 @@ def _rows(value: Any) -> int:
 
 def _length_of(batch: Any) -> int:
     """Return how many rows a batch has, by the first of its inputs; -1 if that has no rows."""
-    return next((_rows(value) for value in (batch.values() if isinstance(batch, Mapping) else [batch])), -1)
+    values = batch.values() if isinstance(batch, Mapping) else batch[:1] if _are_columns(batch) else [batch]
+    return next(map(_rows, values), -1)
 
 
 def _batch_of(signature: SignatureInfo, rows: int) -> int | None:
@@ -151,9 +159,11 @@ def _batch_of(signature: SignatureInfo, rows: int) -> int | None:
     return fixed
 
 
-def _slice(columns: Mapping[str, Any], start: int, size: int) -> Any:
+def _slice(columns: Mapping[Any, Any], start: int, size: int) -> Any:
     if "" in columns:
         return _cut(columns[""], start, size)
+    if 0 in columns:
+        return [_cut(value, start, size) for value in columns.values()]
     return {name: _cut(value, start, size) for name, value in columns.items()}
 
 

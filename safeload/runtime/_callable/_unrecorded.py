@@ -7,6 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import tensorflow as tf
+
 from safeload.errors import InputMismatchError
 
 _OF_KERAS = frozenset({"self", "training", "mask"})
@@ -15,6 +18,8 @@ _OF_KERAS = frozenset({"self", "training", "mask"})
 _REFUSALS = (TypeError, ValueError, LookupError, AttributeError)
 """What Keras and the code of a model raise for arguments that they do not take."""
 
+_PLAIN = (bool, int, float, complex, str, bytes)
+
 _COLOUR = re.compile(r"\x1b\[\d*m")
 
 
@@ -22,7 +27,7 @@ def call_unrecorded(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) 
     """Call *model* for inference with what its ``call`` takes.
 
     Several values for a model of one input are passed as one list or dict; one list or mapping for a model of several
-    inputs is taken apart.
+    inputs is taken apart. Lists of plain values become arrays, which Keras asks for.
 
     Raises:
         InputMismatchError: ``input-mismatch``. ``call`` does not take the arguments, or fails on them.
@@ -30,16 +35,29 @@ def call_unrecorded(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) 
     parameters = inspect.signature(model.call).parameters
     first, others = _bound(model, parameters, args, kwargs)
     try:
-        return model(*first, **{**others, "training": False})
+        required = _required(parameters)  # what has a default may be an option, such as a list of axes
+        named = {name: _with_arrays(value) if name in required else value for name, value in others.items()}
+        return model(*map(_with_arrays, first), **{**named, "training": False})
     except _REFUSALS as error:
         raise _mismatch(model, parameters, f"it fails on these arguments: {_reason(error)}") from error
 
 
+def _with_arrays(value: Any) -> Any:
+    """Return *value* with arrays in place of lists of plain values; lists of arrays are what ``call`` nests."""
+    if isinstance(value, Mapping):
+        return {key: _with_arrays(branch) for key, branch in value.items()}
+    if not isinstance(value, (list, tuple)):
+        return value
+    is_plain = all(isinstance(leaf, _PLAIN) for leaf in tf.nest.flatten(value))
+    return np.asarray(value) if is_plain else [_with_arrays(branch) for branch in value]
+
+
 def _reason(error: Exception) -> str:
     """Return the first line that is not Keras's own introduction, without colours."""
-    lines = (_COLOUR.sub("", line).strip() for line in str(error).splitlines())
-    told = (line for line in lines if line and not line.startswith("Exception encountered"))
-    return next(told, type(error).__name__)[:300]
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    lines = (_COLOUR.sub("", line).strip() for line in text.splitlines())
+    told = next((line for line in lines if line and not line.startswith("Exception encountered")), "")
+    return f"{type(error).__name__}: {told}"[:300] if isinstance(error, KeyError) or not told else told[:300]
 
 
 def takes_one_input(model: Any) -> bool:
@@ -108,5 +126,5 @@ def _mismatch(model: Any, parameters: Mapping[str, inspect.Parameter], problem: 
     named = ", ".join(name for name in parameters if name not in _OF_KERAS)
     return InputMismatchError(
         f"{type(model).__name__}.call takes ({named}); {problem}",
-        hint="the file records no inputs of this model: pass what its call takes, by position or by name",
+        hint="no inputs of this model are recorded: pass what its call takes, by position or by name",
     )
