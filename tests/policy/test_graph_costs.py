@@ -14,6 +14,7 @@ from hostile.graphs import (
     STRING,
     Func,
     Ints,
+    Type,
     bodies,
     call,
     count_functions,
@@ -67,6 +68,9 @@ TRUE = {"transpose_a": True}
 UNKNOWN = tensor(INT64)
 UNKNOWN.tensor_shape.unknown_rank = True
 
+IMAGE = ints("i", 0, shape=(1, 5, 4, 4))
+PATCHES = {"ksizes": Ints((1, 3, 3, 1)), "strides": Ints((1, 1, 2, 1))}
+
 SHAPES = {
     "constant": ([ints("n", 0, shape=(2, -1))], (2, 1)),
     "constant of no rank": ([node("n", "Const", value=UNKNOWN)], None),
@@ -110,6 +114,15 @@ SHAPES = {
     "range by data": ([ints("z", 0), node("n", "Range", "z", "x", "z")], None),
     "list": ([LIST, ints("s", 4, -1), node("n", "TensorListStack", "r", "s")], (4, 4, 1)),
     "list of data": ([ints("s", 4), node("n", "TensorListStack", "x", "s")], None),
+    "segments": ([A, ints("i", 0, 0), ints("c", 9), node("n", "UnsortedSegmentSum", "a", "i", "c")], (9, 3)),
+    "segments of data": ([A, ints("c", 9), node("n", "UnsortedSegmentMax", "a", "x", "c")], None),
+    "samples": ([A, ints("s", 5), node("n", "RandomGamma", "s", "a")], (5, 2, 3)),
+    "samples of data": ([ints("s", 5), node("n", "RandomPoissonV2", "s", "x")], (5,)),
+    "samples by data": ([A, node("n", "RandomGamma", "x", "a")], None),
+    "patches": ([IMAGE, node("n", "ExtractImagePatches", "i", padding=b"SAME", **PATCHES)], (1, 5, 2, 36)),
+    "patches inside": ([IMAGE, node("n", "ExtractImagePatches", "i", padding=b"VALID", **PATCHES)], (1, 3, 1, 36)),
+    "patches of anything": ([A, node("n", "ExtractImagePatches", "a", padding=b"SAME", **PATCHES)], None),
+    "patches of no size": ([IMAGE, node("n", "ExtractImagePatches", "i")], None),
     "too many axes": ([ints("s", *[1] * 300), node("n", "Fill", "s", "x")], None),
 }  # fmt: skip
 
@@ -494,6 +507,18 @@ def test_branches_in_loops() -> None:
         assert ("endless-loop" in _rules(made)) is is_endless
 
 
+def test_long_texts_are_counted() -> None:
+    """A text that is repeated takes its length each time; comparing it, or counting the copies, does not."""
+    value = tensor(STRING, (), string_val=[b"a" * 100_000])
+    long, many = node("t", "Const", value=value), ints("m", 1 << 16)
+    copies = node("n", "Fill", "m", "t", T=Type(STRING))
+    assert "allocation" in _rules(simple(long, many, copies))
+    short = node("t", "Const", value=tensor(STRING, (), string_val=[b"a"]))
+    assert "allocation" not in _rules(simple(short, many, copies))
+    equal = node("n", "Equal", "w", "t", T=Type(STRING))
+    assert "allocation" not in _rules(simple(long, node("w", "Const", value=tensor(STRING, (1 << 16,))), equal))
+
+
 def test_operands_that_decide_alone() -> None:
     """What is at least a constant is large, what is multiplied by zero is not, whatever the other operand is."""
     big, nothing = ints("big", 1 << 40), ints("nothing", 0)
@@ -546,6 +571,7 @@ EXACT_CASES = {
     "tiled": ([ints("v", 1, 2), ints("t", 2), node("n", "Tile", "v", "t")], (1, 2, 1, 2), (4,)),
     "tiled often": ([ints("v", 1, 2), ints("t", 1 << 50), node("n", "Tile", "v", "t")], None, (1 << 51,)),
     "broadcast": ([ints("v", 1, 2), ints("t", 2, 2), node("n", "BroadcastTo", "v", "t")], (1, 2, 1, 2), (2, 2)),
+    "broadcast both": ([ints("v", 1, 2), ints("w", 5, 3, 1), node("n", "BroadcastArgs", "v", "w")], (5, 3, 2), (3,)),
     "broadcast one": ([ints("v", 7, shape=()), ints("t", 3), node("n", "BroadcastTo", "v", "t")], (7, 7, 7), (3,)),
     "broadcast far": ([ints("v", 1), ints("t", 9999), node("n", "BroadcastTo", "v", "t")], None, (9999,)),
     "padded": ([ints("v", 5, 6), ints("p", 1, 2), node("n", "Pad", "v", "p")], (0, 5, 6, 0, 0), (5,)),

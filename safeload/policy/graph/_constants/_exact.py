@@ -12,7 +12,7 @@ import operator
 from typing import TYPE_CHECKING, Any
 
 from safeload.policy.graph._constants._fact import HUGE, at
-from safeload.policy.graph._constants._shapes import MAX_RANK
+from safeload.policy.graph._constants._shapes import MAX_RANK, broadcast_shape
 from safeload.policy.graph._constants._values import MAX_VALUES, is_moderate
 
 if TYPE_CHECKING:
@@ -176,6 +176,11 @@ def _broadcast(_: Node, inputs: list[Fact], __: int) -> _Made:
         return None, shape
     axes = _axes((1,) * (len(shape) - len(given)) + given)
     return _made(at(inputs, 0), [([0] * n if len(p) == 1 else p, s) for (p, s), n in zip(axes, shape, strict=True)])
+
+
+def _common(_: Node, inputs: list[Fact], __: int) -> _Made:
+    shape = broadcast_shape(_ints(inputs, 0), _ints(inputs, 1))
+    return shape, (len(shape),)
 
 
 def _padded(node: Node, inputs: list[Fact], _: int) -> _Made:
@@ -367,6 +372,7 @@ def _product(node: Node, inputs: list[Fact], _: int) -> _Made:
 
 
 EXACT: dict[str, Callable[[Any, list[Any], int], _Made]] = {
+    "BroadcastArgs": _common,
     "BroadcastTo": _broadcast,
     "ConcatV2": _concatenated,
     "Cumprod": _accumulated(operator.mul, 1),

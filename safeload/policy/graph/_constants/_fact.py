@@ -18,11 +18,13 @@ class Fact(NamedTuple):
         numbers: Its values, flattened, None if they are not known.
         shape: Its shape with dimensions of at least one, None if its rank is not known.
         elements: How many elements it has at least; 0 if nothing is known.
+        width: Bytes of the longest text among its constants, if it holds texts.
     """
 
     numbers: Numbers | None = None
     shape: Shape | None = None
     elements: int = 0
+    width: int = 0
 
     @property
     def ints(self) -> tuple[int, ...] | None:

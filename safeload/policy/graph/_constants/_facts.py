@@ -121,7 +121,9 @@ class Facts:
         found = exact(node, inputs, site.output) if node.op in EXACT else None
         numbers, shape = found or (_values(node, below, inputs, is_repeated=is_repeated), least_shape(node, inputs))
         elements = max(least_elements(node, inputs), math.prod(shape) if shape is not None else 0)
-        return NOTHING if numbers is shape is None and not elements else Fact(numbers, shape, min(elements, HUGE))
+        if numbers is shape is None and not elements:
+            return NOTHING
+        return Fact(numbers, shape, min(elements, HUGE), max([fact.width for fact in inputs]))
 
 
 def _by_value(constant: Node) -> Fact:
@@ -129,7 +131,8 @@ def _by_value(constant: Node) -> Fact:
     if value is None:
         return NOTHING
     elements = declared_elements(value.tensor.tensor_shape)
-    return Fact(tensor_numbers(value.tensor, elements), declared_shape(value.tensor.tensor_shape), elements)
+    shape, width = declared_shape(value.tensor.tensor_shape), max(map(len, value.tensor.string_val), default=0)
+    return Fact(tensor_numbers(value.tensor, elements), shape, elements, width)
 
 
 def _by_attributes(node: Node) -> Fact:

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 MAX_RANK = 256
 """TensorFlow itself allows 254 dimensions."""
 
+_IMAGES = 4
+"""Dimensions of a batch of images."""
+
 MULTIPLYING = frozenset(
     [
         "Add", "AddV2", "Atan2", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "BroadcastTo", "Complex", "Diag",
-        "Div", "DivNoNan", "Einsum", "Empty", "Equal", "Fill", "FloorDiv", "FloorMod", "Gather", "GatherV2", "Greater",
+        "Div", "DivNoNan", "Einsum", "Empty", "Equal", "ExtractImagePatches",
+        "Fill", "FloorDiv", "FloorMod", "Gather", "GatherV2", "Greater",
         "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "MatMul", "MatrixDiag", "MatrixDiagV2",
         "MatrixDiagV3", "Maximum", "Minimum", "Mul", "NotEqual", "OneHot", "Pow", "RandomStandardNormal",
         "RandomUniform", "RealDiv", "SelectV2", "SquaredDifference", "Sub", "TensorListStack",
@@ -146,6 +150,27 @@ def _diagonal(_: Node, inputs: list[Fact]) -> Shape | None:
     return None if given is None else given + given
 
 
+def _segmented(_: Node, inputs: list[Fact]) -> Shape | None:
+    given, segments, count = at(inputs, 0).shape, at(inputs, 1).shape, at(inputs, 2).ints
+    return None if given is None or segments is None or not count else (max(0, count[0]), *given[len(segments) :])
+
+
+def _sampled(_: Node, inputs: list[Fact]) -> Shape | None:
+    sizes, rates = at(inputs, 0).ints, at(inputs, 1).shape
+    return None if sizes is None else (*_at_least_one(sizes), *(rates or ()))
+
+
+def _patched(node: Node, inputs: list[Fact]) -> Shape | None:
+    given, attributes = at(inputs, 0).shape, node.proto.attr
+    sizes, steps = (tuple(attributes[key].list.i) if key in attributes else () for key in ("ksizes", "strides"))
+    is_padded = "padding" in attributes and attributes["padding"].s == b"SAME"
+    if given is None or not len(given) == len(sizes) == len(steps) == _IMAGES:
+        return None
+    lengths = (size if is_padded else size - taken + 1 for size, taken in zip(given, sizes, strict=True))
+    places = [max(0, -(-length // max(1, step))) for length, step in zip(lengths, steps, strict=True)]
+    return (places[0], places[1], places[2], given[3] * math.prod(sizes[1:3]))
+
+
 def _stacked(_: Node, inputs: list[Fact]) -> Shape | None:
     element, count = at(inputs, 1).ints, at(inputs, 0).elements  # of a list that was reserved
     return None if element is None or not count else (count, *_at_least_one(element))
@@ -167,9 +192,12 @@ SHAPES: dict[str, Callable[[Node, list[Fact]], Shape | None]] = {
     "Diag": _diagonal,
     "Einsum": _einsum,
     "ExpandDims": _expanded,
+    "ExtractImagePatches": _patched,
     "OneHot": _one_hot,
     "Reshape": _reshaped,
     "TensorListStack": _stacked,
+    **dict.fromkeys(("RandomGamma", "RandomPoissonV2"), _sampled),
+    **dict.fromkeys((f"UnsortedSegment{kind}" for kind in ("Max", "Min", "Prod", "Sum")), _segmented),
 }
 """How the shape of each op follows from its inputs; what `_exact` computes is asked first.
 

@@ -100,11 +100,13 @@ def provable_allocations(info: ModelInfo) -> Iterator[Finding]:
     for subject in subjects(info):
         found: dict[tuple[str, str], int] = {}
         for site, elements in large_outputs(subject.graph, subject.facts, subject.loops):
-            place = (site.node.body, site.node.name)
-            if elements > _UNREMARKABLE and (size := elements * _output_bytes(site.node)) > found.get(place, _BUDGET):
-                found[place] = size
+            place, width = (site.node.body, site.node.name), subject.facts.of(site).width
+            if elements * max(1, width) > _UNREMARKABLE:
+                size = elements * _output_bytes(site.node, width)
+                found[place] = max(size, found.get(place, 0))
         for (body, name), size in found.items():
-            yield _too_large(subject, subject.graph.bodies[body].by_name[name], size)
+            if size > _BUDGET:
+                yield _too_large(subject, subject.graph.bodies[body].by_name[name], size)
 
 
 def encoded_constants(info: ModelInfo) -> Iterator[Finding]:
@@ -119,13 +121,14 @@ def encoded_constants(info: ModelInfo) -> Iterator[Finding]:
                 break
 
 
-def _output_bytes(node: Node) -> int:
+def _output_bytes(node: Node, width: int) -> int:
     if node.op in _BOOLEAN:
         return 1
     keys = ("output_type", "out_type", "dtype", "Tparams", "element_dtype", "T", "index_type", "Tidx")
     types = [node.proto.attr[key].type for key in keys if key in node.proto.attr]
     # A dtype that is not written has the default of the op, of at least one byte.
-    return _element_bytes(types[0]) if types else 1
+    size = _element_bytes(types[0]) if types else 1
+    return max(size, width) if dtype_name(types[0] if types else 0) == "string" else size
 
 
 def _too_large(subject: Subject, node: Node, size: int) -> Finding:
