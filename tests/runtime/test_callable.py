@@ -49,7 +49,7 @@ def test_facts(saved: Saved) -> None:
     assert [info.name for info in model.outputs] == ["output_0"]
     assert {found.key for found in model.signatures} >= {"serving_default", "minus", "__call__"}
     assert str(inspect.signature(model)) == "(x: 'float32 [None, 4]')"
-    assert str(inspect.signature(model.with_signature("minus"))) == "(*, a: 'float32 [None]', b: 'float32 [None]')"
+    assert str(inspect.signature(model.with_signature("minus"))) == "(b: 'float32 [None]', a: 'float32 [None]')"
     assert repr(model).startswith(
         "<ModelCallable serving_default(x: float32 [None, 4]) -> (output_0: float32 [None, 3]) from "
     )
