@@ -119,8 +119,9 @@ class SignatureInfo:
     function_name: str | None = None
 
     def __str__(self) -> str:
-        inputs = ", ".join(map(str, self.inputs))
-        outputs = ", ".join(map(str, self.outputs))
+        unknown = "…" if self.kind == "keras" else ""  # every Keras model has some, and not every one records them
+        inputs = ", ".join(map(str, self.inputs)) or unknown
+        outputs = ", ".join(map(str, self.outputs)) or unknown
         return f"{self.key}({inputs}) -> ({outputs})"
 
 

@@ -66,6 +66,7 @@ def test_lists(keras: Any) -> None:
     model = _two_inputs(keras)()
     expected = np.asarray(model(A, B))
     fn = as_callable(model)
+    assert repr(fn) == "<ModelCallable model(…) -> (…) from '<TwoInputs>'>"
     for result in (fn(A.tolist(), B.tolist()), fn(A, b=B.tolist()), fn({"a": A.tolist(), "b": B})):
         np.testing.assert_allclose(np.asarray(result), expected, rtol=1e-5)
     one = as_callable(_one_list(keras)())
