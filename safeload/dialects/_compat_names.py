@@ -10,6 +10,23 @@ from types import MappingProxyType
 
 COMPAT_MODULE = "safeload.compat"
 
+TAKES_GIVEN_MASKS = (
+    "AdditiveAttention",
+    "Attention",
+    "BatchNormalization",
+    "Bidirectional",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
+    "GRU",
+    "LSTM",
+    "RNN",
+    "SimpleRNN",
+    "Softmax",
+    "TimeDistributed",
+)
+"""Layers that a call may give a mask, and that give one."""
+
 COMPAT_OBJECTS = MappingProxyType(
     {
         # Functions: {"module": COMPAT_MODULE, "class_name": "function", "config": name, "registered_name": name}.
@@ -44,6 +61,10 @@ COMPAT_OBJECTS = MappingProxyType(
         **dict.fromkeys(("Identity", "Normalization", "Rescaling"), "Keras 2 layer: gives no mask"),
         "TimeDistributed": "Keras 2 layer: gives the mask of the layer inside",
         "UnmaskedReLU": "tf.keras before 2.5: gives no mask",
+        **dict.fromkeys(
+            [f"InputMasked{name}" for name in TAKES_GIVEN_MASKS],
+            "Keras 3 layer before 3.11 that a call gives a mask: gives the mask of its input",
+        ),
         "MultiHeadAttention": "tf.keras from 2.10 on and Keras 3 before 3.8: leaves the masks of its inputs in place",
         "UnmaskedMultiHeadAttention": "tf.keras before 2.10: attends to masked steps, too, and gives no mask",
         "CausalAttention": "keras.layers.Attention of Keras 2 with causal=True: called with use_causal_mask=True",

@@ -182,7 +182,9 @@ class Normaliser:
             module, name, config = self._old_layer(name, config)
         elif module == _keras2.LAYERS:
             name, config = _keras3.modernise(name, config, self.writer)
-        own_name = with_masks_of(name, self.writer) if self.has_masks and module == _keras2.LAYERS else None
+        own_name = None
+        if self.has_masks and module == _keras2.LAYERS:
+            own_name = with_masks_of(name, self.writer, value.get("inbound_nodes"))
         if own_name is not None:
             module, name = COMPAT_MODULE, own_name
         elif module == "keras.initializers" and self._is_old:

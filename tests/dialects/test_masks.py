@@ -84,8 +84,24 @@ def test_tf_keras_gets_its_own_layers_back():
     assert all(layer["config"].keys() >= {"query_shape", "key_shape"} for layer in lowered[1:])
 
 
-@pytest.mark.parametrize(("version", "expected"), [((3, 7, 0), True), ((3, 8, 0), False), ((), False)])
+@pytest.mark.parametrize(("version", "expected"), [((3, 10, 0), True), ((3, 11, 0), False), ((), False)])
 def test_early_keras_3_treats_masks_otherwise(version, expected):
-    """Up to 3.7 attention leaves them in place; a writer that nobody knows is taken for today's."""
+    """Up to 3.10 layers do not pass on what a call gives; a writer that nobody knows is taken for today's."""
     config = {"config": {"layers": [MASKING]}}
     assert may_mask_otherwise(config, Writer(Flavour.KERAS_3, version)) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "nodes", "expected"),
+    [
+        ("LSTM", (3, 10, 0), [{"args": [], "kwargs": {"mask": {}}}], "InputMaskedLSTM"),
+        ("LSTM", (3, 11, 0), [{"args": [], "kwargs": {"mask": {}}}], None),
+        ("LSTM", (3, 10, 0), [{"args": [], "kwargs": {"mask": None}}], None),
+        ("LSTM", (3, 10, 0), [{"args": []}, "damaged"], None),
+        ("LSTM", (3, 10, 0), None, None),
+        ("Dense", (3, 10, 0), [{"args": [], "kwargs": {"mask": {}}}], None),
+    ],
+)
+def test_masks_that_calls_give(name, version, nodes, expected):
+    """Before 3.11 they did not go on."""
+    assert with_masks_of(name, Writer(Flavour.KERAS_3, version), nodes) == expected

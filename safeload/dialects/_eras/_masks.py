@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from safeload.dialects._catalogue import era_layer
-from safeload.dialects._compat_names import COMPAT_MODULE
+from safeload.dialects._compat_names import COMPAT_MODULE, TAKES_GIVEN_MASKS
 from safeload.dialects._normal import Flavour, Writer
 
 LAYERS = "keras.layers"
@@ -57,16 +57,23 @@ Source: ``previous_mask`` in keras/src/layers/layer.py of 3.3.3 and 3.4.1.
 """
 
 
+_PASSES_GIVEN_MASKS_ON = (3, 11)
+"""First Keras 3 whose layers pass on the mask that a call gives them; before, that of their input, as ever.
+
+Source: ``previous_mask`` in keras/src/layers/layer.py of 3.10.0 and 3.11.3. Keras 2 always passed on what was given.
+"""
+
+
 def may_mask_otherwise(config: Any, writer: Writer) -> bool:
     """Tell whether *config* may make masks, and *writer* treats some otherwise than today's Keras 3."""
-    is_today = writer.flavour is Flavour.KERAS_3 and not (writer.version and writer.version < _TAKES_MASKS_OFF)
+    is_today = writer.flavour is Flavour.KERAS_3 and not (writer.version and writer.version < _PASSES_GIVEN_MASKS_ON)
     return not is_today and may_mask(config, writer)
 
 
-def with_masks_of(name: str, writer: Writer) -> str | None:
-    """Return safeload's own layer for *name* if Keras 3 treats masks otherwise than *writer* did."""
+def with_masks_of(name: str, writer: Writer, nodes: Any = None) -> str | None:
+    """Return safeload's own layer for *name*, called by *nodes*, if *writer* treated masks otherwise than Keras 3."""
     if writer.flavour is Flavour.KERAS_3:
-        return _of_early_keras_3(name, writer.version)
+        return _of_early_keras_3(name, writer.version, nodes)
     is_tensorflow = writer.flavour is Flavour.TF_KERAS_1X
     if name == "MultiHeadAttention" and is_tensorflow and writer.version < _TAKES_MASKS:
         return f"Unmasked{name}"
@@ -78,10 +85,18 @@ def with_masks_of(name: str, writer: Writer) -> str | None:
 _OF_KERAS_2 = _MERGING | _ENDS_MASKS | _MASKS_BY_STEP | {"MultiHeadAttention"}
 
 
-def _of_early_keras_3(name: str, version: tuple[int, ...]) -> str | None:
+def _of_early_keras_3(name: str, version: tuple[int, ...], nodes: Any) -> str | None:
     if name == "MultiHeadAttention" and version < _TAKES_MASKS_OFF:
         return name
+    if name in TAKES_GIVEN_MASKS and version < _PASSES_GIVEN_MASKS_ON and _gives_mask(nodes):
+        return f"InputMasked{name}"
     return f"Unmasked{name}" if name in _MERGING and version < _GATHERS_MASKS else None
+
+
+def _gives_mask(nodes: Any) -> bool:
+    """Tell whether a node of Keras 3 gives a mask."""
+    calls = [node.get("kwargs") for node in nodes if isinstance(node, dict)] if isinstance(nodes, list) else []
+    return any(isinstance(kwargs, dict) and kwargs.get("mask") is not None for kwargs in calls)
 
 
 def is_of_keras_2(module: str, name: str) -> bool:

@@ -22,6 +22,7 @@ def compat_objects(package: str) -> dict[str, Any]:
         _activations,
         _attention,
         _bidirectional,
+        _given_masks,
         _keras1,
         _kernelized,
         _locally_connected,
@@ -36,7 +37,8 @@ def compat_objects(package: str) -> dict[str, Any]:
         _activations, _attention, _bidirectional, _keras1, _kernelized, _locally_connected, _masks, _node,
         _normalization, _resize, _symbol,
     )  # fmt: skip
-    return {name: getattr(module, name) for module in modules for name in module.__all__}
+    named = {name: getattr(module, name) for module in modules for name in module.__all__}
+    return {**named, **_given_masks.OBJECTS}
 
 
 def _of_keras_2() -> dict[str, Any]:

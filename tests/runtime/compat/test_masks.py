@@ -169,3 +169,22 @@ def test_attention_before_keras_3_8_leaves_masks_in_place() -> None:
     layers[1].set_weights(layers[0].get_weights())
     first, second = model(A)
     np.testing.assert_allclose(np.asarray(first), np.asarray(second), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["LSTM", "Bidirectional", "Softmax"])
+def test_masks_that_calls_gave_before_keras_3_11_end_there(name: str) -> None:
+    """The layer uses the mask; a later one sees every step, or the mask of the input."""
+    inputs, mask = keras.Input((5, 3)), keras.Input((5,), dtype="bool")
+    options = {"LSTM": {"units": 2, "return_sequences": True}, "Softmax": {"axis": -1}}
+    inner = {"layer": keras.layers.LSTM(2, return_sequences=True)}
+    layer = compat_objects("keras")[f"InputMasked{name}"](**options.get(name, inner))
+    given = keras.layers.Reshape((5, 1))(mask) if name == "Softmax" else mask
+    for source in (inputs, keras.layers.Masking()(inputs)):
+        sequence = layer(source, mask=given)
+        last = keras.layers.GRU(2)
+        model = keras.Model([inputs, mask], [sequence, last(sequence)])
+        data = np.repeat((A != 0)[..., None], 3, axis=-1) * np.float32(0.5)
+        steps, found = model([data, np.asarray(B != 0)])
+        expected = last(np.asarray(steps), mask=None if source is inputs else A != 0)
+        np.testing.assert_allclose(np.asarray(found), np.asarray(expected), atol=1e-6)
+    assert type(layer).__name__ == name
