@@ -151,7 +151,8 @@ class Normaliser:
         """
         plain = name.removesuffix("V1").removesuffix("V2")
         layer = era_layer(plain, self.writer) if kind in {None, "layer"} else None
-        if layer is not None and isinstance(config, dict) and self._has_keys_of(layer, config):
+        spellings = (config, _keras2.with_later_keys(plain, config)) if isinstance(config, dict) else ()
+        if layer is not None and any(self._has_keys_of(layer, spelling) for spelling in spellings):
             return _keras2.LAYERS
         is_operation = not self._is_old and not (isinstance(config, dict) and "trainable" in config)
         operation = operation_module(name) if is_operation else None

@@ -46,6 +46,14 @@ CASES = [
     ("LeakyReLU", {"alpha": 0.1}, KERAS_2, "LeakyReLU", {"negative_slope": 0.1}),
     ("LeakyReLU", {}, KERAS_2, "LeakyReLU", {"negative_slope": 0.3}),
     ("BatchNormalization", {"axis": [3], "fused": True, "adjustment": None}, TF_2, "BatchNormalization", {"axis": 3}),
+    (
+        "Hashing",
+        {"num_bins": 7, "dtype": "float32", "salt": [0xDECAFCAFFE, 0xDECAFCAFFE]},
+        TF_2,
+        "Hashing",
+        {"num_bins": 7, "dtype": "int64", "salt": None},
+    ),
+    ("Hashing", {"salt": [1, 2], "dtype": "int64"}, TF_2, "Hashing", {"salt": [1, 2], "dtype": "int64"}),
     ("LayerNormalization", {"axis": [1, 2]}, TF_2, "LayerNormalization", {"axis": [1, 2]}),
     (
         "DepthwiseConv2D",

@@ -58,6 +58,16 @@ def test_a_name_alone_is_built_in_only_with_the_keys_of_its_time(writer, config,
     assert found["module"] == module
 
 
+def test_keys_that_tensorflow_2_3_spelt_otherwise():
+    """It calls itself Keras 2.4.0 as TensorFlow 2.4 does; the layers are those of Keras all the same."""
+    config = {"name": "n", "trainable": True, "dtype": "float32", "sparse": False}
+    config |= {"max_tokens": 5, "output_mode": "binary"}
+    writer = Writer(Flavour.TF_KERAS_1X, (2, 4, 0))
+    found = normaliser(writer).object({"class_name": "CategoryEncoding", "config": config}, "layer")
+    assert found["module"] == "keras.layers"
+    assert (found["config"]["num_tokens"], found["config"]["output_mode"]) == (5, "multi_hot")
+
+
 def test_unknown_keys_of_a_newer_writer_do_not_make_a_layer_custom():
     """The tables do not know what a newer release records."""
     newer = Writer(Flavour.KERAS_3, (3, 99, 0))

@@ -130,6 +130,19 @@ _ONE_AXIS = frozenset({"BatchNormalization", "LayerNormalization", "SyncBatchNor
 _RECURRENT = frozenset({"LSTM", "GRU", "LSTMCell", "GRUCell", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
 
 
+_RESPELT = frozenset({"CategoryEncoding", "IntegerLookup"})
+"""Layers whose keys TensorFlow 2.3 spelt otherwise than 2.4, both of which call themselves Keras 2.4.0.
+
+Source: ``get_config`` in tensorflow/python/keras/layers/preprocessing of TensorFlow 2.3.0 and 2.4.0.
+"""
+
+
+def with_later_keys(name: str, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the *config* of a layer *name* of TensorFlow 2.3 with the keys of 2.4."""
+    names = _RENAMED_KEYS[name] if name in _RESPELT else {}
+    return {names.get(key, key): value for key, value in config.items()}
+
+
 def modernise(name: str, config: Mapping[str, Any], writer: Writer) -> tuple[str, str, Config]:
     """Return the module, class and config with which Keras 3 computes what the built-in layer computed.
 
@@ -217,6 +230,8 @@ def _convert(name: str, config: Config) -> None:
         config["axis"] = config["axis"][0]
     if name in _WITH_OUTPUT_MODE and config.get("output_mode") in _OUTPUT_MODES:
         config["output_mode"] = _OUTPUT_MODES[config["output_mode"]]
+    if name == "Hashing":
+        _convert_hashing(config)
     if name == "InputLayer" and config.get("dtype") is None:
         config["dtype"] = "float32"
     if name == "Lambda":
@@ -224,6 +239,20 @@ def _convert(name: str, config: Config) -> None:
     known = find_class(LAYERS, name)
     if known and "data_format" in known.keys and config.get("data_format") is None:
         config["data_format"] = "channels_last"
+
+
+_NO_SALT = [0xDECAFCAFFE] * 2
+"""What TensorFlow 2.3 records where no salt was given, and nothing was salted.
+
+Source: tensorflow/python/keras/layers/preprocessing/hashing.py of 2.3.0 (_DEFAULT_SALT_KEY).
+"""
+
+
+def _convert_hashing(config: Config) -> None:
+    if config.get("salt") == _NO_SALT:
+        config["salt"] = None
+    if config.get("output_mode", "int") == "int" and config.get("dtype") == "float32":
+        config["dtype"] = "int64"  # what TensorFlow 2.3 gave out, whatever the layer's dtype
 
 
 _FUNCTION_PARTS = ("function", "output_shape", "mask")
