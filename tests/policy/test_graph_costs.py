@@ -507,6 +507,19 @@ def test_branches_in_loops() -> None:
         assert ("endless-loop" in _rules(made)) is is_endless
 
 
+@pytest.mark.parametrize("rule", [_findings.provable_allocations, _findings.endless_loops])
+def test_too_many_constants_are_refused(rule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is computed is bounded, and what is beyond the bound is no reason to let a graph through."""
+    monkeypatch.setattr(_facts, "_MAX_WORK", 100)
+    many, big = ints("many", *range(30)), ints("big", 1 << 40)
+    sums = [node(f"s{i}", "AddV2", "many", "many") for i in range(3)]
+    users = [node(f"f{i}", "Fill", f"s{i}", "x") for i in range(3)]
+    users += [node(f"t{i}", "TakeDataset", "x", f"s{i}") for i in range(3)]
+    users += [node(f"r{i}", "ReduceDataset", f"t{i}") for i in range(3)]
+    found = [*rule(model(simple(many, big, *sums, *users))[1])]
+    assert [f.message for f in found if "more from its constants" in f.message]
+
+
 def test_long_texts_are_counted() -> None:
     """A text that is repeated takes its length each time; comparing it, or counting the copies, does not."""
     value = tensor(STRING, (), string_val=[b"a" * 100_000])

@@ -27,6 +27,8 @@ _SETTLED = frozenset({"Const", "Empty", "Fill", "RandomStandardNormal", "RandomU
 """Ops whose shape, if it is known, is known exactly; those of others are lower bounds."""
 _CHOOSING = frozenset({"Select", "SelectV2"})
 _MEASURES = frozenset({"Rank", "Shape", "Size"})
+_MAX_WORK = 1_000_000
+"""Values and dimensions that are computed with in one graph; in any public graph there are some ten thousands."""
 _FOLLOWED = frozenset({*SHAPES, *SIZES, *FOLDS, *EXACT, *BRANCHES, *_AFTER, *_MEASURES})
 _TELLING = _FOLLOWED | {"Const"}
 """Ops whose outputs may be known; of others nothing is asked, for they are most of a graph."""
@@ -43,12 +45,14 @@ class Facts:
 
     Attributes:
         sites: Finds what makes the inputs of nodes.
+        work: How many more values and dimensions are looked at; less than none if there were too many.
     """
 
     def __init__(self, graph: GraphInfo) -> None:
         self.sites = Sites(graph)
         self._known: dict[Key, Fact] = {}
         self._left = _MAX_REPEATED
+        self.work = _MAX_WORK
 
     def of(self, site: Site) -> Fact:
         """Return what is known of *site*.
@@ -113,6 +117,11 @@ class Facts:
         inputs = [NOTHING if made is None else self._known.get(made[1], NOTHING) for made in below]
         if all([fact is NOTHING for fact in inputs]):  # noqa: C419 - speed: most of a model depends on its input
             return _by_attributes(node)
+        self.work -= sum([len(fact.numbers or ()) + len(fact.shape or ()) for fact in inputs])
+        return self._computed(site, below, inputs) if self.work >= 0 else NOTHING
+
+    def _computed(self, site: Site, below: list[_Input], inputs: list[Fact]) -> Fact:
+        node = site.node
         is_repeated = self.sites.is_repeated(site.context)
         if node.op in BRANCHES:
             return _chosen(inputs, is_repeated=is_repeated)
@@ -120,6 +129,7 @@ class Facts:
             return _continued(inputs, self.sites.repeats(site))
         found = exact(node, inputs, site.output) if node.op in EXACT else None
         numbers, shape = found or (_values(node, below, inputs, is_repeated=is_repeated), least_shape(node, inputs))
+        self.work -= len(numbers or ())
         elements = max(least_elements(node, inputs), math.prod(shape) if shape is not None else 0)
         if numbers is shape is None and not elements:
             return NOTHING

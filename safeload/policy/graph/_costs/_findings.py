@@ -107,6 +107,15 @@ def provable_allocations(info: ModelInfo) -> Iterator[Finding]:
         for (body, name), size in found.items():
             if size > _BUDGET:
                 yield _too_large(subject, subject.graph.bodies[body].by_name[name], size)
+        yield from _unfinished(subject)
+
+
+def _unfinished(subject: Subject) -> Iterator[Finding]:
+    """Yield a finding if *subject* computes so much from constants that it was not looked at to the end."""
+    if subject.facts.work < 0:
+        message = "computes more from its constants than is looked at"
+        place = "graph_def"
+        yield subject.about(place, rule="allocation", severity=Severity.UNEXAMINED, message=message, evidence="")
 
 
 def encoded_constants(info: ModelInfo) -> Iterator[Finding]:
@@ -159,6 +168,7 @@ def endless_loops(info: ModelInfo) -> Iterator[Finding]:
             count = least_cardinality(subject.facts, node)
             if count > _MANY_ITERATIONS:
                 yield _endless(subject, node, f"goes through a dataset of {count:,.0f} elements whatever its input")
+        yield from _unfinished(subject)
 
 
 def _endless(subject: Subject, node: Node, message: str) -> Finding:
