@@ -202,6 +202,16 @@ def _custom_tags(path: str) -> None:
     _builder(path, signatures, tags=tuple("serve"))
 
 
+def _boosted_trees(path: str) -> None:
+    """A graph with an op that TensorFlow declares and has no implementation of."""
+    _custom_tags(path)
+    file = Path(path) / "saved_model.pb"
+    saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    node = saved_model.meta_graphs[0].graph_def.node.add(name="trees", op="BoostedTreesBucketize", input=["x", "x"])
+    node.attr["num_features"].i = 1
+    file.write_bytes(saved_model.SerializeToString())
+
+
 def _broken_object_graph(path: str) -> None:
     """A function returns a type that is not registered here: the object graph cannot be rebuilt."""
     _signatures(path)
@@ -225,6 +235,7 @@ SAVERS: dict[str, Callable[[str], None]] = {
     "composite": _composite,
     "table": _table,
     "tf1": _tf1,
+    "boosted_trees": _boosted_trees,
     "custom_tags": _custom_tags,
     "broken_object_graph": _broken_object_graph,
     "variables_only": _variables_only,

@@ -13,7 +13,13 @@ import pytest
 import tensorflow as tf
 from saved_models import WEIGHTS, X, load, save_tf1_tables
 
-from safeload.errors import InputMismatchError, LoadFailedError, NoCallableError, OpNotRegisteredError
+from safeload.errors import (
+    IncompatibleVersionError,
+    InputMismatchError,
+    LoadFailedError,
+    NoCallableError,
+    OpNotRegisteredError,
+)
 from safeload.runtime._saved_model._runtime import SavedModelRuntime
 
 Saved = Callable[[str], Path]
@@ -215,6 +221,12 @@ def test_nothing_to_call(saved: Saved) -> None:
     """Variables alone cannot be called."""
     with pytest.raises(NoCallableError):
         load(saved("variables_only"))
+
+
+def test_boosted_trees_are_explained(saved: Saved) -> None:
+    """Ops that TensorFlow still declares and no longer runs are refused when loading, not in the first call."""
+    with pytest.raises(IncompatibleVersionError, match="declares ops of boosted trees and cannot run them"):
+        load(saved("boosted_trees"))
 
 
 def test_unknown_op_names_itself(saved: Saved, tmp_path: Path) -> None:

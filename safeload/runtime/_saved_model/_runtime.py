@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
-from tensorflow.python.framework import op_def_registry
+from tensorflow.python.framework import kernels, op_def_registry
 
-from safeload.errors import LoadFailedError, OpNotRegisteredError, SafeloadError
+from safeload.errors import IncompatibleVersionError, LoadFailedError, OpNotRegisteredError, SafeloadError
 from safeload.runtime._saved_model._direct import DirectRoute
 from safeload.runtime._saved_model._graph import GraphRoute
 from safeload.runtime._saved_model._library import NotUnderstoodError
@@ -36,6 +36,9 @@ Function = Callable[[Mapping[str, Any]], Any]
 
 _NOISE = ("Graph execution error:", "Detected at node", 'File "', "Node:", "<stack traces", "[[{{node")
 """How lines begin that say where and not what, in the errors of executed graphs."""
+
+_GONE = "BoostedTrees"
+"""How the names of ops begin that no TensorFlow runs since their kernels were taken out, between 2.3 and 2.9."""
 
 _LOG = logging.getLogger("safeload")
 
@@ -220,6 +223,14 @@ class SavedModelRuntime:
         if missing:
             package = next((package for package in missing.values() if package), None)
             raise OpNotRegisteredError(self.where, ops=sorted(missing), package=package)
+        graph = self._meta_graph.graph
+        gone = [op for op in sorted(graph.by_op) if op.startswith(_GONE) and not _has_kernels(op)] if graph else []
+        if gone:
+            raise IncompatibleVersionError(
+                self.where,
+                problem=f"TensorFlow {tf.__version__} declares ops of boosted trees and cannot run them: {gone[0]}",
+                hint="load it with a TensorFlow as old as its own, or train trees of tensorflow_decision_forests",
+            )
 
     def _failure(self, error: Exception) -> SafeloadError:
         if isinstance(error, SafeloadError):
@@ -262,6 +273,10 @@ def structured_call(concrete_function: Callable[..., Any], structure: CallStruct
         return concrete_function(*args, **{name: pack(tree, tensors) for name, tree in structure.kwargs})
 
     return call
+
+
+def _has_kernels(op: str) -> bool:
+    return bool(kernels.get_registered_kernels_for_op(op).kernel)
 
 
 def first_line(error: Exception) -> str:
