@@ -532,6 +532,23 @@ def test_long_texts_are_counted() -> None:
     assert "allocation" not in _rules(simple(long, node("w", "Const", value=tensor(STRING, (1 << 16,))), equal))
 
 
+@pytest.mark.parametrize("op", ["Maximum", "SelectV2"])
+def test_steps_that_may_be_larger(op: str) -> None:
+    """How often a loop runs does not follow from a step that is at least one, or one of two."""
+    made = grown(1 << 40, node("new", "AddV2", "v", "v"), node("sum", "AddV2", "i", "v"))
+    grow = next(f for f in made.graph_def.library.function if f.signature.name == "grow")
+    grow.ret[grow.signature.output_arg[0].name] = "sum:z:0"
+    grow.ret[grow.signature.output_arg[1].name] = "v"
+    for name, is_endless in (("some", True), ("step", False)):
+        step = node("step", op, "x", "some", "some")
+        next(n for n in bodies(made)["serve"] if n.name == "loop").input[1] = name
+        if name == "step":
+            bodies(made)["serve"].append(step)
+        else:
+            next(n for n in bodies(made)["serve"] if n.name == "some").CopyFrom(ints("some", 1, shape=()))
+        assert ("endless-loop" in _rules(made)) is is_endless
+
+
 def test_operands_that_decide_alone() -> None:
     """What is at least a constant is large, what is multiplied by zero is not, whatever the other operand is."""
     big, nothing = ints("big", 1 << 40), ints("nothing", 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from safeload.policy.graph._constants._fact import NOTHING
 from safeload.policy.graph._constants._frames import OUTSIDE, Frames
 from safeload.policy.graph._constants._sites import LOOPS, WATCHED, Site, Step
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from safeload.inspection.graph.info import Body, GraphInfo, Node
-    from safeload.policy.graph._constants._fact import Numbers
+    from safeload.policy.graph._constants._fact import Fact
     from safeload.policy.graph._constants._facts import Facts
     from safeload.policy.graph._constants._sites import Context, Key
 
@@ -154,17 +155,18 @@ class LoopCounter:
     def _difference(self, site: Site) -> float | None:
         """Return by how much the first operand of a comparison is larger; of other tensors their value."""
         if site.node.op not in _NEGATED:
-            return _only(self._facts.of(site).numbers)
+            return _only(self._facts.of(site))
         left, right = (_only(self._operand(site, index)) for index in range(2))
         return None if left is None or right is None else left - right
 
-    def _operand(self, site: Site, index: int) -> Numbers | None:
+    def _operand(self, site: Site, index: int) -> Fact:
         below = self._facts.sites.input(site, index)
-        return None if below is None else self._facts.of(below).numbers
+        return NOTHING if below is None else self._facts.of(below)
 
 
-def _only(numbers: Numbers | None) -> float | None:
-    return numbers[0] if numbers is not None and len(numbers) == 1 else None
+def _only(fact: Fact) -> float | None:
+    """Return the one value that *fact* always has."""
+    return fact.numbers[0] if fact.numbers is not None and len(fact.numbers) == 1 and not fact.is_possible else None
 
 
 def _later(loop: Node, site: Site, by: int) -> Context:

@@ -19,12 +19,14 @@ class Fact(NamedTuple):
         shape: Its shape with dimensions of at least one, None if its rank is not known.
         elements: How many elements it has at least; 0 if nothing is known.
         width: Bytes of the longest text among its constants, if it holds texts.
+        is_possible: True if it has these values for some inputs only, so that no loop can be counted by them.
     """
 
     numbers: Numbers | None = None
     shape: Shape | None = None
     elements: int = 0
     width: int = 0
+    is_possible: bool = False
 
     @property
     def ints(self) -> tuple[int, ...] | None:

@@ -26,6 +26,8 @@ _AFTER = LOOPS | {"Exit"}
 _SETTLED = frozenset({"Const", "Empty", "Fill", "RandomStandardNormal", "RandomUniform", "Range"})
 """Ops whose shape, if it is known, is known exactly; those of others are lower bounds."""
 _CHOOSING = frozenset({"Select", "SelectV2"})
+_UNSURE = _CHOOSING | {"Maximum"}
+"""Ops that may have other values than those that are known of some of their inputs."""
 _MEASURES = frozenset({"Rank", "Shape", "Size"})
 _MAX_WORK = 1_000_000
 """Values and dimensions that are computed with in one graph; in any public graph there are some ten thousands."""
@@ -122,18 +124,19 @@ class Facts:
 
     def _computed(self, site: Site, below: list[_Input], inputs: list[Fact]) -> Fact:
         node = site.node
-        is_repeated = self.sites.is_repeated(site.context)
         if node.op in BRANCHES:
-            return _chosen(inputs, is_repeated=is_repeated)
+            return _chosen(inputs)
         if node.op in _AFTER:
             return _continued(inputs, self.sites.repeats(site))
         found = exact(node, inputs, site.output) if node.op in EXACT else None
-        numbers, shape = found or (_values(node, below, inputs, is_repeated=is_repeated), least_shape(node, inputs))
+        numbers, shape = found or (_values(node, below, inputs), least_shape(node, inputs))
         self.work -= len(numbers or ())
         elements = max(least_elements(node, inputs), math.prod(shape) if shape is not None else 0)
         if numbers is shape is None and not elements:
             return NOTHING
-        return Fact(numbers, shape, min(elements, HUGE), max([fact.width for fact in inputs]))
+        is_unsure = node.op in _UNSURE and any([fact.numbers is None for fact in inputs])  # noqa: C419 - speed
+        is_possible = is_unsure or any([fact.is_possible for fact in inputs])  # noqa: C419 - speed
+        return Fact(numbers, shape, min(elements, HUGE), max([fact.width for fact in inputs]), is_possible)
 
 
 def _by_value(constant: Node) -> Fact:
@@ -150,7 +153,7 @@ def _by_attributes(node: Node) -> Fact:
     return Fact(elements=min(elements, HUGE)) if elements else NOTHING
 
 
-def _values(node: Node, below: list[_Input], inputs: list[Fact], *, is_repeated: bool) -> Numbers | None:
+def _values(node: Node, below: list[_Input], inputs: list[Fact]) -> Numbers | None:
     if node.op in _MEASURES:
         made, shape = below[0], inputs[0].shape
         if shape is None or made is None or made[0].node.op not in _SETTLED:
@@ -160,28 +163,23 @@ def _values(node: Node, below: list[_Input], inputs: list[Fact], *, is_repeated:
         return None
     values = [fact.numbers for fact, name in zip(inputs, node.inputs, strict=True) if name[:1] != "^"]
     known = [value for value in values if value is not None]
-    return folded(node.op, known) if len(known) == len(values) else _partly(node.op, inputs, is_repeated=is_repeated)
+    return folded(node.op, known) if len(known) == len(values) else _partly(node.op, inputs)
 
 
-def _partly(op: str, inputs: list[Fact], *, is_repeated: bool) -> Numbers | None:
+def _partly(op: str, inputs: list[Fact]) -> Numbers | None:
     """Return what *op* makes of *inputs* of which some are not known, as far as the others decide it."""
     if op in _CHOOSING and inputs[0].numbers is None:
-        return _chosen(inputs[1:3], is_repeated=is_repeated).numbers
+        return _chosen(inputs[1:3]).numbers
     known = next((fact.numbers for fact in inputs if fact.numbers), None)
     if op == "Mul" and known and not any(known):
         return known
-    return known if op == "Maximum" and not is_repeated else None  # at least so much
+    return known if op == "Maximum" else None  # at least so much
 
 
-def _chosen(results: list[Fact], *, is_repeated: bool) -> Fact:
-    """Return what is known of the result of one branch of several: the largest, since any of them may be executed.
-
-    What a loop counts with is only known where all branches agree: else it would seem never to end.
-    """
+def _chosen(results: list[Fact]) -> Fact:
+    """Return what is known of the result of one branch of several: the largest, since any of them may be executed."""
     largest = max(results, key=lambda fact: (fact.elements, sum(fact.numbers or ())))
-    if is_repeated and any(fact.numbers != largest.numbers for fact in results):
-        return largest._replace(numbers=None)
-    return largest
+    return largest._replace(is_possible=any(fact.is_possible or fact.numbers != largest.numbers for fact in results))
 
 
 def _continued(results: list[Fact], times: float) -> Fact:
@@ -196,6 +194,7 @@ def _continued(results: list[Fact], times: float) -> Fact:
         numbers=numbers if numbers is not None and all(map(is_moderate, numbers)) else None,
         shape=first.shape if first.shape == second.shape == third.shape else None,
         elements=min(HUGE, first.elements + int(growth * min(times - 1, HUGE))),
+        is_possible=any(fact.is_possible for fact in results),
     )
 
 

@@ -35,7 +35,6 @@ _MAX_CONTEXT = 64
 
 WATCHED = 3
 """Iterations that show how a loop goes on."""
-_LOOPING = LOOPS | {"LoopCond"}
 
 
 class Step(NamedTuple):
@@ -168,10 +167,6 @@ class Sites:
     def repeats(self, site: Site) -> float:
         """Return how often the loop runs that *site* is, or leaves; 0 if that is not known."""
         return self.repetitions.get((site.node.body, self._condition_of(site.node)), 0)
-
-    def is_repeated(self, context: Context) -> bool:
-        """Tell whether *context* is inside of a loop."""
-        return any(self.graph.bodies[step.body].by_name[step.name].op in _LOOPING for step in context)
 
     def _condition_of(self, node: Node) -> str:
         """Return what a loop is known by: its own name, or that of its ``LoopCond``."""
