@@ -471,6 +471,15 @@ def test_what_frames_return_is_known(times: int) -> None:
     assert "allocation" in _rules(made)
 
 
+@pytest.mark.parametrize("inputs", [(), ("absent",), ("alone",)])
+@pytest.mark.parametrize("op", ["Exit", "While"])
+def test_names_that_a_loop_has_too(op: str, inputs: tuple[str, ...]) -> None:
+    """Another rule finds names that several nodes share; until then they are nodes like others."""
+    made = framed(*frame("w", 0, 6), node("alone", "Switch"), node("w/LoopCond", op, *inputs))
+    made.graph_def.node.append(node("n", "Fill", "w/LoopCond", "x"))
+    assert "repeated-name" in _rules(made)
+
+
 @pytest.mark.parametrize("inputs", [(), ("alone",), ("absent",)])
 def test_exits_of_nothing(inputs: tuple[str, ...]) -> None:
     """What leaves no loop has no value; TensorFlow refuses it."""

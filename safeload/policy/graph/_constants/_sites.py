@@ -181,7 +181,9 @@ class Sites:
         body = self.loop_function(node, "body")
         if body is not None:
             return self._returned_by(body, output, (*context, Step(node.body, node.name, times - 1)))
-        switch = self.graph.bodies[node.body].by_name[reference_producer(node.inputs[0])]
+        switch = self.graph.bodies[node.body].by_name.get(reference_producer(node.inputs[0])) if node.inputs else None
+        if switch is None or not switch.inputs:
+            return None
         step = Step(node.body, self._condition_of(node), times)
         return _Place(node.body, switch.inputs[0], (*context, step))
 
