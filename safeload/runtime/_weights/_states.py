@@ -116,7 +116,8 @@ def require_states(model: Any, artifact: KerasArtifact) -> None:
         LoadFailedError: ``load-failed``. The file does not hold the boundaries of bins, or the weights of words.
     """
     for layer in flat_layers(model):
-        without_bins = takes_summary(layer) and layer.bin_boundaries is None
+        # None, or in early releases of Keras 3 an empty list, which makes one bin of everything.
+        without_bins = takes_summary(layer) and (layer.bin_boundaries is None or len(layer.bin_boundaries) == 0)
         if without_bins or (_has_idf(layer) and _waits(layer)):
             what = "boundaries" if without_bins else "weights of words"
             raise LoadFailedError(

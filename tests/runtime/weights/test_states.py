@@ -21,7 +21,8 @@ keras = pytest.importorskip("keras")
 layers = tf_keras.layers
 
 not_in_keras_3_3 = pytest.mark.skipif(
-    keras.__version__.startswith("3.3."), reason="Keras 3.3 fails on what layers learned; such files are refused"
+    keras.__version__.startswith("3.3."),
+    reason="Keras 3.3 declares another shape for bins than it makes, and takes no weights of words",
 )
 
 NUMBERS = np.random.default_rng(1).normal(size=(50, 1)).astype(np.float32)
@@ -58,7 +59,6 @@ def test_boundaries_that_layers_learned(tmp_path: Path, kind: str) -> None:
         np.testing.assert_allclose(np.asarray(actual), expected.numpy(), atol=1e-5)
 
 
-@not_in_keras_3_3
 def test_boundaries_that_are_not_in_the_file(tmp_path: Path) -> None:
     """A layer that was adapted and whose summary is gone is refused when the file is loaded, not when it is called."""
     model = tf_keras.Sequential([tf_keras.Input((1,)), _adapted()])
