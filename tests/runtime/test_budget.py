@@ -57,15 +57,18 @@ def test_weights_of_the_size_of_an_input_are_counted(saved, name):
 @pytest.mark.parametrize(
     ("name", "options", "shape"),
     [
-        ("RepeatVector", {"n": 10**9}, (None, 4)),
+        ("RepeatVector", {"n": 2 * 10**8}, (None, 4)),
         ("ZeroPadding1D", {"padding": 10**8}, (None, 4, 4)),
         ("UpSampling2D", {"size": 10**4}, (None, 4, 4, 3)),
-        ("Resizing", {"height": 10**4, "width": 10**5}, (None, 4, 4, 3)),
-        ("CategoryEncoding", {"num_tokens": 10**9}, (None, 4)),
+        ("Resizing", {"height": 10**4, "width": 2 * 10**4}, (None, 4, 4, 3)),
+        ("CategoryEncoding", {"num_tokens": 3 * 10**8}, (None, 2, 4)),
     ],
 )
 def test_outputs_without_end_are_refused(saved, name, options, shape):
-    """A layer whose output for a single example is larger than any host should give is refused."""
+    """A layer whose output for a single example is larger than any host should give is refused.
+
+    The options alone do not tell: each is below what the rules of the config refuse.
+    """
     layer = getattr(keras.layers, name)(name="big", **options)
     with pytest.raises(UnsafeModelError, match="'big'") as caught:
         load_callable(saved(layer, shape=shape))
@@ -78,7 +81,7 @@ def test_outputs_of_operations_are_refused(tmp_path):
     keras.Model(inputs, keras.ops.one_hot(inputs, 7)).save(tmp_path / "small.keras")
     with zipfile.ZipFile(tmp_path / "small.keras") as small, zipfile.ZipFile(tmp_path / "m.keras", "w") as large:
         for name in small.namelist():
-            large.writestr(name, small.read(name).replace(b'"num_classes": 7', b'"num_classes": 2000000000'))
+            large.writestr(name, small.read(name).replace(b'"num_classes": 7', b'"num_classes": 300000000'))
     assert load_callable(tmp_path / "small.keras")([[1, 2, 3, 4]]).shape == (1, 4, 7)
     with pytest.raises(UnsafeModelError, match="one_hot"):
         load_callable(tmp_path / "m.keras")
