@@ -15,14 +15,13 @@ import pytest
 
 from safeload import load_callable
 from safeload.errors import LoadFailedError
+from tests.releases import IS_OLDER
 
 tf_keras = pytest.importorskip("tf_keras")
-keras = pytest.importorskip("keras")
 layers = tf_keras.layers
 
-not_in_keras_3_3 = pytest.mark.skipif(
-    keras.__version__.startswith("3.3."),
-    reason="Keras 3.3 declares another shape for bins than it makes, and takes no weights of words",
+learns_from_data = pytest.mark.skipif(
+    IS_OLDER, reason="Keras 3.3 to 3.12 declare another shape for bins than they make, and take no weights of words"
 )
 
 NUMBERS = np.random.default_rng(1).normal(size=(50, 1)).astype(np.float32)
@@ -45,7 +44,7 @@ def _saved(model: Any, path: Path, kind: str) -> dict[str, Any]:
     return {"architecture": architecture}
 
 
-@not_in_keras_3_3
+@learns_from_data
 @pytest.mark.parametrize("kind", ["h5", "keras", "weights.h5", "tf"])
 def test_boundaries_that_layers_learned(tmp_path: Path, kind: str) -> None:
     """Two layers that bin, one inside of another model, and one with weights: each has what it learned."""
@@ -188,7 +187,7 @@ def _as_2_13(name: str) -> str:
     return name.replace("text_vectorization_1/", "text_vectorization_2/")
 
 
-@not_in_keras_3_3
+@learns_from_data
 @pytest.mark.parametrize("is_old", [False, True])
 def test_words_that_layers_learned(tmp_path: Path, is_old: bool) -> None:  # noqa: FBT001
     """Their weights and their number, which a later layer is built for, come from the archive."""
@@ -201,7 +200,7 @@ def test_words_that_layers_learned(tmp_path: Path, is_old: bool) -> None:  # noq
         np.testing.assert_allclose(np.asarray(actual), expected.numpy(), atol=1e-5)
 
 
-@not_in_keras_3_3
+@learns_from_data
 def test_words_without_their_weights(tmp_path: Path) -> None:
     """A file that does not hold the weights of the words is refused."""
     _of_words().save(tmp_path / "m.keras")
