@@ -20,7 +20,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(tf|tensorflow|keras|tf_keras|np|numpy|os|collections|types|pathlib|typing|builtins)(\..*)?"),
     (
         "py:.*",
-        r"(str|int|bool|bytes|float|dict|list|tuple|object|type|None|Any|enum\.Enum|Enum|Exception|BinaryIO|TypeVar|T)",
+        r"(str|int|bool|bytes|float|dict|list|tuple|object|type|None|Any|enum\.Enum|Enum|Exception|BinaryIO|TypeVar|T|P)",
     ),
     # Napoleon takes what stands before a colon for a type; names have no spaces.
     ("py:class", r".* .*"),
