@@ -98,7 +98,7 @@ class BodyReader:
 
     def __init__(self, meta_graph: Any) -> None:
         library = meta_graph.graph_def.library
-        self.names = frozenset([function.signature.name for function in library.function])
+        self.names: frozenset[str] = frozenset([function.signature.name for function in library.function])
         self.by_op: defaultdict[str, list[Node]] = defaultdict(list)
         self._related = _related(library, self.names)
         # Attributes of other stock ops are never functions; looking at all of them would take most of the time.
