@@ -150,23 +150,14 @@ def test_socket(tmp_path):
             open_source(tmp_path / "s")
 
 
-def test_directory_that_cannot_be_opened(tmp_path, monkeypatch):
-    """Windows opens no directories: they are sources nevertheless."""
+def test_what_may_not_be_opened(model, monkeypatch):
+    """A file that may not be read says so; Windows opens no directories, which are sources nevertheless."""
 
     def refuse(*args):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", refuse)
-    assert open_source(tmp_path).is_directory
-
-
-def test_unreadable(model, monkeypatch):
-    """A file that may not be read says so."""
-
-    def refuse(*args):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(os, "open", refuse)
+    assert open_source(model.parent).is_directory
     with pytest.raises(ArtifactNotFoundError, match="Permission denied"):
         open_source(model)
 
@@ -211,6 +202,7 @@ def test_directory(tmp_path):
     """A directory is a source without a file."""
     source = open_source(tmp_path)
     assert source.is_directory
+    assert source.file is None
     source.close()
 
 

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from artifacts import read
+from checkpoints_by_hand import entry, header, table
 from google.protobuf import text_format
+from graphs_by_hand import frozen, meta
 
-from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
-from safeload.formats import Format, detect, open_source
-from safeload.readers import read_artifact
-from tests.readers.test_graph_outputs import graph
-
-NODES = ("x Placeholder", "y Relu x")
-
-
-def frozen(*nodes):
-    return graph(*(nodes or NODES)).graph_def
-
-
-def meta(*nodes):
-    meta_graph = graph(*(nodes or NODES))
-    meta_graph.meta_info_def.tensorflow_version = "1.15.5"
-    return meta_graph
-
-
-def read(source, limits=None):
-    return read_artifact(detect(open_source(source)), limits or Limits())
+from safeload.formats import Format
 
 
 def test_frozen_graph():
@@ -64,30 +48,16 @@ def test_variables_without_values():
 def test_limit():
     """A graph above the limit is not read."""
     with pytest.raises(LimitExceededError, match="max_graph_bytes"):
-        read(frozen().SerializeToString(), Limits(max_graph_bytes=5))
+        read(frozen().SerializeToString(), max_graph_bytes=5)
 
 
 @pytest.fixture
-def checkpoint(tmp_path, index_bytes):
+def checkpoint(tmp_path):
     """The prefix of a checkpoint of one float with its graph."""
-    (tmp_path / "m.ckpt.index").write_bytes(index_bytes)
+    (tmp_path / "m.ckpt.index").write_bytes(table({b"": header(), b"w": entry(shape=(), size=4)}))
     (tmp_path / "m.ckpt.data-00000-of-00001").write_bytes(bytes(4))
     (tmp_path / "m.ckpt.meta").write_bytes(meta("x Placeholder", "w VariableV2", "y Mul x w").SerializeToString())
     return tmp_path / "m.ckpt"
-
-
-@pytest.fixture
-def index_bytes():
-    """The index of a checkpoint with the float ``w``."""
-    tf = pytest.importorskip("tensorflow")
-    import tempfile
-    from pathlib import Path
-
-    with tempfile.TemporaryDirectory() as directory:
-        tf.raw_ops.SaveV2(
-            prefix=f"{directory}/c", tensor_names=["w"], shape_and_slices=[""], tensors=[tf.constant(3.0)]
-        )
-        return Path(directory, "c.index").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["m.ckpt", "m.ckpt.meta", "m.ckpt.index", ""])
@@ -104,7 +74,7 @@ def test_checkpoint_with_graph(checkpoint, name):
 def test_checkpoints_are_checked(checkpoint):
     """Missing and short data files are broken checkpoints; what is too large is not read."""
     with pytest.raises(LimitExceededError, match="max_config_bytes"):
-        read(checkpoint, Limits(max_config_bytes=9))
+        read(checkpoint, max_config_bytes=9)
     data = checkpoint.with_name("m.ckpt.data-00000-of-00001")
     data.write_bytes(b"")
     with pytest.raises(MalformedArtifactError, match="0 of 4 bytes"):

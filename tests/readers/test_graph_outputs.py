@@ -3,22 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from graphs_by_hand import graph
 
-from safeload.readers.protobuf import message_class
 from safeload.readers.saved_model.outputs import derive_signatures, variables_behind
-
-
-def graph(*nodes, producer=100):
-    """A MetaGraph of nodes written as ``"name Op input input"``; floats everywhere."""
-    meta_graph = message_class("MetaGraphDef")()
-    meta_graph.graph_def.versions.producer = producer
-    for text in nodes:
-        name, op, *inputs = text.split()
-        node = meta_graph.graph_def.node.add(name=name, op=op, input=inputs)
-        node.attr["T"].type = 1
-        if op.startswith("Placeholder"):
-            node.attr["dtype"].type = 1
-    return meta_graph
 
 
 def derived(*nodes, **options):

@@ -7,6 +7,8 @@ import zipfile
 
 import numpy as np
 import pytest
+from artifacts import read
+from keras_files import archive, model_h5
 
 from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
@@ -14,15 +16,11 @@ from safeload.formats import Format, detect, open_source
 from safeload.readers import WeightLayout, read_artifact
 
 
-def read(source, **limits):
-    return read_artifact(detect(open_source(source)), Limits(**limits))
-
-
 @pytest.fixture
-def unzipped(archive, tmp_path):
+def unzipped(tmp_path):
     """Build the same as a directory."""
 
-    def make(members=None):
+    def make(members=()):
         with zipfile.ZipFile(io.BytesIO(archive(members))) as file:
             file.extractall(tmp_path / "m")
         return tmp_path / "m"
@@ -31,7 +29,7 @@ def unzipped(archive, tmp_path):
 
 
 @pytest.fixture(params=["zipped", "unzipped"])
-def build(request, archive, unzipped):
+def build(request, unzipped):
     """Both kinds."""
     return archive if request.param == "zipped" else unzipped
 
@@ -51,21 +49,21 @@ def test_archive(build):
     artifact.weights_file.close()
 
 
-def test_offsets_count_from_the_file(archive):
+def test_offsets_count_from_the_file():
     """Arrays of a stored member are found in the zip itself."""
     content = archive()
     dataset = read(content).weights.datasets[0]
     assert content[dataset.offset : dataset.offset + dataset.nbytes] == np.arange(6, dtype="f4").tobytes()
 
 
-def test_deflated(archive):
+def test_deflated():
     """Compressed weights are read from memory."""
     artifact = read(archive(method=zipfile.ZIP_DEFLATED))
     assert artifact.weights.datasets[0].offset is None
     np.testing.assert_array_equal(artifact.weights_file.read("layers/dense/vars/0"), np.arange(6).reshape(2, 3))
 
 
-def test_old_layout_inside(archive, model_h5):
+def test_old_layout_inside():
     """The layout of the weights is told by content."""
     artifact = read(archive({"model.weights.h5": model_h5()}))
     assert artifact.weights.layout is WeightLayout.LEGACY_HDF5
@@ -144,7 +142,7 @@ def test_links_of_a_directory(unzipped, tmp_path):
         read(root)
 
 
-def test_file_is_closed_after_an_error(archive, tmp_path):
+def test_file_is_closed_after_an_error(tmp_path):
     """A refused file does not stay open."""
     (tmp_path / "m.keras").write_bytes(archive({"config.json": "["}))
     detection = detect(open_source(tmp_path / "m.keras"))

@@ -7,18 +7,15 @@ import json
 import h5py
 import numpy as np
 import pytest
+from artifacts import read
+from keras_files import hdf5_bytes, model_h5, weights_h5
 
-from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
-from safeload.formats import Format, detect, open_source
-from safeload.readers import WeightLayout, read_artifact
+from safeload.formats import Format
+from safeload.readers import WeightLayout
 
 
-def read(content, **limits):
-    return read_artifact(detect(open_source(content)), Limits(**limits))
-
-
-def test_model(model_h5):
+def test_model():
     """Config, metadata and the arrays in their recorded order."""
     artifact = read(model_h5(lambda file: file.attrs.update(training_config='{"loss": "mse"}')))
     assert artifact.format is Format.KERAS_HDF5
@@ -36,14 +33,14 @@ def test_model(model_h5):
 
 
 @pytest.mark.parametrize("as_attribute", [str, str.encode, lambda text: np.bytes_(text.encode()), lambda text: [text]])
-def test_forms_of_the_config(model_h5, as_attribute):
+def test_forms_of_the_config(as_attribute):
     """The config is text or bytes, fixed or variable, as the h5py of the time wrote it."""
     text = json.dumps({"class_name": "Model", "config": {}})
     artifact = read(model_h5(lambda file: file.attrs.__setitem__("model_config", as_attribute(text))))
     assert artifact.config["class_name"] == "Model"
 
 
-def test_optimizer_and_top_level_weights(model_h5):
+def test_optimizer_and_top_level_weights():
     """State of the optimizer is in the index, and weights of the model itself are its last group."""
 
     def change(file):
@@ -72,7 +69,7 @@ def moved_up(file):
 
 
 @pytest.mark.parametrize(("change", "root"), [(weights_only, "model_weights"), (moved_up, "")])
-def test_weights_alone(model_h5, change, root):
+def test_weights_alone(change, root):
     """Without a config the same file is weights alone, wherever the groups lie."""
     artifact = read(model_h5(change))
     assert (artifact.format, artifact.config) == (Format.WEIGHTS_HDF5, None)
@@ -80,7 +77,7 @@ def test_weights_alone(model_h5, change, root):
     assert len(artifact.weights.layers) == 2
 
 
-def test_object_paths(weights_h5):
+def test_object_paths():
     """Keras 3 names weights by their objects."""
     artifact = read(weights_h5())
     assert (artifact.format, artifact.weights.layout) == (Format.WEIGHTS_HDF5, WeightLayout.OBJECT_PATHS)
@@ -88,9 +85,9 @@ def test_object_paths(weights_h5):
     assert artifact.weights.layers == ()
 
 
-def test_model_without_weights(hdf5):
+def test_model_without_weights():
     """A config is enough for a model."""
-    artifact = read(hdf5(lambda file: file.attrs.update(model_config='{"class_name": "A"}')))
+    artifact = read(hdf5_bytes(lambda file: file.attrs.update(model_config='{"class_name": "A"}')))
     assert artifact.weights.layout is WeightLayout.NONE
 
 
@@ -103,7 +100,7 @@ def test_model_without_weights(hdf5):
         ({"encoding-type": "anndata"}, "AnnData"),
     ],
 )
-def test_other_hdf5(hdf5, attributes, said):
+def test_other_hdf5(attributes, said):
     """HDF5 of other programs is told by its marks."""
 
     def build(file):
@@ -111,7 +108,7 @@ def test_other_hdf5(hdf5, attributes, said):
         file["data"] = [1, 2, 3]
 
     with pytest.raises(UnsupportedFormatError, match=said):
-        read(hdf5(build))
+        read(hdf5_bytes(build))
 
 
 def unlisted_group(file):
@@ -134,42 +131,42 @@ def text_as_weight(file):
         (text_as_weight, "text of variable length where weights"),
     ],
 )
-def test_broken_index(model_h5, change, problem):
+def test_broken_index(change, problem):
     """Listed and not there, or there and no weight: broken."""
     with pytest.raises(MalformedArtifactError, match=problem):
         read(model_h5(change))
 
 
-def test_text_among_object_paths(weights_h5):
+def test_text_among_object_paths():
     """The same by object paths."""
     with pytest.raises(MalformedArtifactError, match="text of variable length"):
         read(weights_h5(lambda file: file.__setitem__("layers/dense/vars/2", "text")))
 
 
-def test_other_data_beside_a_model(model_h5):
+def test_other_data_beside_a_model():
     """What the author keeps beside the weights is none of ours."""
     assert read(model_h5(lambda file: file.create_dataset("class_names", data=["a"], dtype=h5py.string_dtype()))).config
 
 
 @pytest.mark.parametrize("config", ["[]", "{", '{"a": 1, "a": 2}'])
-def test_broken_config(model_h5, config):
+def test_broken_config(config):
     """A config that is no strict JSON object is broken."""
     with pytest.raises(MalformedArtifactError, match="@model_config"):
         read(model_h5(config=config))
 
 
-def test_broken_training_config(model_h5):
+def test_broken_training_config():
     """Nobody needs the training configuration."""
     assert read(model_h5(lambda file: file.attrs.update(training_config="{"))).training_config is None
 
 
-def test_long_config(model_h5):
+def test_long_config():
     """The config is bounded."""
     with pytest.raises(LimitExceededError, match="max_config_bytes"):
         read(model_h5(), max_config_bytes=20)
 
 
-def test_split_names(model_h5):
+def test_split_names():
     """Names of very many layers are split over attributes."""
 
     def change(file):
@@ -181,7 +178,7 @@ def test_split_names(model_h5):
     assert len(read(model_h5(change)).weights.layers) == 2
 
 
-def test_digest(model_h5):
+def test_digest():
     """Equal content has equal digests; config, shapes and names count, values and training do not."""
     first = read(model_h5()).digest
     assert read(model_h5()).digest == first

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from artifacts import read
+from keras_files import weights_h5
 
 from safeload._limits import Limits
 from safeload.errors import ArtifactNotFoundError, LimitExceededError, MalformedArtifactError, UnsupportedFormatError
-from safeload.formats import Format, detect, open_source
-from safeload.readers import read_artifact, with_architecture
+from safeload.formats import Format
+from safeload.readers import with_architecture
 
 ARCHITECTURE = {"class_name": "Sequential", "config": {"layers": []}, "keras_version": "2.3.1", "backend": "tensorflow"}
 
@@ -26,8 +28,10 @@ def write(tmp_path):
     return make
 
 
-def read(path, **limits):
-    return read_artifact(detect(open_source(path)), Limits(**limits))
+@pytest.fixture
+def weights():
+    """Weights without an architecture."""
+    return read(weights_h5())
 
 
 @pytest.mark.parametrize("content", [ARCHITECTURE, json.dumps(json.dumps(ARCHITECTURE))])
@@ -53,9 +57,8 @@ def test_limit(write):
         read(write(ARCHITECTURE), max_config_bytes=20)
 
 
-def test_weights_with_architecture(write, weights_h5):
+def test_weights_with_architecture(write, weights):
     """Weights take the architecture, its metadata and another digest."""
-    weights = read_artifact(detect(open_source(weights_h5())), Limits())
     combined = with_architecture(weights, write(ARCHITECTURE), Limits())
     assert combined.config == ARCHITECTURE
     assert combined.metadata["keras_version"] == "2.3.1"
@@ -72,30 +75,26 @@ def test_weights_with_architecture(write, weights_h5):
         ('{"a": 1}', "not a Keras architecture"),
     ],
 )
-def test_other_files(write, weights_h5, content, said):
+def test_other_files(write, weights, content, said):
     """YAML is never parsed, and anything else is explained."""
-    weights = read_artifact(detect(open_source(weights_h5())), Limits())
     with pytest.raises(UnsupportedFormatError, match=said):
         with_architecture(weights, write(content, "model.yaml"), Limits())
 
 
-def test_the_json_itself(weights_h5):
+def test_the_json_itself(weights):
     """The text of the file in place of its path is told from a path."""
-    weights = read_artifact(detect(open_source(weights_h5())), Limits())
     with pytest.raises(UnsupportedFormatError, match="'architecture' is the JSON itself"):
         with_architecture(weights, '{"class_name": "Sequential"}', Limits())
 
 
-def test_a_model_as_architecture(tmp_path, weights_h5):
+def test_a_model_as_architecture(tmp_path, weights):
     """Another model file is no architecture."""
-    weights = read_artifact(detect(open_source(weights_h5())), Limits())
     (tmp_path / "m.h5").write_bytes(weights_h5())
     with pytest.raises(UnsupportedFormatError, match="keras-hdf5, not a Keras architecture"):
         with_architecture(weights, tmp_path / "m.h5", Limits())
 
 
-def test_missing_file(tmp_path, weights_h5):
+def test_missing_file(tmp_path, weights):
     """A missing file is an error like any other missing file."""
-    weights = read_artifact(detect(open_source(weights_h5())), Limits())
     with pytest.raises(ArtifactNotFoundError):
         with_architecture(weights, tmp_path / "gone.json", Limits())

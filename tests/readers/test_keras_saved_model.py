@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
+from artifacts import read
+from keras_files import untraced
 
-from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError
-from safeload.formats import Format, detect, open_source
-from safeload.readers import KerasArtifact, SavedModelArtifact, read_artifact
-from safeload.readers.protobuf import message_class
+from safeload.formats import Format
+from safeload.readers import KerasArtifact, SavedModelArtifact
 
 METADATA = {
     "class_name": "Sequential",
@@ -27,48 +25,23 @@ def directory(tmp_path):
     return tmp_path / "model"
 
 
-def write(
-    directory,
-    metadata=METADATA,
-    *,
-    beside=True,
-    members=("user_object",),
-    signatures=(),
-    identifier="_tf_keras_sequential",
-):
-    """Write a SavedModel whose root has *members*, with the metadata of Keras in its own file or in the graph."""
-    saved_model = message_class("SavedModel")(saved_model_schema_version=1)
-    graph = saved_model.meta_graphs.add()
-    graph.meta_info_def.tags.append("serve")
-    for key in signatures:
-        graph.signature_def[key].method_name = "predict"
-    root = graph.object_graph_def.nodes.add()
-    root.user_object.identifier = identifier
-    for index, kind in enumerate(members):
-        getattr(graph.object_graph_def.nodes.add(), kind).SetInParent()
-        root.children.add(node_id=index + 1, local_name=f"member{index}")
-    text = metadata if isinstance(metadata, str) else json.dumps(metadata)
-    directory.mkdir()
-    if beside:
-        saved = message_class("KerasSavedMetadata")()
-        saved.nodes.add(node_path="root.layer-0", metadata="{}")
-        saved.nodes.add(node_path="root", metadata=text)
-        (directory / "keras_metadata.pb").write_bytes(saved.SerializeToString())
-    else:
-        root.user_object.metadata = text
-    (directory / "saved_model.pb").write_bytes(saved_model.SerializeToString())
-    return directory
+def write(directory, metadata=METADATA, *, members=("user_object",), signatures=(), **options):
+    """Write a SavedModel whose root has *members*, as Keras does without traces."""
+
+    def change(graph):
+        for key in signatures:
+            graph.signature_def[key].method_name = "predict"
+        for index, kind in enumerate(members):
+            getattr(graph.object_graph_def.nodes.add(), kind).SetInParent()
+            graph.object_graph_def.nodes[0].children.add(node_id=index + 1, local_name=f"member{index}")
+
+    return untraced(directory, metadata, change, **options)
 
 
-def read(directory, **limits):
-    """Read the SavedModel in *directory*."""
-    return read_artifact(detect(open_source(str(directory))), Limits(**limits))
-
-
-@pytest.mark.parametrize("beside", [True, False], ids=["keras_metadata.pb", "object graph"])
-def test_the_recorded_model_is_read(directory, beside):
+@pytest.mark.parametrize("is_beside", [True, False], ids=["keras_metadata.pb", "object graph"])
+def test_the_recorded_model_is_read(directory, is_beside):
     """What Keras recorded about the root is the config, tuples as lists."""
-    artifact = read(write(directory, beside=beside))
+    artifact = read(write(directory, is_beside=is_beside))
     assert isinstance(artifact, KerasArtifact)
     assert artifact.format is Format.SAVED_MODEL
     assert artifact.config == {"class_name": "Sequential", "config": {"name": "m", "layers": [{"shape": [None, 4]}]}}
@@ -82,7 +55,7 @@ def test_the_digest_is_that_of_the_config(tmp_path):
     paths = [tmp_path / name for name in "abc"]
     changed = {**METADATA, "config": {"name": "n", "layers": []}}
     digests = [
-        read(write(p, m, beside=b)).digest
+        read(write(p, m, is_beside=b)).digest
         for p, m, b in zip(paths, (METADATA, METADATA, changed), (True, False, True), strict=True)
     ]
     assert digests[0] == digests[1] != digests[2]
@@ -97,7 +70,7 @@ def test_the_digest_is_that_of_the_config(tmp_path):
         {"metadata": {"class_name": "Mine"}},
         {"metadata": {"config": {}}},
         {"metadata": ""},
-        {"beside": False, "identifier": "_generic_user_object"},
+        {"is_beside": False, "identifier": "_generic_user_object"},
     ],
     ids=str,
 )
@@ -113,10 +86,7 @@ def test_an_initialiser_is_no_signature(directory):
 
 def test_members_that_are_not_there_are_left_to_inspection(directory):
     """A reference past the end of the object graph is no function."""
-    write(directory)
-    saved_model = message_class("SavedModel").FromString((directory / "saved_model.pb").read_bytes())
-    saved_model.meta_graphs[0].object_graph_def.nodes[0].children[0].node_id = 99
-    (directory / "saved_model.pb").write_bytes(saved_model.SerializeToString())
+    untraced(directory, METADATA, lambda graph: graph.object_graph_def.nodes[0].children.add(node_id=99))
     assert isinstance(read(directory), KerasArtifact)
 
 

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from bytes_by_hand import field, varint
 
 from safeload.errors import LimitExceededError, MalformedArtifactError
-from safeload.readers import protobuf
 from safeload.readers.protobuf import (
     _count,
     dtype_bytes,
@@ -54,8 +54,8 @@ def facts(descriptor, seen=None):
         )
         for field in descriptor.fields
     }
-    for field in descriptor.fields:
-        below = field.message_type or field.enum_type
+    for member in descriptor.fields:
+        below = member.message_type or member.enum_type
         if below is not None:
             facts(below, seen)
     return seen
@@ -125,17 +125,9 @@ def test_deep_nesting_is_malformed():
     """More than 100 nested messages are refused, as TensorFlow does."""
     data = b""
     for _ in range(200):
-        data = b"\x12" + _varint(len(data)) + data
+        data = b"\x12" + varint(len(data)) + data
     with pytest.raises(MalformedArtifactError):
         parse_message("FullTypeDef", data, where="x")
-
-
-def _varint(number):
-    out = b""
-    while number > 127:
-        out += bytes([number & 127 | 128])
-        number >>= 7
-    return out + bytes([number])
 
 
 @pytest.mark.parametrize(
@@ -192,33 +184,19 @@ def test_both_can_live_in_one_process_in_either_order():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_everything_named_is_there():
-    """The package exports what it lists."""
-    assert all(hasattr(protobuf, name) for name in protobuf.__all__)
-
-
-def _field(number, content):
-    """Encode a length-delimited field."""
-    size, head = len(content), bytes([number << 3 | 2])
-    while size >= 0x80:
-        head += bytes([size & 0x7F | 0x80])
-        size >>= 7
-    return head + bytes([size]) + content
-
-
 def _graph(content):
-    return _field(2, _field(2, content))
+    return field(2, field(2, content))
 
 
 EMPTY = {
-    "nodes": lambda n: _graph(_field(1, b"") * n),
-    "functions": lambda n: _graph(_field(2, _field(1, b"") * n)),
-    "attributes": lambda n: _graph(_field(1, _field(5, b"") * n)),
-    "function attributes": lambda n: _graph(_field(1, _field(5, _field(2, _field(1, _field(9, b"") * n))))),
-    "objects": lambda n: _field(2, _field(7, _field(1, b"") * n)),
-    "small functions": lambda n: _graph(_field(2, _field(1, _field(3, b"") * 100) * (n // 100))),
-    "graphs": lambda n: _field(2, b"") * n,
-    "nodes in a group": lambda n: b"\x7b" + _graph(_field(1, b"") * n) + b"\x7c",
+    "nodes": lambda n: _graph(field(1, b"") * n),
+    "functions": lambda n: _graph(field(2, field(1, b"") * n)),
+    "attributes": lambda n: _graph(field(1, field(5, b"") * n)),
+    "function attributes": lambda n: _graph(field(1, field(5, field(2, field(1, field(9, b"") * n))))),
+    "objects": lambda n: field(2, field(7, field(1, b"") * n)),
+    "small functions": lambda n: _graph(field(2, field(1, field(3, b"") * 100) * (n // 100))),
+    "graphs": lambda n: field(2, b"") * n,
+    "nodes in a group": lambda n: b"\x7b" + _graph(field(1, b"") * n) + b"\x7c",
 }
 
 
@@ -233,7 +211,7 @@ def test_empty_messages_without_end_are_refused(name, monkeypatch):
 
 
 def _node_with(count):
-    return _field(1, _field(5, _field(1, b"k") + _field(2, _field(1, _field(8, b"") * count))))
+    return field(1, field(5, field(1, b"k") + field(2, field(1, field(8, b"") * count))))
 
 
 def test_many_small_messages_of_many_are_refused(monkeypatch):

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from safeload._limits import Limits
-from safeload.errors import MalformedArtifactError, UnsupportedFormatError
+from safeload.errors import UnsupportedFormatError
 from safeload.formats import Format, detect, open_source
 from safeload.readers import _READERS, read_artifact
 
@@ -29,13 +29,6 @@ def test_every_format_has_a_reader_or_a_remedy():
         Format.WEIGHTS_HDF5,  # detected as KERAS_HDF5; its reader tells
         Format.FOREIGN,
     }
-
-
-def test_saved_models_have_their_reader(tmp_path):
-    """A SavedModel directory goes to the reader of SavedModels."""
-    (tmp_path / "saved_model.pb").write_bytes(b"\xff" * 9)
-    with pytest.raises(MalformedArtifactError):
-        read_artifact(detect(open_source(tmp_path)), Limits())
 
 
 def test_importing_readers_is_cheap():

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+import artifacts
 import pytest
 
-from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
-from safeload.formats import Format, detect, open_source
-from safeload.readers import read_artifact
+from safeload.formats import Format
 from safeload.readers.tflite.model import TENSOR_TYPES, TFLiteOp, TFLiteSignature, TFLiteTensor
 from tests.flatbuffers_by_hand import model, serialize, signature, table, tensor
 from tests.releases import IS_OLDER
 
 
-def read(description, limits=None):
-    return read_artifact(detect(open_source(serialize(description))), limits or Limits())
+def read(description, **limits):
+    return artifacts.read(serialize(description), **limits)
 
 
 def subgraph(**changes):
@@ -106,7 +103,7 @@ def test_weights_elsewhere(field):
 def test_limit():
     """A file above the limit is not read."""
     with pytest.raises(LimitExceededError, match="max_graph_bytes"):
-        read(model(), Limits(max_graph_bytes=10))
+        read(model(), max_graph_bytes=10)
 
 
 def test_types_are_those_of_the_schema():
@@ -117,7 +114,7 @@ def test_types_are_those_of_the_schema():
     assert theirs == list(TENSOR_TYPES)[: len(theirs) if IS_OLDER else None]
 
 
-def test_reads_without_tensorflow(tmp_path: Path):
+def test_paths(tmp_path):
     """A path works as bytes do."""
     (tmp_path / "model.bin").write_bytes(serialize(model()))
-    assert read_artifact(detect(open_source(tmp_path / "model.bin")), Limits()).model.subgraphs
+    assert artifacts.read(tmp_path / "model.bin").model.subgraphs
