@@ -29,12 +29,12 @@ def _unchanged(file):
     """Leave a file as it is."""
 
 
-def model_h5(change=_unchanged, config=CONFIG):
+def model_h5(change=_unchanged, config=CONFIG, version="2.15.0"):
     """Make a Keras model in HDF5 as Keras 1 and 2 lay it out: layer → weight name → array; *change* changes it."""
 
     def build(file):
         file.attrs["model_config"] = json.dumps(config) if isinstance(config, dict) else config
-        file.attrs["keras_version"] = b"2.15.0"
+        file.attrs["keras_version"] = version.encode()
         root = file.create_group("model_weights")
         root.attrs["layer_names"] = [name.encode() for name in LAYERS]
         root.attrs["backend"] = "tensorflow"

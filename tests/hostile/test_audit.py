@@ -5,7 +5,6 @@ Source of the events: PEP 578 and https://docs.python.org/3/library/audit_events
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import stat
@@ -18,9 +17,12 @@ from pathlib import Path
 
 import h5py
 import pytest
+from bytes_by_hand import special, tarred, zipped
 from hostile.graphs import HOSTILE, benign, function, node, simple, text
 from hostile.keras_configs import ATTACKS, functional
+from keras_files import archive, model_h5
 
+from safeload import inspect_model
 from safeload.readers.protobuf import message_class
 from tests.flatbuffers_by_hand import model as flatbuffer
 from tests.flatbuffers_by_hand import serialize, table
@@ -80,25 +82,15 @@ _PROGRAM = textwrap.dedent(
 )
 
 
-def _archive(path, config):
-    with h5py.File(path.with_suffix(".h5"), "w") as weights:
-        weights.create_group("layers")
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("metadata.json", '{"keras_version": "3.15.1"}')
-        archive.writestr("config.json", json.dumps(config))
-        archive.write(path.with_suffix(".h5"), "model.weights.h5")
-    path.with_suffix(".h5").unlink()
+def _written(path, content):
+    path.write_bytes(content)
     return str(path)
 
 
-def _hdf5(path, config, **links):
-    with h5py.File(path, "w") as file:
-        file.attrs["model_config"] = json.dumps(config)
-        group = file.create_group("model_weights")
-        group.attrs["layer_names"] = []
-        for name, link in links.items():
-            group[name] = link
-    return str(path)
+def _keras_files(root, name, config):
+    """Make a model in both containers of Keras."""
+    yield _written(root / f"{name}.keras", archive({"config.json": json.dumps(config)}))
+    yield _written(root / f"{name}.h5", model_h5(config=config, version="3.15.1"))
 
 
 def _saved_model(path, made):
@@ -109,87 +101,64 @@ def _saved_model(path, made):
     return str(path)
 
 
-def _external(path, bait):
-    with h5py.File(path, "w") as file:
-        file.attrs["model_config"] = json.dumps(functional())
-        group = file.create_group("model_weights")
-        group.attrs["layer_names"] = []
-        group.create_dataset("x", (4,), "float32", external=[(str(bait), 0, 16)])
-    return str(path)
-
-
-def _virtual(path, bait):
+def _elsewhere(root, bait):
+    """Make models in both containers of Keras with an array that lies in *bait*."""
     layout = h5py.VirtualLayout((4,), "float32")
     layout[:] = h5py.VirtualSource(str(bait), "x", (4,))
-    with h5py.File(path, "w") as file:
-        file.attrs["model_config"] = json.dumps(functional())
-        group = file.create_group("model_weights")
-        group.attrs["layer_names"] = []
-        group.create_virtual_dataset("x", layout)
-    return str(path)
-
-
-def _around(path, weights):
-    """Make an archive of Keras 3 with the HDF5 file *weights* in it."""
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("metadata.json", '{"keras_version": "3.15.1"}')
-        archive.writestr("config.json", json.dumps(functional()))
-        archive.write(weights, "model.weights.h5")
-    return str(path)
+    places = {
+        "external": lambda group: group.create_dataset("x", (4,), "float32", external=[(str(bait), 0, 16)]),
+        "link": lambda group: group.__setitem__("x", h5py.ExternalLink(str(bait), "/x")),
+        "virtual": lambda group: group.create_virtual_dataset("x", layout),
+    }
+    for name, place in places.items():
+        content = model_h5(lambda file: place(file["model_weights"]), functional(), version="3.15.1")
+        yield _written(root / f"{name}.h5", content)
+        members = {"config.json": json.dumps(functional()), "model.weights.h5": content}
+        yield _written(root / f"{name}.keras", archive(members))
 
 
 def _ordinary(root):
-    """Make one harmless file of each other kind, so that what reads it is imported before anything is watched."""
+    """Make one harmless file of each kind, so that what reads it is imported before anything is watched."""
     made = message_class("SavedModel")(meta_graphs=[simple()])
-    with zipfile.ZipFile(root / "w.zip", "w") as archive:
-        archive.writestr("m/saved_model.pb", made.SerializeToString())
-    with tarfile.open(root / "w.tar.gz", "w:gz") as archive:
-        archive.add(root / "w", "m")
-    (root / "w.tflite").write_bytes(serialize(flatbuffer()))
-    (root / "w.pb").write_bytes(made.meta_graphs[0].graph_def.SerializeToString())
-    (root / "w.ckpt.index").write_bytes(b"")
-    (root / "w.ckpt.meta").write_bytes(made.meta_graphs[0].SerializeToString())
-    (root / "w.bin").write_bytes(b"")
-    return [str(root / f"w{suffix}") for suffix in (".zip", ".tar.gz", ".tflite", ".pb", ".ckpt", ".bin")]
+    contents = {
+        "w.zip": zipped({"m/saved_model.pb": made.SerializeToString()}),
+        "w.tar.gz": tarred({"m/saved_model.pb": made.SerializeToString()}, mode="w:gz"),
+        "w.tflite": serialize(flatbuffer()),
+        "w.pb": made.meta_graphs[0].graph_def.SerializeToString(),
+        "w.ckpt.index": b"",
+        "w.ckpt.meta": made.meta_graphs[0].SerializeToString(),
+        "w.bin": b"",
+    }
+    files = [_written(root / name, content) for name, content in contents.items()]
+    return [*_keras_files(root, "w", functional()), _saved_model(root / "w", simple()), *files, str(root / "w.ckpt")]
 
 
-def _zips(root, bait):
-    """Make zip files whose members lead out of them, or are there twice."""
+def _archives(root, bait):
+    """Make archives with paths, links, devices and names in them that lead out of them, or are there twice."""
     graph = message_class("SavedModel")(meta_graphs=[simple()]).SerializeToString()
+    model = {"m/saved_model.pb": graph}
     link = zipfile.ZipInfo("m/assets/words")
     link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
-    members = {
-        "traversal": [("../out", b"x")],
-        "absolute": [(str(bait), b"x")],
-        "link": [(link, str(bait))],
-        "twice": [("m/saved_model.pb", graph), ("M/../m/saved_model.pb", graph)],
-        "directory": [("m/saved_model.pb/", b"")],
-    }
-    for name, added in members.items():
-        with zipfile.ZipFile(root / f"{name}.zip", "w") as archive:
-            for member, content in [("m/saved_model.pb", graph), *added]:
-                archive.writestr(member, content)
-        yield str(root / f"{name}.zip")
-
-
-def _tars(root, bait):
-    """Make tar files with links, devices and paths in them."""
-    graph = message_class("SavedModel")(meta_graphs=[simple()]).SerializeToString()
-    kinds = {
-        "symlink": tarfile.SYMTYPE,
-        "hardlink": tarfile.LNKTYPE,
-        "fifo": tarfile.FIFOTYPE,
-        "device": tarfile.CHRTYPE,
-    }
-    for name, kind in {**kinds, "traversal": tarfile.REGTYPE}.items():
-        with tarfile.open(root / f"{name}.tar.gz", "w:gz") as archive:
-            model = tarfile.TarInfo("m/saved_model.pb")
-            model.size = len(graph)
-            archive.addfile(model, io.BytesIO(graph))
-            added = tarfile.TarInfo("../../out" if name == "traversal" else "m/assets/words")
-            added.type, added.linkname = kind, str(bait)
-            archive.addfile(added)
-        yield str(root / f"{name}.tar.gz")
+    yield from (
+        _written(root / f"{name}.zip", zipped(model, *added))
+        for name, *added in (
+            ("traversal", "../out"),
+            ("absolute", str(bait)),
+            ("link", (link, str(bait))),
+            ("twice", ("M/../m/saved_model.pb", graph)),
+            ("directory", ("m/saved_model.pb/", b"")),
+        )
+    )
+    yield from (
+        _written(root / f"{name}.tar.gz", tarred(model, added, mode="w:gz"))
+        for name, added in (
+            ("symlink", special("m/assets/words", tarfile.SYMTYPE, str(bait))),
+            ("hardlink", special("m/assets/words", tarfile.LNKTYPE, str(bait))),
+            ("fifo", special("m/assets/words", tarfile.FIFOTYPE)),
+            ("device", special("m/assets/words", tarfile.CHRTYPE)),
+            ("traversal", "../../out"),
+        )
+    )
 
 
 def _linked(root, bait):
@@ -222,19 +191,12 @@ def observed(tmp_path_factory):
     root = tmp_path_factory.mktemp("files")
     bait = tmp_path_factory.mktemp("bait") / "pipe"
     os.mkfifo(bait)  # whoever opens it waits for ever
-    warm = [_archive(root / "w.keras", functional()), _hdf5(root / "w.h5", functional())]
-    warm.append(_saved_model(root / "w", simple()))
-    warm += _ordinary(root)
-    hostile = [_archive(root / f"{name}.keras", config) for name, (config, _) in ATTACKS.items()]
-    hostile += [_hdf5(root / f"{name}.h5", config) for name, (config, _) in ATTACKS.items()]
-    hostile += [_external(root / "external.h5", bait)]
-    hostile += [_hdf5(root / "link.h5", functional(), far=h5py.ExternalLink(str(bait), "/x"))]
-    hostile += [_virtual(root / "virtual.h5", bait)]
-    hostile += [_around(root / f"{name}.keras", root / f"{name}.h5") for name in ("external", "link", "virtual")]
-    hostile += [*_zips(root, bait), *_tars(root, bait), *_linked(root, bait), *_checkpoints(root, bait)]
-    lite = root / "m.tflite"
-    lite.write_bytes(serialize(flatbuffer(f1=[table(f0=("b", 127), f3=("i", 999))])))
-    hostile += [str(lite), str(bait)]
+    warm = _ordinary(root)
+    hostile = [path for name, (config, _) in ATTACKS.items() for path in _keras_files(root, name, config)]
+    for build in (_elsewhere, _archives, _linked, _checkpoints):
+        hostile += build(root, bait)
+    unknown_op = serialize(flatbuffer(f1=[table(f0=("b", 127), f3=("i", 999))]))
+    hostile += [_written(root / "m.tflite", unknown_op), str(bait)]
     hostile += [_saved_model(root / f"g_{name}", build()) for name, (build, _) in HOSTILE.items()]
     package = str(Path(__file__).parents[2])
     (root / "temporary").mkdir()
@@ -288,8 +250,6 @@ def test_the_hook_would_notice(tmp_path):
 
 def test_the_ordinary_graph_is_not_refused(tmp_path):
     """The graphs that the attacks are planted in load to a verdict without refusal."""
-    from safeload import inspect_model
-
     assert not inspect_model(_saved_model(tmp_path / "m", benign())).is_refused
 
 
@@ -308,7 +268,6 @@ print("ended")
 
 def test_loading_opens_nothing_that_only_unreached_parts_name(tmp_path):
     """What a graph names and never reaches, TensorFlow does not open when the model is loaded and called."""
-    pytest.importorskip("tensorflow")
     bait = tmp_path / "pipe"
     os.mkfifo(bait)
     build = (

@@ -5,22 +5,20 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-import zipfile
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import pytest
 from hostile.graphs import HOSTILE, benign, bodies, model, node, simple
 from hostile.keras_configs import CODE, entry, function, functional, keras2, lambda_layer, lambda_value, wrapped
 from hypothesis import given
 from hypothesis import strategies as st
+from keras_files import archive, model_h5, untraced
 
 from safeload import inspect_model
 from safeload.errors import SafeloadError
 from safeload.inspection.op_classes import op_table
 from safeload.policy import Severity, examine
 from safeload.policy.graph._verdicts import HARMLESS
-from safeload.readers.protobuf import message_class
 from tests.policy.test_keras import info_of, refusing
 
 if TYPE_CHECKING:
@@ -109,53 +107,28 @@ def test_a_second_part_hides_no_first_one(first: _Spot, one: str, other: str) ->
     assert {(f.rule, f.evidence) for f in alone} <= {(f.rule, f.evidence) for f in beside}
 
 
-def _archive(path: Path, config: Any) -> Path:
-    with h5py.File(path.with_suffix(".h5"), "w") as weights:
-        weights.create_group("layers")
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("metadata.json", '{"keras_version": "3.15.1"}')
-        archive.writestr("config.json", json.dumps(config))
-        archive.write(path.with_suffix(".h5"), "model.weights.h5")
+def _written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
     return path
 
 
-def _hdf5(path: Path, config: Any) -> Path:
-    with h5py.File(path, "w") as file:
-        file.attrs["model_config"] = json.dumps(config)
-        file.create_group("model_weights").attrs["layer_names"] = []
-    return path
+def _trained(config: Any) -> bytes:
+    """Make a file with *config* in what only training reads."""
+    training = json.dumps({"loss": config})
+    return model_h5(lambda file: file.attrs.update(training_config=training), functional(), "3.15.1")
 
 
-def _training(path: Path, config: Any) -> Path:
-    with h5py.File(path, "w") as file:
-        file.attrs["model_config"] = json.dumps(functional())
-        file.attrs["training_config"] = json.dumps({"loss": config})
-        file.create_group("model_weights").attrs["layer_names"] = []
-    return path
-
-
-def _untraced(path: Path, config: Any, *, is_beside: bool) -> Path:
+def _untraced(path: Path, config: Any, **options: Any) -> Path:
     """Make a SavedModel without functions, whose model is what Keras recorded about it."""
     shutil.rmtree(path, ignore_errors=True)
-    path.mkdir()
-    recorded = json.dumps({"class_name": config["class_name"], "config": config["config"], "training_config": config})
-    made = message_class("MetaGraphDef")()
-    root = made.object_graph_def.nodes.add().user_object
-    root.identifier = "_tf_keras_network"
-    if is_beside:
-        saved = message_class("KerasSavedMetadata")()
-        saved.nodes.add(node_path="root", identifier=root.identifier, metadata=recorded)
-        (path / "keras_metadata.pb").write_bytes(saved.SerializeToString())
-    else:
-        root.metadata = recorded
-    (path / "saved_model.pb").write_bytes(message_class("SavedModel")(meta_graphs=[made]).SerializeToString())
-    return path
+    recorded = {"class_name": config["class_name"], "config": config["config"], "training_config": config}
+    return untraced(path, recorded, identifier="_tf_keras_network", **options)
 
 
 CONTAINERS = {
-    "archive": lambda root, config: _archive(root / "m.keras", config),
-    "HDF5": lambda root, config: _hdf5(root / "m.h5", config),
-    "training config": lambda root, config: _training(root / "t.h5", config),
+    "archive": lambda root, config: _written(root / "m.keras", archive({"config.json": json.dumps(config)})),
+    "HDF5": lambda root, config: _written(root / "m.h5", model_h5(config=config, version="3.15.1")),
+    "training config": lambda root, config: _written(root / "t.h5", _trained(config)),
     "metadata beside a SavedModel": lambda root, config: _untraced(root / "b", config, is_beside=True),
     "metadata in a SavedModel": lambda root, config: _untraced(root / "i", config, is_beside=False),
 }
