@@ -9,6 +9,12 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from safeload.dialects import Flavour, NormalForm, Writer
+from safeload.formats import Format
+from safeload.inspection import KerasInfo, LayerInfo, ModelInfo, ProducerInfo, SignatureInfo
+from safeload.policy import Finding, Severity
+from safeload.policy.keras import examine_keras
+
 
 def code_text(*words: str, ints: int = 5, opcode: int = 151, is_raw: bool = False) -> str:
     """Imitate a marshalled code object: header, bytecode string, names. It is too short to be unmarshalled."""
@@ -371,3 +377,22 @@ LOOK_ALIKES: dict[str, Any] = {
     "bad_base64_text": functional(lambda_layer("f", arguments={"key": "Yw" + "€" * 40 + "AAA"})),
     "unfinished_base64_text": functional(lambda_layer("f", arguments={"key": "YwAAA" * 9})),
 }
+
+
+def info_of(raw: Any, *, normal: Any = None, training: Any = None, parameter_count: int | None = 1 << 20) -> ModelInfo:
+    """Return the facts about a config that is its own normal form, unless there is another one."""
+    keras = KerasInfo(
+        normal=NormalForm(raw if normal is None else normal, Writer(Flavour.KERAS_3)),
+        signature=SignatureInfo("model", "keras"),
+        root=LayerInfo("m", "Functional", "$"),
+        objects=(),
+        parameter_count=parameter_count,
+        raw=raw,
+        training=training,
+    )
+    return ModelInfo(Format.KERAS_ARCHIVE, "m.keras", "", 0, ProducerInfo(), keras=keras)
+
+
+def refusing(info: ModelInfo) -> list[Finding]:
+    """Return the findings about a config that refuse it."""
+    return [finding for finding in examine_keras(info) if finding.severity >= Severity.UNEXAMINED]

@@ -30,8 +30,6 @@ from hostile.graphs import (
     text,
     through_variable,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 from safeload import policy
 from safeload.inspection.op_classes import op_table
@@ -52,15 +50,9 @@ def _refusing(*meta_graphs: Any, **options: Any) -> list[policy.Finding]:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_graph_is_refused(name: str) -> None:
-    """Each class of attack is found by its own rule."""
+    """Each class of attack is found by its own rule, in any MetaGraph, and findings say in which one they are."""
     builder, rule = HOSTILE[name]
     assert rule in {finding.rule for finding in _refusing(builder())}
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_second_meta_graph_is_refused(name: str) -> None:
-    """Every MetaGraph counts, and findings say in which one they are."""
-    builder, rule = HOSTILE[name]
     found = [f for f in _refusing(benign(), builder()) if f.rule == rule]
     assert found
     assert all(f.where.startswith("meta_graphs[1]/") for f in found)
@@ -194,35 +186,6 @@ def test_container_anomalies_are_judged() -> None:
     found = _findings(benign(), anomalies=tuple(Anomaly(kind, kind) for kind in kinds))
     by_rule = {f.rule: f.severity for f in found}
     assert [by_rule[kind] for kind in kinds] == [Severity.DANGEROUS, Severity.WARNING, Severity.UNEXAMINED]
-
-
-_DANGEROUS_OPS = sorted(
-    op
-    for op, kind in op_table().classes.items()
-    if kind not in HARMLESS | {"print", "debug", "file-by-attribute", "named-resource"}
-)
-
-
-@given(
-    op=st.sampled_from(_DANGEROUS_OPS),
-    body=st.sampled_from(sorted(set(bodies(benign())) - {"", "forgotten", "traced_save", "traced_restore"})),
-)
-def test_planted_op_is_found_everywhere(op: str, body: str) -> None:
-    """A refused op is found in whatever function it is planted, and never lowers the verdict."""
-    made = benign()
-    bodies(made)[body].append(node("planted", op, "unknown", "unknown"))
-    found = _findings(made)
-    (planted,) = [f for f in found if f.where == f"function_library/{body}/planted"]
-    assert planted.severity >= Severity.UNEXAMINED
-    assert set(_findings(benign())) <= set(found) | {f for f in found if f.severity == Severity.WARNING}
-
-
-@given(depth=st.integers(1, 30), op=st.sampled_from(_DANGEROUS_OPS))
-def test_planted_op_is_found_at_any_depth(depth: int, op: str) -> None:
-    """However many functions lie between, the op is found."""
-    chain = [function(f"f{i}", ["x"], ["x"], call("c", f"f{i + 1}", "x")) for i in range(depth)]
-    last = function(f"f{depth}", ["x"], ["x"], node("n", op, "x", "x"))
-    assert _refusing(simple(call("c", "f0", "x"), functions=[*chain, last]))
 
 
 def test_every_class_has_a_verdict() -> None:

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import pytest
-from hostile.keras_configs import ATTACKS, CODE, LOOK_ALIKES, entry, function, functional, lambda_layer, lambda_value
+from hostile.keras_configs import (
+    ATTACKS,
+    CODE,
+    LOOK_ALIKES,
+    entry,
+    function,
+    functional,
+    info_of,
+    lambda_layer,
+    lambda_value,
+    refusing,
+)
 
-from safeload.dialects import COMPAT_MODULE, Flavour, NormalForm, Writer
+from safeload.dialects import COMPAT_MODULE
 from safeload.formats import Format
-from safeload.inspection import KerasInfo, LayerInfo, ModelInfo, ProducerInfo, SignatureInfo
+from safeload.inspection import ModelInfo, ProducerInfo
 from safeload.inspection._walk import NOTABLE_KEYS, NOTABLE_LENGTH
 from safeload.policy import keras as rules
 from safeload.policy import keras_bytecode, keras_names
-from safeload.policy._finding import Severity
 from safeload.policy.graph import GRAPH_RULES
-from safeload.policy.keras import KERAS_RULES, MARKER_RULES, OBJECT_RULES, TEXT_RULES, examine_config, examine_keras
+from safeload.policy.keras import KERAS_RULES, MARKER_RULES, OBJECT_RULES, TEXT_RULES, examine_config
 from safeload.policy.tflite import TFLITE_RULES
-
-
-def info_of(raw, *, normal=None, training=None, parameter_count=1 << 20):
-    """Facts about a config that is its own normal form."""
-    keras = KerasInfo(
-        normal=NormalForm(raw if normal is None else normal, Writer(Flavour.KERAS_3)),
-        signature=SignatureInfo("model", "keras"),
-        root=LayerInfo("m", "Functional", "$"),
-        objects=(),
-        parameter_count=parameter_count,
-        raw=raw,
-        training=training,
-    )
-    return ModelInfo(Format.KERAS_ARCHIVE, "m.keras", "", 0, ProducerInfo(), keras=keras)
-
-
-def refusing(info):
-    return [finding for finding in examine_keras(info) if finding.severity >= Severity.UNEXAMINED]
 
 
 @pytest.mark.parametrize("name", ATTACKS)

@@ -8,8 +8,20 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hostile.graphs import HOSTILE, benign, bodies, model, node, simple
-from hostile.keras_configs import CODE, entry, function, functional, keras2, lambda_layer, lambda_value, wrapped
+from hostile.graphs import HOSTILE, benign, bodies, call, model, node, simple
+from hostile.graphs import function as library_function
+from hostile.keras_configs import (
+    CODE,
+    entry,
+    function,
+    functional,
+    info_of,
+    keras2,
+    lambda_layer,
+    lambda_value,
+    refusing,
+    wrapped,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from keras_files import archive, model_h5, untraced
@@ -19,7 +31,6 @@ from safeload.errors import SafeloadError
 from safeload.inspection.op_classes import op_table
 from safeload.policy import Severity, examine
 from safeload.policy.graph._verdicts import HARMLESS
-from tests.policy.test_keras import info_of, refusing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,11 +181,23 @@ _REFUSED_OPS = sorted(
     body=st.sampled_from(sorted(set(bodies(benign())) - {"", "forgotten", "traced_save", "traced_restore"})),
 )
 def test_planted_op_is_found_in_every_meta_graph(index: int, op: str, body: str) -> None:
-    """Whichever MetaGraph and whichever function of it an op is planted in, it is found there."""
+    """Whichever MetaGraph and whichever function of it an op is planted in, it is found there, beside all else."""
     made = [benign() for _ in range(4)]
+    before = set(examine(*model(*made)))
     bodies(made[index])[body].append(node("planted", op, "unknown", "unknown"))
-    places = {f.where for f in examine(*model(*made)) if f.severity >= Severity.UNEXAMINED}
+    found = examine(*model(*made))
+    places = {f.where for f in found if f.severity >= Severity.UNEXAMINED}
     assert f"meta_graphs[{index}]/function_library/{body}/planted" in places
+    assert before <= set(found)
+
+
+@given(depth=st.integers(1, 30), op=st.sampled_from(_REFUSED_OPS))
+def test_planted_op_is_found_at_any_depth(depth: int, op: str) -> None:
+    """However many functions lie between, the op is found."""
+    chain = [library_function(f"f{i}", ["x"], ["x"], call("c", f"f{i + 1}", "x")) for i in range(depth)]
+    last = library_function(f"f{depth}", ["x"], ["x"], node("n", op, "x", "x"))
+    found = examine(*model(simple(call("c", "f0", "x"), functions=[*chain, last])))
+    assert f"function_library/f{depth}/n" in {f.where for f in found if f.severity >= Severity.UNEXAMINED}
 
 
 @given(first=st.sampled_from(sorted(HOSTILE)), second=st.sampled_from(sorted(HOSTILE)))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hostile.graphs import FLOAT, RESOURCE, STRING, Ints, Type, benign, ints, model, node, simple, tensor, wide_operands
-from hostile.keras_configs import entry, function, functional, keras2, lambda_layer
+from hostile.keras_configs import entry, function, functional, info_of, keras2, lambda_layer, refusing
 
 from safeload.inspection.op_classes import op_table
 from safeload.policy import Severity, containers, examine, keras_names, keras_sizes
@@ -16,7 +16,6 @@ from safeload.policy.graph._constants import _shapes, _sizes
 from safeload.policy.graph._costs import _findings
 from safeload.readers import Anomaly
 from safeload.readers.protobuf import message_class
-from tests.policy.test_keras import info_of, refusing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
