@@ -18,8 +18,9 @@ from pathlib import Path
 import h5py
 import pytest
 from bytes_by_hand import special, tarred, zipped
-from hostile.graphs import HOSTILE, benign, function, node, simple, text
+from hostile.graphs import HOSTILE, benign
 from hostile.keras_configs import ATTACKS, functional
+from hostile.nodes import function, node, simple, text
 from keras_files import archive, model_h5
 
 from safeload import inspect_model

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hostile.graphs import Func, benign, bodies, call, function, meta_graph, node, simple, text
+from hostile.graphs import benign
+from hostile.nodes import Func, bodies, call, function, meta_graph, node, simple, text
 
 from safeload.inspection.graph.info import MAIN, Capture, EntryKind, inspect_graph
 from safeload.readers.protobuf import message_class

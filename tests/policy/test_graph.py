@@ -7,19 +7,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hostile.graphs import (
+from hostile.graphs import HOSTILE, benign, through_variable
+from hostile.loops import endless, endless_upwards
+from hostile.nodes import (
     FLOAT,
-    HOSTILE,
     INT32,
     RESOURCE,
     STRING,
     Func,
     Type,
-    benign,
     bodies,
     call,
-    endless,
-    endless_upwards,
     function,
     ints,
     meta_graph,
@@ -28,7 +26,6 @@ from hostile.graphs import (
     simple,
     tensor,
     text,
-    through_variable,
 )
 
 from safeload import policy

@@ -7,7 +7,20 @@ import zlib
 from typing import Any
 
 import pytest
-from hostile.graphs import (
+from hostile.loops import (
+    count_functions,
+    count_nodes,
+    counted,
+    dataset,
+    doubled,
+    frame,
+    frame_variable,
+    framed,
+    grown,
+    nested_frames,
+    tower,
+)
+from hostile.nodes import (
     BOOL,
     FLOAT,
     INT64,
@@ -17,25 +30,14 @@ from hostile.graphs import (
     Type,
     bodies,
     call,
-    count_functions,
-    count_nodes,
-    counted,
-    dataset,
-    doubled,
-    frame,
-    frame_variable,
-    framed,
     function,
-    grown,
     ints,
     model,
-    nested_frames,
     node,
     packed,
     simple,
     tensor,
     text,
-    tower,
 )
 
 from safeload.inspection.graph.info import inspect_graph

@@ -6,7 +6,7 @@ import math
 import struct
 
 import pytest
-from hostile.graphs import FLOAT, INT64, function, meta_graph, node, tensor
+from hostile.nodes import FLOAT, INT64, function, meta_graph, node, tensor
 
 from safeload.inspection.graph.info import inspect_graph
 from safeload.policy.graph._costs._intervals import ANY, interval

@@ -6,7 +6,8 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hostile.graphs import benign, model, node, repeated_node, simple
+from hostile.graphs import benign, repeated_node
+from hostile.nodes import model, node, simple
 
 from safeload.errors import UnsafeModelError
 from safeload.policy import Judged, Severity, examine, judge

@@ -8,8 +8,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hostile.graphs import HOSTILE, benign, bodies, call, model, node, simple
-from hostile.graphs import function as library_function
+from hostile.graphs import HOSTILE, benign
 from hostile.keras_configs import (
     CODE,
     entry,
@@ -22,6 +21,8 @@ from hostile.keras_configs import (
     refusing,
     wrapped,
 )
+from hostile.nodes import bodies, call, model, node, simple
+from hostile.nodes import function as library_function
 from hypothesis import given
 from hypothesis import strategies as st
 from keras_files import archive, model_h5, untraced

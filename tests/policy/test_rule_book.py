@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hostile.graphs import HOSTILE, benign, model
+from hostile.graphs import HOSTILE, benign
 from hostile.keras_configs import ATTACKS
+from hostile.nodes import model
 
 from safeload.policy import examine
 from safeload.policy.keras import examine_config

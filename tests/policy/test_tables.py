@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from hostile.graphs import FLOAT, RESOURCE, STRING, Ints, Type, benign, ints, model, node, simple, tensor, wide_operands
+from hostile.graphs import benign, wide_operands
 from hostile.keras_configs import entry, function, functional, info_of, keras2, lambda_layer, refusing
+from hostile.nodes import FLOAT, RESOURCE, STRING, Ints, Type, ints, model, node, simple, tensor
 
 from safeload.inspection.op_classes import op_table
 from safeload.policy import Severity, containers, examine, keras_names, keras_sizes

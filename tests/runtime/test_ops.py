@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hostile.graphs import model, node, simple
+from hostile.nodes import model, node, simple
 
 from safeload.errors import UnsafeModelError
 from safeload.policy import examine, judge
