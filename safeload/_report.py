@@ -129,18 +129,24 @@ class InspectionReport:
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
-        """The layers of a Keras model, nested ones inside their parents."""
-        return self.info.keras.root.layers if self.info.keras is not None else ()
+        """The layers of a Keras model, nested ones inside their parents; of a SavedModel where Keras recorded them."""
+        facts = self.info.keras or self.info.saved_model
+        return facts.root.layers if facts is not None and facts.root is not None else ()
 
     @property
     def parameter_count(self) -> int | None:
-        """Elements of the weights of a Keras model; None where there are none."""
-        return self.info.keras.parameter_count if self.info.keras is not None else None
+        """Elements of the weights of a Keras model; None where there are none, or nobody tells which they are."""
+        if self.info.keras is not None:
+            return self.info.keras.parameter_count
+        root = self.info.saved_model.root if self.info.saved_model is not None else None
+        return root.parameter_count if root is not None else None
 
     @property
     def training_only(self) -> tuple[ObjectInfo, ...]:
         """Optimizers, losses and metrics of a Keras model, which calling it does not need."""
-        return tuple(o for o in self.info.keras.objects if o.is_training_only) if self.info.keras is not None else ()
+        if self.info.keras is not None:
+            return tuple(o for o in self.info.keras.objects if o.is_training_only)
+        return self.info.saved_model.training_only if self.info.saved_model is not None else ()
 
     @property
     def missing_ops(self) -> tuple[tuple[str, str | None], ...]:

@@ -13,6 +13,7 @@ from safeload._report_text import (
     custom_text,
     facts,
     grouped_signatures,
+    layer_text,
     op_text,
     printable,
     records_text,
@@ -184,7 +185,7 @@ _OPEN_LAYERS = 12
 
 
 def _layer(layer: LayerInfo) -> str:
-    label = f'{_text(layer.name)} <span class="class">{_text(layer.class_name)}</span>'
+    label = f'{_text(layer.name)} <span class="class">{_text(layer_text(layer))}</span>'
     if not layer.layers:
         return f'<div class="leaf">{label}</div>'
     inside = "".join(map(_layer, layer.layers[:_MAX_LAYERS]))

@@ -270,8 +270,13 @@ def _tree(tree: Any, tensors: Mapping[str, TensorInfo]) -> str:
 
 def _tree_lines(layers: tuple[LayerInfo, ...], indent: str) -> Iterator[str]:
     for layer in layers:
-        yield f"{indent}{layer.name} ({layer.class_name})"
+        yield f"{indent}{layer.name} ({layer_text(layer)})"
         yield from _tree_lines(layer.layers, indent + "  ")
+
+
+def layer_text(layer: LayerInfo) -> str:
+    """Name the class of a layer, and how many parameters it has where they are known and any."""
+    return f"{layer.class_name}, {layer.parameter_count:,} parameters" if layer.parameter_count else layer.class_name
 
 
 def custom_text(custom: CustomObject) -> str:

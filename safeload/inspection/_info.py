@@ -179,7 +179,20 @@ class ObjectInfo:
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """A layer of the tree, with the layers inside it."""
+    """A layer of the tree, with the layers inside it.
+
+    Attributes:
+        name: Its name.
+        class_name: Its class.
+        where: Path in the config, such as ``$.config.layers[0]``; in the object graph of a SavedModel,
+            ``root.layers[0]``.
+        module: Module recorded, or None.
+        registered_name: Name recorded for registration, such as ``"pkg>Scale"``, or None.
+        config: Its (normal form) config; that of a SavedModel as the file has it.
+        layers: The layers inside it.
+        parameter_count: Elements of its weights, those of the layers inside it included; None where the file does
+            not tell which weights are a layer's.
+    """
 
     name: str
     class_name: str
@@ -188,6 +201,7 @@ class LayerInfo:
     registered_name: str | None = None
     config: Any = field(repr=False, default=None)
     layers: tuple[LayerInfo, ...] = ()
+    parameter_count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -259,10 +273,19 @@ class MetaGraphInfo:
 
 @dataclass(frozen=True)
 class SavedModelInfo:
-    """Facts about a SavedModel."""
+    """Facts about a SavedModel.
+
+    Attributes:
+        meta_graphs: In the order of the file.
+        has_keras_metadata: True if Keras wrote its records beside the graph.
+        root: The layer tree of a model of Keras 2, whose saver recorded it; None for others.
+        training_only: What only ``compile`` needs of such a model.
+    """
 
     meta_graphs: tuple[MetaGraphInfo, ...]
     has_keras_metadata: bool = False
+    root: LayerInfo | None = None
+    training_only: tuple[ObjectInfo, ...] = ()
 
 
 @dataclass(frozen=True)

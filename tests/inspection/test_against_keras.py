@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from cases import CASES
+from saved_models import rewritten
 
 from safeload import inspect_model, load_callable
 from safeload.cli._demo import _library
+from safeload.readers.protobuf import message_class
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 READERS = {
@@ -106,6 +108,37 @@ def _compare(keras, path, model):
         _agree(signature.outputs, model.outputs)
 
 
+def _subclassed(layers, keras):
+    @keras.utils.register_keras_serializable("pkg")
+    class Block(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.inner = [layers.Dense(3, name="inner"), layers.Dense(4, use_bias=False, name="outer")]
+            self.scale = self.add_weight(name="scale", shape=(4,))
+
+        def call(self, x):
+            return self.inner[1](self.inner[0](x)) * self.scale
+
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.blocks = {"a": Block(), "b": Block()}
+            self.head = keras.Sequential([layers.Dense(2), layers.Dropout(0.5)])
+
+        def call(self, x):
+            return self.head(self.blocks["a"](x) + self.blocks["b"](x))
+
+    model = Net()
+    model(np.zeros((2, 4), "float32"))
+    return model
+
+
+def _adapted(layers, keras):
+    norm = layers.Normalization()
+    norm.adapt(np.zeros((2, 4), "float32"))
+    return keras.Sequential([layers.Input((4,)), norm, layers.Rescaling(0.5), layers.Dense(1)])
+
+
 def _producer(name):
     if name == "tf_keras" and importlib.util.find_spec("tf_keras") is None:
         pytest.skip("tf_keras is not installed")
@@ -140,6 +173,48 @@ def test_other_shapes_of_models(build, producer, suffix, tmp_path):
     path = tmp_path / f"model{suffix}"
     build(keras.layers, keras).save(path)
     _compare(keras, path, keras.models.load_model(path, compile=False))
+
+
+def _flat(layers, below, facts):
+    """List *facts* of every layer at every depth."""
+    return [item for layer in layers for item in (facts(layer), *_flat(below(layer), below, facts))]
+
+
+def _tracked(layer):
+    """Return the layers in *layer* as the saver of tf_keras finds them."""
+    return getattr(layer, "layers", None) or layer._flatten_layers(include_self=False, recursive=False)
+
+
+@pytest.mark.parametrize("build", [*MODELS, _subclassed, _adapted], ids=lambda build: build.__name__[1:])
+def test_saved_models(build, tmp_path):
+    """Layers at every depth, their classes and parameters, and what only training needs, of SavedModels of Keras 2."""
+    keras = _producer("tf_keras")
+    build(keras.layers, keras).save(tmp_path, save_format="tf")
+    model = keras.models.load_model(tmp_path, compile=False)
+    report = inspect_model(tmp_path)
+    described = _flat(report.layers, lambda layer: layer.layers, lambda layer: (layer.name, layer.class_name))
+    assert described == _flat(model.layers, _tracked, lambda layer: (layer.name, type(layer).__name__))
+    counts = _flat(report.layers, lambda layer: layer.layers, lambda layer: layer.parameter_count)
+    sizes = _flat(model.layers, _tracked, lambda layer: sum(weight.shape.num_elements() for weight in layer.weights))
+    assert [size if count is not None else None for count, size in zip(counts, sizes)] == counts
+    assert any(counts)
+    assert report.parameter_count == model.count_params()
+    assert {o.kind for o in report.training_only} == ({"optimizer", "loss", "metric"} if build is _compiled else set())
+    assert report.layers[-1].name in str(report)
+    assert report.layers[-1].name in report._repr_html_()
+    assert report.to_json()["layers"][-1]["name"] == report.layers[-1].name
+    _move_records(tmp_path)
+    assert inspect_model(tmp_path).layers == report.layers
+
+
+def _move_records(path):
+    """Put what Keras recorded into the graph, where it was before TensorFlow 2.5."""
+    saved = message_class("KerasSavedMetadata")()
+    saved.ParseFromString((path / "keras_metadata.pb").read_bytes())
+    (path / "keras_metadata.pb").unlink()
+    with rewritten(path) as message:
+        for node in saved.nodes:
+            message.meta_graphs[0].object_graph_def.nodes[node.node_id].user_object.metadata = node.metadata
 
 
 def test_every_golden_file_has_a_reader():

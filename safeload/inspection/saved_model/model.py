@@ -19,7 +19,8 @@ from safeload.inspection.keras.signature import listed_outputs
 from safeload.inspection.op_classes import op_class, op_package
 from safeload.inspection.saved_model.examples import Features, example_features
 from safeload.inspection.saved_model.functions import FunctionReader
-from safeload.inspection.saved_model.producer import describe_saved_model_producer, keras_metadata
+from safeload.inspection.saved_model.layers import KerasRecords
+from safeload.inspection.saved_model.producer import describe_saved_model_producer
 from safeload.inspection.saved_model.structures import read_shape, type_spec_facts
 from safeload.inspection.saved_model.wrapped import Wrapper, in_python_order
 from safeload.readers.protobuf import dtype_name
@@ -52,7 +53,8 @@ def inspect_saved_model(artifact: SavedModelArtifact) -> ModelInfo:
     Raises:
         MalformedArtifactError: ``malformed-artifact``. The object graph refers to what is not there.
     """
-    outputs = listed_outputs(keras_metadata(artifact).get("config"))
+    records = KerasRecords(artifact)
+    outputs = listed_outputs(records.root.get("config"))
     graphs = tuple(
         _meta_graph(index, meta_graph, where=artifact.where, outputs=outputs)
         for index, meta_graph in enumerate(artifact.saved_model.meta_graphs)
@@ -62,8 +64,13 @@ def inspect_saved_model(artifact: SavedModelArtifact) -> ModelInfo:
         artifact.where,
         artifact.digest,
         artifact.size,
-        describe_saved_model_producer(artifact),
-        saved_model=SavedModelInfo(graphs, has_keras_metadata=artifact.keras_metadata is not None),
+        describe_saved_model_producer(artifact, records.root),
+        saved_model=SavedModelInfo(
+            graphs,
+            has_keras_metadata=artifact.keras_metadata is not None,
+            root=records.layers(),
+            training_only=records.training(),
+        ),
         weights=describe_weights(artifact.variables),
     )
 

@@ -7,45 +7,26 @@ attributes of its ``ExportArchive``.
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from safeload.errors import MalformedArtifactError
 from safeload.inspection._info import ProducerInfo
-from safeload.readers.protobuf import parse_message
 
 if TYPE_CHECKING:
     from safeload.readers import SavedModelArtifact
 
-_KERAS_METADATA = "keras_metadata.pb"
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
-_MAX_METADATA_CHARS = 1 << 24
 
 
-def describe_saved_model_producer(artifact: SavedModelArtifact) -> ProducerInfo:
-    """Say who wrote *artifact*. Broken Keras metadata is ignored: nothing else reads it."""
+def describe_saved_model_producer(artifact: SavedModelArtifact, metadata: Mapping[str, Any]) -> ProducerInfo:
+    """Say who wrote *artifact*, whose root object Keras recorded as *metadata*."""
     first = artifact.saved_model.meta_graphs[0]
     version = first.meta_info_def.tensorflow_version or None
     nodes = first.object_graph_def.nodes
-    metadata = keras_metadata(artifact)
     keras_version, backend = _text(metadata.get("keras_version")), _text(metadata.get("backend"))
     flavour = _flavour_of_version(keras_version) or _flavour_of_export(nodes[0] if nodes else None, version)
     return ProducerInfo(keras_version, flavour, version, backend)
-
-
-def keras_metadata(artifact: SavedModelArtifact) -> dict[str, Any]:
-    """Return the JSON that Keras 2 wrote about the root object, or an empty dict."""
-    nodes = artifact.saved_model.meta_graphs[0].object_graph_def.nodes
-    text = nodes[0].user_object.metadata if nodes else ""
-    try:
-        if artifact.keras_metadata is not None:
-            saved = parse_message("KerasSavedMetadata", artifact.keras_metadata, where=_KERAS_METADATA)
-            text = next((node.metadata for node in saved.nodes if node.node_path == "root"), text)
-        found = json.loads(text) if 0 < len(text) <= _MAX_METADATA_CHARS else None
-    except (MalformedArtifactError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _text(value: Any) -> str | None:
