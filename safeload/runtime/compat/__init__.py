@@ -22,7 +22,6 @@ def compat_objects(package: str) -> dict[str, Any]:
         _activations,
         _attention,
         _bidirectional,
-        _given_masks,
         _keras1,
         _kernelized,
         _locally_connected,
@@ -38,7 +37,7 @@ def compat_objects(package: str) -> dict[str, Any]:
         _normalization, _resize, _symbol,
     )  # fmt: skip
     named = {name: getattr(module, name) for module in modules for name in module.__all__}
-    return {**named, **_given_masks.OBJECTS}
+    return {**named, **_masks.OBJECTS}
 
 
 def _of_keras_2() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Layers that treat the masks of their inputs as Keras 2 did.
+"""Layers that treat masks as Keras 2 and early releases of Keras 3 did.
 
 Source: keras 2.9.0 ``keras/layers/merging/base_merge.py``, ``merging/concatenate.py``,
 ``attention/multi_head_attention.py``; the same in standalone Keras from 1.2.2 on and in tf_keras 2.21, whose
@@ -13,28 +13,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from safeload.dialects import TAKES_GIVEN_MASKS
+
 __all__ = [
-    "Add",
-    "Average",
     "Concatenate",
-    "Identity",
-    "Maximum",
-    "Minimum",
     "MultiHeadAttention",
-    "Multiply",
-    "Normalization",
-    "Rescaling",
-    "Subtract",
     "TimeDistributed",
-    "UnmaskedAdd",
-    "UnmaskedAverage",
-    "UnmaskedConcatenate",
-    "UnmaskedMaximum",
-    "UnmaskedMinimum",
     "UnmaskedMultiHeadAttention",
-    "UnmaskedMultiply",
-    "UnmaskedReLU",
-    "UnmaskedSubtract",
 ]
 
 
@@ -53,30 +38,6 @@ class _AllMasks(_PlainInputs):
         """Combine the masks that there are."""
         masks = [each for each in _masks_of(inputs, mask) if each is not None]
         return reduce(keras.ops.logical_and, masks) if masks else None
-
-
-class Add(_AllMasks, keras.layers.Add):  # type: ignore[misc]
-    """``keras.layers.Add`` with the masks of Keras 2."""
-
-
-class Average(_AllMasks, keras.layers.Average):  # type: ignore[misc]
-    """``keras.layers.Average`` with the masks of Keras 2."""
-
-
-class Maximum(_AllMasks, keras.layers.Maximum):  # type: ignore[misc]
-    """``keras.layers.Maximum`` with the masks of Keras 2."""
-
-
-class Minimum(_AllMasks, keras.layers.Minimum):  # type: ignore[misc]
-    """``keras.layers.Minimum`` with the masks of Keras 2."""
-
-
-class Multiply(_AllMasks, keras.layers.Multiply):  # type: ignore[misc]
-    """``keras.layers.Multiply`` with the masks of Keras 2."""
-
-
-class Subtract(_AllMasks, keras.layers.Subtract):  # type: ignore[misc]
-    """``keras.layers.Subtract`` with the masks of Keras 2."""
 
 
 class Concatenate(keras.layers.Concatenate):  # type: ignore[misc]
@@ -100,36 +61,8 @@ class _NoMask(_PlainInputs):
         """Give none."""
 
 
-class UnmaskedAdd(_NoMask, keras.layers.Add):  # type: ignore[misc]
-    """``keras.layers.Add`` without a mask."""
-
-
-class UnmaskedAverage(_NoMask, keras.layers.Average):  # type: ignore[misc]
-    """``keras.layers.Average`` without a mask."""
-
-
-class UnmaskedConcatenate(_NoMask, keras.layers.Concatenate):  # type: ignore[misc]
-    """``keras.layers.Concatenate`` without a mask."""
-
-
-class UnmaskedMaximum(_NoMask, keras.layers.Maximum):  # type: ignore[misc]
-    """``keras.layers.Maximum`` without a mask."""
-
-
-class UnmaskedMinimum(_NoMask, keras.layers.Minimum):  # type: ignore[misc]
-    """``keras.layers.Minimum`` without a mask."""
-
-
-class UnmaskedMultiply(_NoMask, keras.layers.Multiply):  # type: ignore[misc]
-    """``keras.layers.Multiply`` without a mask."""
-
-
-class UnmaskedSubtract(_NoMask, keras.layers.Subtract):  # type: ignore[misc]
-    """``keras.layers.Subtract`` without a mask."""
-
-
 class _EndsMask:
-    """Gives no mask, and takes none along with an input that it returns as it is."""
+    """Gives no mask, as in Keras 2, and takes none along with an input that it returns as it is."""
 
     def call(self, inputs: Any) -> Any:
         """Compute as the layer of Keras does."""
@@ -139,20 +72,33 @@ class _EndsMask:
         """Give none."""
 
 
-class Identity(_EndsMask, keras.layers.Identity):  # type: ignore[misc]
-    """``keras.layers.Identity`` of Keras 2."""
+class _InputMasked:
+    """Takes the mask that goes on from the inputs, as a layer does to which no call gives one.
+
+    Source: ``previous_mask`` in keras/src/layers/layer.py of 3.10.0.
+    """
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:  # noqa: ARG002
+        """Compute the mask of the output."""
+        own = tf.nest.map_structure(lambda each: getattr(each, "_keras_mask", None), inputs)
+        return super().compute_mask(inputs, own)  # type: ignore[misc]
 
 
-class Normalization(_EndsMask, keras.layers.Normalization):  # type: ignore[misc]
-    """``keras.layers.Normalization`` of Keras 2."""
+def _layer(name: str, mixin: type) -> Any:
+    # Archives find weights by the name of the class, which is that of Keras.
+    return type(name, (mixin, getattr(keras.layers, name)), {"__module__": __name__})
 
 
-class Rescaling(_EndsMask, keras.layers.Rescaling):  # type: ignore[misc]
-    """``keras.layers.Rescaling`` of Keras 2."""
+_ELEMENTWISE = ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")
 
-
-class UnmaskedReLU(_EndsMask, keras.layers.ReLU):  # type: ignore[misc]
-    """``keras.layers.ReLU`` of TensorFlow up to 2.4."""
+OBJECTS = {
+    **{name: _layer(name, _AllMasks) for name in _ELEMENTWISE},
+    **{name: _layer(name, _EndsMask) for name in ("Identity", "Normalization", "Rescaling")},
+    **{f"Unmasked{name}": _layer(name, _NoMask) for name in (*_ELEMENTWISE, "Concatenate")},
+    "UnmaskedReLU": _layer("ReLU", _EndsMask),
+    **{f"InputMasked{name}": _layer(name, _InputMasked) for name in TAKES_GIVEN_MASKS},
+}
+"""Name in `dialects.COMPAT_OBJECTS` → class that differs from Keras's own in its masks alone."""
 
 
 class TimeDistributed(keras.layers.TimeDistributed):  # type: ignore[misc]
