@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import collections
 import json
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -17,7 +17,12 @@ from safeload.inspection.saved_model.model import natural_key
 from safeload.readers import SavedModelArtifact, read_artifact
 from safeload.readers.protobuf import message_class
 
-Pair = collections.namedtuple("Pair", "u v")  # noqa: PYI024 - as users write it
+
+class Pair(NamedTuple):
+    """Two arguments in one."""
+
+    u: Any
+    v: Any
 
 
 def inspect(path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import collections
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -13,7 +13,12 @@ from safeload.inspection.keras.signature import listed_outputs
 from safeload.inspection.saved_model.wrapped import Wrapper, in_python_order
 from safeload.readers import read_artifact
 
-Pair = collections.namedtuple("Pair", "u v")  # noqa: PYI024 - as users write it
+
+class Pair(NamedTuple):
+    """Two arguments in one."""
+
+    u: Any
+    v: Any
 
 
 def inspect(path):

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import safeload
 from safeload.errors import InputMismatchError
+from tests.releases import skip_unless_lists_nest
 
 keras = pytest.importorskip("keras")
 
@@ -128,8 +129,8 @@ def test_calls(
     loaded: Callable[[str, str], Any], structure: str, name: str, how: str, call: Call, *, is_taken: bool
 ) -> None:
     """Each way of passing gives the same values from each format; a SavedModel takes several inputs by name alone."""
-    if structure == "nested" and keras.version().startswith("3.3."):
-        pytest.skip("Keras 3.3 nests no lists in dicts")
+    if structure == "nested":
+        skip_unless_lists_nest(keras.version())
     fn = loaded(structure, name)
     if is_taken:
         np.testing.assert_allclose(call(fn), EXPECTED[structure], rtol=1e-6)

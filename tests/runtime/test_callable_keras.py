@@ -12,6 +12,7 @@ import tensorflow as tf
 from safeload import load_callable
 from safeload.errors import InputMismatchError, SignatureNotFoundError
 from safeload.runtime import as_callable
+from tests.releases import skip_unless_lists_nest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,8 +58,7 @@ def test_several_inputs_and_outputs(keras: Any) -> None:
 
 def test_nested_outputs_keep_their_names(keras: Any) -> None:
     """Lists in a dict whose keys are not sorted: each output has the name of the layer that makes it."""
-    if keras.__version__.startswith("3.3."):
-        pytest.skip("Keras 3.3 nests no lists in dicts")
+    skip_unless_lists_nest(keras.__version__)
     x = keras.layers.Input((4,), name="x")
     ends = [keras.layers.Dense(size, name=name)(x) for size, name in ((2, "zz"), (1, "aa"), (3, "mm"))]
     fn = as_callable(keras.Model(x, {"second": ends[:2], "first": ends[2]}))
