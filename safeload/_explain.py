@@ -13,11 +13,18 @@ _OWN = "safeload.errors"
 
 _COLOUR = re.compile(r"\x1b\[\d*m")
 
-_OPENERS = ("Exception encountered when calling", "Graph execution error:", "Detected at node", "<stack traces")
-"""How lines begin that stand before the one that says something.
+_OPENERS = (
+    "Exception encountered when calling", "config=",
+    "Graph execution error:", "Detected at node", 'File "', "Node:", "<stack traces", "[[{{node",
+)  # fmt: skip
+"""How lines begin that say where and not what.
 
-Source: ``inject_argument_info_in_traceback`` (keras 3.15), ``GraphExecutionError`` of python/eager/execute.py (2.21).
+Source: ``inject_argument_info_in_traceback`` and ``deserialize_keras_object`` (keras 3.15), ``GraphExecutionError`` of
+python/eager/execute.py (TensorFlow 2.21).
 """
+
+_INNER, _CONFIG = "Exception encountered: ", "Full object config"
+"""What Keras 3 writes before the cause of an error, and before a config that follows it. Source: same function."""
 
 
 @dataclass(frozen=True)
@@ -358,7 +365,14 @@ def _texts(error: BaseException | None) -> list[str]:
     return texts
 
 
+def first_line(error: BaseException) -> str:
+    """Return the line of an error's text that says what is wrong, without colours; its type if there is none."""
+    is_quoted = isinstance(error, KeyError) and error.args  # Python shows the key in quotes, with its lines in one
+    text = str(error.args[0] if is_quoted else error)
+    text = _COLOUR.sub("", text).rpartition(_INNER)[2].partition(_CONFIG)[0]
+    lines = (line.strip() for line in text.splitlines())
+    return next((line for line in lines if line and not line.startswith(_OPENERS)), type(error).__name__)[:300]
+
+
 def _headline(error: BaseException) -> str:
-    lines = (_COLOUR.sub("", line).strip() for line in str(error).splitlines())
-    first = next((line for line in lines if line and not line.startswith(_OPENERS)), "")
-    return f"{type(error).__name__}: {first}"[:160]
+    return f"{type(error).__name__}: {first_line(error)}"[:160]

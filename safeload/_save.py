@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from safeload._explain import first_line
 from safeload._load import as_callable, load_callable
 from safeload.errors import (
     ArtifactNotFoundError,
@@ -197,7 +198,7 @@ def _written(written: str, target: Path, job: _Job) -> ModelCallable:
     except SafeloadError:
         raise
     except Exception as error:
-        raise LoadFailedError(str(target), problem=f"cannot be written: {_first_line(error)}") from error
+        raise LoadFailedError(str(target), problem=f"cannot be written: {first_line(error)}") from error
 
 
 def _written_keras(written: str, target: Path, job: _Job) -> ModelCallable:
@@ -227,7 +228,3 @@ def _compare(loaded: ModelCallable, values: Any, expected: dict[str, Any], targe
             problem=f"loaded back, it computes something else: {problem}",
             hint="nothing was saved; what the model computes may depend on random numbers or on state",
         )
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]

@@ -173,6 +173,8 @@ def test_headline_says_something():
     assert explain(error).splitlines()[0] == "ValueError: Input 0 of layer"
     error = ValueError("Graph execution error:\n\nDetected at node a (most recent):\n<stack traces>\nNo good")
     assert explain(error).splitlines()[0] == "ValueError: No good"
+    text = "Error when deserializing class 'Dense'\n\nException encountered: No units. Full object config: {'x': 1}"
+    assert explain(TypeError(text)).splitlines()[0] == "TypeError: No units."
 
 
 def test_error_without_text_is_shown_by_its_type():

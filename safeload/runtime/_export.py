@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.ops import handle_data_util, resource_variable_ops
 
+from safeload._explain import first_line
 from safeload.errors import InputMismatchError, UnsupportedFormatError
 from safeload.runtime._callable._structured import spec_of
 from safeload.runtime._callable._tensors import to_tensors
 from safeload.runtime._keras._package import flat_layers, is_own_class
 from safeload.runtime._keras._runtime import KerasRuntime
 from safeload.runtime._object import is_untraced
-from safeload.runtime._saved_model._runtime import first_line
 from safeload.runtime._tflite import TFLiteRuntime
 from safeload.runtime._wrap import as_callable
 from safeload.signatures import bind

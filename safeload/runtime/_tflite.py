@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from safeload._explain import first_line
 from safeload.errors import InputMismatchError, LoadFailedError, SignatureNotFoundError
-from safeload.runtime._saved_model._runtime import first_line
 
 if TYPE_CHECKING:
     import numpy as np

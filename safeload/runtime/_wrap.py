@@ -12,11 +12,11 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec
 
+from safeload._explain import first_line
 from safeload.errors import InputMismatchError, LoadFailedError, SafeloadError
 from safeload.runtime._callable._model_callable import ModelCallable
 from safeload.runtime._keras._runtime import KerasRuntime
 from safeload.runtime._object import ObjectRuntime
-from safeload.runtime._saved_model._runtime import first_line
 
 P = ParamSpec("P")
 

@@ -11,6 +11,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from safeload._explain import first_line
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.readers.hdf5.heap import GuardedWindow
 
@@ -91,7 +92,7 @@ class Hdf5File:
                 if isinstance(error, (MalformedArtifactError, LimitExceededError)):
                     raise
                 raise MalformedArtifactError(
-                    self.where, problem=f"broken HDF5 structure: {_first_line(error)}"
+                    self.where, problem=f"broken HDF5 structure: {first_line(error)}"
                 ) from error
         return self._structure
 
@@ -116,7 +117,7 @@ class Hdf5File:
                 dataset.read_direct(array)
         except (OSError, RuntimeError, KeyError) as error:
             raise MalformedArtifactError(
-                f"{self.where}/{path}", problem=f"cannot be read: {_first_line(error)}"
+                f"{self.where}/{path}", problem=f"cannot be read: {first_line(error)}"
             ) from error
         return array.view(_bfloat16()) if array.dtype.kind == "V" else array
 
@@ -154,7 +155,7 @@ class Hdf5File:
         except _BROKEN as error:
             if isinstance(error, LimitExceededError):
                 raise
-            problem = f"the attribute {name!r} is broken: {_first_line(error)}"
+            problem = f"the attribute {name!r} is broken: {first_line(error)}"
             raise MalformedArtifactError(f"{self.where}/{path}", problem=problem) from error
         self._bound_config(name, len(value) if isinstance(value, str) else sum(map(len, value)), max_bytes)
         return value
@@ -218,9 +219,4 @@ def _unopened(error: BaseException) -> str:
     cut = re.search(r"truncated file: eof = (\d+),.* stored_eof = (\d+)", str(error))
     if cut:
         return f"the HDF5 file is truncated: it has {int(cut[1]):,} of {int(cut[2]):,} bytes"
-    return f"cannot be opened as HDF5: {_first_line(error)}"
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]
+    return f"cannot be opened as HDF5: {first_line(error)}"

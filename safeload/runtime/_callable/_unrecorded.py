@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from safeload._explain import first_line
 from safeload.errors import InputMismatchError
 
 _OF_KERAS = frozenset({"self", "training", "mask"})
@@ -19,8 +19,6 @@ _REFUSALS = (TypeError, ValueError, LookupError, AttributeError)
 """What Keras and the code of a model raise for arguments that they do not take."""
 
 _PLAIN = (bool, int, float, complex, str, bytes)
-
-_COLOUR = re.compile(r"\x1b\[\d*m")
 
 
 def call_unrecorded(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -39,7 +37,9 @@ def call_unrecorded(model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) 
         named = {name: _with_arrays(value) if name in required else value for name, value in others.items()}
         return model(*map(_with_arrays, first), **{**named, "training": False})
     except _REFUSALS as error:
-        raise _mismatch(model, parameters, f"it fails on these arguments: {_reason(error)}") from error
+        raise _mismatch(
+            model, parameters, f"it fails on these arguments: {type(error).__name__}: {first_line(error)}"
+        ) from error
 
 
 def _with_arrays(value: Any) -> Any:
@@ -50,14 +50,6 @@ def _with_arrays(value: Any) -> Any:
         return value
     is_plain = all(isinstance(leaf, _PLAIN) for leaf in tf.nest.flatten(value))
     return np.asarray(value) if is_plain else [_with_arrays(branch) for branch in value]
-
-
-def _reason(error: Exception) -> str:
-    """Return the first line that is not Keras's own introduction, without colours."""
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    lines = (_COLOUR.sub("", line).strip() for line in text.splitlines())
-    told = next((line for line in lines if line and not line.startswith("Exception encountered")), "")
-    return f"{type(error).__name__}: {told}"[:300] if isinstance(error, KeyError) or not told else told[:300]
 
 
 def takes_one_input(model: Any) -> bool:

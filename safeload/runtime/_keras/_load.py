@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from safeload._explain import first_line
 from safeload.errors import ArtifactChangedError, CustomObjectConflictError, LoadFailedError, SafeloadError
 from safeload.runtime._keras._ambient import names_apart, plain_policy, require_tensorflow_backend
 from safeload.runtime._keras._budget import bounded_variables, require_bounded_outputs
@@ -70,7 +71,7 @@ def _from_caller(architecture: Callable[[], Any], where: str) -> Any:
     except Exception as error:
         raise LoadFailedError(
             where,
-            problem=f"architecture= failed: {type(error).__name__}: {_innermost(error)}",
+            problem=f"architecture= failed: {type(error).__name__}: {first_line(error)}",
             hint="it is called without arguments, and returns the built keras.Model",
         ) from error
     if not hasattr(model, "layers"):
@@ -121,20 +122,11 @@ def explained(where: str) -> Iterator[None]:
     """Turn what Keras raises into errors of safeload.
 
     Raises:
-        LoadFailedError: ``load-failed``. With the innermost cause, without the config that Keras appends.
+        LoadFailedError: ``load-failed``. With the innermost cause.
     """
     try:
         yield
     except SafeloadError:
         raise
     except Exception as error:
-        raise LoadFailedError(where, problem=_innermost(error)) from error
-
-
-def _innermost(error: BaseException) -> str:
-    text = str(error) or type(error).__name__
-    _, found, inner = text.rpartition("Exception encountered: ")
-    text = inner if found else text
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    short = next((line for line in lines if not line.startswith("config=")), type(error).__name__)
-    return short.partition("Full object config")[0][:300]
+        raise LoadFailedError(where, problem=first_line(error)) from error

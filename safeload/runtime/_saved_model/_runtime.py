@@ -20,6 +20,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow.python.framework import kernels, op_def_registry
 
+from safeload._explain import first_line
 from safeload.errors import IncompatibleVersionError, LoadFailedError, OpNotRegisteredError, SafeloadError
 from safeload.runtime._saved_model._direct import DirectRoute
 from safeload.runtime._saved_model._graph import GraphRoute
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 
 Function = Callable[[Mapping[str, Any]], Any]
 """Takes tensors by input name; returns a tensor, a dict of tensors, or what a traced function returned."""
-
-_NOISE = ("Graph execution error:", "Detected at node", 'File "', "Node:", "<stack traces", "[[{{node")
-"""How lines begin that say where and not what, in the errors of executed graphs."""
 
 _GONE = "BoostedTrees"
 """How the names of ops begin that no TensorFlow runs since their kernels were taken out, between 2.3 and 2.9."""
@@ -277,12 +275,6 @@ def structured_call(concrete_function: Callable[..., Any], structure: CallStruct
 
 def _has_kernels(op: str) -> bool:
     return bool(kernels.get_registered_kernels_for_op(op).kernel)
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's text that says something, or its type."""
-    lines = (line.strip() for line in str(error).splitlines())
-    return next((line for line in lines if line and not line.startswith(_NOISE)), type(error).__name__)[:300]
 
 
 def _drop_slots(definition: meta_graph_pb2.MetaGraphDef) -> None:
