@@ -7,6 +7,7 @@ while it is prepared, and is left to `tf.saved_model.load`.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -110,10 +111,15 @@ class DirectRoute:
         return functions[name]
 
     def _constant(self, operation: str) -> Any:
-        for node in self._meta_graph.graph_def.node:
-            if node.name == operation and node.attr["value"].HasField("tensor"):
-                return tensor_pb2.TensorProto.FromString(node.attr["value"].tensor.SerializeToString())
-        raise NotUnderstoodError(f"the constant {operation!r} is not in the graph")
+        value = self._constants.get(operation)
+        if value is None or not value.HasField("tensor"):
+            raise NotUnderstoodError(f"the constant {operation!r} is not in the graph")
+        return tensor_pb2.TensorProto.FromString(value.tensor.SerializeToString())
+
+    @functools.cached_property
+    def _constants(self) -> dict[str, Any]:
+        """Name of each constant of the graph → its value."""
+        return {node.name: node.attr["value"] for node in self._meta_graph.graph_def.node if node.op == "Const"}
 
     def _asset(self, index: int) -> str:
         assets = self._meta_graph.asset_file_def
