@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -97,7 +96,6 @@ def _custom(keras: Any) -> tuple[Any, Any]:
         return x * keras.activations.sigmoid(x)
 
     Doubled.__module__ = swishy.__module__ = "my_project"  # as if they were defined in a project of the user's
-    keras.safeload_demo = SimpleNamespace(Doubled=Doubled, swishy=swishy)
     layers = keras.layers
     return keras.Sequential([layers.Input((4,)), Doubled(), layers.Dense(3, activation=swishy)]), _array(2, 4)
 
@@ -117,8 +115,8 @@ def _keras_file(build: Callable[[Any], tuple[Any, Any]], suffix: str) -> Callabl
         model.save(str(path))
         options: dict[str, Any] = {}
         if build is _custom:
-            made = vars(keras).pop("safeload_demo")
-            options = {"custom_objects": vars(made)}
+            doubled, dense = model.layers
+            options = {"custom_objects": {"Doubled": type(doubled), "swishy": dense.activation}}
         return Made(path, inputs, _recorded(model, inputs), options)
 
     return make
