@@ -33,8 +33,8 @@ COMPAT_OBJECTS = MappingProxyType(
         "hard_sigmoid": "activation of Keras 1 and 2: clip(0.2 * x + 0.5, 0, 1)",
         "hard_sigmoid_of_keras_3": "activation of Keras 3 on the road of tf_keras: relu6(x + 3) / 6",
         # Layers of Keras 1 and 2 that are gone. The config holds the keys of the last release that had the class.
-        "LocallyConnected1D": "Keras 2 layer: unshared convolution; keys as in tf_keras, implementation dropped",
-        "LocallyConnected2D": "Keras 2 layer: unshared convolution; keys as in tf_keras, implementation dropped",
+        "LocallyConnected1D": "Keras 2 layer: unshared convolution; keys as in tf_keras",
+        "LocallyConnected2D": "Keras 2 layer: unshared convolution; keys as in tf_keras",
         "ThresholdedReLU": "Keras 2 layer: x * (x > theta)",
         "Deconvolution2D": "Keras 1 layer: keys of Conv2DTranspose; output_shape decides the size",
         "MaxoutDense": "Keras 1 layer: max over nb_feature of x.W + b; the other keys as in Dense",
@@ -70,7 +70,7 @@ COMPAT_OBJECTS = MappingProxyType(
         "CausalAttention": "keras.layers.Attention of Keras 2 with causal=True: called with use_causal_mask=True",
         "CausalAdditiveAttention": "AdditiveAttention of Keras 2 with causal=True: called with use_causal_mask=True",
         "Bidirectional": "TensorFlow 1.13: a direction whose last step is masked gives zeros, not its last state",
-        "TensorFlowSymbol": "tf.keras TFOpLambda, SlicingOpLambda …: a function of _ops.ALLOWED_SYMBOLS",
+        "TensorFlowSymbol": "tf.keras TFOpLambda, SlicingOpLambda …: a function of `ALLOWED_SYMBOLS`",
         "TensorFlowNode": "tf.keras TensorFlowOpLayer: the op of a NodeDef, with constants by input index",
         "RandomFourierFeatures": "Keras 2 layer: cos(x.W / scale + b); weights unscaled_kernel, bias, scale",
     }

@@ -1,6 +1,6 @@
 """One serialized object of any era → the same object as Keras 3.15 writes it, at every depth. Layer: dialects.
 
-Owns what an object is: built in or custom, and its module. Models and nodes are for `_functional` and `_ops`.
+Owns what an object is: built in or custom, and its module. Models and nodes are for `_functional`.
 """
 
 from __future__ import annotations
