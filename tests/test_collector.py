@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from safeload._collector import paused_collector
+from safeload._collector import paused_collector, spared_imports
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +55,19 @@ def test_waits_for_the_last_thread() -> None:
     leave.set()
     thread.join()
     assert gc.isenabled()
+
+
+def test_imports_are_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What there is after an import counts as old at once; what somebody has frozen stays frozen."""
+    made: list[Any] = [[]]
+    with spared_imports():
+        pass
+    assert not any(each is made for each in gc.get_objects(2))
+    with spared_imports():
+        monkeypatch.setitem(sys.modules, "imported_inside", sys)
+    assert any(each is made for each in gc.get_objects(2))
+    gc.freeze()
+    with spared_imports():
+        monkeypatch.setitem(sys.modules, "imported_later", sys)
+    assert gc.get_freeze_count()
+    gc.unfreeze()
