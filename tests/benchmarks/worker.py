@@ -1,6 +1,6 @@
 """One side of one case in a fresh process: prints what it measured as JSON.
 
-How each quantity is measured is said at its function. Except for ``cold``, whose clock is the parent's, modules are
+How each quantity is measured is said at its function. Except for ``cold``, which begins with the process, modules are
 imported before the clock starts, and the garbage of their import is collected: both sides pay only for what they do.
 """
 
@@ -170,14 +170,14 @@ def _callees(side: str, path: str, value: Any) -> tuple[Callable[..., Any], Call
 
 
 def cold(side: str, path: str, row: dict[str, Any]) -> Measured:
-    """The whole process, from its start to its end after the first prediction; the parent takes the time.
+    """When the first prediction is there, by the clock that all processes share; the parent knows when it began.
 
     Keras predicts with `Model.predict`, as most of its users do.
     """
     loaded = SIDES[side].load(path)
-    if side in {"keras", "tf_keras"}:
-        return {"digest": _digest(loaded.predict(next(iter(row.values())), verbose=0))}
-    return {"digest": _digest(SIDES[side].call(loaded, row))}
+    is_keras = side in {"keras", "tf_keras"}
+    result = loaded.predict(next(iter(row.values())), verbose=0) if is_keras else SIDES[side].call(loaded, row)
+    return {"predicted at": time.monotonic(), "digest": _digest(result)}
 
 
 QUANTITIES: dict[str, Callable[..., Measured]] = {"load": load, "call": call, "cold": cold}
