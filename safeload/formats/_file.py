@@ -78,25 +78,36 @@ class DescriptorFile(ByteFile):
 
     def read_into(self, offset: int, buffer: Buffer) -> int:
         """Read at *offset* without moving any file position."""
-        if self._descriptor is None:
-            raise ValueError("I/O operation on closed file")
-        target = memoryview(buffer).cast("B")
-        done = count = self._read_once(self._descriptor, offset, target)
+        descriptor, target = self._opened(), memoryview(buffer).cast("B")
+        done = count = self._read_once(descriptor, offset, target)
         # The kernel returns at most 2 GiB at a time.
         while count and done < len(target):
-            count = self._read_once(self._descriptor, offset + done, target[done:])
+            count = self._read_once(descriptor, offset + done, target[done:])
             done += count
         return done
 
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Read in one piece where the kernel does, without a buffer to copy from."""
+        offset = max(0, offset)
+        wanted = max(0, min(size, self.size - offset))
+        found = self._piece(self._opened(), offset, wanted)
+        return found if len(found) == wanted else super().read_at(offset, size)
+
     def is_unchanged(self) -> bool:
         """Return False if size or time of writing differ; a file that is replaced or removed stays as it was."""
+        status = os.fstat(self._opened())
+        return (status.st_size, status.st_mtime_ns) == (self.size, self._written)
+
+    def _opened(self) -> int:
         if self._descriptor is None:
             raise ValueError("I/O operation on closed file")
-        status = os.fstat(self._descriptor)
-        return (status.st_size, status.st_mtime_ns) == (self.size, self._written)
+        return self._descriptor
 
     def _read_once(self, descriptor: int, offset: int, target: memoryview) -> int:
         return os.preadv(descriptor, [target], offset)
+
+    def _piece(self, descriptor: int, offset: int, size: int) -> bytes:
+        return os.pread(descriptor, size, offset)
 
     def close(self) -> None:
         """Close the descriptor."""
@@ -116,11 +127,14 @@ class SeekingFile(DescriptorFile):
         self._lock = threading.Lock()
 
     def _read_once(self, descriptor: int, offset: int, target: memoryview) -> int:
-        with self._lock:
-            os.lseek(descriptor, offset, os.SEEK_SET)
-            found = os.read(descriptor, min(len(target), 1 << 24))
+        found = self._piece(descriptor, offset, min(len(target), 1 << 24))
         target[: len(found)] = found
         return len(found)
+
+    def _piece(self, descriptor: int, offset: int, size: int) -> bytes:
+        with self._lock:
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            return os.read(descriptor, size)
 
 
 def descriptor_file(descriptor: int) -> ByteFile:

@@ -25,6 +25,15 @@ def test_read_at(opened, offset, size, expected):
     assert opened.read_at(offset, size) == expected
 
 
+@pytest.mark.parametrize("kind", [DescriptorFile, SeekingFile])
+def test_a_file_that_is_cut_short(kind, tmp_path):
+    """What is left of a file that somebody cut after it was opened is read."""
+    (tmp_path / "f").write_bytes(b"0123456789")
+    file = kind(os.open(tmp_path / "f", os.O_RDONLY))
+    (tmp_path / "f").write_bytes(b"0123")
+    assert file.read_at(2, 5) == b"23"
+
+
 def test_read_into_is_short_at_the_end(opened):
     """The count tells how much of the buffer was filled."""
     buffer = bytearray(4)
