@@ -16,7 +16,7 @@ nox.options.reuse_existing_virtualenvs = True
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 # Which Keras came out with which TensorFlow, oldest supported first. Python 3.11 has wheels of all of them.
-OLDER_RELEASES = (("2.16.2", "3.3.3"), ("2.18.1", "3.6.0"), ("2.20.0", "3.12.0"), ("2.21.0", "3.15.1"))
+RELEASES = (("2.16.2", "3.3.3"), ("2.18.1", "3.6.0"), ("2.20.0", "3.12.0"), ("2.21.0", "3.15.1"))
 
 
 def _group(name: str) -> list[str]:
@@ -31,6 +31,7 @@ def _install_wheel(session: nox.Session, *extras: str) -> None:
         )
         wheel = next(Path(folder).glob("*.whl"))
         session.install(f"{wheel}[{','.join(extras)}]" if extras else str(wheel))
+        # The version is the same after every change, so pip leaves an older wheel of it in place unless forced.
         session.install("--quiet", "--force-reinstall", "--no-deps", str(wheel))
 
 
@@ -105,9 +106,9 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize("tensorflow,keras", OLDER_RELEASES)
+@nox.parametrize("tensorflow,keras", RELEASES)
 def releases(session: nox.Session, tensorflow: str, keras: str) -> None:
-    """The same tests with an older TensorFlow and the Keras of its time."""
+    """The same tests with one release of TensorFlow and the Keras of its time."""
     _install_wheel(session)
     minor = ".".join(tensorflow.split(".")[:2])
     session.install(f"tensorflow=={tensorflow}", f"keras=={keras}", f"tf-keras=={minor}.*", *_group("test"))

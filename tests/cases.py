@@ -18,7 +18,7 @@ _GRAPH_FILES = {"frozen-graph", "tf1-checkpoint"}
 _OF_SAVED_MODELS = {"call", "one-signature", "other-method", "versioned-parent", "vocabulary", "zipped"}
 
 
-def _reason(format_: str, producer: str, feature: str) -> str | None:
+def _reason(format_: str, producer: str, feature: str) -> str:
     if format_ in _GRAPH_FILES or feature in {"constants", "meta"}:
         return "a graph with constants or with a checkpoint is one row each: TensorFlow 1 writes them"
     if producer in {"tensorflow", "tf1"}:
@@ -29,15 +29,7 @@ def _reason(format_: str, producer: str, feature: str) -> str | None:
         if producer == "tf1":
             return "objects, methods and assets of TF2; the TF1 builder has its own row"
         return "several MetaGraphs are written by the TF1 builder alone"
-    if feature in {
-        "call",
-        "one-signature",
-        "other-method",
-        "versioned-parent",
-        "vocabulary",
-        "zipped",
-        "two-metagraphs",
-    }:
+    if feature in {*_OF_SAVED_MODELS, "two-metagraphs"}:
         return "a feature of plain SavedModels"
     if format_ == "saved-model":
         return "a Keras SavedModel is written by export (Keras 3) or save (tf_keras), one row each"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from safeload._limits import Limits
 from safeload.formats import detect, open_source
 from safeload.inspection import inspect_artifact
-from safeload.readers import read_artifact
+from safeload.readers import SavedModelArtifact, read_artifact
 from safeload.runtime._callable._model_callable import ModelCallable
 from safeload.runtime._saved_model._runtime import SavedModelRuntime
 from safeload.signatures import choose
@@ -21,15 +22,54 @@ from safeload.signatures import choose
 X = np.arange(8, dtype=np.float32).reshape(2, 4)
 WEIGHTS = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
 
+Saved = Callable[[str], Path]
+"""The fixture ``saved``."""
+
+
+def read(path: Path) -> SavedModelArtifact:
+    """Open and read the directory *path*."""
+    artifact = read_artifact(detect(open_source(str(path))), Limits())
+    assert isinstance(artifact, SavedModelArtifact)
+    return artifact
+
 
 def load(path: Path, *, signature: str | None = None, tags: str | None = None) -> ModelCallable:
     """Do what `load_callable` does to a SavedModel, without judging it."""
-    artifact = read_artifact(detect(open_source(str(path))), Limits())
-    choice = choose(inspect_artifact(artifact), signature=signature, tags=tags)
-    assert choice.meta_graph is not None
+    return load_artifact(read(path), signature=signature, tags=tags)
+
+
+def load_artifact(artifact: SavedModelArtifact, **wanted: str | None) -> ModelCallable:
+    """Do the part of `load` that comes after reading."""
+    choice = choose(inspect_artifact(artifact), **wanted)
     runtime = SavedModelRuntime(artifact, choice.meta_graph)
     runtime.prepare(choice.signature_info)
     return ModelCallable(runtime, choice.signature_info.key, digest=artifact.digest)
+
+
+@contextmanager
+def rewritten(path: Path) -> Iterator[Any]:
+    """Yield the SavedModel message of the directory *path*, and write it back as it was changed."""
+    file = path / "saved_model.pb"
+    message = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    yield message
+    file.write_bytes(message.SerializeToString())
+
+
+def equal(actual: Any, expected: Any) -> None:
+    """Assert that the values are the same but for rounding."""
+    np.testing.assert_allclose(np.asarray(actual), np.asarray(expected), rtol=2e-6, atol=2e-6)
+
+
+def identical(actual: Any, expected: Any) -> None:
+    """Assert that structures, dtypes and values are the same."""
+    tf.nest.assert_same_structure(actual, expected, expand_composites=True)
+    for one, other in zip(_flat(actual), _flat(expected), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+
+
+def _flat(value: Any) -> list[Any]:
+    return [np.asarray(leaf) for leaf in tf.nest.flatten(value, expand_composites=True)]
 
 
 class Linear(tf.Module):
@@ -66,6 +106,22 @@ class Linear(tf.Module):
     @tf.function(input_signature=[tf.SparseTensorSpec([None, 3], tf.float32)])
     def sparse(self, s: Any) -> Any:
         return tf.sparse.reduce_sum(s, axis=1)
+
+
+class Scorer(tf.Module):
+    """Two traced functions, neither of them the default."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = tf.Variable(np.ones((4, 3), np.float32))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32, name="x")])
+    def score(self, x: Any) -> Any:
+        return tf.matmul(x, self.kernel)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32, name="x")])
+    def negated(self, x: Any) -> Any:
+        return -tf.matmul(x, self.kernel)
 
 
 def _module(path: str) -> None:
@@ -156,6 +212,18 @@ def _tf1(path: str) -> None:
     _builder(path, signatures)
 
 
+def save_tf1(path: str, *, use_resource: bool | None = None) -> None:
+    """Save the product of ``x`` and a matrix of ones, a variable."""
+
+    def signatures() -> dict[str, Any]:
+        v1 = tf.compat.v1
+        x = v1.placeholder(tf.float32, [None, 4], name="x")
+        kernel = v1.get_variable("kernel", initializer=tf.ones((4, 3)), use_resource=use_resource)
+        return {"serving_default": ({"x": x}, {"y": tf.matmul(x, kernel)})}
+
+    _builder(path, signatures)
+
+
 def save_parser(path: str) -> None:
     """Save a graph that takes serialized records, as estimators do."""
 
@@ -205,28 +273,18 @@ def _custom_tags(path: str) -> None:
 def _boosted_trees(path: str) -> None:
     """A graph with an op that TensorFlow declares and has no implementation of."""
     _custom_tags(path)
-    file = Path(path) / "saved_model.pb"
-    saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
-    node = saved_model.meta_graphs[0].graph_def.node.add(name="trees", op="BoostedTreesBucketize", input=["x", "x"])
-    node.attr["num_features"].i = 1
-    file.write_bytes(saved_model.SerializeToString())
+    with rewritten(Path(path)) as saved_model:
+        node = saved_model.meta_graphs[0].graph_def.node.add(name="trees", op="BoostedTreesBucketize", input=["x", "x"])
+        node.attr["num_features"].i = 1
 
 
 def _broken_object_graph(path: str) -> None:
     """A function returns a type that is not registered here: the object graph cannot be rebuilt."""
     _signatures(path)
-    file = Path(path) / "saved_model.pb"
-    saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
-    for function in saved_model.meta_graphs[0].object_graph_def.concrete_functions.values():
-        spec = function.output_signature.type_spec_value
-        spec.type_spec_class, spec.type_spec_class_name = spec.REGISTERED_TYPE_SPEC, "absent.Spec"
-    file.write_bytes(saved_model.SerializeToString())
-
-
-def _variables_only(path: str) -> None:
-    module = tf.Module()
-    module.v = tf.Variable(1.0)
-    tf.saved_model.save(module, path)
+    with rewritten(Path(path)) as saved_model:
+        for function in saved_model.meta_graphs[0].object_graph_def.concrete_functions.values():
+            spec = function.output_signature.type_spec_value
+            spec.type_spec_class, spec.type_spec_class_name = spec.REGISTERED_TYPE_SPEC, "absent.Spec"
 
 
 SAVERS: dict[str, Callable[[str], None]] = {
@@ -238,5 +296,4 @@ SAVERS: dict[str, Callable[[str], None]] = {
     "boosted_trees": _boosted_trees,
     "custom_tags": _custom_tags,
     "broken_object_graph": _broken_object_graph,
-    "variables_only": _variables_only,
 }

@@ -4,35 +4,21 @@ from __future__ import annotations
 
 import sys
 import types
+from unittest import mock
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from saved_models import Scorer, save_tf1
 
 from safeload import errors, load_callable
 
 X = np.arange(8, dtype="float32").reshape(2, 4) / 8
 
 
-class Scorer(tf.Module):
-    """A module whose methods are traced functions."""
-
-    def __init__(self):
-        super().__init__()
-        self.kernel = tf.Variable(np.ones((4, 3), "float32"))
-
-    @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32, name="x")])
-    def score(self, x):
-        return tf.matmul(x, self.kernel)
-
-    @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32, name="x")])
-    def negated(self, x):
-        return -tf.matmul(x, self.kernel)
-
-
 class CallableScorer(Scorer):
-    """The same with ``__call__``."""
+    """A module with ``__call__``."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32, name="x")])
     def __call__(self, x):
@@ -47,32 +33,14 @@ def _saved(module, path, **signatures):
     return path
 
 
-def _tf1(path, keys=("serving_default",), tags=(("serve",),)):
-    builder = tf.compat.v1.saved_model.Builder(str(path))
-    for number, tag in enumerate(tags):
-        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-            x = tf.compat.v1.placeholder(tf.float32, [None, 4], name="x")
-            kernel = tf.compat.v1.get_variable("kernel", initializer=np.ones((4, 3), "float32"))
-            y = tf.matmul(x, kernel, name="y")
-            session.run(tf.compat.v1.global_variables_initializer())
-            definition = tf.compat.v1.saved_model.predict_signature_def({"x": x}, {"y": y})
-            add = (
-                builder.add_meta_graph
-                if number
-                else lambda t, s, c=session: builder.add_meta_graph_and_variables(c, t, s)
-            )
-            add(list(tag), dict.fromkeys(keys, definition))
-    builder.save()
-    return path
-
-
 def _mlp():
     return keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, "tanh")])
 
 
 def test_autotrackable_object_is_not_callable(tmp_path):
     """'AutoTrackable' object is not callable: a TF1 SavedModel."""
-    path = _tf1(tmp_path / "m")
+    path = tmp_path / "m"
+    save_tf1(str(path))
     with pytest.raises(TypeError, match="'AutoTrackable' object is not callable"):
         tf.saved_model.load(str(path))(X)
     np.testing.assert_allclose(load_callable(path)(X), EXPECTED)
@@ -227,7 +195,7 @@ def custom_model(request, tmp_path, my_layers):
     model = keras.Sequential(
         [keras.layers.Input((4,)), my_layers.MyLayer(), keras.layers.Dense(2, activation=my_layers.my_activation)]
     )
-    model.compile("adam", loss=my_layers.my_loss, metrics=[my_layers.my_metric])
+    model.compile("adam", loss=my_layers.my_loss, metrics=[my_layers.my_metric, "mse"])
     path = tmp_path / f"model{request.param}"
     model.save(path)
     return path, np.asarray(model(X))
@@ -280,6 +248,7 @@ def test_unknown_layer_relu(tmp_path):
     np.testing.assert_allclose(load_callable(tmp_path / "m.h5")(X), model(X), rtol=1e-6)
 
 
+@mock.patch.dict(keras.saving.get_custom_objects())
 @pytest.mark.parametrize("name", ["drifted>Scale", "Scale", "elsewhere>Scale"])
 def test_registered_name_that_drifted(tmp_path, name):
     """Could not locate class: the package under which the class is registered today is not that of the file."""
@@ -290,13 +259,12 @@ def test_registered_name_that_drifted(tmp_path, name):
             return 3 * x
 
     keras.Sequential([keras.Input((4,)), Scale()]).save(tmp_path / "m.keras")
-    keras.saving.get_custom_objects().clear()
+    del keras.saving.get_custom_objects()["drifted>Scale"]
     moved = type("Scale", (keras.layers.Layer,), {"call": Scale.call})
     given = (
         {name: moved} if name != "elsewhere>Scale" else [keras.saving.register_keras_serializable("elsewhere")(moved)]
     )
     np.testing.assert_allclose(load_callable(tmp_path / "m.keras", custom_objects=given)(X), 3 * X, rtol=1e-6)
-    keras.saving.get_custom_objects().clear()
 
 
 @pytest.mark.skipif(

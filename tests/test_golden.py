@@ -78,7 +78,6 @@ def test_report(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_outputs(name: str) -> None:
     """The loaded function gives what the release computed."""
-    pytest.importorskip("keras")
     arrays: Any = np.load(GOLDEN / f"{name.removesuffix('.h5').removesuffix('.keras')}.npz")
     function = load_callable(GOLDEN / name, signature="both" if name == "tensorflow-1.4.1" else None)
     found = function(arrays["in_0"])

@@ -28,12 +28,12 @@ def test_every_public_name_is_there():
 def test_unknown_name_is_an_attribute_error():
     """Laziness does not hide a misspelling."""
     with pytest.raises(AttributeError, match="load_calable"):
-        safeload.load_calable  # noqa: B018
+        safeload.load_calable
 
 
 def test_importing_safeload_is_cheap():
-    """The import brings in none of the heavy packages."""
-    loaded = _modules_after("import safeload, safeload.errors")
+    """The import brings in none of the heavy packages, nor do the errors."""
+    loaded = _modules_after("import safeload; safeload.errors.SafeloadError")
     assert not loaded & set(HEAVY)
 
 
@@ -43,6 +43,7 @@ def test_importing_the_pipeline_brings_no_tensorflow():
     assert not loaded & {"tensorflow", "keras", "tf_keras"}
 
 
-def test_errors_are_a_module_of_the_package():
+def test_errors_are_a_module_of_the_package(monkeypatch):
     """``safeload.errors`` needs no import of its own."""
-    assert safeload.__getattr__("errors") is safeload.errors
+    monkeypatch.delattr(safeload, "errors")
+    assert safeload.errors is sys.modules["safeload.errors"]

@@ -16,9 +16,8 @@ from safeload.registry import Registry, register, register_module
 
 
 @pytest.fixture(autouse=True)
-def _fresh(monkeypatch):
+def _no_keras(fresh_registry, monkeypatch):
     """Nothing is registered, and no Keras is imported."""
-    monkeypatch.setattr(registry, "_REGISTERED", registry._Registered())
     for package in ("keras", "tf_keras"):
         monkeypatch.delitem(sys.modules, package, raising=False)
 
@@ -183,12 +182,11 @@ def test_two_modules_with_one_name():
 
 def test_conflicts_name_file_and_line():
     """Where the source is known, an error names it."""
-    second = type("_Defined", (), {})
-    vars(module := module_with("elsewhere", _Defined=second))
     registered = types.ModuleType(__name__)
     registered._Defined = _Defined
+    elsewhere = module_with("elsewhere", _Defined=type("_Defined", (), {}))
     with pytest.raises(CustomObjectConflictError, match=r"test_registry\.py:\d+"):
-        Registry.of_call(modules=[registered, module]).resolve(layer("_Defined"))
+        Registry.of_call(modules=[registered, elsewhere]).resolve(layer("_Defined"))
 
 
 class _Defined:
@@ -246,7 +244,7 @@ def test_registering_twice_is_registering_once():
 def test_registering_what_cannot_be_registered():
     """Only modules are registered as modules, and only classes and functions as objects."""
     with pytest.raises(CustomObjectConflictError, match="neither a module"):
-        register_module(3)  # type: ignore[arg-type]
+        register_module(3)
     with pytest.raises(CustomObjectConflictError, match="neither a class"):
         register(sys)
     with pytest.raises(CustomObjectConflictError, match="neither a class"):

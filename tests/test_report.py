@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 from hostile.keras_configs import ATTACKS, entry, function, functional
 
-from safeload._report import CustomObject, InspectionReport, Outcome, Requirement
+from safeload._report import InspectionReport, Outcome, Requirement
 from safeload._report_html import callable_html
 from safeload._report_text import printable, requirement_text, shortened, signature_text
 from safeload.formats import Format
@@ -182,8 +182,9 @@ def test_json_is_pure_and_stable(report):
 
 
 def test_long_models_are_cut():
-    """A model of thousands of layers prints few lines, and all of them on request."""
-    found = keras_report(functional())
+    """A model of thousands of layers prints few lines, and all of them on request; nested ones are indented."""
+    found = keras_report(functional(functional()))
+    assert "      inp (InputLayer)" in str(found)
     root = LayerInfo("m", "Functional", "$", layers=tuple(LayerInfo(f"d{i}", "Dense", "$") for i in range(3000)))
     found = replace(found, info=replace(found.info, keras=replace(found.info.keras, root=root)))
     assert len(str(found).splitlines()) <= 60
@@ -309,13 +310,6 @@ def test_facts_are_in_the_text():
     text = str(keras_report(functional(compile_config={"optimizer": optimizer}), is_mislabelled=True))
     assert "training    optimizer Adam: not needed to call it" in text
     assert "though its name ends in .keras" in text
-
-
-def test_a_missing_class_is_named():
-    """Custom objects are listed with where they were."""
-    text = str(keras_report(functional(entry("Scale", "s", module="mine", source="inp"))))
-    assert "layer Scale (was in mine): missing" in text
-    assert CustomObject("Scale", "layer", "mine", "$", is_training_only=False, is_available=False).name in text
 
 
 def test_printable():

@@ -6,9 +6,11 @@ import re
 import tempfile
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from saved_models import Scorer, save_tf1
 
 from safeload import load_callable, save_callable
 from safeload.errors import (
@@ -21,9 +23,8 @@ from safeload.errors import (
     UnsafeModelError,
     UnsupportedFormatError,
 )
+from safeload.inspection import TensorInfo
 from safeload.runtime import _export
-
-keras = pytest.importorskip("keras")
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,7 +154,6 @@ def test_example_of_plain_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["m.keras", "m"])
 def test_model_that_was_never_built(tmp_path: Path, name: str) -> None:
     """The example builds it, and then it records what it takes."""
-    keras = pytest.importorskip("keras")
     model = keras.Sequential([keras.layers.Dense(2, name="y")])
     fn = load_callable(save_callable(model, tmp_path / name, example_inputs=np.ones((1, 4), "float32")))
     np.testing.assert_allclose(fn(np.ones((3, 4))), model(np.ones((3, 4))), rtol=1e-6)
@@ -185,14 +185,9 @@ def test_saving_again(tmp_path: Path) -> None:
 
 def test_reference_variables(tmp_path: Path) -> None:
     """TensorFlow 2 cannot save variables of TensorFlow 1 that have no handle, and says so nowhere."""
-    v1 = tf.compat.v1
-    with tf.Graph().as_default(), v1.Session() as session:
-        x = v1.placeholder(tf.float32, [None, 1], "x")
-        w = v1.get_variable("w", [1, 1], use_resource=False)
-        session.run(v1.global_variables_initializer())
-        v1.saved_model.simple_save(session, str(tmp_path / "old"), {"x": x}, {"y": tf.matmul(x, w)})
+    save_tf1(str(tmp_path / "old"), use_resource=False)
     fn = load_callable(tmp_path / "old")
-    assert fn([[1.0]]).shape == (1, 1)
+    assert fn(X).shape == (3, 3)
     with pytest.raises(UnsupportedFormatError, match="reference variables of TensorFlow 1"):
         save_callable(fn, tmp_path / "new")
     assert left(tmp_path) == ["old"]
@@ -223,16 +218,15 @@ def test_nothing_is_overwritten(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "error", "text"),
     [
-        ("m.h5", UnsupportedFormatError, "such files are not written"),
-        ("m.keras", UnsupportedFormatError, "holds one Keras model$"),
+        *((name, UnsupportedFormatError, "files are not written") for name in ("m.h5", "m.H5", "m.Keras", "m.onnx")),
+        ("m.keras", UnsupportedFormatError, r"holds one Keras model\n"),
         ("nowhere/m", ArtifactNotFoundError, "no directory to write into"),
     ],
 )
 def test_paths_that_cannot_be_written(tmp_path: Path, name: str, error: type[SafeloadError], text: str) -> None:
-    """Suffixes of other formats and absent directories are errors before anything is written."""
-    with pytest.raises(error) as caught:
+    """Suffixes of other formats, in any case, and absent directories are errors before anything is written."""
+    with pytest.raises(error, match=text):
         save_callable(Module().twice, tmp_path / name)
-    assert caught.match(text.rstrip("$"))
     assert left(tmp_path) == []
 
 
@@ -256,13 +250,6 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.
         save_callable(Module(), tmp_path / "m")
 
 
-@pytest.mark.parametrize("name", ["m.H5", "m.Keras", "m.onnx"])
-def test_suffixes_that_promise_something_else(tmp_path: Path, name: str) -> None:
-    """A directory of that name would mislead, whatever its case."""
-    with pytest.raises(UnsupportedFormatError, match="such files are not written"):
-        save_callable(Module(), tmp_path / name)
-
-
 def test_one_key_of_a_signature(tmp_path: Path) -> None:
     """A key alone is one signature; none are the default."""
     assert load_callable(save_callable(Module(), tmp_path / "m", signatures="twice")).key == "twice"
@@ -277,18 +264,8 @@ def test_signatures_are_not_for_keras_files(tmp_path: Path) -> None:
 
 def test_several_functions_and_no_default(tmp_path: Path) -> None:
     """Which one is meant is asked, not guessed."""
-
-    class Two(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([])])
-        def encode(self, x: Any) -> Any:
-            return x
-
-        @tf.function(input_signature=[tf.TensorSpec([])])
-        def decode(self, x: Any) -> Any:
-            return x
-
-    with pytest.raises(AmbiguousSignatureError):
-        save_callable(Two(), tmp_path / "m")
+    with pytest.raises(AmbiguousSignatureError, match="negated"):
+        save_callable(Scorer(), tmp_path / "m")
 
 
 def test_what_computes_something_else_is_not_saved(tmp_path: Path) -> None:
@@ -346,8 +323,6 @@ def test_differences(expected: dict[str, Any], found: dict[str, Any], problem: s
 
 def test_made_up_inputs_fit() -> None:
     """Made-up inputs have the dtype and kind that is asked for, and are not all zero."""
-    from safeload.inspection import TensorInfo
-
     for dtype in ("float32", "int64", "bool", "string", "bfloat16", "complex64", None):
         value = _export._made_up(TensorInfo("x", dtype, (None, 3, None)), 0)
         assert value.shape == (2, 3, 16)
@@ -357,7 +332,7 @@ def test_made_up_inputs_fit() -> None:
 def test_a_class_that_cannot_be_found_again_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would not load is not saved."""
 
-    class Mine(keras.layers.Layer):  # type: ignore[misc,name-defined]
+    class Mine(keras.layers.Layer):
         def call(self, x: Any) -> Any:
             return x
 

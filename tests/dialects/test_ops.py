@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dialects.test_functional import history, layers_of, normal, simple
+from keras2_configs import history, layers_of, normal, simple
 
 from safeload.dialects import ALLOWED_SYMBOLS
 from safeload.errors import IncompatibleVersionError

@@ -23,6 +23,12 @@ def tensor(shape, layer):
     return {"class_name": "__keras_tensor__", "config": {"shape": shape, "keras_history": [layer, 0, 0]}}
 
 
+def sequential(build):
+    up = {"class_name": "Conv2DTranspose", "config": CONFIG, "build_config": {"input_shape": [None, 5, 6, 3]}}
+    flat = {"class_name": "Flatten", "config": {"name": "flat"}, "build_config": build}
+    return [up, flat]
+
+
 def functional(before, after, **config):
     up = {"class_name": "Conv2DTranspose", "config": {**CONFIG, **config}, "name": "up"}
     up["inbound_nodes"] = [{"args": [tensor(before, "in")], "kwargs": {}}]
@@ -86,9 +92,7 @@ def test_damaged_nodes_tell_nothing(history):
 )
 def test_sequential(build, expected):
     """The next layer records the shape that it was built for."""
-    up = {"class_name": "Conv2DTranspose", "config": CONFIG, "build_config": {"input_shape": [None, 5, 6, 3]}}
-    flat = {"class_name": "Flatten", "config": {"name": "flat"}, "build_config": build}
-    assert padding([up, flat]) == expected
+    assert padding(sequential(build)) == expected
 
 
 def whole_functional():
@@ -99,9 +103,8 @@ def whole_functional():
 
 
 def whole_sequential():
-    up = {"class_name": "Conv2DTranspose", "config": CONFIG, "build_config": {"input_shape": [None, 5, 6, 3]}}
-    flat = {"class_name": "Flatten", "config": {"name": "f"}, "build_config": {"input_shape": [None, 12, 14, 2]}}
-    return {"module": "keras", "class_name": "Sequential", "config": {"name": "m", "layers": [up, flat]}}
+    layers = sequential({"input_shape": [None, 12, 14, 2]})
+    return {"module": "keras", "class_name": "Sequential", "config": {"name": "m", "layers": layers}}
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import safeload
-
-keras = pytest.importorskip("keras")
-tf = pytest.importorskip("tensorflow")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

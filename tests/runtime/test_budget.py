@@ -6,12 +6,12 @@ import json
 import zipfile
 
 import h5py
+import keras
 import pytest
 
 from safeload import load_callable
 from safeload.errors import UnsafeModelError
-
-keras = pytest.importorskip("keras")
+from safeload.runtime._keras._budget import bounded_variables
 
 
 @pytest.fixture
@@ -96,15 +96,11 @@ def test_ordinary_growth_is_let_through(saved):
 def test_the_variables_of_tf_keras_are_counted():
     """The guard sees the shapes of variables of tf_keras, too."""
     tf_keras = pytest.importorskip("tf_keras")
-    from safeload.runtime._keras._budget import bounded_variables
-
     with pytest.raises(UnsafeModelError), bounded_variables(0, "m"):
         tf_keras.layers.PReLU().build((None, 10**5, 10**6))
 
 
 def test_other_errors_pass_through():
     """What fails for other reasons keeps its error."""
-    from safeload.runtime._keras._budget import bounded_variables
-
     with pytest.raises(KeyError), bounded_variables(None, "m"):
         raise KeyError("x")

@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import inspect
-import pickle  # noqa: TID251 - what is pickled here was made here
+import pickle
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from saved_models import WEIGHTS, X, load
+from saved_models import WEIGHTS, Saved, X, load
 
-from safeload.errors import ArtifactChangedError, InputMismatchError, LoadFailedError, SignatureNotFoundError
-from safeload.runtime import ModelCallable, Recipe, as_callable
+from safeload import as_callable, load_callable
+from safeload.errors import InputMismatchError, LoadFailedError, SignatureNotFoundError
 from safeload.runtime._callable._notes import add_note
 from safeload.runtime._saved_model._runtime import SavedModelRuntime
 
-Saved = Callable[[str], Path]
-
-
-def reload(source: str, *, signature: str | None = None) -> ModelCallable:
-    """A loader that can be pickled by name."""
-    return load(Path(source), signature=signature)
-
-
-def changed(source: str) -> ModelCallable:
-    """A loader that finds other content."""
-    model = reload(source)
-    model._digest = "f" * 64
-    return model
-
-
-def pickled(path: Path, loader: Callable[..., ModelCallable] = reload) -> ModelCallable:
-    first = load(path)
-    recipe = Recipe(loader, str(path), {}, first.digest)
-    copy = pickle.loads(pickle.dumps(ModelCallable(first.backend, first.key, recipe=recipe, digest=first.digest)))
-    assert isinstance(copy, ModelCallable)
-    return copy
+takes_notes = pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions take notes from Python 3.11 on")
 
 
 def test_facts(saved: Saved) -> None:
@@ -67,25 +46,6 @@ def test_other_signature_shares_variables(saved: Saved) -> None:
         model.with_signature("minsu")
 
 
-@pytest.mark.parametrize("rows", [0, 1, 32, 70])
-def test_predict_joins_batches(saved: Saved, rows: int) -> None:
-    """Rows are computed in batches and joined in order."""
-    x = np.arange(rows * 4, dtype=np.float32).reshape(rows, 4)
-    for value in (x, {"x": x}, tf.constant(x)):
-        result = load(saved("module")).predict(value, batch_size=32)
-        assert isinstance(result, np.ndarray)
-        np.testing.assert_allclose(result, x @ WEIGHTS, rtol=1e-5, atol=1e-4)
-
-
-def test_predict_refuses_what_cannot_be_joined(saved: Saved) -> None:
-    """Inputs of different lengths, and outputs without rows, are errors."""
-    minus = load(saved("module"), signature="minus")
-    with pytest.raises(InputMismatchError, match="differ in their number of rows"):
-        minus.predict({"a": np.zeros(3), "b": np.zeros(4)})
-    with pytest.raises(InputMismatchError, match="no axis of rows"):
-        load(saved("module"), signature="shaped").predict(np.zeros(40, np.float32))
-
-
 def test_warmup_of_a_graph_that_refuses_zeros() -> None:
     """Zeros are a choice of safeload, so that a graph refuses them is no failure; it is traced nonetheless."""
 
@@ -111,25 +71,12 @@ def test_warmup_and_close(saved: Saved) -> None:
 
 def test_pickle_by_reference(saved: Saved) -> None:
     """A pickle holds the path and loads on the first call."""
-    model = pickled(saved("module"))
+    model = pickle.loads(pickle.dumps(load_callable(saved("module"))))
     assert model._backend is None
     assert [str(info) for info in model.inputs] == ["x: float32 [None, 4]"]
-    assert model.report is None
     np.testing.assert_allclose(model(X), X @ WEIGHTS, rtol=1e-5)
     minus = pickle.loads(pickle.dumps(model.with_signature("minus")))
     assert float(minus([5.0], [3.0])[0]) == 2
-
-
-def test_pickle_of_a_changed_file(saved: Saved) -> None:
-    """Other content than was judged is not used."""
-    with pytest.raises(ArtifactChangedError):
-        pickled(saved("module"), changed)(X)
-
-
-def test_pickle_needs_a_path(saved: Saved) -> None:
-    """What was not loaded from a path cannot be pickled."""
-    with pytest.raises(pickle.PicklingError, match="cannot be loaded elsewhere"):
-        pickle.dumps(load(saved("module")))
 
 
 def test_functions_are_made_once(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +93,7 @@ def test_fewest_casts_win(saved: Saved) -> None:
     assert result.dtype.name == "float32"
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions take notes from Python 3.11 on")
+@takes_notes
 def test_errors_of_the_graph_name_the_model() -> None:
     """What the signature cannot know stays TensorFlow's error, with a note that says which model it is of."""
     function = tf.function(lambda a, b: a + b, input_signature=[tf.TensorSpec([None]), tf.TensorSpec([None])])
@@ -158,7 +105,7 @@ def test_errors_of_the_graph_name_the_model() -> None:
         fn(a=np.ones(2, "float32"), b=np.ones(2, "float32"))
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions take notes from Python 3.11 on")
+@takes_notes
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -174,7 +121,7 @@ def test_notes_say_what_to_do(text: str, reason: str) -> None:
     assert reason in error.__notes__[0]
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions take notes from Python 3.11 on")
+@takes_notes
 def test_calls_inside_a_strategys_scope(saved: Saved) -> None:
     """TensorFlow runs restored functions of a strategy in its replicas alone; the note says so, and that works."""
     strategy = tf.distribute.MirroredStrategy(["/cpu:0"])
@@ -199,7 +146,6 @@ def test_keras_tensors(package: str) -> None:
 
 def test_training_is_a_switch_that_is_off() -> None:
     """Code around Keras models passes training=False; True is refused, whatever the model records of itself."""
-    keras = pytest.importorskip("keras")
 
     class Own(keras.Model):
         def call(self, x: Any, training: Any = None) -> Any:

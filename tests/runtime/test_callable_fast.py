@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from saved_models import X, load
+from saved_models import Saved, X, load
+from threads import in_threads
 
 from safeload.errors import InputMismatchError, LoadFailedError
 from safeload.runtime import as_callable
 from safeload.runtime._callable._tensors import from_array
-
-Saved = Callable[[str], Path]
 
 VALUES: dict[str, Any] = {
     "float32": X,
@@ -27,7 +25,7 @@ VALUES: dict[str, Any] = {
     "tensor": tf.constant(X),
     "float64-tensor": tf.constant(X, tf.float64),
     "variable": tf.Variable(X),
-    "matrix": np.ones((2, 4), np.float32).view(np.matrix) if hasattr(np, "matrix") else X,
+    "matrix": np.ones((2, 4), np.float32).view(np.matrix),
     "transposed": np.asfortranarray(X),
     "slice": np.repeat(X, 2, axis=0)[::2],
     "empty": X[:0],
@@ -105,7 +103,6 @@ def test_arrays_are_copied(saved: Saved) -> None:
 @pytest.mark.parametrize("value", [np.float64([[1.5]]), np.array([["b"]]), np.array([[b"b"]], object)], ids=str)
 def test_strings(value: Any) -> None:
     """Arrays for an input of strings take the long way, which knows their many dtypes."""
-    keras = pytest.importorskip("keras")
     model = keras.Sequential([keras.Input((1,), dtype="string"), keras.layers.StringLookup(vocabulary=["a", "b"])])
     fresh, warm = as_callable(model), as_callable(model)
     warm(tf.constant([["a"]]))
@@ -154,7 +151,7 @@ def test_keras_models_are_traced_once(package: str) -> None:
     keras = pytest.importorskip(package)
     traces: list[int] = []
 
-    class Counting(keras.layers.Layer):  # type: ignore[misc,name-defined]
+    class Counting(keras.layers.Layer):
         def call(self, x: Any) -> Any:
             traces.append(1)
             return x * 2.0
@@ -162,11 +159,7 @@ def test_keras_models_are_traced_once(package: str) -> None:
     inputs = keras.layers.Input((4,))
     model = as_callable(keras.Model(inputs, Counting()(inputs)))
     traces.clear()
-    threads = [threading.Thread(target=model, args=(X,)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(lambda _: model(X))
     for size in (1, 2, 5):
         x = tf.ones([size, 4])
         with tf.GradientTape() as tape:
@@ -179,7 +172,6 @@ def test_keras_models_are_traced_once(package: str) -> None:
 
 def test_keras_weights_may_change() -> None:
     """The compiled call reads the variables of the model."""
-    keras = pytest.importorskip("keras")
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     fn = as_callable(model)
     fn(X)
@@ -189,9 +181,8 @@ def test_keras_weights_may_change() -> None:
 
 def test_keras_layers_that_need_a_shape() -> None:
     """A layer that asks for the batch size is traced for each."""
-    keras = pytest.importorskip("keras")
 
-    class Sized(keras.layers.Layer):  # type: ignore[misc,name-defined]
+    class Sized(keras.layers.Layer):
         def call(self, x: Any) -> Any:
             if x.shape[0] is None:
                 raise TypeError("the batch size must be known")

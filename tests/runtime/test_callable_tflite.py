@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 
 import numpy as np
 import pytest
@@ -81,23 +80,6 @@ def test_saving(content, tmp_path, name):
     """The interpreter is no part of a graph, so no other file can hold the model."""
     with pytest.raises(UnsupportedFormatError, match="keep the .tflite file"):
         save_callable(load_callable(content), tmp_path / name)
-
-
-def test_threads(content):
-    """Several threads may call at once."""
-    predict = load_callable(content, signature="total")
-    wrong = []
-
-    def work(value):
-        found = [float(predict(np.full((1, 3), value, np.float32))[0]) for _ in range(20)]
-        wrong.extend(total for total in found if abs(total - 3 * value) > 1e-5)
-
-    threads = [threading.Thread(target=work, args=(float(n),)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
 
 
 def test_model_without_signatures():

@@ -24,7 +24,7 @@ def keras(request: pytest.FixtureRequest) -> Any:
 
 
 def _two_inputs(keras: Any) -> Any:
-    class TwoInputs(keras.Model):  # type: ignore[misc, name-defined]
+    class TwoInputs(keras.Model):
         def __init__(self, **kwargs: Any) -> None:
             super().__init__(**kwargs)
             self.left, self.right = keras.layers.Dense(2), keras.layers.Dense(2)
@@ -41,8 +41,8 @@ def _two_inputs(keras: Any) -> Any:
 
 
 def _one_list(keras: Any) -> Any:
-    class OneList(keras.Model):  # type: ignore[misc, name-defined]
-        def call(self, inputs: Any, training: bool | None = None) -> Any:  # noqa: FBT001
+    class OneList(keras.Model):
+        def call(self, inputs: Any, training: bool | None = None) -> Any:
             first, second = (inputs["a"], inputs["b"]) if isinstance(inputs, dict) else inputs
             return first[:, :2] - second[:, :2] * (100.0 if training else 1.0)
 
@@ -73,7 +73,7 @@ def test_lists(keras: Any) -> None:
     for result in (one([A.tolist(), B]), one({"a": A.tolist(), "b": B.tolist()})):
         np.testing.assert_array_equal(np.asarray(result), A[:, :2] - B[:, :2])
 
-    class Sum(keras.Model):  # type: ignore[misc, name-defined]
+    class Sum(keras.Model):
         def call(self, x: Any, axes: Any = (0,)) -> Any:
             assert isinstance(axes, list)
             return x * len(axes)
@@ -114,7 +114,7 @@ def test_one_argument_that_holds_several(keras: Any) -> None:
 def test_any_arguments(keras: Any) -> None:
     """What takes everything gets everything."""
 
-    class Sum(keras.Model):  # type: ignore[misc, name-defined]
+    class Sum(keras.Model):
         def call(self, *args: Any, **kwargs: Any) -> Any:
             return sum(args) + sum(kwargs[name] for name in ("a", "b") if name in kwargs)
 

@@ -30,7 +30,7 @@ def _noting(shape: Any, dtype: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable("tests", name="Busy")
-class Busy(layers.Layer):  # type: ignore[misc]
+class Busy(layers.Layer):
     """Reads its weights while it is built, keeps a constant of them, counts its builds, and holds a layer."""
 
     def __init__(self, **kwargs: Any) -> None:

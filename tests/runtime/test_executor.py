@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -98,7 +98,6 @@ def executors(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def _keras_model() -> Any:
-    keras = pytest.importorskip("keras")
     keras.utils.set_random_seed(0)
     layers = keras.layers
     parts = [layers.Dense(8, activation="relu"), layers.BatchNormalization(), layers.Dense(2, activation="softmax")]
@@ -163,21 +162,3 @@ def test_scopes_of_the_caller(executors: list[str]) -> None:
     with cancellation.CancellationManagerContext(cancellation.CancellationManager()):
         np.testing.assert_array_equal(plain([tf.constant(X)]), expected)
     assert executors == [ONE_THREAD, ""]
-
-
-def test_threads() -> None:
-    """Many threads that call at once get what each of them alone gets."""
-    fn = as_callable(_keras_model())
-    inputs = [X * scale for scale in range(8)]
-    expected = [np.asarray(fn(x)) for x in inputs]
-    wrong: list[int] = []
-
-    def call(index: int) -> None:
-        wrong.extend(index for _ in range(50) if np.asarray(fn(inputs[index])).tobytes() != expected[index].tobytes())
-
-    threads = [threading.Thread(target=call, args=(index,)) for index in range(len(inputs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong

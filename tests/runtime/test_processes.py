@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle  # noqa: TID251 - of what this test pickled
+import pickle
 import subprocess
 import sys
 import textwrap
 import types
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import pytest
 
 import safeload
 from safeload.errors import ArtifactChangedError, LoadFailedError
 from safeload.runtime._callable import _fork
-
-keras = pytest.importorskip("keras")
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +114,7 @@ def test_module_that_is_only_in_this_process(project: Any, tmp_path: Path) -> No
     """A module that cannot be imported by name is said to be missing in the other process, by its name."""
     project.build().save(tmp_path / "m.keras")
     made = types.ModuleType("made_here")
-    made.Scale = project.Scale  # type: ignore[attr-defined]
+    made.Scale = project.Scale
     state = pickle.dumps(safeload.load_callable(tmp_path / "m.keras", modules=made))
     with pytest.raises(safeload.errors.CustomObjectConflictError, match="'made_here': this module cannot be imported"):
         pickle.loads(state)(X)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +9,18 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from saved_models import WEIGHTS, X, load, save_tf1_tables
+from saved_models import WEIGHTS, Saved, X, equal, load, save_tf1_tables
 
 from safeload.errors import (
     IncompatibleVersionError,
     InputMismatchError,
     LoadFailedError,
-    NoCallableError,
     OpNotRegisteredError,
 )
 from safeload.runtime._saved_model._runtime import SavedModelRuntime
 from tests.releases import what_this_keras_can
 
-Saved = Callable[[str], Path]
 Y = X @ WEIGHTS
-
-
-def equal(actual: Any, expected: Any) -> None:
-    np.testing.assert_allclose(np.asarray(actual), expected, rtol=2e-6, atol=2e-6)
 
 
 @pytest.mark.parametrize(
@@ -126,14 +118,6 @@ def test_ragged_and_sparse(saved: Saved) -> None:
         equal(sparse(value), [3, 3])
 
 
-@pytest.mark.parametrize(
-    "words", [["pear", "apple", "?"], np.array(["pear", "apple", "?"]), np.array([b"pear", b"apple", b"?"], object)]
-)
-def test_table_with_asset(saved: Saved, words: Any) -> None:
-    """A vocabulary is read from the judged content of the asset."""
-    equal(load(saved("table"))(words), [1, 0, 2])
-
-
 def test_tf1_signature(saved: Saved) -> None:
     """Names that Python reserves, defaults, reference variables and training switches of TensorFlow 1 work."""
     model = load(saved("tf1"))
@@ -178,7 +162,7 @@ def test_graph_answers_where_objects_cannot_be_rebuilt(saved: Saved) -> None:
     model = load(path)
     equal(model(X), Y)
     with pytest.raises(LoadFailedError, match="absent.Spec"):
-        model.model  # noqa: B018 - the property loads
+        model.model
 
 
 @pytest.mark.parametrize(
@@ -201,7 +185,6 @@ def test_keras3_save_by_tensorflow_is_refused_by_the_graph_route(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such a graph restores copies of the variables that it uses; computing with none would be a wrong answer."""
-    keras = pytest.importorskip("keras")
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     tf.saved_model.save(model, str(tmp_path / "model"))
     equal(load(tmp_path / "model")(X), model(X))
@@ -209,20 +192,6 @@ def test_keras3_save_by_tensorflow_is_refused_by_the_graph_route(
     monkeypatch.setattr(SavedModelRuntime, "_takes_object_route", lambda *_: False)
     with pytest.raises(LoadFailedError, match="restores no value for the variables"):
         load(tmp_path / "model")
-
-
-def test_keras3_export(tmp_path: Path) -> None:
-    """An export of Keras 3 answers by its signature."""
-    keras = pytest.importorskip("keras")
-    model = keras.Sequential([keras.Input((4,), name="features"), keras.layers.Dense(3)])
-    model.export(str(tmp_path / "model"))
-    equal(load(tmp_path / "model")(X), model(X))
-
-
-def test_nothing_to_call(saved: Saved) -> None:
-    """Variables alone cannot be called."""
-    with pytest.raises(NoCallableError):
-        load(saved("variables_only"))
 
 
 def test_boosted_trees_are_explained(saved: Saved) -> None:
@@ -267,23 +236,3 @@ def test_loading_inside_tf_function(saved: Saved) -> None:
     traced()
     equal(models[0](X), Y)
     equal(models[1]({"in": X}), X @ WEIGHTS * 4)
-
-
-def test_threads(saved: Saved) -> None:
-    """Several threads may call one model, the first time too."""
-    model = load(saved("module"))
-    results: list[Any] = []
-    threads = [threading.Thread(target=lambda: results.append(model(X))) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(results) == 4
-    for result in results:
-        equal(result, Y)
-
-
-def test_wrong_static_shape_of_a_tensor_is_noticed(saved: Saved) -> None:
-    """TensorFlow takes a tensor of a wrong shape in silence; safeload does not."""
-    with pytest.raises(InputMismatchError, match="axis 1 is 7, not 4"):
-        load(saved("signatures"))(tf.ones([1, 7]))

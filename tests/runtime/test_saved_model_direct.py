@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import gc
 import shutil
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from saved_models import WEIGHTS, X, load
-from tensorflow.core.protobuf import saved_model_pb2
+from saved_models import WEIGHTS, Saved, X, identical, load, load_artifact, read
 from tensorflow.python.eager import context
-
-from safeload._limits import Limits
-from safeload.formats import detect, open_source
-from safeload.inspection import inspect_artifact
-from safeload.readers import read_artifact
-from safeload.runtime._callable._model_callable import ModelCallable
-from safeload.runtime._saved_model._library import NotUnderstoodError
-from safeload.runtime._saved_model._runtime import SavedModelRuntime
-from safeload.signatures import choose
-
-Saved = Callable[[str], Path]
+from threads import in_threads
 
 
 class Many(tf.Module):
@@ -97,6 +86,12 @@ CALLS: dict[str, tuple[Any, ...]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    yield
+    gc.collect()
+
+
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("many") / "model"
@@ -104,17 +99,6 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     signatures = {"count": module.count, "call": module.__call__, "controlled": module.controlled}
     tf.saved_model.save(module, str(path), signatures=signatures)
     return path
-
-
-def flat(value: Any) -> list[Any]:
-    return [np.asarray(leaf) for leaf in tf.nest.flatten(value, expand_composites=True)]
-
-
-def identical(actual: Any, expected: Any) -> None:
-    tf.nest.assert_same_structure(actual, expected, expand_composites=True)
-    for one, other in zip(flat(actual), flat(expected), strict=True):
-        assert one.dtype == other.dtype
-        np.testing.assert_array_equal(one, other)
 
 
 def tensors(values: tuple[Any, ...]) -> list[Any]:
@@ -207,134 +191,20 @@ def test_objects_take_the_state_over(many: Path) -> None:
     assert [int(root.count()), int(model()), int(root.counter)] == [2, 3, 3]
 
 
-def test_table_with_asset(saved: Saved) -> None:
-    """A table is created, filled from the judged asset, and serves strings; tables of two loads are different."""
-    path = saved("table")
-    model, other, root = load(path), load(path), tf.saved_model.load(str(path))
-    assert model.route == "direct"
-    words = ["pear", "apple", "?"]
-    identical(model(words), root.signatures["serving_default"](words=tf.constant(words))["output_0"])
-    other.close()
-    identical(model(words), tf.constant([1, 0, 2], tf.int64))
-    identical(tf.function(model)(tf.constant(words)), tf.constant([1, 0, 2], tf.int64))
-
-
-class Tables(tf.Module):
-    """A table filled from constants, and one filled from a file, with a variable and a constant as defaults."""
-
-    def __init__(self, words: Path) -> None:
-        super().__init__()
-        words.write_text("apple\npear")
-        line, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
-        pairs = tf.lookup.KeyValueTensorInitializer(tf.constant([0, 1, 2], tf.int64), tf.constant([0.5, 1.5, 2.5]))
-        file = tf.lookup.TextFileInitializer(str(words), tf.string, line, tf.int64, number)
-        self.values = tf.lookup.StaticHashTable(pairs, -1.0)
-        self.numbers = tf.lookup.StaticHashTable(file, 2)
-        self.scale = tf.Variable(2.0)
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="words")])
-    def __call__(self, words: Any) -> Any:
-        return self.values.lookup(self.numbers.lookup(words)) * self.scale
-
-
-def test_tables_of_tables(tmp_path: Path) -> None:
-    """Several tables are created and filled together, each with its own contents, apart in each load."""
-    module = Tables(tmp_path / "words.txt")
-    tf.saved_model.save(module, str(tmp_path / "model"), signatures=module.__call__)
-    words = ["pear", "apple", "?"]
-    expected = tf.saved_model.load(str(tmp_path / "model"))(tf.constant(words))
-    models = [load(tmp_path / "model", signature=key) for key in ("serving_default", "__call__")]
-    assert [model.route for model in models] == ["direct", "direct"]
-    models.pop(0).close()
-    identical(models[0](words), expected)
-
-
-def test_tables_of_old_functions(saved: Saved, tmp_path: Path) -> None:
-    """Where functions of tables do not say what to wait for, all that they do is waited for."""
-    directory = shutil.copytree(saved("table"), tmp_path / "model")
-    content = saved_model_pb2.SavedModel.FromString((directory / "saved_model.pb").read_bytes())
-    for function in content.meta_graphs[0].graph_def.library.function:
-        function.control_ret.clear()
-        del function.signature.control_output[:]
-    (directory / "saved_model.pb").write_bytes(content.SerializeToString())
-    model = load(directory)
-    assert model.route == "direct"
-    identical(model(["pear", "apple", "?"]), tf.constant([1, 0, 2], tf.int64))
-
-
-def _without_arguments(function: Any) -> None:
-    del function.signature.input_arg[:]
-
-
-def _returning_a_number(function: Any) -> None:
-    function.signature.output_arg[0].type = tf.int32.as_datatype_enum
-
-
-@pytest.mark.parametrize(
-    ("kind", "change"), [("initializer", _without_arguments), ("creator", _returning_a_number)], ids=["fills", "makes"]
-)
-def test_strange_functions_of_tables_are_left(
-    kind: str, change: Callable[[Any], None], saved: Saved, tmp_path: Path
-) -> None:
-    """A table whose functions take or return something else than those of TensorFlow is not made here."""
-    directory = shutil.copytree(saved("table"), tmp_path / "model")
-    content = saved_model_pb2.SavedModel.FromString((directory / "saved_model.pb").read_bytes())
-    functions = content.meta_graphs[0].graph_def.library.function
-    change(next(function for function in functions if f"_{kind}_" in function.signature.name))
-    (directory / "saved_model.pb").write_bytes(content.SerializeToString())
-    artifact = read_artifact(detect(open_source(directory)), Limits())
-    info = inspect_artifact(artifact)
-    runtime = SavedModelRuntime(artifact, info.saved_model.meta_graphs[0])
-    with pytest.raises(NotUnderstoodError):
-        runtime._direct_route().function(choose(info).signature_info)
-
-
-def test_mutable_table_takes_the_object_route(tmp_path: Path) -> None:
-    """A table with saved contents is left to the ordinary loader."""
-
-    class Counter(tf.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.table = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, -1)
-            self.table.insert(["a"], [5])
-
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-        def __call__(self, words: Any) -> Any:
-            return self.table.lookup(words)
-
-    tf.saved_model.save(Counter(), str(tmp_path / "model"))
-    model = load(tmp_path / "model")
-    assert model.route == "object"
-    identical(model(["a", "b"]), tf.constant([5, -1], tf.int64))
-
-
 def test_keras_models(tmp_path: Path) -> None:
     """Exports of Keras 3 and saves of tf_keras answer as the ordinary loader does."""
-    keras = pytest.importorskip("keras")
     model = keras.Sequential([keras.Input((4, 3)), keras.layers.LSTM(5), keras.layers.Dense(3)])
     model.export(str(tmp_path / "three"))
     tf.saved_model.save(model, str(tmp_path / "saved"))
-    names = ["three", "saved"]
     tf_keras = pytest.importorskip("tf_keras")
     old = tf_keras.Sequential([tf_keras.Input((4, 3)), tf_keras.layers.LSTM(5), tf_keras.layers.Dropout(0.5)])
     old.save(str(tmp_path / "two"), save_format="tf")
     x = np.random.default_rng(0).random((2, 4, 3), np.float32)
-    for name in [*names, "two"]:
+    for name in ("three", "saved", "two"):
         loaded, root = load(tmp_path / name), tf.saved_model.load(str(tmp_path / name))
         assert loaded.route == "direct"
         expected = root.signatures["serving_default"](**{loaded.inputs[0].name: tf.constant(x)})
         identical(loaded(x), next(iter(expected.values())))
-
-
-def run_threads(function: Callable[[], Any], count: int = 4) -> list[Any]:
-    results: list[Any] = []
-    threads = [threading.Thread(target=lambda: results.append(function())) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(results) == count
-    return results
 
 
 def test_threads(many: Path) -> None:
@@ -343,18 +213,18 @@ def test_threads(many: Path) -> None:
     Counting and reading are two ops, so two threads may read one value; each sees its own count grow.
     """
     model = load(many, signature="count")
-    seen = run_threads(lambda: [int(model()) for _ in range(50)])
+    seen = in_threads(lambda _: [int(model()) for _ in range(50)])
     assert all(values == sorted(set(values)) for values in seen)
     assert int(model()) == 201
     other = load(many)
-    for result in run_threads(lambda: other(X)):
+    for result in in_threads(lambda _: other(X)):
         identical(result, other(X))
 
 
 def test_threads_build_one_graph(many: Path) -> None:
     """Threads that all need the graph first build it once, on the same variables."""
     model = load(many, signature="count")
-    run_threads(lambda: int(tf.function(model)()))
+    in_threads(lambda _: int(tf.function(model)()))
     assert int(model()) == 5
     assert len(model.backend._direct._concrete) == 1
 
@@ -363,41 +233,24 @@ def registered() -> int:
     return len(context.context().list_function_names())
 
 
-def test_close_frees_functions_and_variables(many: Path) -> None:
+@pytest.mark.parametrize("has_table", [False, True])
+def test_close_frees_functions_and_variables(many: Path, saved: Saved, *, has_table: bool) -> None:
     """After close(), and after the last reference is gone, TensorFlow holds nothing of the model."""
+    path, value = (saved("table"), ["pear"]) if has_table else (many, X)
     gc.collect()
     before = registered()
-    model = load(many)
-    model(X)
+    model = load(path)
+    model(value)
     assert registered() > before
     handle = model.backend._direct.objects._handles
     model.close()
     assert registered() == before
     assert not handle
-    model = load(many)
-    model(X)
+    model = load(path)
+    model(value)
     del model
     gc.collect()
     assert registered() == before
-
-
-def test_loads_leave_nothing_behind(many: Path, saved: Saved) -> None:
-    """Memory and functions do not grow with the number of loads."""
-    resource = pytest.importorskip("resource")
-
-    def loads(count: int) -> None:
-        for _ in range(count):
-            for path, value in ((many, X), (saved("table"), ["pear"])):
-                model: ModelCallable = load(path)
-                model(value)
-                model.close()
-        gc.collect()
-
-    loads(20)
-    functions, peak = registered(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    loads(180)
-    assert registered() == functions
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 20_000  # kB; 180 loads by objects take more
 
 
 def test_only_what_is_reached_is_made(many: Path) -> None:
@@ -408,18 +261,9 @@ def test_only_what_is_reached_is_made(many: Path) -> None:
     assert len(model.backend._direct.library._registered) < len(CALLS)
 
 
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    yield
-    gc.collect()
-
-
 def test_the_judged_index_is_loaded(many: Path, tmp_path: Path) -> None:
     """The index of the variables comes from memory: an index that is exchanged after judging is not read."""
     copy = shutil.copytree(many, tmp_path / "model")
-    artifact = read_artifact(detect(open_source(str(copy))), Limits())
+    artifact = read(copy)
     (copy / "variables" / "variables.index").write_bytes(b"exchanged")
-    choice = choose(inspect_artifact(artifact))
-    runtime = SavedModelRuntime(artifact, choice.meta_graph)
-    runtime.prepare(choice.signature_info)
-    identical(ModelCallable(runtime, choice.signature_info.key)(X), load(many)(X))
+    identical(load_artifact(artifact)(X), load(many)(X))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 import pytest
-import tensorflow as tf
+from saved_models import save_tf1
 
 from safeload import inspect_model, load_callable
 
@@ -19,7 +19,7 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A model of each format."""
     target = tmp_path / request.param
     if request.param == "tf1":
-        _save_tf1(target)
+        save_tf1(str(target))
         return target
     model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])
     if request.param == "exported":
@@ -27,15 +27,6 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     else:
         model.save(target)
     return target
-
-
-def _save_tf1(path: Path) -> None:
-    v1 = tf.compat.v1
-    with tf.Graph().as_default(), v1.Session() as session:
-        x = v1.placeholder(tf.float32, [None, 4], name="x")
-        y = tf.matmul(x, v1.get_variable("kernel", initializer=tf.ones((4, 3))))
-        session.run(v1.global_variables_initializer())
-        v1.saved_model.simple_save(session, str(path), {"x": x}, {"y": y})
 
 
 def test_nothing_is_printed_and_no_warning_issued(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,8 +12,6 @@ import tensorflow as tf
 from safeload.errors import InputMismatchError
 from safeload.inspection import TensorInfo
 from safeload.runtime._callable._tensors import example, to_tensor, to_tensors
-
-keras = pytest.importorskip("keras")
 
 STRINGS = np.dtypes.StringDType() if hasattr(np.dtypes, "StringDType") else object
 """numpy's own type for text, from numpy 2 on."""
@@ -63,26 +62,19 @@ def test_converted(value: Any, dtype: str | None, expected: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "dtype", "problem"),
     [
-        (1.5, "int32", "is float64, expected int32"),
         ([300], "uint8", "holds 300 … 300, which does not fit uint8"),
         ([-1], "uint8", "holds -1 … -1, which does not fit uint8"),
-        ([2**40], "int32", "does not fit int32"),
         (1e300, "float32", "too large for float32"),
-        ("a", "float32", "is string, expected float32"),
         ([1], "string", "is int64, expected string"),
         (np.array(["a", None], object), "string", "is object, expected string"),
         (np.array(["2020"], "datetime64[D]"), "int64", "is datetime64[D], expected int64"),
-        ([[1.0], [1.0, 2.0]], "float32", "is a list that is not rectangular"),
-        ([tf.ones([1]), tf.ones([2])], "float32", "items differ in shape or dtype"),
         (tf.constant([1.0]), "int32", "is float32, expected int32"),
-        (tf.constant([1], tf.int64), "int32", "is int64, expected int32"),
         (tf.constant([True]), "float32", "is bool, expected float32"),
-        (tf.ragged.constant([[1.0]]), "float32", "is a RaggedTensor, expected tensor float32"),
         (tf.sparse.from_dense([1.0]), "float32", "is a SparseTensor, expected tensor float32"),
     ],
 )
 def test_refused(value: Any, dtype: str, problem: str) -> None:
-    """What would lose something is an error."""
+    """What would lose something is an error; `matrix/test_call_errors.py` has the rest, with whole texts."""
     with pytest.raises(InputMismatchError) as caught:
         to_tensor(info(dtype), value)
     assert problem in caught.value.problem

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import safeload
 from safeload import _load, runtime
@@ -16,9 +19,7 @@ from safeload.policy import judge
 from safeload.registry import Registry
 from safeload.runtime._keras import _package
 
-keras = pytest.importorskip("keras")
 tf_keras = pytest.importorskip("tf_keras")
-tf = pytest.importorskip("tensorflow")
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-5
 
 
-def on_road(path: Path, road: str, custom_objects: Any = None) -> Any:
+def on_road(path: Path, road: str) -> Any:
     """The callable of *path*, built by the package *road*."""
-    with _load._looking(path) as seen:  # noqa: SLF001
+    with _load._looking(path) as seen:
         judged = judge(seen.artifact, seen.info, seen.findings)
-        plan = plan_load(judged, Registry.of_call(custom_objects))
+        plan = plan_load(judged, Registry.of_call())
         return runtime.load(replace(plan, road=road))
 
 
@@ -146,7 +147,7 @@ def test_slices_that_end_at_a_tensor(road: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(np.asarray(found), sample(2, 5, 3)[:, 3:, ::2])
 
 
-class Doubled(tf_keras.layers.Layer):  # type: ignore[misc]
+class Doubled(tf_keras.layers.Layer):
     """A layer of the caller's for tf_keras."""
 
     def call(self, x: Any) -> Any:
@@ -167,7 +168,6 @@ def test_custom_layers_for_tf_keras_decide_the_road(tmp_path: Path) -> None:
 
 def test_ragged_inputs_go_to_tf_keras(tmp_path: Path) -> None:
     """Keras 3 has no ragged LSTM, and no members of ragged tensors."""
-    tf = pytest.importorskip("tensorflow")
     x = tf_keras.Input((None,), ragged=True, dtype="int32")
     embedded = tf_keras.layers.Embedding(9, 4)
     pooled = tf.reduce_max(embedded(x.to_tensor(default_value=0))[:, ::2], axis=1)
@@ -183,7 +183,7 @@ def test_without_tf_keras_the_error_names_the_extra(tmp_path: Path, monkeypatch:
     """Where only tf_keras will do, its absence is said."""
     x = tf_keras.Input((None,), ragged=True, dtype="int32")
     tf_keras.Model(x, tf_keras.layers.LSTM(3)(tf_keras.layers.Embedding(9, 4)(x))).save(tmp_path / "model.keras")
-    monkeypatch.setitem(__import__("sys").modules, "tf_keras", None)
+    monkeypatch.setitem(sys.modules, "tf_keras", None)
     with pytest.raises(MissingDependencyError, match="keras2"):
         safeload.load_callable(tmp_path / "model.keras")
     with pytest.raises(MissingDependencyError):

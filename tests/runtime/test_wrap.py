@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from saved_models import WEIGHTS, Linear, X
+from saved_models import WEIGHTS, Linear, Saved, Scorer, X, equal
 
 import safeload
 from safeload.errors import (
@@ -24,12 +24,7 @@ from safeload.errors import (
 )
 from safeload.runtime import as_callable, wrap_loader
 
-Saved = Callable[[str], Path]
 Y = X @ WEIGHTS
-
-
-def equal(actual: Any, expected: Any) -> None:
-    np.testing.assert_allclose(np.asarray(actual), expected, rtol=2e-6, atol=2e-6)
 
 
 @pytest.mark.parametrize("name", ["module", "signatures", "table"])
@@ -73,40 +68,30 @@ def test_nothing_to_call() -> None:
     """An object without traced functions, and one with several, are errors that say so."""
     with pytest.raises(NoCallableError, match="<Module>"):
         as_callable(tf.Module())
-
-    class Two(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([])])
-        def encode(self, x: Any) -> Any:
-            return x
-
-        @tf.function(input_signature=[tf.TensorSpec([])])
-        def decode(self, x: Any) -> Any:
-            return x
-
-    with pytest.raises(AmbiguousSignatureError, match="encode"):
-        as_callable(Two())
+    with pytest.raises(AmbiguousSignatureError, match="negated"):
+        as_callable(Scorer())
 
 
 NOT_TRACED = tf.Module()
 NOT_TRACED.f = tf.function(lambda x: x)
+LOAD_FIRST = "a path is loaded first: safeload.load_callable(path)"
+CALL_ONE = "its functions were never called: call one, or give it input_signature=[tf.TensorSpec(…)]"
+WHAT_TO_PASS = "pass what tf.saved_model.load or a Keras loader returned, a tf.Module, or a ConcreteFunction"
 
 
 @pytest.mark.parametrize(
     ("obj", "hint"),
     [
-        ("m.keras", "a path is loaded first: safeload.load_callable(path)"),
-        (Path("m.keras"), "a path is loaded first: safeload.load_callable(path)"),
+        ("m.keras", LOAD_FIRST),
+        (Path("m.keras"), LOAD_FIRST),
         ({}, "pass one of its values, as obj['serving_default']"),
         (len, "make it a function of TensorFlow: tf.function(f, input_signature=[tf.TensorSpec(…)])"),
-        (NOT_TRACED.f, "its functions were never called: call one, or give it input_signature=[tf.TensorSpec(…)]"),
-        (NOT_TRACED, "its functions were never called: call one, or give it input_signature=[tf.TensorSpec(…)]"),
-        (None, "pass what tf.saved_model.load or a Keras loader returned, a tf.Module, or a ConcreteFunction"),
-        (
-            (Linear(), {}),
-            "pass what tf.saved_model.load or a Keras loader returned, a tf.Module, or a ConcreteFunction",
-        ),
-        (X, "pass what tf.saved_model.load or a Keras loader returned, a tf.Module, or a ConcreteFunction"),
-        (tf.Graph(), "pass what tf.saved_model.load or a Keras loader returned, a tf.Module, or a ConcreteFunction"),
+        (NOT_TRACED.f, CALL_ONE),
+        (NOT_TRACED, CALL_ONE),
+        (None, WHAT_TO_PASS),
+        ((Linear(), {}), WHAT_TO_PASS),
+        (X, WHAT_TO_PASS),
+        (tf.Graph(), WHAT_TO_PASS),
     ],
 )
 def test_what_to_pass_instead(obj: Any, hint: str) -> None:
@@ -227,14 +212,20 @@ def test_wrapped_loader_without_a_python_signature() -> None:
         wrap_loader(dict, judge=lambda path: (path, ""))("m")
 
 
-@pytest.mark.parametrize("loader", [None, "m.keras", Linear(), as_callable(Linear())])
-def test_wrapping_what_is_no_loader(loader: Any) -> None:
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: None,
+        lambda: "m.keras",
+        lambda: keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]),
+        lambda: as_callable(Linear()),
+    ],
+    ids=["None", "path", "model", "callable"],
+)
+def test_wrapping_what_is_no_loader(make: Any) -> None:
     """An object in hand, or a path, is told from a function that loads."""
-    if callable(loader) and not isinstance(loader, safeload.ModelCallable):
-        keras = pytest.importorskip("keras")
-        loader = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     with pytest.raises(InputMismatchError, match="not an object of type"):
-        safeload.wrap_loader(loader)
+        safeload.wrap_loader(make())
 
 
 def test_wrapped_loader_gives_advice() -> None:
@@ -262,7 +253,6 @@ def test_public_wrap_loader_with_real_loaders(tmp_path: Path, package: str) -> N
 
 def test_public_wrap_loader_explains_a_real_error(tmp_path: Path) -> None:
     """Keras 3 goes by the suffix; the hint says that safeload does not."""
-    keras = pytest.importorskip("keras")
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(tmp_path / "m.h5")
     (tmp_path / "m.h5").rename(tmp_path / "m.txt")
     with pytest.raises(LoadFailedError, match="load_model failed: File format not supported") as caught:
@@ -273,7 +263,6 @@ def test_public_wrap_loader_explains_a_real_error(tmp_path: Path) -> None:
 
 def test_public_wrap_loader_refuses_before_loading(tmp_path: Path) -> None:
     """A Lambda does not reach the loader."""
-    keras = pytest.importorskip("keras")
     keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: x * 2)]).save(tmp_path / "m.keras")
 
     @safeload.wrap_loader

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-keras = pytest.importorskip("keras")
 tf_keras = pytest.importorskip("tf_keras")
-tf = pytest.importorskip("tensorflow")
 
 from safeload.dialects import COMPAT_OBJECTS  # noqa: E402
 from safeload.errors import IncompatibleVersionError, MalformedArtifactError  # noqa: E402

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import pytest
 
 from safeload import load_callable
 
-keras = pytest.importorskip("keras")
 tf_keras = pytest.importorskip("tf_keras")
 
 from safeload.runtime.compat import compat_objects  # noqa: E402
@@ -35,7 +35,7 @@ def _merging(name: str, *, is_masked: bool, axis: int = -1) -> Any:
 
 @pytest.mark.parametrize("is_masked", [True, False])
 @pytest.mark.parametrize("name", MERGING)
-def test_merged_sequences_keep_the_masks_of_keras_2(tmp_path: Path, name: str, is_masked: bool) -> None:  # noqa: FBT001
+def test_merged_sequences_keep_the_masks_of_keras_2(tmp_path: Path, name: str, is_masked: bool) -> None:
     """A later LSTM skips the steps that it skipped in the release that saved the file."""
     model = _merging(name, is_masked=is_masked)
     model.save(tmp_path / "m.h5")
@@ -76,7 +76,7 @@ def test_attention_before_2_10_attends_to_masked_steps(package: Any) -> None:
 def test_tf_keras_takes_such_models_as_they_were(tmp_path: Path) -> None:
     """On the road of tf_keras, which a class of the caller's decides, the layers are its own."""
 
-    class Mine(tf_keras.layers.Layer):  # type: ignore[misc]
+    class Mine(tf_keras.layers.Layer):
         def call(self, inputs: Any) -> Any:
             return inputs * 2
 

@@ -42,13 +42,6 @@ def test_kernels_of_keras_1_are_transposed(kind: str, data_format: str, axes: tu
     np.testing.assert_array_equal(item.read(), array.transpose(axes))
 
 
-def test_kernels_of_theano_are_mirrored() -> None:
-    """Theano convolves where TensorFlow correlates."""
-    array = np.arange(8.0).reshape(2, 2, 1, 2)
-    ((item, _),) = converted([(_item("kernel", array), _slot("Conv2D", "kernel", array.shape))], backend="theano")
-    np.testing.assert_array_equal(item.read(), array[::-1, ::-1])
-
-
 def _cudnn(kind: str, gates: int, bias: tuple[int, ...]) -> list[np.ndarray[Any, Any]]:
     rng = np.random.default_rng(1)
     layer = type(kind, (SimpleNamespace,), {})(units=3)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import h5py
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from keras.src.legacy.saving import legacy_h5_format
 
 import safeload
-from safeload.errors import LoadFailedError, SafeloadError
-
-keras = pytest.importorskip("keras")
-tf = pytest.importorskip("tensorflow")
-
-from keras.src.legacy.saving import legacy_h5_format  # noqa: E402
+from safeload.errors import LoadFailedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +26,7 @@ def _conv() -> Any:
     return keras.Sequential([keras.Input((5, 5, 2)), keras.layers.Conv2D(3, 2, name="c")])
 
 
-class _Scaled(keras.Model):  # type: ignore[misc]
+class _Scaled(keras.Model):
     def __init__(self) -> None:
         super().__init__()
         self.dense = keras.layers.Dense(2, name="d")
@@ -50,14 +48,18 @@ def _shuffled(model: Any) -> Any:
     return model
 
 
+def _assert_same_weights(loaded: Any, model: Any) -> None:
+    for ours, theirs in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_checkpoint_fits_the_architecture_or_is_refused(tmp_path: Path) -> None:
     """Keys are followed along attributes, with or without the name that the saver gave the model."""
     model = _shuffled(_dense())
     for name, checkpoint in (("plain", tf.train.Checkpoint(model)), ("named", tf.train.Checkpoint(model=model))):
         prefix = checkpoint.write(str(tmp_path / name))
         loaded = safeload.load_callable(prefix, architecture=_dense).model
-        for ours, theirs in zip(loaded.get_weights(), model.get_weights(), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
+        _assert_same_weights(loaded, model)
         with pytest.raises(LoadFailedError, match="do not fit"):
             safeload.load_callable(prefix, architecture=_conv)
 
@@ -68,8 +70,7 @@ def test_a_checkpoint_of_several_things_holds_one_model(tmp_path: Path) -> None:
     beside = {"step": tf.Variable(3), "opt": tf.train.Checkpoint(m=tf.Variable([1.0])), "critic": _conv()}
     prefix = tf.train.Checkpoint(net=model, **beside).save(str(tmp_path / "one"))
     loaded = safeload.load_callable(prefix, architecture=_dense).model
-    for ours, theirs in zip(loaded.get_weights(), model.get_weights(), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    _assert_same_weights(loaded, model)
     prefix = tf.train.Checkpoint(net=model, target=other).save(str(tmp_path / "two"))
     with pytest.raises(LoadFailedError, match="several parts of the checkpoint fit the model: net, target"):
         safeload.load_callable(prefix, architecture=_dense)
@@ -97,15 +98,12 @@ def test_kernels_of_theano_are_mirrored(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_a_sequential_without_input_takes_the_width_of_its_weights(tmp_path: Path, suffix: str) -> None:
-    """A model that was built by its first call records no Input; its first kernel tells the width, or it is refused."""
+    """A model that was built by its first call records no Input; its first kernel tells the width."""
     model = keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(2)])
     x = np.ones((2, 3), "float32")
     expected = model(x).numpy()
     model.save(tmp_path / f"m{suffix}")
-    try:
-        loaded = safeload.load_callable(tmp_path / f"m{suffix}")
-    except SafeloadError:
-        pytest.fail("the first kernel tells the input")
+    loaded = safeload.load_callable(tmp_path / f"m{suffix}")
     np.testing.assert_allclose(loaded(x).numpy(), expected, rtol=1e-6)
 
 
@@ -119,8 +117,7 @@ def test_layers_that_are_listed_twice_are_counted_as_the_release_did(tmp_path: P
             for index, array in enumerate(layer.get_weights()):
                 file[f"_layer_checkpoint_dependencies/{name}/vars/{index}"] = array
     loaded = safeload.load_callable(str(path), architecture=_dense).model
-    for ours, theirs in zip(loaded.get_weights(), model.get_weights(), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    _assert_same_weights(loaded, model)
 
 
 @pytest.mark.parametrize("mode", ["int8", "float8"])
@@ -172,7 +169,7 @@ def test_the_state_of_random_layers_in_a_checkpoint_is_no_weight(tmp_path: Path)
     """TensorFlow 2.3 to 2.15 record generators below the layers that use them."""
     model = _shuffled(_dense())
     generator = tf.train.Checkpoint(_state_var=tf.Variable([1, 2, 3]))
-    model.layers[0]._rng = generator  # noqa: SLF001
+    model.layers[0]._rng = generator
     tree = {f"layer-{i}": layer for i, layer in enumerate(model.layers)}
     root = tf.train.Checkpoint(**tree, **{"layer-9": tf.train.Checkpoint(_rng=generator)})
     prefix = root.write(str(tmp_path / "ckpt"))
@@ -182,10 +179,10 @@ def test_the_state_of_random_layers_in_a_checkpoint_is_no_weight(tmp_path: Path)
 
 
 @pytest.mark.parametrize("is_counted", [True, False])
-def test_a_layer_that_an_attribute_leads_to_late(tmp_path: Path, is_counted: bool) -> None:  # noqa: FBT001
+def test_a_layer_that_an_attribute_leads_to_late(tmp_path: Path, is_counted: bool) -> None:
     """Its path is among the layers, which Keras 2.13 counts all, and 2.14 without those it had met before."""
 
-    class Late(keras.Model):  # type: ignore[misc]
+    class Late(keras.Model):
         def __init__(self, **kwargs: Any) -> None:
             super().__init__(**kwargs)
             self.first, self.steps = keras.layers.Dense(3), [keras.layers.Dense(3)]

@@ -9,7 +9,7 @@ from safeload.runtime._weights._saved import Saved
 
 
 def _saved(*names: str) -> list[Saved]:
-    return [Saved(tuple(n.split("/")[:-1]), n.split("/")[-1], (), lambda: None, n) for n in names]  # type: ignore[arg-type,return-value]
+    return [Saved(tuple(n.split("/")[:-1]), n.split("/")[-1], (), lambda: None, n) for n in names]
 
 
 def _slots(*names: str, is_known: bool = True) -> list[Slot]:

@@ -84,7 +84,7 @@ def test_a_summary_has_two_rows(tmp_path: Path, shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("is_damaged", [False, True])
-def test_weights_of_words_that_the_config_has_too(tmp_path: Path, is_damaged: bool) -> None:  # noqa: FBT001
+def test_weights_of_words_that_the_config_has_too(tmp_path: Path, is_damaged: bool) -> None:
     """They are in no variable of Keras 3; what the file holds beside must be the same."""
     inputs = tf_keras.Input((1,), dtype="string")
     lookup = layers.StringLookup(vocabulary=["a", "b"], output_mode="tf_idf", idf_weights=[0.5, 2.0], name="lookup")
@@ -189,7 +189,7 @@ def _as_2_13(name: str) -> str:
 
 @learns_from_data
 @pytest.mark.parametrize("is_old", [False, True])
-def test_words_that_layers_learned(tmp_path: Path, is_old: bool) -> None:  # noqa: FBT001
+def test_words_that_layers_learned(tmp_path: Path, is_old: bool) -> None:
     """Their weights and their number, which a later layer is built for, come from the archive."""
     model = _of_words()
     model.save(tmp_path / "m.keras")
