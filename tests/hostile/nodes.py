@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from safeload.formats import Format
 from safeload.inspection import MetaGraphInfo, ModelInfo, ProducerInfo, SavedModelInfo
 from safeload.inspection.graph.info import inspect_graph
+from safeload.policy import Finding, Severity, examine
 from safeload.readers import SavedModelArtifact
 from safeload.readers.protobuf import message_class
 
@@ -105,6 +106,38 @@ def ints(name: str, *values: int, shape: Iterable[int] | None = None) -> Any:
     return node(name, "Const", value=tensor(INT64, shape, int64_val=values))
 
 
+class Of(NamedTuple):
+    """An op with its operands: numbers, a tensor, a name of something else, or another op with one of its outputs."""
+
+    op: str
+    operands: tuple[Any, ...]
+    output: str
+    attrs: Mapping[str, Any]
+
+
+def of(op: str, *operands: Any, output: str = "", **attrs: Any) -> Of:
+    """Describe what `nodes_of` makes."""
+    return Of(op, operands, output, attrs)
+
+
+def at(shape: Iterable[int], *values: int) -> Any:
+    """Make a tensor of int64; the last of *values* fills what is left of it."""
+    return tensor(INT64, shape, int64_val=values)
+
+
+def nodes_of(made: Any, name: str = "n") -> list[Any]:
+    """Make the nodes of an op and of all that it is computed from; its own has *name*."""
+    if not isinstance(made, Of):
+        numbers = (made,) if isinstance(made, int) else made
+        return [node(name, "Const", value=numbers if hasattr(made, "DESCRIPTOR") else at((len(numbers),), *numbers))]
+    nodes, inputs = [], []
+    for index, operand in enumerate(made.operands):
+        below = operand if isinstance(operand, str) else f"{name}{index}"
+        nodes += [] if isinstance(operand, str) else nodes_of(operand, below)
+        inputs.append(f"{below}:{operand.output}" if isinstance(operand, Of) and operand.output else below)
+    return [*nodes, node(name, made.op, *inputs, **made.attrs)]
+
+
 def function(name: str, arguments: Iterable[str], returns: Iterable[str], *nodes: Any, **attrs: Any) -> Any:
     """Make a FunctionDef whose outputs are named ``o0``, ``o1`` and so on."""
     made = message_class("FunctionDef")(node_def=nodes)
@@ -143,8 +176,12 @@ def simple(*nodes: Any, functions: Iterable[Any] = ()) -> Any:
 
 def bodies(made: Any) -> dict[str, Any]:
     """Return the repeated NodeDefs of each body of *made*."""
-    functions = made.graph_def.library.function
-    return {"": made.graph_def.node, **{f.signature.name: f.node_def for f in functions}}
+    return {"": made.graph_def.node, **{name: found.node_def for name, found in functions_of(made).items()}}
+
+
+def functions_of(made: Any) -> dict[str, Any]:
+    """Return the FunctionDefs of *made* by name."""
+    return {found.signature.name: found for found in made.graph_def.library.function}
 
 
 def model(
@@ -168,3 +205,18 @@ def model(
     )
     info = ModelInfo(Format.SAVED_MODEL, "model", digest, 0, ProducerInfo(), saved_model=SavedModelInfo(facts))
     return artifact, info
+
+
+def findings(*meta_graphs: Any, **options: Any) -> tuple[Finding, ...]:
+    """Return what is found in a SavedModel with *meta_graphs*."""
+    return examine(*model(*meta_graphs, **options))
+
+
+def refusing(*meta_graphs: Any, **options: Any) -> list[Finding]:
+    """Return the findings that refuse it."""
+    return [found for found in findings(*meta_graphs, **options) if found.severity >= Severity.UNEXAMINED]
+
+
+def rules(made: Any) -> set[str]:
+    """Return the rules that find something in the MetaGraph *made*."""
+    return {found.rule for found in findings(made)}

@@ -1,0 +1,352 @@
+"""Which loops provably run for days, whatever the input, and which are let through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hostile.loops import (
+    count_functions,
+    count_nodes,
+    counted,
+    dataset,
+    doubled,
+    endless,
+    endless_upwards,
+    frame,
+    frame_variable,
+    framed,
+    grown,
+    nested_frames,
+)
+from hostile.nodes import (
+    BOOL,
+    FLOAT,
+    INT64,
+    Func,
+    bodies,
+    call,
+    findings,
+    function,
+    functions_of,
+    ints,
+    meta_graph,
+    node,
+    rules,
+    simple,
+    tensor,
+)
+
+from safeload.policy import Severity
+from safeload.policy.graph._constants import _counted
+from safeload.policy.graph._costs import _conditions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _loop(compare: str, step: int, *, start: int = 0, stop: int = 10**12, op: str = "AddV2") -> Any:
+    """Make a MetaGraph with a loop on constants."""
+    operands = [ints("a", start, shape=()), node("w", "While", "a:output:0", cond=Func("c"), body=Func("b"))]
+    condition = [ints("stop", stop, shape=()), node("less", compare, "i", "stop:output:0")]
+    body = [ints("step", step, shape=()), node("add", op, "i", "step:output:0")]
+    return simple(
+        *operands,
+        functions=[function("c", ["i"], ["less:z:0"], *condition), function("b", ["i"], ["add:z:0"], *body)],
+    )
+
+
+def _node(made: Any, name: str, found: str) -> Any:
+    return next(node for node in bodies(made)[name] if node.name == found)
+
+
+ENDLESS = {
+    "upwards": _loop("LessEqual", 1),
+    "downwards": _loop("Greater", -1, start=10**12, stop=0),
+    "away": _loop("Less", -1),
+    "not at all": _loop("Less", 1, op="Mul"),
+    "past its end": _loop("NotEqual", 3),
+    "by subtraction": _loop("GreaterEqual", 1, start=10**12, stop=0, op="Sub"),
+    "dataset: repeated": dataset(10**6, RepeatDataset=10**6),
+    "dataset: batched": dataset(10**15, BatchDatasetV2=100),
+    "dataset: without end, batched": dataset(1, RepeatDataset=-1, BatchDataset=100),
+    "dataset: without its beginning": dataset(10**15, SkipDataset=5, PrefetchDataset=1, TakeDataset=-1),
+    "dataset: random": simple(node("d", "RandomDatasetV2", "x"), node("all", "InitializeTableFromDataset", "x", "d")),
+    "dataset: one, repeated": simple(
+        ints("n", -1, shape=()),
+        node("t", "TensorDataset", "x"),
+        node("d", "RepeatDataset", "t", "n:output:0"),
+        node("all", "ReduceDataset", "d"),
+    ),
+}
+ENDING = {
+    "few times": _loop("Less", 1, stop=100),
+    "large steps": _loop("Less", 10**9),
+    "never": _loop("Less", 1, start=10**13),
+    "equal at first": _loop("Equal", 1, stop=0),
+    "unequal": _loop("Equal", 1),
+    "to its end": _loop("NotEqual", 3, stop=9),
+    "more and more": _loop("Less", 2, start=1, op="Mul"),
+    "few times few": counted(1000, 1000),
+    "on a counter": endless([ints("o", 1), node("e", "Less", "x", "o:output:0")], "e:z:0"),
+    "on random numbers": endless([node("r", "RandomUniform", "n")], "r:output:0"),
+    "by a bound: Less": endless_upwards("Less", "s:z:0"),
+    "by a bound: Equal": endless_upwards("Equal", "s:z:0"),
+    "by a bound: LessEqual": endless_upwards("LessEqual", "s:z:0"),
+    "frame: on a Merge": meta_graph(
+        [node("m", "Merge", "x", "x"), node("l", "Less", "m", "m"), node("y", "LoopCond", "l")]
+    ),
+    "frame: few times": framed(*frame("w", 0, 100)),
+    "frame: never": framed(*frame("w", 100, 10)),
+    "frame: few times few": nested_frames(1000, 1000),
+    "frame: doubling a few times": framed(*frame("w", 0, 10), *frame_variable("w", "some", doubled("w/new", "w/old"))),
+    "frame: after unknown times": framed(
+        *frame("w", 0, 9, around="x"), *frame_variable("w", "some", doubled("w/new", "w/old")), doubled("n", "w/vExit")
+    ),
+    "frame: condition of TensorFlow 1": framed(
+        node("s", "Switch", "some", "x"), node("m", "Merge", "s", "s:1"), doubled("n", "m")
+    ),
+    "frame: without Enter": simple(
+        *frame("w", 0, 9), *frame_variable("w", "w/start", node("w/new", "AddV2", "w/old", "x"))
+    ),
+    "frame: broken": framed(
+        *frame("w", 0, 100),
+        node("e", "Enter", frame_name="w"),
+        node("f", "Enter", "some"),
+        node("m", "Merge", "f", "next"),
+        node("next", "NextIteration"),
+        *(doubled(f"d{name}", name) for name in "mstuv"),
+        node("s", "Switch"),
+        node("t", "Exit"),
+        node("u", "Exit", "w/Exit"),
+        node("v", "Exit", "missing"),
+        node("l", "LoopCond", "m"),
+        node("k", "LoopCond"),
+    ),
+    "dataset: its beginning": dataset(10**15, TakeDataset=100),
+    "dataset: its end": dataset(10, SkipDataset=5),
+    "dataset: a part of an unknown one": dataset(10**15, SkipDataset=-1),
+    "dataset: in batches of none": dataset(10**15, BatchDataset=0),
+    "dataset: nothing, repeated": dataset(0, RepeatDataset=-1),
+    "dataset: of another kind": dataset(10**15, FlatMapDataset=1),
+    "dataset: taken by data": simple(
+        node("r", "RandomDataset", "x"), node("t", "TakeDataset", "r", "x"), node("all", "ReduceDataset", "t", "x")
+    ),
+    "dataset: to where data says": simple(node("r", "RangeDataset", "x"), node("all", "ReduceDataset", "r", "x")),
+    "dataset: nowhere": simple(node("all", "ReduceDataset")),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_loops_that_count_for_days(name: str) -> None:
+    """Counting from one constant to another takes as long as it takes, and so do datasets that are gone through."""
+    assert "endless-loop" in rules(ENDLESS[name])
+
+
+@pytest.mark.parametrize("name", ENDING)
+def test_loops_that_end(name: str) -> None:
+    """What ends soon, or may end, and what no writer makes, is let through."""
+    assert not rules(ENDING[name])
+
+
+def test_loop_without_functions_is_left_to_tensorflow() -> None:
+    """A loop whose functions are not in the file is no endless loop, only a call of absent functions."""
+    assert rules(simple(node("w", "While", "x", cond=Func("nowhere"), body=Func("nowhere")))) == {"absent-function"}
+
+
+CONDITIONS = {
+    "not": (True, ["LogicalNot", "end"]),
+    "not yet": (False, ["LogicalNot", "few"]),
+    "this or that": (True, ["LogicalOr", "less", "few"]),
+    "this and that": (False, ["LogicalAnd", "less", "few"]),
+    "neither": (True, ["LogicalNot", "LogicalOr", "end", "end"]),
+    "not both": (True, ["LogicalNot", "LogicalAnd", "end", "enough"]),
+    "by data": (False, ["LogicalAnd", "less", "x"]),
+    "a number": (True, ["stop:output:0"]),
+    "itself": (True, ["Identity", "o0:z:0"]),
+}
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_conditions_of_several(name: str) -> None:
+    """What conditions are put together of is counted one by one; an operand that is not known ends the loop."""
+    is_endless, words = CONDITIONS[name]
+    made = _loop("Less", 1)
+    condition = functions_of(made)["c"]
+    few, enough = ints("three", 3, shape=()), node("enough", "GreaterEqual", "i", "three:output:0")
+    condition.node_def.extend(
+        [few, enough, node("few", "Less", "i", "three:output:0"), node("end", "GreaterEqual", "i", "stop:output:0")]
+    )
+    operands = [w if ":" in w else f"{w}:z:0" for w in words if not w.startswith(("Logical", "Identity"))]
+    for index, op in enumerate(reversed([w for w in words if w.startswith(("Logical", "Identity"))])):
+        condition.node_def.append(node(f"o{index}", op, *operands))
+        operands = [f"o{index}:z:0"]
+    condition.ret["o0"] = operands[0]
+    assert ("endless-loop" in rules(made)) is is_endless
+
+
+def test_conditions_of_very_many_parts() -> None:
+    """A condition of parts that have parts of their own is looked at once for each part."""
+    made = _loop("Less", 1)
+    condition = functions_of(made)["c"]
+    condition.node_def.extend(
+        node(f"a{i}", "LogicalAnd", *[f"a{i - 1}:z:0" if i else "less:z:0"] * 2) for i in range(150)
+    )
+    condition.ret["o0"] = "a149:z:0"
+    assert "endless-loop" in rules(made)
+
+
+def test_bounds_of_very_many_parts() -> None:
+    """Sums of sums are looked at once for each of them, too."""
+    sums = [node(f"a{i}", "AddV2", *[f"a{i - 1}:z:0" if i else "x"] * 2) for i in range(40)]
+    assert not rules(
+        simple(
+            node("w", "While", "x", cond=Func("c"), body=Func("b")),
+            functions=[
+                function("c", ["x"], ["g:z:0"], node("g", "Greater", "x", "x")),
+                function("b", ["x"], ["a29:z:0"], *sums),
+            ],
+        )
+    )
+
+
+def test_conditions_without_end_are_not_examined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where conditions are too long to be looked at, nobody knows whether their loops end."""
+    made = simple(
+        *(node(f"w{i}", "While", "x", cond=Func("c"), body=Func(f"b{i}")) for i in range(3)),
+        functions=[
+            function("c", ["x"], ["n:y:0"], node("n", "Relu", "m:y:0"), node("m", "Relu", "x")),
+            *(function(f"b{i}", ["x"], ["r:y:0"], node("r", "Relu", "x")) for i in range(3)),
+        ],
+    )
+    assert not rules(made)
+    monkeypatch.setattr(_conditions, "_MAX_STEPS", 3)
+    (finding,) = findings(made)
+    assert (finding.rule, finding.severity) == ("endless-loop", Severity.UNEXAMINED)
+
+
+def test_conditions_are_counted_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of very many conditions the last are not counted."""
+    monkeypatch.setattr(_counted, "_MAX_CONDITIONS", 0)
+    assert "endless-loop" not in rules(counted(10**12))
+
+
+def test_calls_in_frames_are_inside_of_them() -> None:
+    """Iterations multiply through functions that a loop of TensorFlow 1 calls."""
+    called = function("f", ["v"], ["v"], *count_nodes("inner", 10**6))
+    nodes = [*frame("w", 0, 10**6), call("call", "f", "w/Identity")]
+    made = framed(*nodes)
+    made.graph_def.library.function.extend([called, *count_functions("inner")])
+    assert "endless-loop" in rules(made)
+    again = framed(*frame("w", 0, 10**6), *count_nodes("inner", 10**6))
+    again.graph_def.library.function.extend(count_functions("inner"))
+    assert "endless-loop" not in rules(again)
+
+
+def test_loops_in_functions_of_loops() -> None:
+    """Iterations multiply through calls as well."""
+    body = [call("call", "called", "i")]
+    functions = [
+        *count_functions("outer", body),
+        function("called", ["x"], ["x"], *count_nodes("inner", 10**6)),
+        *count_functions("inner"),
+    ]
+    assert "endless-loop" in rules(simple(*count_nodes("outer", 10**6), functions=functions))
+
+
+def test_deep_frames() -> None:
+    """Frames in frames in frames are counted from the innermost."""
+    nodes = frame("w0", 0, 10)
+    for depth in range(1, 12):
+        first = node(f"w{depth}/first", "Const", f"^w{depth - 1}/Identity", value=tensor(INT64, (), int64_val=[0]))
+        nodes += [first, *frame(f"w{depth}", 0, 10, around=f"w{depth}/first")]
+    assert "endless-loop" in rules(framed(*nodes))
+
+
+def test_deep_calls() -> None:
+    """Functions may call each other more deeply than Python's stack is deep."""
+    chain = [function(f"p{i}", ["a"], ["c:output:0"], call("c", f"p{i + 1}", "a")) for i in range(2000)]
+    assert not rules(simple(call("c", "p0", "x"), functions=[*chain, function("p2000", ["a"], ["a"])]))
+
+
+def test_loops_of_one_function_are_looked_at_once() -> None:
+    """Two loops with the same functions are both endless."""
+    twice = [node(f"w{i}", "While", "x", cond=Func("c"), body=Func("b")) for i in range(2)]
+    true = node("t", "Const", value=tensor(BOOL, (), bool_val=[True]))
+    made = simple(*twice, functions=[function("c", ["x"], ["t:output:0"], true), function("b", ["x"], ["x"])])
+    assert [f.rule for f in findings(made)] == ["endless-loop"] * 2
+
+
+def test_branches_in_loops() -> None:
+    """A counter that one branch leaves as it is does not stand still, and one that both increase counts."""
+    for other, is_endless in ((ints("r", 0, shape=()), False), (ints("r", 1, shape=()), True)):
+        branches = [
+            function("one", ["v"], ["r:output:0"], ints("r", 1, shape=())),
+            function("other", ["v"], ["r:output:0"], other),
+        ]
+        step = node("new", "If", "v", "v", then_branch=Func("one"), else_branch=Func("other"))
+        made = grown(1 << 40, step, node("sum", "AddV2", "i", "new:output:0"))
+        made.graph_def.library.function.extend(branches)
+        grow = functions_of(made)["grow"]
+        grow.ret[grow.signature.output_arg[0].name] = "sum:z:0"
+        assert ("endless-loop" in rules(made)) is is_endless
+
+
+@pytest.mark.parametrize("op", ["Maximum", "SelectV2"])
+def test_steps_that_may_be_larger(op: str) -> None:
+    """How often a loop runs does not follow from a step that is at least one, or one of two."""
+    made = grown(1 << 40, node("new", "AddV2", "v", "v"), node("sum", "AddV2", "i", "v"))
+    grow = functions_of(made)["grow"]
+    grow.ret[grow.signature.output_arg[0].name] = "sum:z:0"
+    grow.ret[grow.signature.output_arg[1].name] = "v"
+    _node(made, "serve", "some").CopyFrom(ints("some", 1, shape=()))
+    assert "endless-loop" in rules(made)
+    bodies(made)["serve"].append(node("step", op, "x", "some", "some"))
+    _node(made, "serve", "loop").input[1] = "step"
+    assert "endless-loop" not in rules(made)
+
+
+def test_fractions() -> None:
+    """A step of less than one is no step of zero."""
+    zero = node("z", "Const", value=tensor(FLOAT, (), float_val=[0.0]))
+    loop = node("w", "While", "z:output:0", cond=Func("c"), body=Func("b"))
+    one = node("one", "Const", value=tensor(FLOAT, (), float_val=[1.0]))
+    step = node("step", "Const", value=tensor(FLOAT, (), float_val=[1e-12]))
+    condition = function("c", ["i"], ["less:z:0"], one, node("less", "Less", "i", "one:output:0"))
+    body = function("b", ["i"], ["add:z:0"], step, node("add", "AddV2", "i", "step:output:0"))
+    assert "endless-loop" in rules(simple(zero, loop, functions=[condition, body]))
+
+
+CHANGES: dict[str, tuple[bool, Callable[[Any], Any]]] = {
+    "step on the other side": (
+        True, lambda made: _node(made, "outer_body", "add").input.__setitem__(slice(None), ["one:output:0", "i"])
+    ),
+    "start by data": (False, lambda made: _node(made, "serve", "outer_loop").input.__setitem__(0, "x")),
+    "end by data": (False, lambda made: _node(made, "serve", "outer_loop").input.__setitem__(1, "x")),
+    "end that counts": (False, lambda made: functions_of(made)["outer_body"].ret.__setitem__("o1", "add:z:0")),
+    "counter that rests": (False, lambda made: functions_of(made)["outer_body"].ret.__setitem__("o0", "same:output:0")),
+    "step by data": (False, lambda made: _node(made, "outer_body", "add").input.__setitem__(1, "n")),
+    "comparison with nothing": (False, lambda made: _node(made, "outer_cond", "less").input.pop()),
+    "condition of nothing": (False, lambda made: _node(made, "outer_cond", "result").input.__setitem__(0, "gone")),
+    "body without arguments": (False, lambda made: functions_of(made)["outer_body"].signature.ClearField("input_arg")),
+    "end that is itself": (False, lambda made: _node(made, "outer_body", "same").input.__setitem__(0, "same")),
+    "loop without operands": (False, lambda made: _node(made, "serve", "outer_loop").ClearField("input")),
+    "loop without a condition": (False, lambda made: _node(made, "serve", "outer_loop").attr.__delitem__("cond")),
+}  # fmt: skip
+"""What is changed about a loop to 10**12, and whether it is endless all the same."""
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changed_loops(name: str) -> None:
+    """Where start, step or end come from data nothing is known, and broken loops are TensorFlow's."""
+    is_endless, change = CHANGES[name]
+    made = counted(10**12)
+    change(made)
+    assert ("endless-loop" in rules(made)) is is_endless
+
+
+def test_broken_loops() -> None:
+    """A body without arguments for the counter, where the end is a constant."""
+    made = _loop("Less", 1)
+    functions_of(made)["b"].signature.input_arg.pop()
+    assert "endless-loop" not in rules(made)
