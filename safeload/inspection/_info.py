@@ -278,14 +278,25 @@ class SavedModelInfo:
     Attributes:
         meta_graphs: In the order of the file.
         has_keras_metadata: True if Keras wrote its records beside the graph.
-        root: The layer tree of a model of Keras 2, whose saver recorded it; None for others.
-        training_only: What only ``compile`` needs of such a model.
+        records: `inspection.saved_model.layers.KerasRecords`, which are read when they are asked for: no call needs
+            them.
     """
 
     meta_graphs: tuple[MetaGraphInfo, ...]
     has_keras_metadata: bool = False
-    root: LayerInfo | None = None
-    training_only: tuple[ObjectInfo, ...] = ()
+    records: Any = field(repr=False, compare=False, default=None)
+
+    @cached_property
+    def root(self) -> LayerInfo | None:
+        """The layer tree of a model of Keras 2, whose saver recorded it; None for others."""
+        found: LayerInfo | None = self.records.layers() if self.records is not None else None
+        return found
+
+    @cached_property
+    def training_only(self) -> tuple[ObjectInfo, ...]:
+        """What only ``compile`` needs of such a model."""
+        found: tuple[ObjectInfo, ...] = self.records.training() if self.records is not None else ()
+        return found
 
 
 @dataclass(frozen=True)

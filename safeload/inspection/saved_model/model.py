@@ -65,12 +65,7 @@ def inspect_saved_model(artifact: SavedModelArtifact) -> ModelInfo:
         artifact.digest,
         artifact.size,
         describe_saved_model_producer(artifact, records.root),
-        saved_model=SavedModelInfo(
-            graphs,
-            has_keras_metadata=artifact.keras_metadata is not None,
-            root=records.layers(),
-            training_only=records.training(),
-        ),
+        saved_model=SavedModelInfo(graphs, artifact.keras_metadata is not None, records),
         weights=describe_weights(artifact.variables),
     )
 
