@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from hostile.keras_configs import ATTACKS, entry, function, functional
 
-from safeload import planning
+from safeload import inspect_model, planning
 from safeload.errors import (
     ArchitectureMissingError,
     CustomObjectConflictError,
@@ -31,6 +31,7 @@ from safeload.planning import compose_report, plan_load
 from safeload.policy import Finding, Severity, examine, judge
 from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights, SavedModelArtifact, WeightIndex, WeightLayout
 from safeload.registry import Registry
+from tests.flatbuffers_by_hand import model, serialize, table
 
 
 def keras_artifact(config, **fields):
@@ -265,3 +266,21 @@ def test_weights_of_a_model_that_nothing_builds_are_refused(first, shape, is_ref
         assert "architecture=" in caught.value.hint
     assert is_refused or plan_load(judged_of(artifact), registry)
     assert plan_load(judged_of(artifact), registry, architecture=object)
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"), [("Mfcc", "fine"), ("Mine", "op-not-registered"), ("FlexReadFile", "unsupported-format")]
+)
+def test_reports_of_tflite(name, verdict):
+    """The report says whether the ops are there."""
+    report = inspect_model(serialize(model(f1=[table(f0=("b", 32), f1=name)])))
+    assert report.verdict == verdict
+    assert [s.key for s in report.signatures] == ["main"]
+    assert report.missing_ops == ((("Mine", None),) if name == "Mine" else ())
+
+
+def test_report_of_an_architecture_alone():
+    """An architecture without weights says what to pass."""
+    report = inspect_model(b'{"class_name": "Sequential", "config": {"name": "m", "layers": []}}')
+    assert report.verdict == "unsupported-format"
+    assert "without weights" in report.outcome.error

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from artifacts import described
 
-from safeload.formats import Format
-from safeload.inspection import inspect_artifact
 from safeload.inspection.saved_model import layers
-from safeload.readers import SavedModelArtifact
 from safeload.readers.protobuf import message_class
 
 ROOT = 0
@@ -52,10 +50,7 @@ class Graph:
 
     @property
     def root(self):
-        artifact = SavedModelArtifact(
-            Format.SAVED_MODEL, "made", None, self.message.SerializeToString(), saved_model=self.message, files={}
-        )
-        return inspect_artifact(artifact).saved_model.root
+        return described(self.message).saved_model.root
 
 
 def names(layer):

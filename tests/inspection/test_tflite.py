@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+import artifacts
 import pytest
 
-from safeload import inspect_model
-from safeload._limits import Limits
-from safeload.errors import SignatureNotFoundError
-from safeload.formats import detect, open_source
-from safeload.inspection import TensorInfo, inspect_artifact
+from safeload.inspection import TensorInfo
 from safeload.inspection.tflite_ops import BUILTIN_OPS, CUSTOM, NO_KERNEL
-from safeload.readers import read_artifact
-from safeload.signatures import choose
 from tests.flatbuffers_by_hand import model, serialize, signature, table, tensor
 from tests.releases import IS_OLDER
 
 
 def inspect(description):
-    return inspect_artifact(read_artifact(detect(open_source(serialize(description))), Limits()))
+    return artifacts.inspect(serialize(description))
 
 
 def test_model_without_signatures():
@@ -66,31 +61,3 @@ def test_ops_are_those_of_the_schema():
     theirs = [name for name, _ in sorted(numbers.items(), key=lambda item: item[1])]
     assert theirs == list(BUILTIN_OPS)[: len(theirs) if IS_OLDER else None]
     assert {CUSTOM} | NO_KERNEL <= set(BUILTIN_OPS)
-
-
-def test_choosing():
-    """Signatures are chosen as those of a SavedModel; there are no tags."""
-    info = inspect(model(f7=[signature("other"), signature()]))
-    assert choose(info).signature_info.key == "serving_default"
-    assert choose(info, signature="other").signature_info.key == "other"
-    with pytest.raises(SignatureNotFoundError, match="tag set"):
-        choose(info, tags="serve")
-
-
-@pytest.mark.parametrize(
-    ("name", "verdict"),
-    [("Mfcc", "fine"), ("Mine", "op-not-registered"), ("FlexReadFile", "unsupported-format")],
-)
-def test_report(name, verdict):
-    """The report says whether the ops are there."""
-    report = inspect_model(serialize(model(f1=[table(f0=("b", 32), f1=name)])))
-    assert report.verdict == verdict
-    assert [s.key for s in report.signatures] == ["main"]
-    assert report.missing_ops == ((("Mine", None),) if name == "Mine" else ())
-
-
-def test_architecture_alone():
-    """An architecture without weights says what to pass."""
-    report = inspect_model(b'{"class_name": "Sequential", "config": {"name": "m", "layers": []}}')
-    assert report.verdict == "unsupported-format"
-    assert "without weights" in report.outcome.error

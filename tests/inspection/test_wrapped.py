@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import pytest
+from artifacts import inspect, read
 
-from safeload._limits import Limits
-from safeload.formats import detect, open_source
 from safeload.inspection import CallStructure, Slot, inspect_artifact
 from safeload.inspection.keras.signature import listed_outputs
 from safeload.inspection.saved_model.wrapped import Wrapper, in_python_order
-from safeload.readers import read_artifact
 
 
 class Pair(NamedTuple):
@@ -19,11 +17,6 @@ class Pair(NamedTuple):
 
     u: Any
     v: Any
-
-
-def inspect(path):
-    """Describe what is at *path*."""
-    return inspect_artifact(read_artifact(detect(open_source(path)), Limits()))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +55,7 @@ def artifact(tmp_path_factory):
     module.nests.get_concrete_function([spec("b"), {"a": spec("b_1")}])
     path = tmp_path_factory.mktemp("wrapped")
     tf.saved_model.save(module, str(path), signatures=signatures)
-    found = read_artifact(detect(open_source(path)), Limits())
+    found = read(path)
     found.saved_model.meta_graphs[0].signature_def["changed"].inputs["a"].dtype = 3
     return found
 
@@ -124,7 +117,7 @@ def test_a_function_that_is_absent_or_calls_nothing_has_no_order(artifact, signa
 @pytest.mark.parametrize("suffix", ["", ".h5"])
 def test_keras_2_models_keep_their_order(tmp_path, suffix):
     """A SavedModel of Keras 2 lists inputs and outputs as the HDF5 file of the same model does."""
-    import tf_keras
+    tf_keras = pytest.importorskip("tf_keras")
 
     inputs = [tf_keras.Input((2,), name=name) for name in ("zeta", "alpha", "mid")]
     both = tf_keras.layers.concatenate(inputs)

@@ -18,6 +18,7 @@ from safeload.inspection import (
     SignatureInfo,
     Slot,
     TensorInfo,
+    TFLiteInfo,
 )
 from safeload.signatures import candidates, choose, is_training_switch, traces_of
 
@@ -188,6 +189,16 @@ def test_keras_has_no_other_signature() -> None:
         choose(KERAS, signature="predict")
     with pytest.raises(SignatureNotFoundError, match="no tag set 'serve'"):
         choose(KERAS, tags="serve")
+
+
+def test_tflite() -> None:
+    """Signatures of TensorFlow Lite are chosen as those of a SavedModel; there are no tags."""
+    signatures = (signature("other"), signature("serving_default"))
+    info = ModelInfo(Format.TFLITE, "m", "", 0, ProducerInfo(), tflite=TFLiteInfo(signatures))
+    assert choose(info).signature_info.key == "serving_default"
+    assert choose(info, signature="other").signature_info.key == "other"
+    with pytest.raises(SignatureNotFoundError, match="tag set"):
+        choose(info, tags="serve")
 
 
 def test_weights_alone() -> None:
