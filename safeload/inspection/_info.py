@@ -69,6 +69,12 @@ class Slot:
     name: str
 
 
+def has_slot(tree: Any) -> bool:
+    """Tell whether a tensor stands anywhere in the argument tree *tree*."""
+    branches = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, (list, tuple)) else ()
+    return isinstance(tree, Slot) or any(map(has_slot, branches))
+
+
 @dataclass(frozen=True)
 class CallStructure:
     """How a function nests its arguments and its results.

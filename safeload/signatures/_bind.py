@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from safeload.errors import InputMismatchError
-from safeload.inspection._info import CallStructure, Slot
+from safeload.inspection._info import CallStructure, Slot, has_slot
 from safeload.signatures._choose import TRAINING_NAMES
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _require_constants(signature: SignatureInfo, left_out: Mapping[str, Any]) ->
     structure = signature.structure or CallStructure()
     defaults = dict(structure.defaults)
     for name, tree in left_out.items():
-        if _has_slot(tree) or _is_left_out(structure, name, tree):
+        if has_slot(tree) or _is_left_out(structure, name, tree):
             continue
         if name not in defaults:
             raise _mismatch(signature, f"missing argument {name!r}, traced with the constant {tree!r}")
@@ -264,7 +264,7 @@ def _example_call(signature: SignatureInfo) -> str:
         parts = [
             f"{name}={_example_tree(tree, signature)}"
             for name, tree in (*structure.args, *structure.kwargs)
-            if _has_slot(tree) or not _is_left_out(structure, name, tree)
+            if has_slot(tree) or not _is_left_out(structure, name, tree)
         ]
         return f"f({', '.join(parts)})"
     if len(signature.inputs) == 1:
@@ -286,11 +286,6 @@ def _example_tree(tree: Any, signature: SignatureInfo) -> str:
     if isinstance(tree, (list, tuple)):
         return "[" + ", ".join(_example_tree(branch, signature) for branch in tree) + "]"
     return repr(tree)
-
-
-def _has_slot(tree: Any) -> bool:
-    branches = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, (list, tuple)) else ()
-    return isinstance(tree, Slot) or any(map(_has_slot, branches))
 
 
 def _kind(value: Any) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from safeload.inspection._info import CallStructure, SignatureInfo, Slot
+from safeload.inspection._info import CallStructure, SignatureInfo, Slot, has_slot
 from safeload.inspection.graph.bodies import Body
 
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -80,11 +80,11 @@ def _is_trace_of(function: Body | None, trace: Body | None) -> bool:
 def _as_wrapped(signature: SignatureInfo, names: list[str], trace: SignatureInfo) -> SignatureInfo:
     """Give *signature* the arguments of *trace*, whose tensors are its inputs *names*."""
     assert trace.structure is not None  # noqa: S101 - traces have a structure
-    if not names or any(_has_slot(tree) for _, tree in trace.structure.kwargs):
+    if not names or any(has_slot(tree) for _, tree in trace.structure.kwargs):
         return signature
     renamed = dict(zip((info.name for info in trace.inputs), names, strict=True))
     args = [(name, _renamed(tree, renamed)) for name, tree in trace.structure.args]
-    while not _has_slot(args[-1][1]):
+    while not has_slot(args[-1][1]):
         args.pop()
     return _flat(signature, [tree for _, tree in args]) or _nested(signature, args)
 
@@ -121,13 +121,8 @@ def _nested(signature: SignatureInfo, args: list[tuple[str, Any]]) -> SignatureI
     is_ambiguous = any(name in names and tree != Slot(name) for name, tree in args)
     if (is_ambiguous and (len(args) > 1 or len(names) == 1)) or args[0][1] == {name: Slot(name) for name in names}:
         return signature
-    constants = tuple((name, tree) for name, tree in args if not _has_slot(tree))
+    constants = tuple((name, tree) for name, tree in args if not has_slot(tree))
     return replace(signature, is_positional=True, structure=CallStructure(tuple(args), defaults=constants))
-
-
-def _has_slot(tree: Any) -> bool:
-    branches = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, (list, tuple)) else ()
-    return isinstance(tree, Slot) or any(map(_has_slot, branches))
 
 
 def _renamed(tree: Any, names: Mapping[str, str]) -> Any:
