@@ -23,12 +23,12 @@ def block(records, kind=0, restarts=struct.pack("<II", 0, 1)):
     return b"".join(records) + restarts + bytes([kind]) + b"\0\0\0\0"
 
 
-def table(items=(), records=None, kind=0, data_block=None, index_value=None):
-    """Encode a table with one block of data."""
+def table(items=(), records=None, kind=0, data_block=None, index_value=None, index_values=()):
+    """Encode a table with one block of data; the values of its index say where blocks lie."""
     records = [record(key, value) for key, value in sorted(dict(items).items())] if records is None else records
     data = block(records, kind) if data_block is None else data_block
     value = varint(0) + varint(len(data) - 5) if index_value is None else index_value
-    index = block([record(b"~", value)])
+    index = block([record(b"~" * (n + 1), v) for n, v in enumerate(index_values or [value])])
     handles = varint(0) + varint(0) + varint(len(data)) + varint(len(index) - 5)
     return data + index + handles.ljust(40, b"\0") + struct.pack("<Q", MAGIC)
 

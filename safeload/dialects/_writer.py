@@ -33,7 +33,7 @@ _KERAS_1_KEYS = frozenset(
 _KERAS_3_KEYS = frozenset({"batch_shape", "zero_output_for_mask", "lora_rank", "quantization_config"})
 # Keys that tf.keras writes and standalone Keras 2 does not: tensorflow/python/keras/layers, engine/input_layer.py.
 _TF_KERAS_KEYS = frozenset({"ragged", "time_major", "groups", "synchronized", "build_input_shape", "shared_object_id"})
-_NUMBERS = re.compile(r"\d+")
+_NUMBERS = re.compile(r"\d{1,9}")
 
 
 def writer_of(config: Any, metadata: Mapping[str, str], format: Format) -> Writer:  # noqa: A002

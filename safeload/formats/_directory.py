@@ -162,7 +162,7 @@ def _version(source: Source, root: Path, names: set[str], version: int | None) -
         https://www.tensorflow.org/tfx/serving/serving_config (2026-11): versions are subdirectories whose names are
         numbers.
     """
-    numbered = {int(n): n for n in sorted(names) if n.isascii() and n.isdecimal() and (root / n).is_dir()}
+    numbered = {int(n): n for n in sorted(names) if n.isascii() and n.isdecimal() and _is_directory(root / n)}
     models = {number: name for number, name in numbered.items() if _is_model_directory(root / name)}
     if not models:
         return None
@@ -170,6 +170,10 @@ def _version(source: Source, root: Path, names: set[str], version: int | None) -
         raise SignatureNotFoundError(str(version), available=[str(n) for n in sorted(models)], what="version")
     chosen = models[max(models) if version is None else version]
     return _inside(source, root, chosen, version=None, depth=1)
+
+
+def _is_directory(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for links to odd names
 
 
 def _is_model_directory(path: Path) -> bool:
@@ -205,9 +209,8 @@ def _wrapped(
 
 
 def _candidate(source: Source, root: Path, name: str, version: int | None, depth: int) -> Detection | None:
-    is_directory = (root / name).is_dir()
     try:
-        if is_directory:
+        if _is_directory(root / name):
             return _inside(source, root, name, version=version, depth=depth + 1)
         return _file_inside(source, root, name)
     except SignatureNotFoundError:

@@ -47,7 +47,7 @@ class Source:
     @property
     def is_directory(self) -> bool:
         """True for a directory."""
-        return self.file is None and self.path is not None and self.path.is_dir()
+        return self.file is None and self.path is not None and os.path.isdir(self.path)  # noqa: PTH112
 
     def close(self) -> None:
         """Close the file, if there is one."""

@@ -96,6 +96,21 @@ def _collect_dicts(value: Any, found: list[dict[str, Any]]) -> None:
             _collect_dicts(item, found)
 
 
+def own_values(tree: Any) -> Iterator[Any]:
+    """Yield *tree* and every value in it, but of objects and functions in it only themselves, not what they hold.
+
+    Who asks this of every object of a config looks at every value once, however deep objects stand in objects.
+    """
+    stack = [tree]
+    while stack:
+        value = stack.pop()
+        yield value
+        if isinstance(value, list):
+            stack += value
+        elif isinstance(value, dict) and (value is tree or not (is_object(value) or _is_lambda(value))):
+            stack += value.values()
+
+
 def notable_places(tree: Any, where: str = "$", *, is_training_only: bool = False) -> tuple[Place, ...]:
     """Return every dict of *tree* and the strings that may be more than a word, in the same order.
 
@@ -164,6 +179,10 @@ def is_marker(value: Any) -> bool:
     """Tell whether *value* encodes a value that JSON lacks, such as ``__keras_tensor__`` or ``__tuple__``."""
     name = value.get("class_name") if isinstance(value, dict) else None
     return isinstance(name, str) and _is_marked(name)
+
+
+def _is_lambda(value: dict[str, Any]) -> bool:
+    return value.get("class_name") == "__lambda__"
 
 
 def _is_marked(name: str) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from safeload.dialects import COMPAT_MODULE, CONSTANT
-from safeload.inspection import Place, is_marker, is_object, notable_places, walk
+from safeload.inspection import Place, is_marker, is_object, notable_places, own_values
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.keras_bytecode import digest_of, read_bytecode
 from safeload.policy.keras_names import (
@@ -60,6 +61,7 @@ def examine_keras(info: ModelInfo) -> Iterator[Finding]:
         if (finding.rule, finding.evidence) not in told:
             yield finding
             told.add((finding.rule, finding.evidence))
+    _digest_of_owner.cache_clear()  # which holds on to the config
 
 
 def _examine_raw(keras: KerasInfo) -> Iterator[Finding]:
@@ -106,7 +108,7 @@ def bytecode(place: Place) -> Iterator[Finding]:
 
 def lambda_values(place: Place) -> Iterator[Finding]:
     """Find ``__lambda__`` values that are not readable."""
-    if place.value["class_name"] == "__lambda__" and not any(True for p in walk(place.value) for _ in bytecode(p)):
+    if place.value["class_name"] == "__lambda__" and not _holds_bytecode(place.value):
         yield _bytecode_finding(place, "unreadable bytecode")
 
 
@@ -132,7 +134,7 @@ def _declares_unreadable(config: dict[str, Any]) -> bool:
     Source: ``Lambda.get_config`` and ``_parse_function_from_config`` of Keras 2; ``Merge.get_config`` of Keras 1.2.
     """
     declared = [key.removesuffix("_type") for key, kind in config.items() if key.endswith("_type") and kind == "lambda"]
-    return any(not any(True for p in walk(config.get(key)) for _ in bytecode(p)) for key in declared)
+    return any(not _holds_bytecode(config.get(key)) for key in declared)
 
 
 def _names_function(layer: Any) -> bool:
@@ -140,18 +142,25 @@ def _names_function(layer: Any) -> bool:
     if isinstance(function, str):
         return True
     is_reference = isinstance(function, dict) and function.get("class_name") == "function"
-    return is_reference or any(True for p in walk(function) if not isinstance(p.value, list) for _ in _code_in(p))
+    return is_reference or _holds_bytecode(function)
 
 
-def _code_in(place: Place) -> Iterator[Finding]:
-    rules = {bytecode, lambda_values, lambda_layers}
-    return (finding for rule in _rules_for(place.value) if rule in rules for finding in rule(place))
+def _holds_bytecode(value: Any) -> bool:
+    """Tell whether a function, readable or not, stands in *value*; what is in objects inside of it is theirs."""
+    return any(
+        read_bytecode(found) is not None if isinstance(found, str) else _is_function(found) and found is not value
+        for found in own_values(value)
+    )
+
+
+def _is_function(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("class_name") == "__lambda__"
 
 
 def _bytecode_finding(place: Place, summary: str) -> Finding:
     # The arguments, shapes and weights of the layer feed its function: the hash covers the whole object around it.
     owner = place.owner if place.owner is not None else place.value
-    digest, name = digest_of(owner), _name_of(owner)
+    digest, name = _digest_of_owner(_Same(owner)), _name_of(owner)
     return Finding(
         "lambda-bytecode",
         Severity.DANGEROUS,
@@ -161,6 +170,24 @@ def _bytecode_finding(place: Place, summary: str) -> Finding:
         "ask the author for a registered class or function in place of the lambda",
         f"lambda:{name}@sha256:{digest}",
     )
+
+
+class _Same:
+    """A value that is equal to itself alone."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+@lru_cache(maxsize=256)  # more than there are levels: an owner of very many codes is hashed once, not for each
+def _digest_of_owner(owner: _Same) -> str:
+    return digest_of(owner.value)
 
 
 def references(place: Place) -> Iterator[Finding]:
@@ -251,7 +278,7 @@ def constant_nodes(place: Place) -> Iterator[Finding]:
     if not is_object(value) or value["class_name"] == "InputLayer" or not isinstance(value.get("inbound_nodes"), list):
         return
     for node in value["inbound_nodes"]:
-        if not any(_is_tensor(p.value, node) for p in walk(node)):
+        if not any(_is_tensor(found, node) for found in own_values(node)):
             message = f"{_name_of(value)!r} is called on constants, while the model is built"
             yield _unexamined("constant-node", place, message, _short(node))
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from safeload.inspection import dicts_in, is_marker, is_object
+from safeload.inspection import is_marker, is_object, own_values
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.keras_names import SYMBOL_KEYS
 
@@ -25,6 +24,8 @@ _PARTS = frozenset({"indices_or_sections", "num", "num_or_size_splits"})
 """Operations of keras/src/ops (3.15.1) that return a list, and what they and TensorFlow call its length."""
 _HINT = "ask the author for a file whose weights fit its configuration"
 _ENLARGING = "ask the author for a model without it"
+_MOST = 1 << 62
+"""Where counting ends."""
 _MAX_MADE = 1 << 29
 """Elements that a layer may make of a single one; as numbers of four bytes, what the graph rules give a tensor."""
 _MADE: Mapping[str, tuple[str, ...]] = {
@@ -68,7 +69,7 @@ _ENCODERS: Mapping[str, str] = {
     "TextVectorization": "max_tokens",
 }
 """Keys that say how wide the output is where `output_mode` is no number for each input."""
-_NUMBERS = frozenset({None, "int"})
+_NUMBERS = (None, "int")
 _PADS: Mapping[str, str] = {
     "Pad": "pad_width",
     "ZeroPadding1D": "padding",
@@ -137,7 +138,9 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
     tensors = {id(p.value): _tensors(p.value) for p in places}
     layers = [(size, p) for p in places for size in _declared(p.value, tensors)]
     batch_shapes = [shape for p in places if (shape := _batch_shape(p.value))]
-    states = sum(_state_elements(p.value, batch_shapes) for p in places)
+    # A sequence of images has a state for each pixel: the time and the channels are left out.
+    pixels = max((_product([*shape[:1], *shape[2:-1]]) for shape in batch_shapes), default=0)
+    states = sum(_state_elements(p.value, pixels) for p in places)
     declared = sum(size for size, _ in layers) + states
     stored = keras.parameter_count or 0
     if declared <= allowed_elements(stored):
@@ -171,14 +174,14 @@ def _made(value: Mapping[str, Any]) -> int:
     if name in _ENCODERS:
         is_wide = "num_bins" in config or config.get("pad_to_max_tokens") is True
         return _size(config.get(_ENCODERS[name])) if is_wide and config.get("output_mode") not in _NUMBERS else 0
-    return math.prod(_size(config.get(key)) for key in _MADE.get(name, ()))
+    return _product(_size(config.get(key)) for key in _MADE.get(name, ()))
 
 
 def _padded(padding: Any) -> int:
     """Return the size that paddings alone make, of an input with one element; a number holds for every axis."""
     axes = padding if isinstance(padding, list) else [padding]
     widths = [axis if isinstance(axis, list) else [axis] for axis in axes]
-    return math.prod(1 + sum(n for n in axis if isinstance(n, int) and n > 0) for axis in widths)
+    return _product(1 + sum(n for n in axis if isinstance(n, int) and n > 0) for axis in widths)
 
 
 def _is_numbers(padding: Any) -> bool:
@@ -207,7 +210,7 @@ def _many_outputs(keras: KerasInfo) -> Iterator[Finding]:
         value = place.value
         if not isinstance(value, dict) or _PARTS.isdisjoint(value):
             continue
-        counts = [value[key] for key in _PARTS if isinstance(value.get(key), int)]
+        counts = [min(value[key], _MOST) for key in _PARTS if isinstance(value.get(key), int)]
         if max(counts, default=0) > _MAX_UNROLLED and _splits(place.owner):
             message = f"{place.owner['class_name']} would make {max(counts):,} tensors"
             yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(max(counts)), message, _HINT)
@@ -217,20 +220,24 @@ def _splits(owner: Any) -> bool:
     return is_object(owner) and (owner["class_name"] in _SPLITTERS or owner["class_name"] in SYMBOL_KEYS)
 
 
-def _state_elements(value: Mapping[str, Any], batch_shapes: list[list[int]]) -> int:
-    """Return how much a layer that keeps its state between calls allocates for it, whatever its weights."""
+def _state_elements(value: Mapping[str, Any], places: int) -> int:
+    """Return how much a layer that keeps its state between calls allocates for it, whatever its weights.
+
+    Args:
+        value: The layer.
+        places: The rows of a batch times the pixels of a picture, as the model declares them.
+    """
     config = _config(value)
     if config.get("stateful") is not True:
         return 0
     units = max(_size(config.get("units")), _size(config.get("filters")))
-    # A sequence of images has a state for each pixel: the time and the channels are left out.
-    return max((units * math.prod([*shape[:1], *shape[2:-1]]) for shape in batch_shapes), default=0)
+    return units * places
 
 
 def _batch_shape(value: Mapping[str, Any]) -> list[int]:
     shape = _config(value).get("batch_shape")
     sizes = shape if isinstance(shape, list) else []
-    return [size if isinstance(size, int) and size > 0 else 1 for size in sizes]
+    return [min(size, _MOST) if isinstance(size, int) and size > 0 else 1 for size in sizes]
 
 
 def _repeats(value: Mapping[str, Any]) -> int:
@@ -287,7 +294,7 @@ def least_elements(layer: Mapping[str, Any], width: int) -> int:
     config, name = _config(layer), layer["class_name"]
     if name in _PER_FEATURE:
         return width
-    least = max((math.prod(_size(config.get(key)) for key in keys) for keys in _SIZES.get(name, ())), default=0)
+    least = max((_product(_size(config.get(key)) for key in keys) for keys in _SIZES.get(name, ())), default=0)
     is_plain = config.get("data_format") != "channels_first" and config.get("groups") in (None, 1)
     return least * width if name in _TIMES_INPUT and is_plain else least
 
@@ -300,7 +307,15 @@ def _config(value: Mapping[str, Any]) -> Mapping[str, Any]:
 def _size(value: Any) -> int:
     """Return the number of elements that a size or a shape stands for; unknown dimensions count once."""
     numbers = value if isinstance(value, list) else [value]
-    return math.prod(n for n in numbers if isinstance(n, int) and n > 0)
+    return _product(n for n in numbers if isinstance(n, int) and n > 0)
+
+
+def _product(numbers: Iterable[int]) -> int:
+    """Multiply, up to `_MOST`: a config may hold numbers of thousands of digits, and thousands of them."""
+    found = 1
+    for number in numbers:
+        found = min(found * min(number, _MOST), _MOST)
+    return found
 
 
 def _last(shape: Any) -> int:
@@ -318,4 +333,4 @@ def _recorded_width(layer: Mapping[str, Any], tensors: list[Mapping[str, Any]]) 
 def _tensors(layer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return what the nodes of *layer* record of the tensors that it is called on."""
     nodes = layer.get("inbound_nodes")
-    return [_config(marker) for marker in filter(is_marker, dicts_in(nodes))] if nodes else []
+    return [_config(marker) for marker in filter(is_marker, own_values(nodes))] if nodes else []

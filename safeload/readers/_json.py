@@ -7,12 +7,18 @@ these are read as floats, since thresholds and bounds of layers hold them.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from safeload.errors import LimitExceededError, MalformedArtifactError
 
 if TYPE_CHECKING:
     from safeload._limits import Limits
+
+
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_OPENING = {"{": 1, "[": 4}
+"""What opens a node → how many of them count as one: nodes of Keras 2 have three lists around an object."""
 
 
 class _DuplicateKeyError(ValueError):
@@ -26,6 +32,7 @@ def parse_json(content: str | bytes, *, where: str, limits: Limits) -> Any:
         content: Text, or UTF-8 bytes (a byte order mark is ignored).
         where: How messages name it.
         limits: ``max_config_bytes`` bounds the text, ``max_nesting_depth`` the levels, ``max_entries`` the objects.
+            Of lists there may be a few times as many.
 
     Raises:
         MalformedArtifactError: ``malformed-artifact``. Not UTF-8, not JSON, a key twice in one object (parsers
@@ -36,9 +43,11 @@ def parse_json(content: str | bytes, *, where: str, limits: Limits) -> Any:
         raise LimitExceededError(where, limit="max_config_bytes", allowed=limits.max_config_bytes, found=len(content))
     try:
         text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
-        tree = json.loads(text, object_pairs_hook=_unique)
     except UnicodeDecodeError as error:
         raise MalformedArtifactError(where, problem=f"not UTF-8 text: {error.reason} at byte {error.start}") from error
+    _refuse_count(text, where, limits)
+    try:
+        tree = json.loads(text, object_pairs_hook=_unique)
     except RecursionError as error:
         found = limits.max_nesting_depth + 1
         raise LimitExceededError(
@@ -48,7 +57,7 @@ def parse_json(content: str | bytes, *, where: str, limits: Limits) -> Any:
         raise MalformedArtifactError(where, problem=f"the key {error.args[0]!r} stands twice in one object") from error
     except ValueError as error:
         raise MalformedArtifactError(where, problem=f"not JSON: {error}") from error
-    _refuse_size(tree, where, limits)
+    _refuse_depth(tree, where, limits)
     _refuse_surrogates(text, tree, where)
     return tree
 
@@ -61,17 +70,24 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refuse_size(tree: Any, where: str, limits: Limits) -> None:
-    level, depth, objects = [tree] if isinstance(tree, (dict, list)) else [], 0, 0
+def _refuse_count(text: str, where: str, limits: Limits) -> None:
+    """Count objects and lists before they are made: two characters of text become a hundred bytes."""
+    for opening, weight in _OPENING.items():
+        found = text.count(opening) // weight
+        if found > limits.max_entries:  # more than enough, unless they stand in strings
+            found = _STRING.sub("", text).count(opening) // weight
+        if found > limits.max_entries:
+            raise LimitExceededError(where, limit="max_entries", allowed=limits.max_entries, found=found)
+
+
+def _refuse_depth(tree: Any, where: str, limits: Limits) -> None:
+    level, depth = [tree] if isinstance(tree, (dict, list)) else [], 0
     while level:
         children = [child for node in level for child in (node.values() if type(node) is dict else node)]
         level = [child for child in children if type(child) is dict or type(child) is list]
         depth += 1
-        objects += sum([type(node) is dict for node in level])
         if depth > limits.max_nesting_depth:
             raise LimitExceededError(where, limit="max_nesting_depth", allowed=limits.max_nesting_depth, found=depth)
-        if objects > limits.max_entries:
-            raise LimitExceededError(where, limit="max_entries", allowed=limits.max_entries, found=objects)
 
 
 def _refuse_surrogates(text: str, tree: Any, where: str) -> None:

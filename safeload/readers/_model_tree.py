@@ -8,15 +8,20 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from safeload.errors import LimitExceededError
+from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.formats._tree import allowed_roots
 from safeload.readers._artifact import Anomaly
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from safeload._limits import Limits
+
+MAX_DIRECTORY_LINKS = 100
+"""Links to directories that are followed at most: two in each of a row of directories double what is found."""
 
 
 @dataclass
@@ -43,7 +48,8 @@ def read_model_tree(directory: Path, *, where: str, limits: Limits) -> ModelTree
         limits: ``max_entries`` bounds files and directories, ``max_nesting_depth`` the levels.
 
     Raises:
-        LimitExceededError: ``limit-exceeded``. There are too many files or levels.
+        LimitExceededError: ``limit-exceeded``. There are too many files, levels or links to directories.
+        MalformedArtifactError: ``malformed-artifact``. A directory cannot be listed.
     """
     return _Walk(directory, where=where, limits=limits).tree()
 
@@ -56,6 +62,7 @@ class _Walk:
         self.limits = limits
         self.found = ModelTree()
         self.entries = 0
+        self.linked = 0
 
     def tree(self) -> ModelTree:
         self.scan(self.directory, "", ancestors=(os.path.realpath(self.directory),))
@@ -63,22 +70,29 @@ class _Walk:
 
     def scan(self, path: str, prefix: str, *, ancestors: tuple[str, ...]) -> None:
         self.bound("max_nesting_depth", len(ancestors))
-        with os.scandir(path) as entries:
-            for entry in sorted(entries, key=lambda e: e.name):
+        try:
+            with os.scandir(path) as entries:
+                listed = sorted(islice(entries, self.limits.max_entries + 1), key=lambda entry: entry.name)
+            for entry in listed:
                 self.entries += 1
                 self.bound("max_entries", self.entries)
                 self.visit(entry, prefix + entry.name, ancestors)
+        except OSError as error:
+            problem = f"{prefix or '.'!r} cannot be listed: {error.strerror or error}"
+            raise MalformedArtifactError(self.where, problem=problem) from error
 
     def visit(self, entry: os.DirEntry[str], name: str, ancestors: tuple[str, ...]) -> None:
         real = os.path.realpath(entry.path) if entry.is_symlink() else f"{ancestors[-1]}{os.sep}{entry.name}"
         if not self.is_inside(real):
             self.odd("link-out-of-model", name, real)
-        elif not Path(real).exists():
+        elif not os.path.exists(real):  # noqa: PTH110 - Path.exists raises for odd names
             self.odd("broken-link", name, real)
         elif entry.is_dir():
             if real in ancestors:
                 self.odd("circular-link", name, real)
             else:
+                self.linked += entry.is_symlink()
+                self.bound("MAX_DIRECTORY_LINKS", self.linked)
                 self.scan(entry.path, name + "/", ancestors=(*ancestors, real))
         elif stat.S_ISREG(entry.stat().st_mode):
             self.found.files[name] = entry.stat().st_size
@@ -92,6 +106,6 @@ class _Walk:
         self.found.anomalies.append(Anomaly(kind, name, evidence))
 
     def bound(self, limit: str, found: int) -> None:
-        allowed = getattr(self.limits, limit)
+        allowed = MAX_DIRECTORY_LINKS if limit.isupper() else getattr(self.limits, limit)
         if found > allowed:
             raise LimitExceededError(self.where, limit=limit, allowed=allowed, found=found)

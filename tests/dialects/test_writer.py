@@ -19,6 +19,7 @@ from safeload.formats import Format
         ("2.16.0", Flavour.TF_KERAS, (2, 16, 0)),
         ("3.15.1", Flavour.KERAS_3, (3, 15, 1)),
         ("3.16.0.dev2026", Flavour.KERAS_3, (3, 16, 0)),
+        ("9" * 5000, Flavour.KERAS_3, (999_999_999,) * 3),
     ],
 )
 def test_recorded_version_decides(recorded, flavour, version):

@@ -185,6 +185,7 @@ def test_promise_of_the_suffix(tmp_path):
         (zipped("config.json")[:-30], "truncated"),
         (b"\xff\xff\0\0TFL3", "beyond its end"),
         (tarred("../a"), "leads out"),
+        (b"x" * 257 + b"ustar" + bytes(250), "first header is broken"),
         (tarred("/a", mode="w:gz"), "absolute path"),
         (tarred("a", mode="w:gz", pax_headers={"comment": "x" * (2 << 20)}), "header of more"),
         (tarred(special("m/l", tarfile.SYMTYPE, "../../x")), "outside of the archive"),

@@ -209,6 +209,14 @@ def test_links_stay_inside(tree, tmp_path_factory):
     assert resolve_member(root, "link", where="m") == (root / "inner").resolve()
 
 
+def test_links_to_odd_names(tree):
+    """Links that nothing can be behind are passed over."""
+    root = tree({"m/saved_model.pb": GRAPH})
+    for name in ("7", "x"):
+        (root / name).symlink_to("x" * 300)
+    assert found(root).path == root / "m"
+
+
 def test_hugging_face_cache(tree):
     """The cache of huggingface_hub links every file to its blobs."""
     root = tree({"blobs/1234": GRAPH, "snapshots/rev/readme": b""})

@@ -56,18 +56,28 @@ def test_content(content, leftovers):
     assert not list(leftovers.iterdir())
 
 
+HEADER = special("a", tarfile.XHDTYPE).tobuf(tarfile.USTAR_FORMAT)
+
 MALFORMED = {
     "parent directory": (tarred(("../a", b"")), "leads out"),
     "absolute path": (tarred(("/a", b"")), "absolute"),
     "backslash": (tarred(("a\\b", b"")), "read differently"),
     "member twice": (tarred(("a", b"1"), ("a", b"2")), "occurs twice"),
-    "file as a directory": (tarred(("a", b"1"), special("a", tarfile.DIRTYPE)), "cannot be written"),
+    "file as a directory": (tarred(("a", b"1"), special("a", tarfile.DIRTYPE)), "occurs twice"),
+    "long name": (zipped(("a" * 300, b"1")), "cannot be written: File name too long"),
+    "long path": (zipped(("ab/" * 2000 + "c", b"1")), "cannot be written: File name too long"),
+    "deep below a file": (zipped(("a", b"1"), ("a/b/c", b"2")), "cannot be written: Not a directory"),
+    "headers upon headers": (
+        special("a", tarfile.XHDTYPE).tobuf(tarfile.USTAR_FORMAT) * 1500 + tarred("a"),
+        "archive is broken",
+    ),
     "file below a file": (tarred(("a", b"1"), ("a/b", b"2")), "occurs twice"),
     "link out": (tarred(special("a", tarfile.SYMTYPE, "/etc")), "outside"),
     "cut tar": (tarred(CONTENT)[:700], "archive is broken"),
     "cut tar in gzip": (gzip.compress(tarred(CONTENT)[:700]), "archive is broken"),
     "cut gzip": (tarred(CONTENT, mode="w:gz")[:-30], "archive is broken"),
     "header of two megabytes": (tarred("a", mode="w:gz", pax_headers={"comment": "x" * (2 << 20)}), "header of more"),
+    "very many empty streams": (gzip.compress(b"") * 150_000 + tarred("a", mode="w:gz"), "header of more"),
     "zip with a wrong checksum": (zipped(CONTENT).replace(b"abcabc", b"abcabd", 1), "checksum"),
 }
 
@@ -93,6 +103,8 @@ def test_links_and_devices(kind, leftovers):
     [
         (Limits(max_entries=2), tarred(CONTENT), "max_entries"),
         (Limits(max_entries=2), zipped(CONTENT), "max_entries"),
+        (Limits(), tarred(*map(str, range(10_001))), "MAX_UNPACKED"),
+        (Limits(), zipped(*map(str, range(10_001))), "MAX_UNPACKED"),
         (Limits(max_weight_bytes=3000), tarred(CONTENT), "max_weight_bytes"),
         (Limits(), tarred(("a", bytes(20 << 20)), mode="w:gz"), "max_expansion_ratio"),
     ],

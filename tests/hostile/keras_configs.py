@@ -316,6 +316,30 @@ ATTACKS: dict[str, tuple[Any, str]] = {
         functional(entry("ZeroPadding2D", "p", source="inp", padding=[[2**20, 0], [0, 2**20]])),
         "oversized-layer",
     ),
+    "numbers_of_thousands_of_digits": (
+        functional(
+            entry("LSTM", "l", units=10**4000),
+            entry("Conv3D", "c", filters=1, kernel_size=[10**4000] * 1000),
+            entry("InputLayer", "i", batch_shape=[10**4000] * 9),
+            entry("GRU", "g", units=1, stateful=True),
+            entry("Unstack", "u", module="keras.src.ops.core", num=10**4000),
+            entry("Tile", "t", module="keras.src.ops.numpy", repeats=[10**4000] * 9),
+        ),
+        "oversized-layer",
+    ),
+    "mode_that_is_a_list": (
+        functional(keras2("Hashing", num_bins=2**31 - 1, output_mode=["int"])),
+        "oversized-layer",
+    ),
+    "lambda_in_the_function_of_a_lambda": (
+        functional(lambda_layer(lambda_layer("f") | {"config": {"function": [CODE], "function_type": "lambda"}})),
+        "lambda-bytecode",
+    ),
+    "lambda_around_a_layer": (functional(lambda_layer([entry("Dense", "d")])), "lambda-function"),
+    "constant_node_with_a_layer_in_it": (
+        functional({**entry("Dense", "d"), "inbound_nodes": [[entry("Dense", "e", source="inp")]]}),
+        "constant-node",
+    ),
     "kernel_bomb": (functional(entry("Conv2D", "c", filters=64, kernel_size=[4096, 4096])), "oversized-layer"),
 }
 

@@ -81,13 +81,14 @@ def test_partitioned_variables_and_several_data_files(tmp_path):
         (table(data_block=block([], restarts=struct.pack("<I", 9))), "restart points"),
         (table(data_block=b"\0\0" + bytes(5)), "restart points"),
         (table({b"a": b"1"}, index_value=varint(0) + varint(10_000)), "not in the file"),
+        (table(records=[], index_values=[varint(0) + varint(8)] * 2), "lies over the one before"),
         (table({b"a": b"1"}, index_value=b"\xff" * 11), "does not end"),
         (table({b"a": b"1"}, index_value=b""), "does not end"),
     ],
     ids=[
         "empty", "cut-at-the-end", "cut-at-the-start", "keys-descend", "key-twice", "unknown-compression", "bad-snappy",
-        "shares-too-much", "key-too-long", "too-many-restarts", "no-restarts", "block-outside", "long-number",
-        "no-number",
+        "shares-too-much", "key-too-long", "too-many-restarts", "no-restarts", "block-outside", "block-twice",
+        "long-number", "no-number",
     ],
 )  # fmt: skip
 def test_broken_tables_are_malformed(data, problem):
@@ -165,6 +166,9 @@ def test_broken_snappy(data, problem):
         ({b"": header(), b"w": b"\xff"}, "BundleEntryProto"),
         ({b"": header(), b"\xff": entry()}, "not UTF-8"),
         ({b"": header(), b"w": entry(shape=(-1,))}, "no definite shape"),
+        ({b"": header(), b"w": entry(shape=(1,) * 255)}, "larger than any tensor"),
+        ({b"": header(), b"w": entry(shape=(2**62,) * 99_999)}, "larger than any tensor"),
+        ({b"": header(), b"w": entry(shape=(2**62, 0, 2**62), dtype=7)}, "larger than any tensor"),
         ({b"": header(), b"w": entry(shard_id=1)}, "data file 1 of 1"),
         ({b"": header(), b"w": entry(offset=-8)}, "at byte -8"),
         ({b"": header(), b"w": entry(size=4)}, "stores 4 bytes for a float32 tensor of shape"),

@@ -10,8 +10,8 @@ from safeload.readers.tflite.flatbuffer import Budget, FlatbufferError, Table
 from tests.flatbuffers_by_hand import serialize, table
 
 
-def root(data, tables=99):
-    return Table.root(data, Budget(tables))
+def root(data, size=999):
+    return Table.root(data, Budget(size))
 
 
 def test_fields():
@@ -27,12 +27,21 @@ def test_fields():
     assert found.length(9, 1) == 0
 
 
-def test_too_many_tables():
-    """Offsets that lead to the same tables over and over are counted each time."""
-    data = serialize(table(f0=[table(f0=("i", 1))] * 5))
-    assert len(list(root(data, 6).tables(0))) == 5
-    with pytest.raises(FlatbufferError, match="more tables"):
-        list(root(data, 5).tables(0))
+@pytest.mark.parametrize(
+    ("field", "read", "size"),
+    [
+        ([table(f0=("i", 1))] * 5, lambda found: [*found.tables(0)], 6 * 8),
+        ("text", lambda found: [found.text(0) for _ in range(20)], 8 + 4 * 20 // 4),
+        (("i", [1, 2]), lambda found: [found.scalars(0, "i") for _ in range(20)], 8 + 8 * 20 // 4),
+    ],
+    ids=["tables", "text", "numbers"],
+)
+def test_too_much(field, read, size):
+    """Offsets that lead to the same tables, texts and vectors over and over are counted each time."""
+    data = serialize(table(f0=field))
+    assert read(root(data, size))
+    with pytest.raises(FlatbufferError, match="holds more"):
+        read(root(data, size - 1))
 
 
 def is_refused(content):

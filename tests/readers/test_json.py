@@ -58,6 +58,7 @@ def test_surrogate_pairs():
         ("[" * 100_000 + "]" * 100_000, {}, "max_nesting_depth"),
         ("[" * 30 + "]" * 30, {"max_nesting_depth": 29}, "max_nesting_depth"),
         ("[{},{},{}]", {"max_entries": 2}, "max_entries"),
+        ("[" + "[]," * 12 + "[]]", {"max_entries": 2}, "max_entries"),
         ("[1, 2, 3]", {"max_config_bytes": 5}, "max_config_bytes"),
     ],
 )
@@ -71,6 +72,7 @@ def test_at_the_limit():
     """What just fits is parsed."""
     assert parse("[" * 30 + "]" * 30, max_nesting_depth=30)
     assert parse("[{},{}]", max_entries=2)
+    assert parse(r'[{"[[[[[[[[[[[[": "{{{\"{{{"}, [[[], []]]]', max_entries=2)
 
 
 def test_canonical():

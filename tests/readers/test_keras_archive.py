@@ -140,6 +140,25 @@ def test_links_of_a_directory(unzipped, tmp_path):
     (root / "model.weights.h5").symlink_to(outside)
     with pytest.raises(MalformedArtifactError, match="outside of the model"):
         read(root)
+    (root / "model.weights.h5").unlink()
+    (root / "model.weights.h5").symlink_to("x" * 300)
+    with pytest.raises(MalformedArtifactError, match=r"'model.weights.h5' is missing"):
+        read(root)
+
+
+def test_assets_elsewhere(unzipped):
+    """The assets are not looked for in other places."""
+    root = unzipped()
+    (root / "assets").symlink_to("/")
+    with pytest.raises(MalformedArtifactError, match="'assets' is a link"):
+        read(root)
+
+
+def test_many_assets(build, monkeypatch):
+    """The assets are counted before they are read."""
+    monkeypatch.setattr("safeload.readers.keras.archive.MAX_ASSETS", 1)
+    with pytest.raises(LimitExceededError, match="MAX_ASSETS"):
+        read(build({"assets/a": "", "assets/b": ""}))
 
 
 def test_file_is_closed_after_an_error(tmp_path):

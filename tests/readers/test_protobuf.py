@@ -149,11 +149,12 @@ def test_broken_text_is_malformed(text, problem):
         parse_text("SavedModel", text, where="saved_model.pbtxt")
 
 
-def test_long_text_is_refused(monkeypatch):
+@pytest.mark.parametrize("name", ["MAX_TEXT_BYTES", "MAX_TEXT_FIELDS"])
+def test_long_text_is_refused(name, monkeypatch):
     """Text format is read up to a bound, because its parser is slow."""
-    monkeypatch.setattr("safeload.readers.protobuf._parse.MAX_TEXT_BYTES", 4)
-    with pytest.raises(LimitExceededError, match="MAX_TEXT_BYTES"):
-        parse_text("SavedModel", b"meta_graphs {}", where="saved_model.pbtxt")
+    monkeypatch.setattr(f"safeload.readers.protobuf._parse.{name}", 4)
+    with pytest.raises(LimitExceededError, match=name):
+        parse_text("SavedModel", b"meta_graphs {}" * 5, where="saved_model.pbtxt")
 
 
 def test_dtype_names_and_sizes_are_those_of_tensorflow():

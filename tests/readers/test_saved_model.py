@@ -10,6 +10,7 @@ import pytest
 from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.formats import detect, open_source
+from safeload.readers._model_tree import read_model_tree
 from safeload.readers.protobuf import message_class
 from safeload.readers.saved_model.directory import read_saved_model
 
@@ -153,11 +154,28 @@ def test_special_files_are_not_opened(model):
     os.mkfifo(model / "variables" / "variables.index")
     (model / "loop").symlink_to(".")
     (model / "broken").symlink_to("nothing")
+    (model / "odd").symlink_to("x" * 300)
     assert kinds(read(model)) == {
         ("special-file", "variables/variables.index"),
         ("circular-link", "loop"),
         ("broken-link", "broken"),
+        ("broken-link", "odd"),
     }
+
+
+def test_links_to_directories_are_counted(model, monkeypatch):
+    """Links in a row of directories would lead to more and more files."""
+    monkeypatch.setattr("safeload.readers._model_tree.MAX_DIRECTORY_LINKS", 1)
+    for name in ("one", "two"):
+        (model / name).symlink_to("assets")
+    with pytest.raises(LimitExceededError, match="MAX_DIRECTORY_LINKS"):
+        read(model)
+
+
+def test_directory_that_is_gone(tmp_path):
+    """A directory that cannot be listed is said to be."""
+    with pytest.raises(MalformedArtifactError, match="cannot be listed"):
+        read_model_tree(tmp_path / "gone", where="m", limits=Limits())
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "..", "a\0b"])

@@ -73,6 +73,7 @@ BROKEN = {
     "operator without a code": model(f2=[subgraph(f3=[table(f0=("I", 1))])]),
     "tensor with a buffer that is not there": model(f2=[subgraph(f0=[tensor(f2=("I", 1)), tensor()])]),
     "buffer behind the file": model(f4=[table(f1=("Q", 1 << 40), f2=("Q", 9))]),
+    "tensor of many dimensions": model(f2=[subgraph(f0=[tensor(shape=[2**31 - 1] * 255), tensor()])]),
     "signature of a subgraph that is not there": model(f7=[signature(subgraph=1)]),
     "signature of a tensor that is not there": model(f7=[table(f0=[table(f0="a", f1=("I", 5))], f2="k")]),
     "two signatures of one key": model(f7=[signature(), signature()]),

@@ -121,9 +121,12 @@ def content_of_tar(file: ByteFile, *, where: str, compression: str | None) -> Co
     """Return what a tar archive, or a compressed file that is none, holds.
 
     Raises:
-        MalformedArtifactError: ``malformed-artifact``. A member or a link leads out of the archive.
+        MalformedArtifactError: ``malformed-artifact``. A member or a link leads out of the archive, or its first
+            header is broken.
     """
     infos, is_complete = _tar_members(file, where, compression)
+    if not infos and compression is None:
+        raise MalformedArtifactError(where, problem="a tar archive whose first header is broken")
     if not infos:
         kind = Kind(f"a file compressed with {compression}", "decompress it and pass the result")
         return Content(str(compression), kind)

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _OPENERS: dict[str | None, Callable[[IO[bytes]], IO[bytes]]] = {
-    None: io.BufferedReader,  # type: ignore[dict-item]
+    None: lambda raw: raw,
     "gz": lambda raw: cast("IO[bytes]", gzip.GzipFile(fileobj=raw)),
     "bz2": lambda raw: cast("IO[bytes]", bz2.BZ2File(raw)),
     "xz": lambda raw: cast("IO[bytes]", lzma.LZMAFile(raw)),  # noqa: SIM115 - it owns no file
 }
 
-BROKEN = (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
-"""What tarfile and the decompressors raise for broken streams."""
+BROKEN = (
+    tarfile.TarError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError, RecursionError, MemoryError
+)  # fmt: skip
+"""What tarfile and the decompressors raise for broken streams, headers upon headers, and enormous dictionaries."""
 
 _HEADER_BYTES = 1 << 20
 """Bytes of headers before one member: names and pax records; tarfile keeps them in memory."""
@@ -45,8 +47,10 @@ class TarReader:
 
     def __init__(self, file: ByteFile, *, where: str, compression: str | None) -> None:
         raw = cast("IO[bytes]", io.BufferedReader(Window(file)))
-        self._stream = _Bounded(_OPENERS[compression](raw), where)
-        self._stream.allow(_HEADER_BYTES)
+        self._stored = _Bounded(raw, where)
+        stored = cast("IO[bytes]", self._stored)
+        self._stream = _Bounded(_OPENERS[compression](stored), where)
+        self._allow(0)
         stream = cast("IO[bytes]", self._stream)
         self._archive = tarfile.open(fileobj=stream, mode="r|")  # noqa: SIM115 - it owns nothing
 
@@ -58,16 +62,21 @@ class TarReader:
         """
         skipped = 0
         while True:
-            self._stream.allow(_HEADER_BYTES + skipped)
+            self._allow(skipped)
             info = self._archive.next()
             if info is None:
                 return
             skipped = info.size
             yield info
 
+    def _allow(self, size: int) -> None:
+        """Allow to read *size* bytes and a header, and what they may take at most when they are compressed."""
+        self._stream.allow(size + _HEADER_BYTES)
+        self._stored.allow(size + size // 8 + 2 * _HEADER_BYTES)
+
     def content(self, info: tarfile.TarInfo) -> Iterator[bytes]:
         """Yield the content of the member that was yielded last."""
-        self._stream.allow(info.size + _HEADER_BYTES)
+        self._allow(info.size)
         content = self._archive.extractfile(info)
         while content is not None and (chunk := content.read(_CHUNK)):
             yield chunk

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,16 @@ from safeload.formats._archives._zip import FREE_EXPANSION_BYTES, read_zip
 
 if TYPE_CHECKING:
     import tarfile
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from io import RawIOBase
 
     from safeload._limits import Limits
     from safeload.formats._file import ByteFile
 
 _HEAD_BYTES = 4096
+
+MAX_UNPACKED = 10_000
+"""Members of an archive that are unpacked at most: each is a file that is made and deleted again."""
 
 
 class Unpacked:
@@ -79,6 +84,7 @@ class _Target:
 
     def fill_from_zip(self, file: ByteFile) -> None:
         index = read_zip(file, where=self.where, limits=self.limits)
+        self.bound("MAX_UNPACKED", MAX_UNPACKED, len(index.members))
         for name, member in index.members.items():
             if name.endswith("/"):
                 self.directory(name)
@@ -99,7 +105,7 @@ class _Target:
         except (MalformedArtifactError, LimitExceededError, UnsupportedFormatError):
             raise
         except BROKEN as error:
-            raise self.malformed(f"the archive is broken: {error}") from error
+            raise self.malformed(f"the archive is broken: {str(error) or type(error).__name__}") from error
 
     def require_plain(self, info: tarfile.TarInfo) -> None:
         refuse_member(info, self.where)
@@ -109,21 +115,34 @@ class _Target:
 
     def directory(self, name: str) -> None:
         self.count(0)
-        try:
-            self.place(name).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise self.malformed(f"the member {name!r} cannot be written: {error.strerror}") from error
+        place = self.place(name)
+        with self.writing(name):
+            place.mkdir(parents=True, exist_ok=True)
 
     def file(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
         self.count(size)
-        path = self.place(name)
+        place = self.place(name)
+        with self.writing(name):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            target = place.open("xb", buffering=0)
+        with target:
+            for chunk in chunks:
+                self.write(name, target, chunk)
+
+    def write(self, name: str, target: RawIOBase, chunk: bytes) -> None:
+        left = memoryview(chunk)
+        while left:
+            with self.writing(name):
+                left = left[target.write(left) :]
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[None]:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as target:
-                for chunk in chunks:
-                    target.write(chunk)
+            yield
         except FileExistsError as error:
             raise self.malformed(f"the member {name!r} occurs twice") from error
+        except OSError as error:  # a name that is too long, a file where a directory is needed, a full disk
+            raise self.malformed(f"the member {name!r} cannot be written: {error.strerror}") from error
 
     def place(self, name: str) -> Path:
         if "\0" in name or "\\" in name:
@@ -135,6 +154,7 @@ class _Target:
         self.total += size
         ratio = self.limits.max_expansion_ratio
         self.bound("max_entries", self.limits.max_entries, self.entries)
+        self.bound("MAX_UNPACKED", MAX_UNPACKED, self.entries)
         self.bound("max_weight_bytes", self.limits.max_weight_bytes, self.total)
         if self.total > FREE_EXPANSION_BYTES:
             self.bound("max_expansion_ratio", ratio, self.total // max(1, self.stored))

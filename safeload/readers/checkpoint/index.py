@@ -30,6 +30,10 @@ OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _MAX_SHARDS = 100_000
 """What five digits of a shard's name can count."""
 
+_MAX_DIMENSIONS = 254
+_MAX_ELEMENTS = (1 << 63) - 1
+"""What a tensor may have. Source: MaxDimensions and num_elements in tensorflow/core/framework/tensor_shape.h (2.21)."""
+
 
 @dataclass(frozen=True)
 class CheckpointEntry:
@@ -174,6 +178,7 @@ def _num_shards(header: bytes | None, *, where: str) -> int:
 
 def _entry(key: bytes, value: bytes, *, num_shards: int, is_slice: bool, where: str) -> CheckpointEntry:
     message = parse_message("BundleEntryProto", value, where=where)
+    dims = message.shape.dim[: _MAX_DIMENSIONS + 1]
     try:
         name = repr(key) if is_slice else key.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -181,7 +186,7 @@ def _entry(key: bytes, value: bytes, *, num_shards: int, is_slice: bool, where: 
     entry = CheckpointEntry(
         key=name,
         dtype=dtype_name(message.dtype),
-        shape=tuple(dim.size for dim in message.shape.dim),
+        shape=tuple(dim.size for dim in dims),
         shard=message.shard_id,
         offset=message.offset,
         size=message.size,
@@ -197,6 +202,8 @@ def _contradiction(entry: CheckpointEntry, message: Any, num_shards: int) -> str
     """Say what is impossible about *entry*, if anything."""
     if message.shape.unknown_rank or any(size < 0 for size in entry.shape):
         return "has no definite shape"
+    if len(entry.shape) > _MAX_DIMENSIONS or math.prod(size or 1 for size in entry.shape) > _MAX_ELEMENTS:
+        return "is larger than any tensor"
     if not 0 <= entry.shard < num_shards:
         return f"is in data file {entry.shard} of {num_shards}"
     if entry.offset < 0 or entry.size < 0:

@@ -48,7 +48,8 @@ def read_table(data: bytes, *, where: str, limits: Limits) -> dict[bytes, bytes]
         Values by key, in the order of the file, which is ascending.
 
     Raises:
-        MalformedArtifactError: ``malformed-artifact``. It is no table, is cut short, or its keys do not ascend.
+        MalformedArtifactError: ``malformed-artifact``. It is no table, is cut short, or its keys do not ascend, or
+            its blocks.
         LimitExceededError: ``limit-exceeded``. There are too many entries, or shared prefixes make them too large.
     """
     return _Table(data, where=where, limits=limits).read()
@@ -70,8 +71,12 @@ class _Table:
         offset, size, _ = self.handle(self.data, at)
         items: dict[bytes, bytes] = {}
         last: bytes | None = None
+        end = 0
         for _, value in self.block(offset, size):
             start, length, _ = self.handle(value, 0)
+            if start < end:
+                raise self.malformed(f"the block at byte {start:,} lies over the one before")
+            end = start + length + _TRAILER_BYTES
             for key, content in self.block(start, length):
                 if last is not None and key <= last:
                     raise self.malformed(f"the key {key[:80]!r} does not follow {last[:80]!r}")

@@ -6,12 +6,14 @@ Source: keras/src/saving/saving_lib.py (Keras 3.15.1), keras/saving/saving_lib.p
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from safeload.errors import LimitExceededError, MalformedArtifactError
-from safeload.formats import Format, MemoryFile, ZipIndex, open_member, read_zip
+from safeload.formats import Format, MemoryFile, ZipIndex, open_member, read_zip, resolve_member
 from safeload.readers._artifact import KerasArtifact
 from safeload.readers._digest import keras_digest
 from safeload.readers._json import parse_json
@@ -19,6 +21,8 @@ from safeload.readers.hdf5.file import Hdf5File
 from safeload.readers.keras.hdf5 import weight_index
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from safeload._limits import Limits
     from safeload.formats import Detection
     from safeload.readers._artifact import Json
@@ -27,6 +31,8 @@ CONFIG = "config.json"
 METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
 ASSETS = "assets/"
+MAX_ASSETS = 10_000
+"""Assets that are read at most: a layer has one or two."""
 
 
 class _Container(Protocol):
@@ -76,7 +82,7 @@ class _Unzipped:
     def __init__(self, root: Path, where: str, limits: Limits) -> None:
         self._root = root
         self._where = where
-        self._sizes = {name: (root / name).stat().st_size for name in _files_below(root, where, limits)}
+        self._sizes = _files_below(root, where, limits)
         self.size = sum(self._sizes.values())
 
     def names(self) -> list[str]:
@@ -101,17 +107,30 @@ class _Unzipped:
         return Hdf5File(opened.file, where=opened.where)
 
 
-def _files_below(root: Path, where: str, limits: Limits) -> list[str]:
-    """Return the files that an archive has: at its top, and in ``assets/`` without entering links to directories."""
-    found = [name for name in (CONFIG, METADATA, WEIGHTS) if (root / name).is_file()]
+def _files_below(root: Path, where: str, limits: Limits) -> dict[str, int]:
+    """Return the size of each file that an archive has: at its top, and in ``assets/``, no link to a directory entered.
+
+    Raises:
+        MalformedArtifactError: ``malformed-artifact``. ``assets/`` is a link to another place.
+        LimitExceededError: ``limit-exceeded``. There are too many.
+    """
+    resolve_member(root, "assets", where=where)  # not to list what is no part of the model
+    found = _sizes(root, root, (CONFIG, METADATA, WEIGHTS))
     for directory, _, names in os.walk(root / "assets"):
-        found += [
-            (Path(directory) / name).relative_to(root).as_posix()
-            for name in names
-            if (Path(directory) / name).is_file()
-        ]
+        found |= _sizes(root, Path(directory), names)
         if len(found) > limits.max_entries:
             raise LimitExceededError(where, limit="max_entries", allowed=limits.max_entries, found=len(found))
+    return found
+
+
+def _sizes(root: Path, directory: Path, names: Iterable[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name in names:
+        path = directory / name
+        with suppress(OSError):  # it is absent, or a link to nothing
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):
+                found[path.relative_to(root).as_posix()] = status.st_size
     return found
 
 
@@ -172,6 +191,8 @@ def _read_json(container: _Container, name: str, where: str, limits: Limits) -> 
 
 def _read_assets(container: _Container, where: str, limits: Limits) -> dict[str, bytes]:
     names = sorted(name for name in container.names() if name.startswith(ASSETS))
+    if len(names) > MAX_ASSETS:
+        raise LimitExceededError(f"{where}/{ASSETS}", limit="MAX_ASSETS", allowed=MAX_ASSETS, found=len(names))
     total = sum(container.size_of(name) for name in names)
     if total > limits.max_asset_bytes:
         raise LimitExceededError(

@@ -107,6 +107,7 @@ class _Reader:
     def assets(self, saved_model: Any) -> dict[str, bytes]:
         """Read every asset that a MetaGraph names; a name that leads out of ``assets/`` is an anomaly."""
         contents: dict[str, bytes] = {}
+        needed = {filename for meta_graph in saved_model.meta_graphs for filename in _needed_assets(meta_graph)}
         left = self.limits.max_asset_bytes
         for filename in sorted(set(_asset_filenames(saved_model))):
             name = posixpath.normpath(posixpath.join("assets", filename))
@@ -115,20 +116,19 @@ class _Reader:
             elif name in self.tree.files:
                 contents[name] = self.content(name, limit="max_asset_bytes", allowed=left)
                 left -= len(contents[name])
-            elif not self.is_hidden(name) and any(_reads_asset(m, filename) for m in saved_model.meta_graphs):
+            elif filename in needed and not self.hides_files:
                 raise self.malformed(f"the asset {name!r} is missing")
         return contents
 
     def variables(self, saved_model: Any) -> tuple[bytes, CheckpointIndex]:
         """Read the index of the variables and check the files with their values."""
         data = self.optional(f"{_VARIABLES}.index")
-        is_hidden = self.is_hidden("variables")
         if data is None:
-            if not is_hidden and not self.has_old_checkpoint():
+            if not self.hides_files and not self.has_old_checkpoint():
                 self.require_no_variables(saved_model)
             return b"", CheckpointIndex(0, ())
         index = read_checkpoint_index(data, where=f"{self.where}/{_VARIABLES}.index", limits=self.limits)
-        if not is_hidden:
+        if not self.hides_files:
             require_shards(index, prefix=_VARIABLES, sizes=self.tree.files, where=self.where, limits=self.limits)
         return data, index
 
@@ -141,13 +141,10 @@ class _Reader:
         if count:
             raise self.malformed(f"{_VARIABLES}.index is missing, and the model has {count:,} variables")
 
-    def is_hidden(self, name: str) -> bool:
-        """True if *name*, a directory above it or a file below it is there and was not read."""
-        return any(
-            odd.where == name or name.startswith(f"{odd.where}/") or odd.where.startswith(f"{name}/")
-            for odd in self.tree.anomalies
-            if odd.kind in _UNREAD
-        )
+    @property
+    def hides_files(self) -> bool:
+        """True if something is there that was not read: what is missing may be behind it."""
+        return any(odd.kind in _UNREAD for odd in self.tree.anomalies)
 
     def optional(self, name: str) -> bytes | None:
         return self.content(name, limit="max_config_bytes") if name in self.tree.files else None
@@ -183,16 +180,15 @@ def _asset_definitions(meta_graph: Any) -> Iterator[Any]:
             yield parse_message("AssetFileDef", item.value, where=f"collection {_ASSETS_COLLECTION}")
 
 
-def _reads_asset(meta_graph: Any, filename: str) -> bool:
-    """True if loading the MetaGraph reads the asset: a TF1 graph may name one that it never opens."""
-    tensors = {asset.tensor_info.name for asset in _asset_definitions(meta_graph) if asset.filename == filename}
-    if not tensors or meta_graph.HasField("object_graph_def"):
-        return bool(tensors)
-    names = tensors | {tensor.removesuffix(":0") for tensor in tensors}
-    return any(
-        node.op.startswith(_TABLE_INITIALIZER) and not names.isdisjoint(node.input)
-        for node in meta_graph.graph_def.node
-    )
+def _needed_assets(meta_graph: Any) -> Iterator[str]:
+    """Yield the names of assets that loading the MetaGraph reads: a TF1 graph may name one that it never opens."""
+    has_objects = meta_graph.HasField("object_graph_def")
+    initializers = [node for node in meta_graph.graph_def.node if node.op.startswith(_TABLE_INITIALIZER)]
+    read = {source for node in initializers for source in node.input}
+    for asset in _asset_definitions(meta_graph):
+        tensor = asset.tensor_info.name
+        if has_objects or tensor in read or tensor.removesuffix(":0") in read:
+            yield asset.filename
 
 
 def _variable_count(meta_graph: Any) -> int:

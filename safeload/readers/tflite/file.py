@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from safeload._limits import Limits
     from safeload.formats import Detection
 
-_BYTES_PER_TABLE = 8
-"""A table takes at least its distance to a vtable and the offset that leads to it."""
+_MAX_DIMENSIONS = 254
+"""Of a tensor of TensorFlow, which converts to this format: MaxDimensions, tensorflow/core/framework/tensor_shape.h."""
 
 _BEFORE = -1
 """Stands for the operators before the first one."""
@@ -72,7 +72,7 @@ def read_tflite(detection: Detection, limits: Limits) -> TFLiteArtifact:
 
 
 def _model(content: bytes, where: str) -> TFLiteModel:
-    root = Table.root(content, Budget(len(content) // _BYTES_PER_TABLE))
+    root = Table.root(content, Budget(len(content)))
     if root.length(8, 4) or root.length(9, 4):
         raise UnsupportedFormatError(
             where, kind="a TensorFlow Lite model whose weights lie in other files", remedy="convert it into one file"
@@ -132,6 +132,7 @@ def _tensor(table: Table, buffers: int) -> TFLiteTensor:
     _require(table.scalar(2, "I") < buffers, "a tensor has a buffer that is not there")
     shape, signature = table.scalars(0, "i"), table.scalars(7, "i")
     dims = signature or shape or ()
+    _require(len(dims) <= _MAX_DIMENSIONS, f"a tensor has {len(dims):,} dimensions")
     kind = table.scalar(1, "b")
     return TFLiteTensor(
         name=table.text(3),

@@ -17,22 +17,31 @@ _TABLE = struct.Struct("<i")
 _VTABLE = struct.Struct("<HH")
 _SLOT = struct.Struct("<H")
 
+_READINGS = 4
+"""How often all of a buffer may be read. Writers share equal texts, and little else."""
+_TABLE_BYTES = 8 * _READINGS
+"""What a table counts: at least the distance to its vtable and the offset that leads to it are its own."""
+
 
 class FlatbufferError(ValueError):
-    """An offset or a length leads out of the buffer, or too many tables were asked for."""
+    """An offset or a length leads out of the buffer, or too much was asked for."""
 
 
 class Budget:
-    """How many tables may still be read: several offsets may lead to one table, so a small file may hold very many."""
+    """How much may still be read: several offsets may lead to one place, so a small file may hold very much.
 
-    def __init__(self, tables: int) -> None:
-        self._left = tables
+    Args:
+        size: Bytes of the buffer.
+    """
 
-    def take(self) -> None:
-        """Count one table."""
-        self._left -= 1
+    def __init__(self, size: int) -> None:
+        self._left = size * _READINGS
+
+    def take(self, size: int) -> None:
+        """Count *size* bytes."""
+        self._left -= size
         if self._left < 0:
-            raise FlatbufferError("it has more tables than its size allows")
+            raise FlatbufferError("it holds more than its size allows")
 
 
 class Table:
@@ -41,11 +50,11 @@ class Table:
     Args:
         data: The whole buffer.
         position: Where the table begins.
-        budget: Counts the tables that are read.
+        budget: Counts what is read.
     """
 
     def __init__(self, data: bytes, position: int, budget: Budget) -> None:
-        budget.take()
+        budget.take(_TABLE_BYTES)
         self._data = data
         self._position = position
         self._budget = budget
@@ -67,13 +76,20 @@ class Table:
 
     def scalars(self, field: int, code: str) -> tuple[Any, ...] | None:
         """Return a vector of numbers, None if there is none."""
-        found = self._vector(field, struct.calcsize(f"<{code}"))
-        return None if found is None else struct.unpack_from(f"<{found[1]}{code}", self._data, found[0])
+        size = struct.calcsize(f"<{code}")
+        found = self._vector(field, size)
+        if found is None:
+            return None
+        self._budget.take(found[1] * size)
+        return struct.unpack_from(f"<{found[1]}{code}", self._data, found[0])
 
     def text(self, field: int) -> str:
         """Return a string, empty if there is none."""
         found = self._vector(field, 1)
-        return "" if found is None else self._data[found[0] : found[0] + found[1]].decode("utf-8", "replace")
+        if found is None:
+            return ""
+        self._budget.take(found[1])
+        return self._data[found[0] : found[0] + found[1]].decode("utf-8", "replace")
 
     def length(self, field: int, size: int) -> int:
         """Return how many elements of *size* bytes a vector has."""
