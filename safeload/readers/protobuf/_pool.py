@@ -2,18 +2,22 @@
 
 A private pool lets these classes live in one process with TensorFlow's own,
 whose names they share, whichever is imported first.
+
+Source:
+    ``schema.binpb``, which ``tests/producers/make_schema.py`` makes of a table of the ``.proto`` files of TensorFlow
+    2.21 and tf_keras 2.21.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from safeload.readers.protobuf._descriptor import PACKAGE, file_descriptor
-from safeload.readers.protobuf._schema import SCHEMA
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor_pool import DescriptorPool
+
+_PACKAGE = "tensorflow"
 
 
 @cache
@@ -21,13 +25,13 @@ def message_class(name: str) -> Any:
     """Return the class of the message *name* of the package ``tensorflow``, such as ``"SavedModel"``."""
     from google.protobuf.message_factory import GetMessageClass
 
-    return GetMessageClass(_pool().FindMessageTypeByName(f"{PACKAGE}.{name}"))
+    return GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{name}"))
 
 
 @cache
 def enum_names(name: str) -> dict[int, str]:
     """Return the value names of the enum *name* by number."""
-    return {value.number: value.name for value in _pool().FindEnumTypeByName(f"{PACKAGE}.{name}").values}
+    return {value.number: value.name for value in _pool().FindEnumTypeByName(f"{_PACKAGE}.{name}").values}
 
 
 @cache
@@ -37,5 +41,5 @@ def _pool() -> DescriptorPool:
     pool = descriptor_pool.DescriptorPool()
     for dependency in (any_pb2, wrappers_pb2):
         pool.AddSerializedFile(dependency.DESCRIPTOR.serialized_pb)
-    pool.AddSerializedFile(file_descriptor(SCHEMA))
+    pool.AddSerializedFile(Path(__file__).with_name("schema.binpb").read_bytes())
     return pool
