@@ -129,6 +129,7 @@ def _ordinary(root):
         "w.ckpt.index": b"",
         "w.ckpt.meta": made.meta_graphs[0].SerializeToString(),
         "w.bin": b"",
+        "w2.h5": model_h5(lambda file: file.create_dataset("x", data=[1.0], chunks=(1,))),  # libhdf5 is asked
     }
     files = [_written(root / name, content) for name, content in contents.items()]
     return [*_keras_files(root, "w", functional()), _saved_model(root / "w", simple()), *files, str(root / "w.ckpt")]

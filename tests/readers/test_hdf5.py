@@ -17,6 +17,13 @@ from safeload.readers.hdf5.file import Hdf5File
 from safeload.readers.hdf5.structure import StructureWalk
 
 
+@pytest.fixture(autouse=True, params=["plain", "by libhdf5"])
+def reading(request, monkeypatch):
+    """Plain files are read without libhdf5 and with it."""
+    if request.param == "by libhdf5":
+        monkeypatch.setattr(Hdf5File, "_plain_structure", lambda file, limits: None)
+
+
 def opened(content, **options):
     return Hdf5File(MemoryFile(content), where="m.h5", **options)
 

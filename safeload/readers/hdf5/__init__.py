@@ -1,1 +1,1 @@
-"""HDF5 files: their structure is walked before libhdf5 sees them. Layer: readers."""
+"""HDF5 files: plain ones are read in their own bytes, others walked before libhdf5 reads them. Layer: readers."""

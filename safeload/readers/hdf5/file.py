@@ -7,13 +7,17 @@ Source: HDF5 File Format Specification 3.0; h5py 3.14 low-level API.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+import threading
 from typing import TYPE_CHECKING, Any
 
 from safeload._explain import first_line
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.readers.hdf5.heap import GuardedWindow
+from safeload.readers.hdf5.plain import NOT_PLAIN, PlainWalk, Structures
+from safeload.readers.hdf5.plain_text import PlainTexts
 
 if TYPE_CHECKING:
     import h5py
@@ -22,14 +26,14 @@ if TYPE_CHECKING:
 
     from safeload._limits import Limits
     from safeload.formats import ByteFile
-    from safeload.readers.hdf5.structure import Hdf5Structure
+    from safeload.readers.hdf5.plain import Hdf5Structure
 
 # What libhdf5 and h5py raise for broken files, by experiment over truncated and altered files (h5py 3.14).
 _BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError, UnicodeError)
 
 
 class Hdf5File:
-    """An HDF5 file, or one inside a zip, that was judged and stays open.
+    """An HDF5 file, or one inside a zip, that was judged and stays open; libhdf5 opens it where it is not plain.
 
     Args:
         file: The bytes; closed with this object.
@@ -37,25 +41,21 @@ class Hdf5File:
         offset: Where the HDF5 file begins, when it is stored inside another.
         size: Its length, then.
         is_on_disk: False when *file* holds a decompressed copy, so that offsets mean nothing outside.
-
-    Raises:
-        MalformedArtifactError: ``malformed-artifact``. Not readable as HDF5.
     """
 
     def __init__(
         self, file: ByteFile, *, where: str, offset: int = 0, size: int | None = None, is_on_disk: bool = True
     ) -> None:
-        import h5py
-
         self.where = where
         self._bytes = file
         self._base = offset if is_on_disk else None
+        self._offset = offset
         self._window = GuardedWindow(file, offset=offset, size=size)
         self._structure: Hdf5Structure | None = None
-        try:
-            self._file: h5py.File | None = h5py.File(self._window, "r")
-        except _BROKEN as error:
-            raise MalformedArtifactError(where, problem=_unopened(error)) from error
+        self._texts: PlainTexts | None = None
+        self._file: h5py.File | None = None
+        self._is_closed = False
+        self._lock = threading.Lock()
 
     @property
     def size(self) -> int:
@@ -64,10 +64,22 @@ class Hdf5File:
 
     @property
     def open_file(self) -> h5py.File:
-        """The open file; raises ValueError once closed."""
-        if self._file is None:
-            raise ValueError("the weights of this model are closed")
-        return self._file
+        """The file as libhdf5 reads it; raises ValueError once closed.
+
+        Raises:
+            MalformedArtifactError: ``malformed-artifact``. Not readable as HDF5.
+        """
+        with self._lock:
+            if self._is_closed:
+                raise ValueError("the weights of this model are closed")
+            if self._file is None:
+                import h5py
+
+                try:
+                    self._file = h5py.File(self._window, "r")
+                except _BROKEN as error:
+                    raise MalformedArtifactError(self.where, problem=_unopened(error)) from error
+            return self._file
 
     def structure(self, limits: Limits) -> Hdf5Structure:
         """Return what the file consists of; walks it the first time.
@@ -83,6 +95,8 @@ class Hdf5File:
             No other file is opened, no array is read, no filter runs, no more is allocated than the names.
         """
         if self._structure is None:
+            self._structure = self._plain_structure(limits)
+        if self._structure is None:
             from safeload.readers.hdf5.structure import StructureWalk
 
             try:
@@ -95,6 +109,17 @@ class Hdf5File:
                     self.where, problem=f"broken HDF5 structure: {first_line(error)}"
                 ) from error
         return self._structure
+
+    def _plain_structure(self, limits: Limits) -> Hdf5Structure | None:
+        """Return what the file consists of without libhdf5; None where it is not plain."""
+        file = Structures(self._bytes, offset=self._offset, size=self.size)
+        walk = PlainWalk(file, base=self._base, limits=limits)
+        try:
+            found = walk.run()
+        except NOT_PLAIN:
+            return None
+        self._texts = PlainTexts(file, walk.attributes)
+        return found
 
     def read(self, path: str) -> np.ndarray[Any, Any]:
         """Return the array at *path*; bfloat16 as ``ml_dtypes.bfloat16``.
@@ -128,7 +153,7 @@ class Hdf5File:
             MalformedArtifactError: ``malformed-artifact``. The file ends before.
         """
         dataset = None if self._structure is None else self._structure.datasets.get(path)
-        if self._file is None or dataset is None or dataset.offset is None:
+        if self._is_closed or dataset is None or dataset.offset is None:
             raise ValueError(f"{path!r} is not an array that is stored in one piece, or the file is closed")
         if self._bytes.read_into(dataset.offset, memoryview(buffer).cast("B")[: dataset.nbytes]) < dataset.nbytes:
             raise MalformedArtifactError(f"{self.where}/{path}", problem="the file ends inside it: it is truncated")
@@ -142,6 +167,13 @@ class Hdf5File:
             MalformedArtifactError: ``malformed-artifact``. It holds something else, or no UTF-8.
             LimitExceededError: ``limit-exceeded``. ``max_config_bytes``.
         """
+        if self._texts is not None:
+            with contextlib.suppress(*NOT_PLAIN):
+                return self._texts.attribute(path, name, max_bytes=max_bytes)
+        return self._attribute(path, name, max_bytes)
+
+    def _attribute(self, path: str, name: str, max_bytes: int) -> str | list[str] | None:
+        """Ask libhdf5 for an attribute."""
         from h5py import h5a, h5o
 
         try:
@@ -187,9 +219,10 @@ class Hdf5File:
 
     def close(self) -> None:
         """Close the file and the bytes; reading afterwards raises ValueError."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if not self._is_closed:
+            self._is_closed = True
+            if self._file is not None:
+                self._file.close()
             self._bytes.close()
 
 

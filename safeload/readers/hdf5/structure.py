@@ -6,7 +6,6 @@ Source: HDF5 File Format Specification 3.0; h5py 3.14 low-level API.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from h5py import h5d, h5g, h5l, h5o, h5s, h5t
@@ -14,10 +13,9 @@ from h5py import h5d, h5g, h5l, h5o, h5s, h5t
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.formats import FREE_EXPANSION_BYTES
 from safeload.readers._artifact import DatasetInfo
+from safeload.readers.hdf5.plain import Hdf5Structure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import h5py
 
     from safeload._limits import Limits
@@ -29,21 +27,6 @@ _ELSEWHERE = 1 << 0x0007 | 1 << 0x000B
 """Bits of the header messages that list external files and filters. Source: specification, IV.A.2.h and IV.A.2.l."""
 
 _BFLOAT16_BYTES = 2
-
-
-@dataclass(frozen=True)
-class Hdf5Structure:
-    """What an HDF5 file consists of.
-
-    Attributes:
-        groups: Path of every group, the root as ``""``, sorted: the keys of a mapping, for they are looked up.
-        datasets: Every dataset of a type that weights may have, by path.
-        other: Path of every dataset of another type → that type in words.
-    """
-
-    groups: Mapping[str, None]
-    datasets: Mapping[str, DatasetInfo]
-    other: Mapping[str, str]
 
 
 class StructureWalk:

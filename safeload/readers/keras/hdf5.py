@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from safeload._limits import Limits
     from safeload.formats import Detection
     from safeload.readers._artifact import DatasetInfo
-    from safeload.readers.hdf5.structure import Hdf5Structure
+    from safeload.readers.hdf5.plain import Hdf5Structure
 
 TOP_LEVEL_WEIGHTS = "top_level_model_weights"
 """Group of the weights that a subclassed model holds itself, beside those of its layers (Keras 2.6 and later)."""
@@ -147,7 +147,9 @@ def _layer(hdf5: Hdf5File, structure: Hdf5Structure, root: str, name: str, limit
 
 
 def _joined(root: str, name: str) -> str:
-    return f"{root}/{name.strip('/')}" if root else name.strip("/")
+    # HDF5 passes over empty parts of a path and over ".", and Keras lists names with both as TensorFlow gave them.
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    return "/".join([root, *parts] if root else parts)
 
 
 def _foreign(hdf5: Hdf5File, where: str) -> UnsupportedFormatError:
