@@ -13,6 +13,7 @@ import tensorflow as tf
 from saved_models import Scorer, save_tf1
 
 from safeload import errors, load_callable
+from tests.releases import IS_KERAS_3_3
 
 X = np.arange(8, dtype="float32").reshape(2, 4) / 8
 
@@ -267,9 +268,7 @@ def test_registered_name_that_drifted(tmp_path, name):
     np.testing.assert_allclose(load_callable(tmp_path / "m.keras", custom_objects=given)(X), 3 * X, rtol=1e-6)
 
 
-@pytest.mark.skipif(
-    keras.version().startswith("3.3."), reason="Keras 3.3 cannot load the output_shape that it writes for a Lambda"
-)
+@pytest.mark.skipif(IS_KERAS_3_3, reason="Keras 3.3 cannot load the output_shape that it writes for a Lambda")
 def test_name_is_not_defined_in_a_lambda(tmp_path):
     """Name 'helper' is not defined: what a trusted Lambda refers to is given like any custom object."""
     namespace = {}

@@ -23,7 +23,6 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
 def test_case(case: Case, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All sides of the case can be measured, return equal results, and tell what its rows need."""
-    pytest.importorskip("keras")
     if case.form == "tf_keras":
         pytest.importorskip("tf_keras")
     path = str(make(case.model, case.form, directory, tiny=True))
@@ -47,16 +46,14 @@ def _leaves(result: object) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("name", growth.SERIES)
 def test_series(name: str, directory: Path) -> None:
-    """Models of growing size load with both sides."""
-    pytest.importorskip("keras")
-    for _, path in growth.make(name, directory, tiny=True)[:2]:
+    """The models of a series load with both sides."""
+    for _, path in growth.make(name, directory, tiny=True)[:1]:
         assert growth.seconds("safeload", path, repeats=1) > 0 < growth.seconds(growth.SERIES[name].peer, path, 1)
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name.replace(" ", "-"))
 def test_look(look: Look, directory: Path) -> None:
     """A large model can be inspected and loaded."""
-    pytest.importorskip("keras")
     path = make(look.model, look.form, directory, tiny=True)
     assert all(seconds > 0 for seconds in looking.measure(look.peer, str(path)).values())
 
@@ -97,15 +94,6 @@ def test_tables() -> None:
     assert "| mlp-1gb .keras | 10.0 ms | 20 ms | 3 s |" in text
     assert "| .h5 | 100 ms | 2 s | 20.0 | 8 |" in text
     assert "| 20.0 ms | 10.0 ms | 15 ms | 3 ms | none |" in text
-
-
-def test_plot(tmp_path: Path) -> None:
-    """Every ratio is a bar of the picture."""
-    pytest.importorskip("matplotlib")
-    from benchmarks.plot import draw
-
-    draw(_found(), tmp_path / "plot.svg")
-    assert "<svg" in (tmp_path / "plot.svg").read_text()
 
 
 def test_table_between_markers(tmp_path: Path) -> None:

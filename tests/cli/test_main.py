@@ -281,7 +281,8 @@ def test_the_tree_holds_models_not_their_parts(tmp_path):
 
 def test_weights_beside_other_models_are_one_artifact(tmp_path, capsys):
     """Keras 2 writes weights as a checkpoint, and the file that names it, into any folder."""
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+
     tf.train.Checkpoint(v=tf.Variable([1.0])).save(str(tmp_path / "weights"))
     (tmp_path / "m.json").write_text('{"class_name": "Sequential", "config": {"layers": []}}')
     main(["check", str(tmp_path)])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,8 +14,6 @@ import tensorflow as tf
 import safeload
 from safeload.errors import InputMismatchError
 from tests.releases import skip_unless_lists_nest
-
-keras = pytest.importorskip("keras")
 
 A = np.arange(6, dtype="float32").reshape(3, 2)
 B = 10 * A

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import safeload
 from safeload.errors import UnsupportedFormatError
+from tests.releases import what_this_keras_can
 
 PACKAGES = ("keras", "tf_keras")
 FORMATS = ("m.keras", "m.h5", "saved_model")
@@ -152,7 +153,6 @@ KINDS = {
 
 # Cells that are refused: signatures of a SavedModel take composite tensors apart.
 REFUSED = set(product(("ragged", "sparse"), PACKAGES, ("saved_model",)))
-# What a release of Keras cannot make is skipped with its own words: Keras 3.3 has no ragged, optional or nested inputs.
 # The file of another package with such nesting is built by Keras 3 all the same.
 NEED_KERAS_3 = {"nested"}
 # In tf_keras, "optional" means something else: an input that holds a tf.experimental.Optional.
@@ -160,11 +160,9 @@ CELLS = [cell for cell in product(KINDS, PACKAGES, FORMATS) if cell[:2] != ("opt
 
 
 def save(kind: str, package: str, path: Path) -> Path:
-    try:
+    with what_this_keras_can():
         for maker in ("keras", package) if kind in NEED_KERAS_3 else (package,):
             model = KINDS[kind].make(pytest.importorskip(maker))
-    except (TypeError, ValueError) as error:
-        pytest.skip(f"this release of {maker} makes no such input: {error}")
     if path.suffix:
         if kind == "optional" and "optional" not in model.layers[0].get_config():
             pytest.skip("this release of keras does not write down that an input is optional")

@@ -1,8 +1,7 @@
-"""One model in three formats: the same names and values from each; many threads, the same values as one."""
+"""One model in three formats: the same names and values from each."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -15,18 +14,10 @@ from tests.releases import skip_unless_lists_nest
 if TYPE_CHECKING:
     from pathlib import Path
 
-X = np.random.default_rng(0).random((3, 4), dtype="float32")
-
 
 def one_end(keras: Any) -> Any:
     x = keras.Input((4,), name="x")
     return keras.Model(x, keras.layers.Dense(2, name="y")(keras.layers.BatchNormalization()(x)))
-
-
-def two_ends(keras: Any) -> Any:
-    b, a = keras.Input((4,), name="b"), keras.Input((4,), name="a")
-    joined = keras.layers.Concatenate()([b, a])
-    return keras.Model([b, a], [keras.layers.Dense(2, name="zz")(joined), keras.layers.Dense(1, name="aa")(joined)])
 
 
 def of_ends(nest: Any) -> Any:
@@ -100,7 +91,7 @@ def sequential(keras: Any) -> Any:
 
 MODELS = {
     "one end": one_end,
-    "list of outputs": two_ends,
+    "list of outputs": of_ends(lambda z, a: [z, a]),
     "tuple of outputs": of_ends(lambda z, a: (z, a)),
     "dict of outputs": of_ends(lambda z, a: {"z": z, "a2": a}),
     "list of one": of_ends(lambda z, a: [z]),
@@ -158,23 +149,3 @@ def test_one_model_in_three_formats(tmp_path: Path, name: str, package: str) -> 
         for key in expected if isinstance(expected, dict) else [...]:
             y, w = (found, expected) if key is ... else (found[key], expected[key])
             np.testing.assert_allclose(y, w, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", ["m.keras", "m"])
-def test_threads(tmp_path: Path, name: str) -> None:
-    """Eight threads that call two models with arrays of several lengths get what one thread gets."""
-    fns = []
-    for index, make in enumerate((one_end, two_ends)):
-        (tmp_path / str(index)).mkdir()
-        path = tmp_path / str(index) / name
-        fns.append(safeload.load_callable(safeload.save_callable(make(keras), path)))
-
-    def call(number: int) -> np.ndarray[Any, Any]:
-        rows = X[: 1 + number % 3] * number
-        result = fns[0](rows) if number % 2 else fns[1](a=rows, b=rows)["zz"]
-        return np.asarray(result)
-
-    expected = [call(number) for number in range(12)]
-    with ThreadPoolExecutor(8) as pool:
-        for number, found in enumerate(pool.map(lambda n: call(n % 12), range(480))):
-            np.testing.assert_allclose(found, expected[number % 12], rtol=1e-5, atol=1e-6)

@@ -12,6 +12,7 @@ import pytest
 from safeload import load_callable
 from safeload.errors import UnsafeModelError
 from safeload.runtime._keras._budget import bounded_variables
+from tests.releases import makes_variables_without_values
 
 
 @pytest.fixture
@@ -41,10 +42,7 @@ def _layers(name):
     }[name]
 
 
-@pytest.mark.skipif(
-    keras.version().startswith("3.3."),
-    reason="Keras 3.3 makes the value first: see the threat model",
-)
+@makes_variables_without_values
 @pytest.mark.parametrize("name", ["prelu", "layer_norm"])
 def test_weights_of_the_size_of_an_input_are_counted(saved, name):
     """A layer that makes a weight for each element of its input is stopped before the weight exists."""
