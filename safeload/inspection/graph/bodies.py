@@ -18,9 +18,9 @@ _MAY_CALL = frozenset({"func", "list"})
 _NO_CALLS: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Node:
-    """One node of a graph or a function.
+    """One node of a graph or a function, equal to no other one.
 
     Attributes:
         body: Name of the function that holds it, or `MAIN`.
