@@ -222,15 +222,17 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             "Functions or nodes share a name; readers may differ about which is meant.",
         ),
         "allocation": RuleInfo(
-            (_DANGEROUS,),
+            (_DANGEROUS, _UNEXAMINED),
             "What follows from constants alone needs more than 2 GiB of memory, whatever the input: shapes, products "
-            "of small operands, compressed or serialized constants.",
+            "of small operands, compressed or serialized constants. Not examined are sizes that constants decide in a "
+            "way that is not understood.",
             is_permittable=True,
         ),
         "endless-loop": RuleInfo(
             (_DANGEROUS, _UNEXAMINED),
             "A loop whose condition no iteration can change, or that counts further than anybody waits; a dataset that "
-            "is as long. Not examined are conditions of a million nodes.",
+            "is as long. Not examined are conditions of a million nodes, and loops that count by constants in a way "
+            "that is not understood.",
             is_permittable=True,
         ),
         "recursion": RuleInfo(

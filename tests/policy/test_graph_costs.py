@@ -34,7 +34,8 @@ from hostile.nodes import (
     text,
 )
 
-from safeload.policy.graph._constants import _facts, _sites
+from safeload.policy import Severity
+from safeload.policy.graph._constants import _constancy, _facts, _sites
 from safeload.policy.graph._costs import _encoded, _findings
 
 
@@ -65,12 +66,11 @@ def test_assembled_shape_is_evaluated(name: str) -> None:
     assert "allocation" in _rules(of("Fill", COMPUTED[name], "x", T=Type(INT32)))
 
 
-UNKNOWN = {
+OBSCURE = {
     "wrong bytes": tensor(INT32, (2,), tensor_content=b"123"),
     "infinite": tensor(FLOAT, (), float_val=[float("inf")]),
     "no value": of("Const"),
     "strings": tensor(STRING, (), string_val=[b"1"]),
-    "zero": tensor(INT32, (2,)),
     "unequal": of("Mul", (1, 2), (1, 2, 3)),
     "one operand": of("Mul", 1),
     "huge power": of("Pow", 2, 1 << 40),
@@ -78,8 +78,21 @@ UNKNOWN = {
     "negative shift": of("LeftShift", 1, -1),
     "cycle": of("Identity", "n0"),
     "many": of("Pack", range(1000), range(1000)),
-    "missing": "missing",
     "handle": tensor(RESOURCE, ()),
+    "beside data": of("ConcatV2", of("Shape", "x"), of("StringToNumber", "t"), 0),
+}
+
+
+@pytest.mark.parametrize("name", OBSCURE)
+def test_sizes_that_are_not_understood(name: str) -> None:
+    """What follows from constants in a way that nobody knows is refused."""
+    found = findings(simple(text("t", "1e12"), *nodes_of(of("Fill", OBSCURE[name], "x"))))
+    assert ("allocation", Severity.UNEXAMINED) in {(f.rule, f.severity) for f in found}
+
+
+UNKNOWN = {
+    "zero": tensor(INT32, (2,)),
+    "missing": "missing",
     "by data": of("Shape", "x"),
     "at least data": of("Maximum", "x", "x"),
     "times data": of("Mul", "x", 1 << 40),
@@ -240,9 +253,11 @@ LONG_LOOPS = {
     "sum": (65, node("new", "AddV2", "v", "some:output:0"), 1 << 30, True),
     "small sum": (1000, node("new", "AddV2", "v", "some:output:0"), 1, False),
     "product": (65, node("new", "AddV2", "v", "v"), 1 << 10, True),
-    "product beyond numbers": (10_000, node("new", "AddV2", "v", "v"), 1 << 10, False),
-    "square": (100, node("new", "Mul", "v", "v"), 3, False),
-    "data": (100, node("new", "Unknown", "v"), 1 << 40, False),
+    "product beyond numbers": (10_000, node("new", "AddV2", "v", "v"), 1 << 10, True),
+    "square": (100, node("new", "Mul", "v", "v"), 3, True),
+    "not understood": (100, node("new", "Unknown", "v"), 1, True),
+    "steps that change later": (100, node("new", "Minimum", "v", "some:output:0"), 1, True),
+    "by data": (100, node("new", "RandomUniformInt", "v", "v"), 1, False),
     "nothing": (100, node("new", "Mul", "v", "v"), 0, False),
 }
 
@@ -257,7 +272,7 @@ def test_what_loops_return_is_known(times: int) -> None:
 
 @pytest.mark.parametrize("name", LONG_LOOPS)
 def test_what_long_loops_return_is_extrapolated(name: str) -> None:
-    """The first three iterations show by what sum or factor a loop changes what it returns."""
+    """The first three iterations show by what sum or factor a loop changes what it returns, if that is all it does."""
     times, new, start, is_known = LONG_LOOPS[name]
     inside = [ints("some", start), ints("zero", 0, shape=())]
     made = grown(times, *inside, new, start=ints("some", start))
@@ -299,6 +314,93 @@ def test_exits_of_nothing(inputs: tuple[str, ...]) -> None:
     """What leaves no loop has no value; TensorFlow refuses it."""
     made = framed(node("alone", "Switch"), node("exit", "Exit", *inputs), node("n", "Fill", "exit", "x"))
     assert "allocation" not in rules(made)
+
+
+ROW = ints("row", 0, shape=(1 << 20,))
+FILLED = {
+    "pushed": (node("some", "EmptyTensorList"), [node("new", "TensorListPushBack", "v", "row:output:0")]),
+    "set": (
+        node("some", "TensorListReserve", "many", "many"),
+        [node("new", "TensorListSetItem", "v", "i", "row:output:0")],
+    ),
+    "written": (node("some", "TensorArrayV3", "x"), [node("new", "TensorArrayWriteV3", "x", "i", "row:output:0", "v")]),
+}
+
+
+@pytest.mark.parametrize("name", FILLED)
+def test_lists_that_loops_fill(name: str) -> None:
+    """Lists and arrays have the elements of all tensors that loops put in."""
+    start, nodes = FILLED[name]
+    for times, is_large in ((100, False), (10_000, True)):
+        made = grown(times, ROW, *nodes, start=start)
+        bodies(made)["serve"].append(ints("many", times))
+        assert ("allocation" in rules(made)) is is_large
+
+
+def test_lists_that_are_stacked() -> None:
+    """What a list holds is made into one tensor."""
+    made = grown(
+        100, ints("row", 0, shape=(1 << 20,)), FILLED["set"][1][0], start=node("some", "TensorListReserve", "s", "s")
+    )
+    stack = [
+        node("stack", "TensorListStack", "loop:output:1", "s"),
+        ints("two", 8),
+        node("n", "Tile", "stack", "two", T=Type(FLOAT)),
+    ]
+    bodies(made)["serve"].extend([ints("s", 100), *stack])
+    assert [f.where for f in findings(made)] == ["function_library/serve/n"]
+
+
+BIG, SMALL = ints("big", 1 << 40), ints("small", 7)
+CHOSEN = {
+    "by data": [node("b", "Switch", "big", "x"), node("s", "Switch", "small", "x")],
+    "from data": [node("b", "Switch", "big", "x"), node("s", "Switch", "x", "x")],
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_what_conditions_of_tensorflow_1_join_is_known(name: str) -> None:
+    """Any branch may be executed here, too."""
+    merged = [node("m", "Merge", "b:1", "s"), node("n", "Fill", "m", "x")]
+    assert "allocation" in rules(simple(BIG, SMALL, *CHOSEN[name], *merged))
+
+
+@pytest.mark.parametrize(("chosen", "severity"), [("c", Severity.UNEXAMINED), ("x", None)])
+def test_choices_that_are_not_understood(chosen: str, severity: Severity | None) -> None:
+    """Of two small sizes the larger one counts; nobody knows what is computed of them where constants choose."""
+    one, other = (function(f, ["v"], ["r:output:0"], ints("r", size)) for f, size in (("one", 7), ("other", 9)))
+    made = simple(
+        ints("c", 1),
+        node("i", "If", chosen, "x", then_branch=Func("one"), else_branch=Func("other")),
+        node("n", "Fill", "i:output:0", "x"),
+        functions=[one, other],
+    )
+    assert {f.severity for f in findings(made)} == ({severity} if severity is not None else set())
+
+
+def test_what_datasets_pass_on_is_not_understood() -> None:
+    """Functions of ops with arguments of their own are not followed: their arguments follow from the op's inputs."""
+    fill = function("f", ["v"], ["v"], node("n", "Fill", "v", "v"))
+    for given, is_constant in (("m", True), ("x", False)):
+        nodes = [ints("m", 1), node("t", "TensorDataset", given), node("d", "MapDataset", "t", f=Func("f"))]
+        assert ("allocation" in rules(simple(*nodes, functions=[fill]))) is is_constant
+
+
+def test_very_much_is_not_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a size comes from is looked at in so many nodes and no more."""
+    made = simple(*nodes_of(of("Fill", of("Identity", of("Shape", "x")), "x")))
+    assert not rules(made)
+    monkeypatch.setattr(_constancy, "_MAX_LOOKED_AT", 1)
+    assert rules(made) == {"allocation"}
+
+
+def test_long_iterations_are_not_steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What changes what a loop returns is looked at in so many nodes and no more."""
+    made = grown(1000, ints("some", 1), node("new", "AddV2", "v", "some:output:0"), start=ints("some", 1))
+    bodies(made)["serve"].append(node("n", "Fill", "loop:output:1", "x"))
+    assert not rules(made)
+    monkeypatch.setattr(_constancy, "_MAX_STEPS", 1)
+    assert rules(made) == {"allocation"}
 
 
 def _branches(first: Any, second: Any, *nodes: Any) -> Any:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from safeload.policy.graph._constants._constancy import Constancy
 from safeload.policy.graph._constants._fact import NOTHING
 from safeload.policy.graph._constants._frames import OUTSIDE, Frames
-from safeload.policy.graph._constants._sites import LOOPS, WATCHED, Site, Step
+from safeload.policy.graph._constants._sites import LOOPS, WATCHED, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from safeload.inspection.graph.info import Body, GraphInfo, Node
     from safeload.policy.graph._constants._fact import Fact
     from safeload.policy.graph._constants._facts import Facts
-    from safeload.policy.graph._constants._sites import Context, Key
+    from safeload.policy.graph._constants._sites import Context
 
 _NEGATED = {
     "Less": "GreaterEqual",
@@ -36,7 +37,7 @@ _MAX_CONDITIONS = 20_000
 """Parts of conditions of one graph that are looked at."""
 _FALSE = ((0,),)
 
-_Known = dict[tuple["Key", bool], float]
+_Known = dict[tuple["Site", bool], float]
 
 
 class LoopCounter:
@@ -46,16 +47,22 @@ class LoopCounter:
         graph: Facts about a graph.
         order: Names of its bodies, what is called before what calls it.
         facts: What follows from its constants. What short loops return is known to them afterwards.
+
+    Attributes:
+        loops: All of its loops.
+        unexplained: Those that count by constants in a way that is not understood.
     """
 
     def __init__(self, graph: GraphInfo, order: Iterable[str], facts: Facts) -> None:
         self._graph = graph
         self._facts = facts
+        self._constancy = Constancy(facts.sites, any_choice=False)
         self._frames: dict[str, Frames] = {}
         self._times: dict[tuple[str, str], float] = {}
         self._inside: dict[tuple[str, bytes], float] = {}
         self._left = _MAX_CONDITIONS
         self.loops: list[Node] = []
+        self.unexplained: list[Node] = []
         for name in order:
             self._look_at(graph.bodies[name])
 
@@ -108,28 +115,29 @@ class LoopCounter:
 
     def _count(self, loop: Node) -> float:
         """Return how often the condition of *loop* holds."""
-        first, second = self._condition(loop, 0), self._condition(loop, 1)
+        first, second = (self._facts.sites.condition(Site(loop), iteration) for iteration in range(2))
         if first is None or second is None or self._facts.of(first).numbers in _FALSE:
             return 0
         times = self._holds(loop, second, {}, _MAX_DEPTH)
-        return float(1 + times) if times else 0
+        return float(1 + times) if times else self._followed(loop)
 
-    def _condition(self, loop: Node, iteration: int) -> Site | None:
-        """Return what makes the condition of *loop* in an iteration."""
-        context = (Step(loop.body, loop.name, iteration),)
-        if loop.op not in LOOPS:
-            return self._facts.sites.find(loop.body, loop.inputs[0], context) if loop.inputs else None
-        condition = self._facts.sites.loop_function(loop, "cond")
-        if condition is None or not condition.returns:
-            return None
-        return self._facts.sites.find(condition.name, condition.returns[0], context)
+    def _followed(self, loop: Node) -> float:
+        """Return how often *loop* runs if that is not often and follows from constants, 0 if it is not known."""
+        if not self._constancy.holds(self._facts.sites.condition(Site(loop), WATCHED)):
+            return 0
+        for iteration in range(_ENOUGH):
+            condition = self._facts.sites.condition(Site(loop), iteration)
+            if condition is not None and self._facts.of(condition).numbers in _FALSE:
+                return iteration
+        self.unexplained.append(loop)
+        return 0
 
     def _holds(self, loop: Node, site: Site | None, known: _Known, depth: int, *, is_negated: bool = False) -> float:
         """Return for how many iterations on end *site* is true, or false if it *is_negated*; 0 if that is not known."""
         site = self._facts.sites.through(site, _SAME)
         if site is None or not depth:
             return 0
-        key = (site.key, is_negated)
+        key = (site, is_negated)
         if key not in known and self._left > 0:
             self._left -= 1
             known[key] = 0
@@ -166,7 +174,7 @@ class LoopCounter:
 
 def _only(fact: Fact) -> float | None:
     """Return the one value that *fact* always has."""
-    return fact.numbers[0] if fact.numbers is not None and len(fact.numbers) == 1 and not fact.is_possible else None
+    return fact.numbers[0] if fact.numbers is not None and len(fact.numbers) == 1 and not fact.doubt else None
 
 
 def _later(loop: Node, site: Site, by: int) -> Context:

@@ -9,6 +9,8 @@ Numbers = tuple[float, ...]
 Shape = tuple[int, ...]
 HUGE = 1 << 80
 """Sizes are not told apart from here on."""
+SURE, POSSIBLE, PARTIAL = 0, 1, 2
+"""Doubts about values: there are none; they depend on data; constants decide, and how is not understood."""
 
 
 class Fact(NamedTuple):
@@ -19,14 +21,16 @@ class Fact(NamedTuple):
         shape: Its shape with dimensions of at least one, None if its rank is not known.
         elements: How many elements it has at least; 0 if nothing is known.
         width: Bytes of the longest text among its constants, if it holds texts.
-        is_possible: True if it has these values for some inputs only, so that no loop can be counted by them.
+        doubt: Whether it may have other values; of several facts that make one the largest counts.
+        is_whole: True if the shape is known exactly, and is no lower bound.
     """
 
     numbers: Numbers | None = None
     shape: Shape | None = None
     elements: int = 0
     width: int = 0
-    is_possible: bool = False
+    doubt: int = SURE
+    is_whole: bool = False
 
     @property
     def ints(self) -> tuple[int, ...] | None:

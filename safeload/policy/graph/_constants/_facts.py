@@ -5,38 +5,33 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from safeload.policy.graph._constants._constancy import CHOOSING, Constancy, is_steady
 from safeload.policy.graph._constants._exact import EXACT, exact
-from safeload.policy.graph._constants._fact import HUGE, NOTHING, Fact
+from safeload.policy.graph._constants._fact import HUGE, NOTHING, PARTIAL, POSSIBLE, SURE, Fact, at
 from safeload.policy.graph._constants._shapes import LED, SHAPES, declared_shape, least_shape
-from safeload.policy.graph._constants._sites import BRANCHES, LOOPS, Sites
-from safeload.policy.graph._constants._sizes import SIZES, least_elements
+from safeload.policy.graph._constants._sites import AFTER, BRANCHES, Sites
+from safeload.policy.graph._constants._sizes import DECIDING, SIZES, least_elements
 from safeload.policy.graph._constants._values import FOLDS, declared_elements, folded, is_moderate, tensor_numbers
 
 if TYPE_CHECKING:
     from safeload.inspection.graph.info import GraphInfo, Node
     from safeload.policy.graph._constants._fact import Numbers
-    from safeload.policy.graph._constants._sites import Context, Key, Site
+    from safeload.policy.graph._constants._sites import Context, Site
 
 _MAX_REPEATED = 20_000
 """Nodes of functions and loops that are looked at once for each call and iteration."""
 
 
-_AFTER = LOOPS | {"Exit"}
-"""What a loop passes on to what follows it."""
-_SETTLED = frozenset({"Const", "Empty", "Fill", "RandomStandardNormal", "RandomUniform", "Range"})
-"""Ops whose shape, if it is known, is known exactly; those of others are lower bounds."""
-_CHOOSING = frozenset({"Select", "SelectV2"})
-_UNSURE = _CHOOSING | {"Maximum"}
+_UNSURE = CHOOSING | {"Maximum", "Pack"}
 """Ops that may have other values than those that are known of some of their inputs."""
 _MEASURES = frozenset({"Rank", "Shape", "Size"})
+_AT_LEAST = frozenset({"ExtractImagePatches", "MatrixDiagV2", "MatrixDiagV3", "TensorListStack"})
+"""Ops whose shape is a lower bound even of what is known exactly."""
 _MAX_WORK = 1_000_000
 """Values and dimensions that are computed with in one graph; in any public graph there are some ten thousands."""
-_FOLLOWED = frozenset({*SHAPES, *SIZES, *FOLDS, *EXACT, *BRANCHES, *_AFTER, *_MEASURES})
+_FOLLOWED = frozenset({*SHAPES, *SIZES, *FOLDS, *EXACT, *BRANCHES, *AFTER, *_MEASURES})
 _TELLING = _FOLLOWED | {"Const"}
 """Ops whose outputs may be known; of others nothing is asked, for they are most of a graph."""
-
-_Input = tuple["Site", "Key"] | None
-"""What makes an input of a node, with its key."""
 
 
 class Facts:
@@ -47,12 +42,14 @@ class Facts:
 
     Attributes:
         sites: Finds what makes the inputs of nodes.
+        constancy: Tells what follows from constants alone.
         work: How many more values and dimensions are looked at; less than none if there were too many.
     """
 
     def __init__(self, graph: GraphInfo) -> None:
         self.sites = Sites(graph)
-        self._known: dict[Key, Fact] = {}
+        self.constancy = Constancy(self.sites, any_choice=True)
+        self._known: dict[Site, Fact] = {}
         self._left = _MAX_REPEATED
         self.work = _MAX_WORK
 
@@ -63,7 +60,7 @@ class Facts:
         """
         if site.node.op not in _TELLING:
             return NOTHING
-        found = self._known.get(site.key)
+        found = self._known.get(site)
         return found if found is not None else self._settle(site)
 
     def reference(self, body: str, reference: str, context: Context = ()) -> Fact:
@@ -71,72 +68,105 @@ class Facts:
         site = self.sites.find(body, reference, context)
         return NOTHING if site is None else self.of(site)
 
+    def is_unexplained(self, site: Site) -> bool:
+        """Tell whether the size of what *site* makes follows from constants in a way that is not understood."""
+        return any(map(self._is_obscure, (self.sites.input(site, index) for index in DECIDING.get(site.node.op, ()))))
+
+    def _is_obscure(self, operand: Site | None) -> bool:
+        """Tell whether a size, or a part of it, is computed from constants in a way that is not understood."""
+        fact = NOTHING if operand is None else self.of(operand)
+        if operand is None or (fact.numbers is not None and fact.doubt == SURE):
+            return False
+        if operand.node.op == "ConcatV2":
+            node, context, _ = operand
+            parts = [self.sites.find(node.body, reference, context) for reference in operand.data()]
+            return any(map(self._is_obscure, parts[:-1]))
+        return self.constancy.holds(operand) if fact.numbers is None else fact.doubt == PARTIAL
+
     def _settle(self, site: Site) -> Fact:
         known = self._known
-        opened: set[Key] = set()
-        pending: list[tuple[Site, Key, list[_Input] | None]] = [(site, site.key, None)]
+        opened: set[Site] = set()
+        pending: list[tuple[Site, list[Site | None] | None]] = [(site, None)]
         while pending:
-            top, key, below = pending.pop()
+            top, below = pending.pop()
+            is_led = top.node.op in LED
             if below is None:
-                if key in known or key in opened or (top.context and self._left <= 0):
+                if top in known or top in opened or (top.context and self._left <= 0):
                     continue
-                opened.add(key)
+                opened.add(top)
                 self._left -= bool(top.context)
+                below = self._below(top, 1 if is_led else None)
+            if is_led and len(below) == 1 and below[0] and known.get(below[0], NOTHING) is not NOTHING:
                 below = self._below(top)
-                above = [(*made, None) for made in below if made and made[1] not in known and made[1] not in opened]
-                if above:
-                    pending.append((top, key, below))
-                    pending.extend(above)
-                    continue
-            known[key] = self._settled(top, below)
-        return known.get(site.key, NOTHING)
+            above = [(made, None) for made in below if made and made not in known and made not in opened]
+            if above:
+                pending.append((top, below))
+                pending.extend(above)
+            else:
+                known[top] = self._settled(top, below)
+        return known.get(site, NOTHING)
 
-    def _below(self, site: Site) -> list[_Input]:
-        """Return what makes each input of *site*; of control dependencies, and where it does not matter, nothing."""
+    def _below(self, site: Site, most: int | None = None) -> list[Site | None]:
+        """Return what makes each input of *site*, or *most* of them; of those that do not matter, nothing."""
         node, context, _ = site
-        if node.op not in _FOLLOWED or (node.op in LED and self._is_led_by_nothing(site)):
+        if node.op not in _FOLLOWED:
             return []
         find, body = self.sites.find, node.body
         if node.op in BRANCHES:
             sites = self.sites.results(site)
-        elif node.op in _AFTER:
+        elif node.op in AFTER:
             sites = self.sites.first_results(site) if self.sites.repeats(site) else []
         else:
-            sites = [None if reference[:1] == "^" else find(body, reference, context) for reference in node.inputs]
-        return [(made, made.key) if made is not None and made.node.op in _TELLING else None for made in sites]
+            inputs = node.inputs[:most]
+            if inputs and inputs[0][:1] == "^":
+                inputs = node.inputs
+            sites = [None if reference[:1] == "^" else find(body, reference, context) for reference in inputs]
+        return [made if made is not None and made.node.op in _TELLING else None for made in sites]
 
-    def _is_led_by_nothing(self, site: Site) -> bool:
-        """Tell whether nothing is known of the first input of *site*, as far as it was settled before."""
-        if not site.node.inputs or site.node.inputs[0].startswith("^"):
-            return False
-        first = self.sites.input(site, 0)
-        return first is None or first.node.op not in _TELLING or self._known.get(first.key) is NOTHING
-
-    def _settled(self, site: Site, below: list[_Input]) -> Fact:
+    def _settled(self, site: Site, below: list[Site | None]) -> Fact:
         node = site.node
         if node.op == "Const":
             return _by_value(node)
-        inputs = [NOTHING if made is None else self._known.get(made[1], NOTHING) for made in below]
+        inputs = [NOTHING if made is None else self._known.get(made, NOTHING) for made in below]
         if all([fact is NOTHING for fact in inputs]):  # noqa: C419 - speed: most of a model depends on its input
             return _by_attributes(node)
         self.work -= sum([len(fact.numbers or ()) + len(fact.shape or ()) for fact in inputs])
-        return self._computed(site, below, inputs) if self.work >= 0 else NOTHING
+        return self._computed(site, inputs) if self.work >= 0 else NOTHING
 
-    def _computed(self, site: Site, below: list[_Input], inputs: list[Fact]) -> Fact:
+    def _computed(self, site: Site, inputs: list[Fact]) -> Fact:
         node = site.node
         if node.op in BRANCHES:
-            return _chosen(inputs)
-        if node.op in _AFTER:
-            return _continued(inputs, self.sites.repeats(site))
+            return self._chosen(site, inputs)
+        if node.op in AFTER:
+            is_known = is_steady(self.sites, self.sites.first_results(site)[-1], self.sites.loop_of(node))
+            return _continued(inputs, self.sites.repeats(site), SURE if is_known else PARTIAL)
         found = exact(node, inputs, site.output) if node.op in EXACT else None
-        numbers, shape = found or (_values(node, below, inputs), least_shape(node, inputs))
+        numbers, shape = found or (_values(node, inputs), least_shape(node, inputs))
         self.work -= len(numbers or ())
         elements = max(least_elements(node, inputs), math.prod(shape) if shape is not None else 0)
         if numbers is shape is None and not elements:
             return NOTHING
-        is_unsure = node.op in _UNSURE and any([fact.numbers is None for fact in inputs])  # noqa: C419 - speed
-        is_possible = is_unsure or any([fact.is_possible for fact in inputs])  # noqa: C419 - speed
-        return Fact(numbers, shape, min(elements, HUGE), max([fact.width for fact in inputs]), is_possible)
+        doubt = self._doubt(site, inputs)
+        is_whole = doubt == SURE and _is_whole(node, inputs)
+        return Fact(numbers, shape, min(elements, HUGE), max([fact.width for fact in inputs]), doubt, is_whole)
+
+    def _doubt(self, site: Site, inputs: list[Fact]) -> int:
+        """Return how much what *site* makes of *inputs* is in doubt, where some of them are not known."""
+        doubt = max([fact.doubt for fact in inputs])
+        if site.node.op not in _UNSURE or all([fact.numbers is not None for fact in inputs]):  # noqa: C419 - speed
+            return doubt
+        unknown = (self.sites.input(site, index) for index, fact in enumerate(inputs) if fact.numbers is None)
+        return max(doubt, PARTIAL if any(map(self.constancy.holds, unknown)) else POSSIBLE)
+
+    def _chosen(self, site: Site, results: list[Fact]) -> Fact:
+        """Return what is known of the result of one branch of several: the largest, since any may be executed."""
+        largest = max(results, key=lambda fact: (fact.elements, sum(fact.numbers or ())))
+        if all([fact == largest for fact in results]):  # noqa: C419 - speed
+            return largest
+        unknown = [made for made, fact in zip(self.sites.results(site), results, strict=True) if fact.numbers is None]
+        is_partial = any(map(self.constancy.holds, [self.sites.choice(site), *unknown]))
+        doubt = max(PARTIAL if is_partial else POSSIBLE, *[fact.doubt for fact in results])
+        return largest._replace(doubt=doubt, is_whole=False)
 
 
 def _by_value(constant: Node) -> Fact:
@@ -145,7 +175,7 @@ def _by_value(constant: Node) -> Fact:
         return NOTHING
     elements = declared_elements(value.tensor.tensor_shape)
     shape, width = declared_shape(value.tensor.tensor_shape), max(map(len, value.tensor.string_val), default=0)
-    return Fact(tensor_numbers(value.tensor, elements), shape, elements, width)
+    return Fact(tensor_numbers(value.tensor, elements), shape, elements, width, is_whole=True)
 
 
 def _by_attributes(node: Node) -> Fact:
@@ -153,10 +183,17 @@ def _by_attributes(node: Node) -> Fact:
     return Fact(elements=min(elements, HUGE)) if elements else NOTHING
 
 
-def _values(node: Node, below: list[_Input], inputs: list[Fact]) -> Numbers | None:
+def _is_whole(node: Node, inputs: list[Fact]) -> bool:
+    """Tell whether the shape of what *node* makes is no lower bound, if it is known."""
+    if node.op in _AT_LEAST or (node.op == "Reshape" and inputs[0].shape is None and -1 in (at(inputs, 1).ints or ())):
+        return False
+    return all([fact.is_whole or fact is NOTHING for fact in inputs])  # noqa: C419 - speed
+
+
+def _values(node: Node, inputs: list[Fact]) -> Numbers | None:
     if node.op in _MEASURES:
-        made, shape = below[0], inputs[0].shape
-        if shape is None or made is None or made[0].node.op not in _SETTLED:
+        shape = inputs[0].shape
+        if shape is None or not inputs[0].is_whole:
             return None
         return shape if node.op == "Shape" else (len(shape) if node.op == "Rank" else math.prod(shape),)
     if node.op not in FOLDS:
@@ -168,21 +205,17 @@ def _values(node: Node, below: list[_Input], inputs: list[Fact]) -> Numbers | No
 
 def _partly(op: str, inputs: list[Fact]) -> Numbers | None:
     """Return what *op* makes of *inputs* of which some are not known, as far as the others decide it."""
-    if op in _CHOOSING and inputs[0].numbers is None:
-        return _chosen(inputs[1:3]).numbers
+    if op in CHOOSING and inputs[0].numbers is None:
+        return max(inputs[1:3], key=lambda fact: (fact.elements, sum(fact.numbers or ()))).numbers
     known = next((fact.numbers for fact in inputs if fact.numbers), None)
     if op == "Mul" and known and not any(known):
         return known
+    if op == "Pack" and known:  # sizes that are not known are at least one
+        return tuple(n for fact in inputs for n in fact.numbers or (1,) * len(known))
     return known if op == "Maximum" else None  # at least so much
 
 
-def _chosen(results: list[Fact]) -> Fact:
-    """Return what is known of the result of one branch of several: the largest, since any of them may be executed."""
-    largest = max(results, key=lambda fact: (fact.elements, sum(fact.numbers or ())))
-    return largest._replace(is_possible=any(fact.is_possible or fact.numbers != largest.numbers for fact in results))
-
-
-def _continued(results: list[Fact], times: float) -> Fact:
+def _continued(results: list[Fact], times: float, doubt: int) -> Fact:
     """Return what is known after so many iterations of a loop of which the first ones returned *results*."""
     first, second, third = results
     numbers: Numbers | None = None
@@ -194,7 +227,7 @@ def _continued(results: list[Fact], times: float) -> Fact:
         numbers=numbers if numbers is not None and all(map(is_moderate, numbers)) else None,
         shape=first.shape if first.shape == second.shape == third.shape else None,
         elements=min(HUGE, first.elements + int(growth * min(times - 1, HUGE))),
-        is_possible=any(fact.is_possible for fact in results),
+        doubt=max(doubt, *[fact.doubt for fact in results]),
     )
 
 

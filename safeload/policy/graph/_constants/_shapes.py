@@ -172,8 +172,13 @@ def _patched(node: Node, inputs: list[Fact]) -> Shape | None:
 
 
 def _stacked(_: Node, inputs: list[Fact]) -> Shape | None:
-    element, count = at(inputs, 1).ints, at(inputs, 0).elements  # of a list that was reserved
-    return None if element is None or not count else (count, *_at_least_one(element))
+    items, element = at(inputs, 0).shape, at(inputs, 1).ints
+    return None if element is None or items is None else (*items, *_at_least_one(element))
+
+
+def _reserved(_: Node, inputs: list[Fact]) -> Shape | None:
+    count = at(inputs, 1).ints
+    return None if not count else (max(0, count[0]),)
 
 
 _SAME = (
@@ -195,6 +200,8 @@ SHAPES: dict[str, Callable[[Node, list[Fact]], Shape | None]] = {
     "ExtractImagePatches": _patched,
     "OneHot": _one_hot,
     "Reshape": _reshaped,
+    "TensorListReserve": _reserved,
+    "TensorListSetItem": _same,
     "TensorListStack": _stacked,
     **dict.fromkeys(("RandomGamma", "RandomPoissonV2"), _sampled),
     **dict.fromkeys((f"UnsortedSegment{kind}" for kind in ("Max", "Min", "Prod", "Sum")), _segmented),
@@ -206,8 +213,15 @@ Source: op definitions of TensorFlow 2.21.
 
 _DECIDED = frozenset({"Maximum", "Mul", "SelectV2"})
 """Ops whose output other inputs than the first one may decide."""
-LED = (
+_READING = frozenset(
+    [
+        "Cumprod", "Cumsum", "GatherNd", "ListDiff", "Max", "Mean", "Min", "Prod", "Slice", "SplitV", "StridedSlice",
+        "Sum", "TensorScatterUpdate", "TopKV2", "Transpose",
+    ]
+)  # fmt: skip
+LED = _READING | (
     frozenset(op for op, rule in SHAPES.items() if rule in {_broadcast, _expanded, _gathered, _matrix_product, _same})
     - _DECIDED
+    - {"TensorListSetItem"}
 )
 """Ops of whose output nothing is known where nothing is known of their first input."""

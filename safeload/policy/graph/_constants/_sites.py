@@ -16,8 +16,10 @@ _FIRST_ARGUMENT = {
     **dict.fromkeys(("If", "StatelessIf", "Case", "StatelessCase"), 1),
 }
 """Which input of a call is the first argument of what it calls. Source: op definitions of TensorFlow 2.21."""
-BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
-"""Calls of one function of several, all of which return the same number of tensors."""
+BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase", "Merge"})
+"""Calls of one function of several, which return the same number of tensors; what joins those of TensorFlow 1."""
+AFTER = LOOPS | {"Exit"}
+"""What a loop passes on to what follows it."""
 SEVERAL = {
     "IdentityN": (),
     "ListDiff": ("out", "idx"),
@@ -35,6 +37,10 @@ _MAX_CONTEXT = 64
 
 WATCHED = 3
 """Iterations that show how a loop goes on."""
+
+
+Loop = tuple[str, str]
+"""What a loop is known by: its body, and its ``While`` or ``LoopCond``."""
 
 
 class Step(NamedTuple):
@@ -55,20 +61,15 @@ Context = tuple[Step, ...]
 """The calls and iterations in which a node is executed, innermost last, as far as they make a difference."""
 
 
-Key = tuple[str, str, Context, int]
-
-
 class Site(NamedTuple):
-    """A node where it is executed, or one of its outputs where these are told apart."""
+    """A node where it is executed, or one of its outputs where these are told apart.
+
+    What an op makes up to call its functions with, as a dataset does, is its output ``-1``.
+    """
 
     node: Node
     context: Context = ()
     output: int = 0
-
-    @property
-    def key(self) -> Key:
-        """What tells it from all others of its graph."""
-        return self.node.body, self.node.name, self.context, self.output
 
     def data(self) -> Iterator[str]:
         """Yield the inputs that are no control dependencies."""
@@ -95,8 +96,8 @@ class Sites:
 
     def __init__(self, graph: GraphInfo) -> None:
         self.graph = graph
-        self.iterations: dict[tuple[str, str], int] = {}
-        self.repetitions: dict[tuple[str, str], float] = {}
+        self.iterations: dict[Loop, int] = {}
+        self.repetitions: dict[Loop, float] = {}
         self._left = _MAX_STEPS
 
     def input(self, site: Site, index: int) -> Site | None:
@@ -106,9 +107,9 @@ class Sites:
 
     def through(self, site: Site | None, ops: frozenset[str]) -> Site | None:
         """Return what makes the first input of *site*, and of what that leads to, as long as it is one of *ops*."""
-        seen: set[Key] = set()
-        while site is not None and site.node.op in ops and site.key not in seen:
-            seen.add(site.key)
+        seen: set[Site] = set()
+        while site is not None and site.node.op in ops and site not in seen:
+            seen.add(site)
             site = self.input(site, 0)
         return site
 
@@ -119,6 +120,8 @@ class Sites:
         """
         node = self.graph.bodies[body].by_name.get(reference.partition(":")[0])
         if node is not None and node.op not in _FRAME_OPS and not node.calls:
+            if node.op == "Const":
+                return Site(node)  # the same everywhere
             return Site(node, context, _output(node, reference)) if node.op in SEVERAL else Site(node, context)
         return self._followed(_Place(body, reference, context))
 
@@ -133,7 +136,7 @@ class Sites:
                 return None  # quicker than asking which argument it is
             argument = owner.positions.get(name)
             if argument is not None:
-                place = self._argument(owner, argument, place.context)
+                place, made = self._argument(owner, argument, place.context)
             elif node is None:
                 return None
             elif node.calls and (node.op in _RETURNING or node.op in self.graph.bodies):
@@ -152,28 +155,46 @@ class Sites:
 
     def after_loop(self, site: Site) -> _Place | None:
         """Return what *site*, a short loop or an ``Exit`` of one, returns."""
-        times = self.iterations.get((site.node.body, self._condition_of(site.node)))
+        times = self.iterations.get(self.loop_of(site.node))
         return None if times is None else self._passed_on(site, times)
 
     def results(self, site: Site) -> list[Site | None]:
         """Return what *site*, one of `BRANCHES`, may return: what each of its functions makes."""
         node, context, output = site
+        if not node.calls:
+            return [self.find(node.body, reference, context) for reference in site.data()]
         return [self._followed(self._returned(node, name, output, context)) for name in node.calls]
+
+    def choice(self, site: Site) -> Site | None:
+        """Return what chooses the branch of *site*, one of `BRANCHES`, where that is known."""
+        return self.input(site, 0) if site.node.calls else None
 
     def first_results(self, site: Site) -> list[Site | None]:
         """Return what *site*, a loop or an ``Exit`` of one, passes on from each of its first iterations."""
         return [self._followed(self._passed_on(site, iteration)) for iteration in range(1, WATCHED + 1)]
 
+    def condition(self, site: Site, iteration: int) -> Site | None:
+        """Return what makes the condition of a loop in an iteration; *site* is the loop, or leaves it."""
+        owner, name = self.loop_of(site.node)
+        context = (*site.context, Step(owner, name, iteration))
+        if site.node.op in LOOPS:
+            function = self.loop_function(site.node, "cond")
+            return self.find(function.name, function.returns[0], context) if function and function.returns else None
+        loop = self.graph.bodies[owner].by_name.get(name)
+        return self.find(loop.body, loop.inputs[0], context) if loop is not None and loop.inputs else None
+
     def repeats(self, site: Site) -> float:
         """Return how often the loop runs that *site* is, or leaves; 0 if that is not known."""
-        return self.repetitions.get((site.node.body, self._condition_of(site.node)), 0)
+        return self.repetitions.get(self.loop_of(site.node), 0)
 
-    def _condition_of(self, node: Node) -> str:
-        """Return what a loop is known by: its own name, or that of its ``LoopCond``."""
-        if node.op in LOOPS or not node.inputs:
-            return node.name
-        switch = self.graph.bodies[node.body].by_name.get(reference_producer(node.inputs[0]))
-        return reference_producer(switch.inputs[1]) if switch is not None and len(switch.inputs) > 1 else node.name
+    def loop_of(self, node: Node) -> Loop:
+        """Return what a loop is known by; *node* is its ``While`` or ``LoopCond``, or leaves it."""
+        switch = self._switch_of(node) if node.op == "Exit" else None
+        is_one = switch is not None and len(switch.inputs) > 1
+        return node.body, reference_producer(switch.inputs[1]) if switch is not None and is_one else node.name
+
+    def _switch_of(self, node: Node) -> Node | None:
+        return self.graph.bodies[node.body].by_name.get(reference_producer(node.inputs[0])) if node.inputs else None
 
     def _passed_on(self, site: Site, times: int) -> _Place | None:
         """Return what *site*, a loop or an ``Exit``, would return after so many iterations."""
@@ -181,10 +202,10 @@ class Sites:
         body = self.loop_function(node, "body")
         if body is not None:
             return self._returned_by(body, output, (*context, Step(node.body, node.name, times - 1)))
-        switch = self.graph.bodies[node.body].by_name.get(reference_producer(node.inputs[0])) if node.inputs else None
+        switch = self._switch_of(node)
         if switch is None or not switch.inputs:
             return None
-        step = Step(node.body, self._condition_of(node), times)
+        step = Step(*self.loop_of(node), times)
         return _Place(node.body, switch.inputs[0], (*context, step))
 
     def is_shared(self, function: str) -> bool:
@@ -196,17 +217,18 @@ class Sites:
         value = loop.proto.attr.get(key)
         return self.graph.bodies.get(value.func.name) if value is not None and value.func.name else None
 
-    def _argument(self, owner: Body, index: int, context: Context) -> _Place | None:
+    def _argument(self, owner: Body, index: int, context: Context) -> tuple[_Place | None, Site | None]:
         if context:
             step = context[-1]
             caller = self.graph.bodies[step.body].by_name[step.name]
             if owner.name in caller.calls:
                 body = self.loop_function(caller, "body") if step.iteration else None
                 if body is not None:
-                    return self._returned_by(body, index, (*context[:-1], step._replace(iteration=step.iteration - 1)))
+                    before = (*context[:-1], step._replace(iteration=step.iteration - 1))
+                    return self._returned_by(body, index, before), None
                 return _passed(caller, owner, index, context[:-1])
         call = self._only_call(owner)
-        return _passed(call, owner, index, context) if call is not None else None
+        return _passed(call, owner, index, context) if call is not None else (None, None)
 
     def _only_call(self, owner: Body) -> Node | None:
         callers = self.graph.callers.get(owner.name, ())
@@ -236,11 +258,12 @@ def _loop_variable(body: Body, merge: Node) -> tuple[Node | None, Node | None]:
     return found.get("Enter"), found.get("NextIteration")
 
 
-def _passed(caller: Node, owner: Body, index: int, context: Context) -> _Place | None:
+def _passed(caller: Node, owner: Body, index: int, context: Context) -> tuple[_Place | None, Site | None]:
     first = 0 if caller.op == owner.name else _FIRST_ARGUMENT.get(caller.op)
-    if first is None or first + index >= len(caller.inputs):
-        return None
-    return _Place(caller.body, caller.inputs[first + index], context)
+    if first is None:
+        return None, Site(caller, context, -1)
+    is_there = first + index < len(caller.inputs)
+    return _Place(caller.body, caller.inputs[first + index], context) if is_there else None, None
 
 
 def _output(node: Node, reference: str) -> int:

@@ -199,14 +199,37 @@ _ATTRIBUTES: dict[str, tuple[str, Callable[[Any], int]]] = {
 }
 """Which attribute decides the size of what an op makes, and how. Source: op definitions of TensorFlow 2.21."""
 
+DECIDING = {
+    **{op: (operand,) for op, (operand, _) in _OPERANDS.items()},
+    **dict.fromkeys(("Empty", "Fill", "RandomStandardNormal", "RandomUniform"), (0,)),
+    "BroadcastTo": (1,),
+    "Range": (0, 1, 2),
+}
+"""Which inputs decide the size of an op's output by their values."""
+
 _MULTIPLIES = frozenset({"Tile"})
 """Ops whose operand counts copies of their first input."""
-_JOINS = frozenset({"ConcatV2", "Pack", "ParallelConcat", "StringJoin"})
-"""Ops with the elements, or characters, of all their inputs; the axis that some of them have counts for one."""
-_KEEPS = frozenset(
-    {"Add", "AddV2", "Cast", "Identity", "Maximum", "Mul", "Neg", "Relu", "Reshape", "Sub", "ExpandDims"}
-)
-"""Ops with at least as many elements as their first input."""
+_JOINS = {
+    **dict.fromkeys(("ConcatV2", "Pack", "ParallelConcat", "StringJoin"), slice(None)),
+    **dict.fromkeys(("TensorListConcatLists", "TensorListPushBack", "TensorListPushBackBatch"), slice(2)),
+    **dict.fromkeys(("TensorListScatterIntoExistingList",), slice(2)),
+    "TensorListSetItem": slice(0, 3, 2),
+    **dict.fromkeys(("TensorArrayScatterV3", "TensorArrayWriteV3"), slice(2, 4)),
+    "TensorArraySplitV3": slice(1, 4, 2),
+}
+"""Ops with the elements, or characters, of several inputs, and which; the axis that some of them have counts for one.
+
+A list has the elements of all tensors in it, and so has what arrays pass on as their flow.
+"""
+_KEEPS = {
+    **dict.fromkeys(
+        ("Add", "AddV2", "Cast", "Identity", "Maximum", "Mul", "Neg", "Relu", "Reshape", "Sub", "ExpandDims"), 0
+    ),
+    **dict.fromkeys(("TensorListConcatV2", "TensorListFromTensor", "TensorListSplit", "TensorListStack"), 0),
+    "TensorArrayConcatV3": 1,
+    "TensorArrayGatherV3": 2,
+}
+"""Ops with at least as many elements as one of their inputs, and which."""
 
 
 def allocates(op: str) -> bool:
@@ -226,9 +249,9 @@ def least_elements(node: Node, inputs: list[Fact]) -> int:
         key, fold = _ATTRIBUTES[node.op]
         return fold(node.proto.attr[key]) if key in node.proto.attr else 0
     if node.op in _JOINS:
-        return sum(fact.elements for fact in inputs)
+        return sum(fact.elements for fact in inputs[_JOINS[node.op]])
     if node.op in _KEEPS:
-        return at(inputs, 0).elements
+        return at(inputs, _KEEPS[node.op]).elements
     return _range_length(inputs) if node.op == "Range" else 0
 
 

@@ -114,11 +114,9 @@ def _truncated(value: float, by: float) -> float:
 
 
 def _power(base: float, exponent: float) -> float:
-    return cast("float", base**exponent) if 0 <= exponent <= _MAX_BITS else 0
-
-
-def _quotient(value: float, by: float) -> float:
-    return value // by if by else 0
+    if not 0 <= exponent <= _MAX_BITS:
+        raise ValueError
+    return cast("float", base**exponent)
 
 
 def _selected(values: list[Numbers]) -> Numbers | None:
@@ -130,7 +128,9 @@ def _selected(values: list[Numbers]) -> Numbers | None:
 
 
 def _shift(value: int, by: int) -> int:
-    return value << by if 0 <= by <= _MAX_BITS else 0
+    if not 0 <= by <= _MAX_BITS:
+        raise ValueError
+    return value << by
 
 
 FOLDS: dict[str, Callable[[list[Numbers]], Numbers | None]] = {
@@ -179,13 +179,9 @@ FOLDS: dict[str, Callable[[list[Numbers]], Numbers | None]] = {
     "Exp": _each(math.exp),
     "Log": _each(math.log),
     "Relu": _each(lambda n: max(0, n)),
-    "Prod": lambda values: (math.prod(values[0]),),
-    "Sum": lambda values: (sum(values[0]),),
     "Square": _each(lambda n: n * n),
     "Neg": _each(operator.neg),
-    # Of several axes the largest value is taken, which is what sizes are made of.
-    "Max": lambda values: (max(values[0]),) if values[0] else None,
-    "FloorDiv": _elementwise(_quotient),
+    "FloorDiv": _elementwise(operator.floordiv),
     "RealDiv": _elementwise(operator.truediv),
     "NotEqual": _elementwise(operator.ne),
     "LogicalAnd": _elementwise(lambda a, b: bool(a) and bool(b)),

@@ -99,14 +99,24 @@ def provable_allocations(info: ModelInfo) -> Iterator[Finding]:
     """Find ops whose constant operands make them allocate more than any host should give."""
     for subject in subjects(info):
         found: dict[tuple[str, str], int] = {}
-        for site, elements in large_outputs(subject.graph, subject.facts, subject.loops):
-            place, width = (site.node.body, site.node.name), subject.facts.of(site).width
-            if elements * max(1, width) > _UNREMARKABLE:
-                size = elements * _output_bytes(site.node, width)
+        unexplained: set[tuple[str, str]] = set()
+        for site, fact in large_outputs(subject.graph, subject.facts, subject.loops):
+            place = (site.node.body, site.node.name)
+            if fact.elements * max(1, fact.width) > _UNREMARKABLE:
+                size = fact.elements * _output_bytes(site.node, fact.width)
                 found[place] = max(size, found.get(place, 0))
+            if subject.facts.is_unexplained(site):
+                unexplained.add(place)
         for (body, name), size in found.items():
             if size > _BUDGET:
                 yield _too_large(subject, subject.graph.bodies[body].by_name[name], size)
+        for body, name in unexplained:
+            yield subject.finding(
+                subject.graph.bodies[body].by_name[name],
+                rule="allocation",
+                severity=Severity.UNEXAMINED,
+                message="makes as much as constants say in a way that is not understood",
+            )
         yield from _unfinished(subject)
 
 
@@ -160,6 +170,9 @@ def endless_loops(info: ModelInfo) -> Iterator[Finding]:
                 yield _endless(subject, node, "is a loop whose condition never changes")
             elif times > _MANY_ITERATIONS:
                 yield _endless(subject, node, f"is a loop that runs {times:,.0f} times whatever its input")
+        for node in subject.loops.unexplained:
+            message = "is a loop that runs as often as constants say in a way that is not understood"
+            yield _endless(subject, node, message, severity=Severity.UNEXAMINED)
         if conditions.left < 0:
             message = "has conditions of loops that are too long to be looked at"
             place = "graph_def"
@@ -171,8 +184,8 @@ def endless_loops(info: ModelInfo) -> Iterator[Finding]:
         yield from _unfinished(subject)
 
 
-def _endless(subject: Subject, node: Node, message: str) -> Finding:
-    return subject.finding(node, rule="endless-loop", severity=Severity.DANGEROUS, message=message)
+def _endless(subject: Subject, node: Node, message: str, *, severity: Severity = Severity.DANGEROUS) -> Finding:
+    return subject.finding(node, rule="endless-loop", severity=severity, message=message)
 
 
 def recursion(info: ModelInfo) -> Iterator[Finding]:

@@ -33,8 +33,8 @@ _Variable = tuple[str, str]
 """What a loop passes on: its body and the tensor in it."""
 
 
-def large_outputs(graph: GraphInfo, facts: Facts, loops: LoopCounter) -> Iterator[tuple[Site, int]]:
-    """Yield nodes with what they make: how many elements at least, where that follows from constants.
+def large_outputs(graph: GraphInfo, facts: Facts, loops: LoopCounter) -> Iterator[tuple[Site, Fact]]:
+    """Yield nodes with what is known of what they make.
 
     Args:
         graph: Facts about a graph.
@@ -42,7 +42,7 @@ def large_outputs(graph: GraphInfo, facts: Facts, loops: LoopCounter) -> Iterato
         loops: Its loops.
     """
     for node in graph.nodes(*filter(allocates, graph.by_op)):
-        yield Site(node), facts.of(Site(node)).elements
+        yield Site(node), facts.of(Site(node))
     left = _MAX_MEMBERS
     for loop in loops.loops:
         if loops.times(loop) > 1 and left > 0:
@@ -52,7 +52,7 @@ def large_outputs(graph: GraphInfo, facts: Facts, loops: LoopCounter) -> Iterato
     for nodes, context in _contexts(graph, facts):
         for node in nodes:
             if allocates(node.op):
-                yield Site(node, context), facts.of(Site(node, context)).elements
+                yield Site(node, context), facts.of(Site(node, context))
 
 
 def _inside(facts: Facts, loops: LoopCounter, loop: Node) -> tuple[list[Node], list[_Variable]]:
@@ -65,14 +65,14 @@ def _inside(facts: Facts, loops: LoopCounter, loop: Node) -> tuple[list[Node], l
 
 def _grown(
     facts: Facts, loop: Node, times: float, members: list[Node], variables: list[_Variable]
-) -> Iterator[tuple[Site, int]]:
+) -> Iterator[tuple[Site, Fact]]:
     """Follow *loop* for as long as what it passes on grows, and guess the rest from the last two iterations."""
     history: list[list[Fact]] = []
     for iteration in range(1, int(min(times, _MAX_ITERATIONS))):
         context = (Step(loop.body, loop.name, iteration),)
         for node in members:
             if allocates(node.op):
-                yield Site(node, context), facts.of(Site(node, context)).elements
+                yield Site(node, context), facts.of(Site(node, context))
         history.append([facts.reference(*variable, context) for variable in variables])
         if iteration >= _SETTLING and _is_settled(history[-3:]):
             break
@@ -82,7 +82,8 @@ def _grown(
             site = facts.sites.find(owner, reference, context)
             if site is not None:
                 left = int(min(times, 1 << 63)) - len(history)
-                yield site, after.elements + max(0, after.elements - before.elements) * left
+                growth = max(0, after.elements - before.elements)
+                yield site, after._replace(elements=after.elements + growth * left)
 
 
 def _is_settled(history: list[list[Fact]]) -> bool:

@@ -1,0 +1,112 @@
+"""Which tensors are the same whatever the input, because they are computed from constants alone. Layer: policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from safeload.inspection.op_classes import op_class
+from safeload.policy.graph._constants._sites import AFTER, BRANCHES, WATCHED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from safeload.inspection.graph.info import Node
+    from safeload.policy.graph._constants._sites import Loop, Site, Sites
+
+_COMPUTING = frozenset({None, "check", "control-flow", "dataset", "pure", "stablehlo"})
+"""Classes of ops that make the same of the same inputs; None are those of other packages."""
+_HOLDING = ("DeepCopy", "Empty", "GuaranteeConst", "TensorArray")
+"""What ops of another class begin with that do so as well: what they hold comes in by their inputs."""
+_DATA = frozenset({"FakeParam", "Placeholder", "PlaceholderV2"})
+CHOOSING = frozenset({"Select", "SelectV2"})
+"""Ops that take what they make from one of two inputs."""
+_CHANGING = frozenset({"Add", "AddV2", "Mul", "Sub"})
+_PASSING = frozenset({"Cast", "ExpandDims", "Identity", "Reshape", "Squeeze", "StopGradient"})
+_MAX_STEPS = 1000
+"""Nodes in iterations of a loop that are looked at."""
+_MAX_LOOKED_AT = 300_000
+"""Nodes of one graph that are looked at; of public graphs there are some thousands."""
+
+
+def is_steady(sites: Sites, site: Site | None, loop: Loop) -> bool:
+    """Tell whether one sum or one product at most changes *site* in each iteration of *loop*.
+
+    What it was in three iterations then tells what it will be in all others.
+
+    Args:
+        sites: Finds what makes tensors.
+        site: What makes a tensor in an iteration.
+        loop: Which loop.
+    """
+    seen: set[Site] = set()
+    changing: set[Node] = set()
+    pending = [site]
+    while pending and len(seen) < _MAX_STEPS:
+        made = pending.pop()
+        if made is None or (_is_inside(made, loop) and made.node.op not in _CHANGING | _PASSING):
+            return False
+        if made not in seen and _is_inside(made, loop):
+            seen.add(made)
+            changing |= {made.node} if made.node.op in _CHANGING else set()
+            pending += (sites.find(made.node.body, reference, made.context) for reference in made.data())
+    return len(changing) <= 1 and not pending
+
+
+def _is_inside(site: Site, loop: Loop) -> bool:
+    return any(step[:2] == loop for step in site.context)
+
+
+class Constancy:
+    """Tells what follows from the constants of one graph from what depends on data.
+
+    Data are inputs, variables, tables, files and random numbers.
+
+    Args:
+        sites: Finds what makes its tensors.
+        any_choice: Whether something counts as constant if it is chosen by data from what is.
+    """
+
+    def __init__(self, sites: Sites, *, any_choice: bool) -> None:
+        self._sites = sites
+        self._any_choice = any_choice
+        self._known: dict[Site, bool] = {}
+        self._left = _MAX_LOOKED_AT
+
+    def holds(self, site: Site | None) -> bool:
+        """Tell whether *site* is computed from constants alone, or is one too many to be looked at."""
+        if site is None:
+            return False
+        way: list[tuple[Site, Iterator[Site | None]]] = []
+        if site not in self._known:
+            self._enter(site, way)
+        while way:
+            _, makers = way[-1]
+            for made in makers:
+                if made is None or self._known.get(made) is False:
+                    self._known.update((passed, False) for passed, _ in way)
+                    return False
+                if made not in self._known and self._left > 0:
+                    self._enter(made, way)
+                    break
+            else:
+                way.pop()
+        return self._known[site]
+
+    def _enter(self, site: Site, way: list[tuple[Site, Iterator[Site | None]]]) -> None:
+        """Begin to look at *site*, which counts as constant until something that it is made of does not."""
+        self._known[site] = True
+        self._left -= 1
+        way.append((site, iter(self._makers(site))))
+
+    def _makers(self, site: Site) -> Iterable[Site | None]:
+        """Yield what decides the value of *site*, None for data."""
+        node, sites = site.node, self._sites
+        if node.op in _DATA or (op_class(node.op) not in _COMPUTING and not node.op.startswith(_HOLDING)):
+            return (None,)
+        if node.op in BRANCHES:
+            return sites.results(site) if self._any_choice else (*sites.results(site), sites.choice(site))
+        if node.op in AFTER:
+            conditions = (sites.condition(site, iteration) for iteration in range(WATCHED))
+            return (*conditions, *sites.first_results(site))
+        inputs = list(site.data())[1 if self._any_choice and node.op in CHOOSING else 0 :]
+        return (sites.find(node.body, reference, site.context) for reference in inputs)
