@@ -95,8 +95,8 @@ def attribute(content, name="a", *, path="", max_bytes=1 << 20):
 
 @pytest.mark.parametrize(
     "value",
-    ["tëxt", "", np.bytes_(b"text"), [b"a", b"bc"], ["ä", "b"], np.array([b"a", b"bcd"], "S3"), ["x" * 50] * 900],
-    ids=["text", "nothing", "fixed", "bytes", "texts", "fixed list", "many"],
+    ["tëxt", "", np.bytes_(b"text"), [b"a", b"bc"], ["ä", "b"], np.array([b"a", b"bcd"], "S3"), ["x" * 50] * 900, []],
+    ids=["text", "nothing", "fixed", "bytes", "texts", "fixed list", "many", "none"],
 )
 def test_attributes(value):
     """Texts and lists of them are those that libhdf5 reads, whatever stands before them."""
@@ -114,7 +114,6 @@ def test_attributes(value):
     ("value", "max_bytes"),
     [
         (3, 99),
-        ([], 99),
         (np.zeros((2, 2), "S1"), 99),
         (h5py.Empty("f4"), 99),
         (b"\xff\xfe", 99),

@@ -183,7 +183,8 @@ class Hdf5File:
             header = h5a.open(holder, name.encode())
             shape, datatype = header.shape, header.get_type()
             self._bound_config(name, math.prod(shape) * datatype.get_size(), max_bytes)
-            value = _read_text(header, shape, datatype)
+            with self._window.reading(math.prod(shape)):
+                value = _read_text(header, shape, datatype)
         except _BROKEN as error:
             if isinstance(error, LimitExceededError):
                 raise

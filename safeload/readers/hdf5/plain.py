@@ -56,7 +56,8 @@ _SPACE, _TYPE, _FILL_OLD, _FILL, _LAYOUTS, _ATTRIBUTE, _CONTINUED, _LINKS, _TIME
 _OF_GROUPS, _OF_DATASETS = {_LINKS}, {_SPACE, _TYPE, _LAYOUTS}
 _BESIDE = {_FILL_OLD, _FILL, _TIME}
 """Numbers of header messages, IV.A.2; those beside the others say nothing about what is stored."""
-_CONSTANT = 1
+_HARMLESS = 5
+"""Flags of messages, IV.A.1.a: that it does not change, that it is not to be shared."""
 _SYMBOLIC = 2
 _CONTIGUOUS = (3, 1)
 
@@ -157,7 +158,7 @@ def _read_header(file: Structures, address: int) -> Header:
             count -= 1
             if kind:
                 data = chunk[position - size : position]
-                if flags & ~_CONSTANT or position > length or kind in header.messages:
+                if flags & ~_HARMLESS or position > length or kind in header.messages:
                     raise NotPlainError
                 if kind == _CONTINUED:
                     pending.append(_PAIR.unpack(data))

@@ -50,6 +50,8 @@ class PlainTexts:
         return None
 
     def _text(self, datatype: bytes, shape: tuple[int, ...], values: bytes, max_bytes: int) -> str | list[str]:
+        if shape == (0,):  # of which h5py makes a list of numbers
+            return []
         kind, flags = datatype[:2]
         (size,) = struct.unpack_from("<I", datatype, 4)
         count = math.prod(shape)
