@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MAGIC = b"GCOL"
 _HEADER = 16
 _BLOCK = 1 << 16
-_MOST_BYTES = 1 << 30
+_MOST_BYTES = 1 << 29
 """What the texts of one attribute may take: all of them may refer to one object, which is copied for each."""
 
 

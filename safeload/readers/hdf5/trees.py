@@ -1,7 +1,7 @@
 """Indexes of HDF5 files on which libhdf5 would turn for ever, or overflow its stack. Layer: readers; standard library.
 
-libhdf5 1.14 follows the nodes of a B-tree wherever they lead, to themselves and to one node from everywhere. So trees are
-walked here as their roots are loaded, each node once, and other indexes are held to what a file can hold.
+libhdf5 1.14 follows the nodes of a B-tree wherever they lead: to themselves, and to one node from everywhere. So trees
+are walked here as their roots are loaded, each node once, and other indexes are held to what a file can hold.
 Source: HDF5 File Format Specification 3.0, III.A, III.A.2, VII.C and VII.D; H5B__iterate_helper in src/H5B.c (1.14.6).
 """
 
@@ -70,7 +70,7 @@ class Trees:
         place = 0
         while place < self._size and self._read(place, len(_MAGIC)) != _MAGIC:
             place = place * 2 or 512
-        return place if _is_usual(self._read(place, _SUPERBLOCK)) else None
+        return place if _is_usual(self._read(place, _SUPERBLOCK).ljust(_SUPERBLOCK, b"\0")) else None
 
     def _read(self, start: int, size: int) -> bytes:
         return self._file.read_at(self._offset + start, size)
