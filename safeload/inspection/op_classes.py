@@ -34,16 +34,18 @@ class OpTable:
     Attributes:
         classes: Class of every op of stock TensorFlow, by op name.
         callers: Ops that call the functions that their attributes name.
-        plain: The other ops of stock TensorFlow: their attributes are never functions.
         lists: Ops with an attribute that says how many tensors they take or make, or how many elements.
         packages: Package of an op, by its name or by a prefix that ends in ``*``.
     """
 
     classes: Mapping[str, str]
     callers: frozenset[str]
-    plain: frozenset[str]
     lists: frozenset[str]
     packages: Mapping[str, PackageOps]
+
+    def is_plain(self, op: str) -> bool:
+        """Tell whether *op* is one of stock TensorFlow whose attributes are never functions."""
+        return op in self.classes and op not in self.callers
 
 
 @cache
@@ -61,8 +63,7 @@ def op_table() -> OpTable:
             packages.update(dict.fromkeys(ops, PackageOps(words[0], is_pure="pure" in words)))
         else:
             classes.update(dict.fromkeys(ops, kind))
-    callers = by_attribute["functions"]
-    return OpTable(classes, callers, frozenset(classes) - callers, by_attribute["lists"], packages)
+    return OpTable(classes, by_attribute["functions"], by_attribute["lists"], packages)
 
 
 def op_class(op: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,10 @@ MAIN = ""
 
 _MAY_CALL = frozenset({"func", "list"})
 _NO_CALLS: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+
+
+_Op = tuple[str, list["Node"], bool]
+"""An op, the nodes that have it, and whether such a node calls nothing. Nodes of one op share its name."""
 
 
 @dataclass(slots=True, eq=False)
@@ -92,50 +96,59 @@ class BodyReader:
         meta_graph: A MetaGraphDef.
 
     Attributes:
-        names: Names of the functions of the library.
-        by_op: Every node that was read by its op, in the order of the bodies.
+        functions: Name and FunctionDef of every function of the library.
+        names: The names of them.
     """
 
     def __init__(self, meta_graph: Any) -> None:
         library = meta_graph.graph_def.library
-        self.names: frozenset[str] = frozenset([function.signature.name for function in library.function])
-        self.by_op: defaultdict[str, list[Node]] = defaultdict(list)
-        self._related = _related(library, self.names)
-        # Attributes of other stock ops are never functions; looking at all of them would take most of the time.
-        self._plain = op_table().plain
-        self._calls_nothing = self._plain - self.names
+        self.functions: list[tuple[str, Any]] = [(function.signature.name, function) for function in library.function]
+        self.names: frozenset[str] = frozenset([name for name, _ in self.functions])
+        self._graph_def = meta_graph.graph_def
+        self._related = _related(self.functions, library.gradient, self.names)
+        self._ops: dict[str, _Op] = {}
 
-    def main(self, graph_def: Any) -> Body:
-        """Read the graph itself."""
-        return self._body(MAIN, graph_def.node, message_class("FunctionDef")())
+    def bodies(self) -> dict[str, Body]:
+        """Read the graph itself and every function, by name."""
+        bodies = {MAIN: self._body(MAIN, self._graph_def.node, message_class("FunctionDef")())}
+        for name, function in self.functions:
+            bodies[name] = self._body(name, function.node_def, function)
+        return bodies
 
-    def function(self, function: Any) -> Body:
-        """Read a FunctionDef of the library."""
-        return self._body(function.signature.name, function.node_def, function)
+    def by_op(self) -> dict[str, tuple[Node, ...]]:
+        """Return every node that was read by its op, in the order of the bodies."""
+        return {op: tuple(nodes) for op, nodes, _ in self._ops.values()}
 
     def _body(self, body: str, node_defs: Iterable[Any], function: Any) -> Body:
         nodes: list[Node] = []
         calling: list[Node] = []
         for proto in node_defs:
-            op = proto.op
-            calls, absent = _NO_CALLS if op in self._calls_nothing else self._calls(op, proto)
+            written = proto.op
+            op, others, calls_nothing = self._ops.get(written) or self._met(written)
+            calls, absent = _NO_CALLS if calls_nothing else self._calls(op, proto)
             node = Node(body, proto.name, op, calls, absent, proto)
             nodes.append(node)
-            self.by_op[op].append(node)
+            others.append(node)
             if calls or absent:
                 calling.append(node)
         by_name = {node.name: node for node in nodes}
         return Body(body, tuple(nodes), by_name, tuple(calling), function, self._related.get(body, ()))
 
+    def _met(self, op: str) -> _Op:
+        # Attributes of plain ops are never functions; looking at all of them would take most of the time.
+        return self._ops.setdefault(op, (op, [], op_table().is_plain(op) and op not in self.names))
+
     def _calls(self, op: str, proto: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return which functions *proto* calls: those of the library, those absent from it."""
-        called = {} if op in self._plain else dict.fromkeys(_called(proto))
-        calls = (*((op,) if op in self.names else ()), *(name for name in called if name in self.names))
-        return calls, tuple(name for name in called if name and name not in self.names)
+        called = {} if op_table().is_plain(op) else dict.fromkeys(_called(proto))
+        own = [op] if op in self.names else []
+        calls = own + [name for name in called if name in self.names]
+        return tuple(calls), tuple([name for name in called if name and name not in self.names])
 
 
-def _called(proto: Any) -> Iterator[str]:
-    """Yield the functions that the attributes of *proto* name, those of their own attributes included."""
+def _called(proto: Any) -> list[str]:
+    """Return the functions that the attributes of *proto* name, those of their own attributes included."""
+    found: list[str] = []
     pending = [proto.attr]
     while pending:
         attributes = pending.pop()
@@ -144,11 +157,14 @@ def _called(proto: Any) -> Iterator[str]:
             kind = value.WhichOneof("value")
             if kind in _MAY_CALL:
                 for called in (value.func,) if kind == "func" else value.list.func:
-                    yield called.name
+                    found.append(called.name)
                     pending.append(called.attr)
+    return found
 
 
-def _related(library: Any, functions: frozenset[str]) -> dict[str, tuple[str, ...]]:
+def _related(
+    functions: Iterable[tuple[str, Any]], gradients: Iterable[Any], names: frozenset[str]
+) -> dict[str, tuple[str, ...]]:
     """Return which functions TensorFlow may run because another one is run.
 
     Source: attributes ``forward_function_name`` and ``backward_function_name`` (tensorflow/python/eager),
@@ -156,8 +172,8 @@ def _related(library: Any, functions: frozenset[str]) -> dict[str, tuple[str, ..
     """
     related: dict[str, list[str]] = defaultdict(list)
     implementations: dict[bytes, str] = {}
-    for function in library.function:
-        name, attributes = function.signature.name, function.attr
+    for name, function in functions:
+        attributes = function.attr
         for key in attributes:
             if key.endswith("_function_name"):
                 related[name].append(attributes[key].s.decode("utf-8", "replace"))
@@ -166,6 +182,6 @@ def _related(library: Any, functions: frozenset[str]) -> dict[str, tuple[str, ..
                 previous = implementations.setdefault(attributes[key].s, name)
                 related[name].append(previous)
                 related[previous].append(name)
-    for gradient in library.gradient:
+    for gradient in gradients:
         related[gradient.function_name].append(gradient.gradient_func)
-    return {name: tuple(n for n in others if n in functions and n != name) for name, others in related.items()}
+    return {name: tuple(n for n in others if n in names and n != name) for name, others in related.items()}

@@ -77,22 +77,19 @@ def inspect_graph(meta_graph: Any) -> GraphInfo:
     Returns:
         The facts. Names that point at nothing are left out: TensorFlow refuses them.
     """
-    functions = list(meta_graph.graph_def.library.function)
     reader = BodyReader(meta_graph)
-    bodies = {MAIN: reader.main(meta_graph.graph_def)}
-    for function in functions:
-        bodies[function.signature.name] = reader.function(function)
+    bodies = reader.bodies()
     found = find_entries(meta_graph, reader.names)
     main_reach, function_reach = _reach(bodies, found.entries)
     return GraphInfo(
         bodies=bodies,
-        by_op={op: tuple(nodes) for op, nodes in reader.by_op.items()},
+        by_op=reader.by_op(),
         entries=found.entries,
         callers=_callers(bodies),
         assets=found.assets,
         asset_files=found.asset_files,
         creators=found.creators,
-        duplicates=tuple(_duplicates(functions, bodies)),
+        duplicates=tuple(_duplicates(reader.functions, bodies)),
         main_reach=main_reach,
         function_reach=function_reach,
         meta_graph=meta_graph,
@@ -108,11 +105,10 @@ def _callers(bodies: Mapping[str, Body]) -> dict[str, tuple[Node, ...]]:
     return {name: tuple(nodes) for name, nodes in callers.items()}
 
 
-def _duplicates(functions: list[Any], bodies: Mapping[str, Body]) -> Iterator[str]:
+def _duplicates(functions: Iterable[tuple[str, Any]], bodies: Mapping[str, Body]) -> Iterator[str]:
     seen = {MAIN}  # a function without a name would stand in the place of the graph
     classes = op_table().classes
-    for function in functions:
-        name = function.signature.name
+    for name, _ in functions:
         if name in seen:
             yield name or "a function without a name"
         seen.add(name)

@@ -98,7 +98,7 @@ class FunctionLibrary:
 
     def _functions_of(self, node: Any) -> Iterator[Any]:
         """Yield every function that the attributes of *node* name; those of most stock ops never do."""
-        if node.op not in op_table().plain or node.op in self._functions:
+        if not op_table().is_plain(node.op) or node.op in self._functions:
             for value in node.attr.values():
                 yield from _functions_in(value)
 

@@ -12,7 +12,7 @@ from safeload.inspection.op_classes import op_table
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.graph._calls import calls_of
 from safeload.policy.graph._constants._sites import LOOPS
-from safeload.policy.graph._constants._values import constant_elements
+from safeload.policy.graph._constants._values import declared_elements
 from safeload.policy.graph._costs._conditions import Conditions
 from safeload.policy.graph._costs._datasets import CONSUMERS, least_cardinality
 from safeload.policy.graph._costs._encoded import DECODERS, expanded_bytes
@@ -83,8 +83,8 @@ def _may_declare_list(op: str) -> bool:
 def _excess(node: Node) -> int:
     """Return how many bytes more *node* declares than it stores."""
     value = node.proto.attr.get("value")
-    elements = constant_elements(node)
-    if value is None or elements <= _FEW:
+    elements = declared_elements(value.tensor.tensor_shape) if value is not None else 0
+    if elements <= _FEW:
         return 0
     stored: int = value.ByteSize()
     return max(0, elements * _element_bytes(value.tensor.dtype) - stored)
