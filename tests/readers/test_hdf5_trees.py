@@ -120,7 +120,7 @@ def test_chunks_that_lead_to_themselves():
 
 def test_texts_that_are_one_object():
     """Every text of a list may refer to one long text: it is not copied for each."""
-    long = 1 << 20
+    long = 1_234_567
     content = bytearray(
         hdf5_bytes(
             lambda file: (
