@@ -8,7 +8,7 @@ from hostile.keras_configs import entry, function, functional, tensor, wrapped
 from safeload.errors import MalformedArtifactError
 from safeload.formats import Format
 from safeload.inspection import Slot, distinct_names, inspect_artifact
-from safeload.inspection._walk import dicts_in, notable_places, recorded_places, walk
+from safeload.inspection._walk import dicts_in, is_object, notable_places, recorded_places, walk
 from safeload.inspection._weights import count_parameters
 from safeload.inspection.keras.model import describe_layers
 from safeload.inspection.keras.objects import describe_objects
@@ -148,12 +148,18 @@ def test_custom_model_records_nothing():
     assert (signature.inputs, signature.outputs) == ((), ())
 
 
+def layer_tree(config):
+    """Describe the layers of a normal form."""
+    places = notable_places(config)
+    return describe_layers(places[0], [place for place in places if is_object(place.value)])
+
+
 def test_layers_at_every_depth():
     """The tree holds the layers of nested models and wrappers, each below its parent."""
     config = functional(
         functional(wrapped(entry("Dense", "inner"))), entry("Mine", "mine", module="mine", part=entry("Dense", "sub"))
     )
-    root = describe_layers(notable_places(config))
+    root = layer_tree(config)
     nested = root.layers[2]
     assert [layer.name for layer in root.layers] == ["inp", "dense", "m", "mine"]
     assert nested.layers[2].layers[0].name == "inner"
@@ -163,7 +169,7 @@ def test_layers_at_every_depth():
 
 def test_layer_without_a_name_is_called_by_its_class():
     """A layer whose config is no dict is named by its class."""
-    assert describe_layers(notable_places({"class_name": "Mine", "config": None})).name == "Mine"
+    assert layer_tree({"class_name": "Mine", "config": None}).name == "Mine"
 
 
 def test_objects_of_every_kind():
@@ -265,7 +271,7 @@ def test_layers_beside_a_config_are_no_layers_of_it():
     """What a node passes to a layer is listed among the objects and not in the tree."""
     config = functional(entry("Dense", "d"))
     config["config"]["layers"][-1]["inbound_nodes"] = [{"args": [entry("Dense", "passed", part=entry("Dense", "x"))]}]
-    root = describe_layers(notable_places(config))
+    root = layer_tree(config)
     assert [(layer.name, layer.layers) for layer in root.layers] == [("inp", ()), ("dense", ()), ("d", ())]
 
 

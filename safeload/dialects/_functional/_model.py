@@ -150,15 +150,13 @@ def _functional(config: Json, writer: Writer, normaliser: LayerNormaliser, renam
         graph = replace(graph, layers=tuple(_modern(layer) for layer in graph.layers))
     else:
         padded = with_output_padding([layer.data for layer in graph.layers])
-        layers = zip(graph.layers, padded, strict=True)
-        graph = replace(graph, layers=tuple(replace(layer, data=data) for layer, data in layers))
+        pairs = zip(graph.layers, padded, strict=True)
+        graph = replace(graph, layers=tuple(GraphLayer(layer.name, data, layer.calls) for layer, data in pairs))
     if is_old or writer.version < _BARE_TENSORS:
         graph = replace(graph, inputs=_unwrapped(graph.inputs), outputs=_unwrapped(graph.outputs))
     graph = _with_legal_names(graph, renamed)
-    graph = replace(
-        graph, layers=tuple(replace(layer, data=normaliser.object(layer.data, "layer")) for layer in graph.layers)
-    )
-    return _written(with_model_offset(graph))
+    layers = [GraphLayer(layer.name, normaliser.object(layer.data, "layer"), layer.calls) for layer in graph.layers]
+    return _written(with_model_offset(replace(graph, layers=tuple(layers))))
 
 
 def _modern(layer: GraphLayer) -> GraphLayer:
@@ -193,6 +191,8 @@ def _unwrapped(tree: Tree) -> Tree:
 def _with_legal_names(graph: Graph, renamed: dict[str, str]) -> Graph:
     taken: set[str] = set()
     names = {layer.name: str(_new_name(layer.name, taken, renamed)) for layer in graph.layers}
+    if all(new == old for old, new in names.items()):
+        return graph
     layers = tuple(_renamed(layer, names[layer.name]) for layer in graph.layers)
     return map_graph(replace(graph, layers=layers), lambda ref: replace(ref, layer=names[ref.layer]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from safeload.dialects import Flavour, normalise
 from safeload.inspection._info import KerasInfo, LayerInfo, ProducerInfo
@@ -29,14 +29,15 @@ def inspect_keras(artifact: KerasArtifact) -> tuple[KerasInfo, ProducerInfo]:
     """
     normal = normalise(artifact.config, artifact.metadata, artifact.format)
     places = notable_places(normal.config)
+    objects = [place for place in places if is_object(place.value)]
     raw_places = recorded_places(artifact.config, artifact.training_config)
     info = KerasInfo(
         normal=normal,
         signature=describe_signature(
             normal.config, artifact.where, records_tensors=normal.writer.flavour is Flavour.KERAS_3
         ),
-        root=describe_layers(places),
-        objects=tuple(describe_objects(places, raw_places)),
+        root=describe_layers(places[0], objects),
+        objects=tuple(describe_objects(objects, raw_places)),
         parameter_count=count_parameters(artifact.weights),
         raw=artifact.config,
         training=artifact.training_config,
@@ -57,13 +58,12 @@ def describe_producer(artifact: KerasArtifact, *, flavour: str | None = None) ->
     )
 
 
-def describe_layers(places: Sequence[Place]) -> LayerInfo:
-    """Return the tree of the layers in *places*, those of a normal form: each below the layer whose config holds it."""
-    root = places[0]
+def describe_layers(root: Place, objects: Iterable[Place]) -> LayerInfo:
+    """Return the tree of the layers among *objects*, those of a normal form: each below the one whose config has it."""
     layers = {id(root.path): root}
     parents: dict[int, int] = {}
-    for place in places[1:]:
-        if is_object(place.value) and is_layer(place.value, kind_of(place)):
+    for place in objects:
+        if place is not root and is_layer(place.value, kind_of(place)):
             below_config, parent = _layer_around(place, layers)
             if below_config:
                 layers[id(place.path)] = place

@@ -72,19 +72,18 @@ def is_replaceable_part(key: str, owner: Any) -> bool:
     return is_part and isinstance(owner, dict) and is_builtin(_text(owner.get("module")), owner["class_name"])
 
 
-def describe_objects(places: Iterable[Place], raw_places: Iterable[Place]) -> Iterator[ObjectInfo]:
+def describe_objects(objects: Iterable[Place], raw_places: Iterable[Place]) -> Iterator[ObjectInfo]:
     """Describe the objects of the normal form, then those that only training needs.
 
     Args:
-        places: Places of the normal form.
+        objects: Places of the normal form where an object stands.
         raw_places: Places of the config as the file has it, and of the training config beside it.
     """
     raw = [place for place in raw_places if is_object(place.value)]
     # Names that the file records without a module: there a custom class looks like a built-in one.
     unlocated = frozenset(p.value["class_name"] for p in raw if not p.value.get("module"))
-    for place in (*places, *(p for p in raw if p.is_training_only)):
-        if is_object(place.value):
-            yield _describe(place, unlocated)
+    for place in (*objects, *(p for p in raw if p.is_training_only)):
+        yield _describe(place, unlocated)
     for place in raw_places:
         if place.is_training_only and isinstance(place.value, dict) and place.owner is None:
             yield from _named_objects(place)
