@@ -10,25 +10,38 @@ from typing import NamedTuple
 import pytest
 
 from safeload.inspection.op_classes import op_class, op_package, op_table
+from safeload.policy.graph._verdicts import HARMLESS
 from tests.releases import IS_OLDER, of_the_tables
 
 _LIST_OPS = """
+import re
 from tensorflow.core.framework import op_def_pb2
 from tensorflow.python.client import pywrap_tf_session as session
 ops = op_def_pb2.OpList.FromString(session.TF_GetBuffer(session.TF_GetAllOpList()))
 lengths = {"N", "num", "num_split", "num_outputs", "num_sampled", "range_max", "desired_samples", "width"}
+named = re.compile("file|pattern|path|director|address|url|shared_name|driver|database")
 for op in ops.op:
     calls = any("func" in attr.type for attr in op.attr)
-    print(op.name, calls, op.is_stateful, any(attr.name in lengths and attr.type == "int" for attr in op.attr))
+    texts = [arg.name for arg in op.input_arg if arg.type == 7] + [a.name for a in op.attr if "string" in a.type]
+    has_length = any(attr.name in lengths and attr.type == "int" for attr in op.attr)
+    print(op.name, calls, op.is_stateful, has_length, any(map(named.search, texts)))
 """
 
 
 class Registered(NamedTuple):
-    """An op of the installed TensorFlow: whether it calls functions, is stateful, has an attribute for a length."""
+    """An op of the installed TensorFlow.
+
+    Attributes:
+        calls: It calls functions.
+        is_stateful: TensorFlow never leaves it out, nor merges it with another one.
+        has_length: It has an attribute for a length.
+        is_told_a_name: A text that it takes is called as files, addresses and objects of the process are.
+    """
 
     calls: bool
     is_stateful: bool
     has_length: bool
+    is_told_a_name: bool
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +77,16 @@ def test_pure_ops_are_stateless(registered: dict[str, Registered]) -> None:
     """TensorFlow declares none of the pure ops stateful, but before 2.17 one that counts for a calibration."""
     stateful = {name for name, op in registered.items() if op.is_stateful and op_class(name) == "pure"}
     assert stateful <= ({"CustomAggregator"} if IS_OLDER else set())
+
+
+def test_harmless_ops_are_told_no_names(registered: dict[str, Registered]) -> None:
+    """Whatever takes the name of a file, an address or a shared object may reach it; patterns of texts are no names.
+
+    Batches inside of a graph are named as well: every model that has them names them by a scope of its functions.
+    """
+    found = {name for name, op in _known(registered) if op.is_told_a_name and op_class(name) in HARMLESS}
+    patterns = {"RegexFullMatch", "RegexReplace", "StaticRegexFullMatch", "StaticRegexReplace"}
+    assert found == patterns | {"Batch", "BatchFunction", "Unbatch", "UnbatchGrad"}
 
 
 def test_classes_of_known_ops() -> None:
