@@ -197,12 +197,10 @@ def test_unreadable_directories(tree, monkeypatch):
         found(root)
 
 
-def test_links_stay_inside(tree, tmp_path_factory):
-    """A link out of the model's directory is no part of it."""
-    outside = tmp_path_factory.mktemp("outside") / "graph"
-    outside.write_bytes(GRAPH)
-    root = tree({"inner": GRAPH})
-    (root / "saved_model.pb").symlink_to(outside)
+def test_links_stay_inside(tree):
+    """A link out of the model's directory is no part of it, even to one whose name begins alike."""
+    root = tree({"m/inner": GRAPH, "m-other/graph": GRAPH}) / "m"
+    (root / "saved_model.pb").symlink_to("../m-other/graph")
     with pytest.raises(MalformedArtifactError, match="outside of the model"):
         found(root)
     (root / "link").symlink_to("inner")
@@ -218,10 +216,13 @@ def test_links_to_odd_names(tree):
 
 
 def test_hugging_face_cache(tree):
-    """The cache of huggingface_hub links every file to its blobs."""
-    root = tree({"blobs/1234": GRAPH, "snapshots/rev/readme": b""})
-    (root / "snapshots/rev/saved_model.pb").symlink_to("../../blobs/1234")
+    """The cache of huggingface_hub links every file to its blobs, and nothing else does so."""
+    root = tree({"blobs/1234": GRAPH, "snapshots/rev/readme": b"", "others/rev/readme": b""})
+    for name in ("snapshots", "others"):
+        (root / name / "rev/saved_model.pb").symlink_to("../../blobs/1234")
     assert found(root / "snapshots/rev").format is Format.SAVED_MODEL
+    with pytest.raises(MalformedArtifactError, match="outside of the model"):
+        found(root / "others/rev")
 
 
 def test_members(tree):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 
 import pytest
 from bytes_by_hand import zipped
@@ -176,23 +177,43 @@ def with_byte(content, value):
     return content[:31] + bytes([value]) + content[32:]
 
 
+def with_a_tail():
+    """A member that is deflated data with something behind it."""
+    data = zlib.compress(bytes(100), wbits=-15) + b"junk"
+    content = bytearray(zipped(("a", data)))
+    for method, crc, size, start in ((8, 14, 22, 0), (10, 16, 24, content.index(b"PK\1\2"))):
+        struct.pack_into("<H", content, start + method, zipfile.ZIP_DEFLATED)
+        struct.pack_into("<L", content, start + crc, zlib.crc32(bytes(100)))
+        struct.pack_into("<L", content, start + size, 100)
+    return bytes(content)
+
+
+DECLARES_LESS = zipped(("a", bytes(1000)), method=zipfile.ZIP_DEFLATED).replace(b"\xe8\3\0\0", b"\t\0\0\0")
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
         (with_byte(zipped(("a", b"1234")), 0), "checksum"),
         (with_byte(zipped(("a", bytes(range(100))), method=zipfile.ZIP_DEFLATED), 0xFF), "decompressed"),
         (with_byte(zipped(("a", bytes(100)), method=zipfile.ZIP_DEFLATED), 0x62), "checksum"),
-        (
-            zipped(("a", bytes(1000)), method=zipfile.ZIP_DEFLATED).replace(b"\xe8\3\0\0", b"\t\0\0\0"),
-            "checksum",
-        ),
+        (DECLARES_LESS, "checksum"),
+        (with_a_tail(), "checksum"),
     ],
-    ids=["wrong", "no deflate stream", "stream without a last block", "more than declared"],
+    ids=["wrong", "no deflate stream", "stream without a last block", "more than declared", "something behind"],
 )
 def test_broken_data(content, problem):
     """Data that does not decompress to what is declared is refused when it is read."""
     with pytest.raises(MalformedArtifactError, match=problem):
         read(content).read("a", limit="", allowed=900)
+
+
+def test_no_more_is_decompressed_than_is_declared():
+    """A bomb that declares little is found after little."""
+    chunks = read(DECLARES_LESS).chunks("a")
+    assert len(next(chunks)) == 10
+    with pytest.raises(MalformedArtifactError, match="checksum"):
+        next(chunks)
 
 
 @pytest.mark.parametrize(

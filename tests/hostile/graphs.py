@@ -124,6 +124,9 @@ def benign() -> Any:
     return made
 
 
+_PASSWORDS = text("p", "/etc/passwd")
+
+
 def in_loop(*nodes: Any) -> Any:
     """Make a MetaGraph with *nodes* two functions deep inside of a loop."""
     made = benign()
@@ -271,6 +274,48 @@ def one_function_often(times: int) -> Any:
     return simple(ints("some", 1, shape=(16,)), *calls, functions=[twice])
 
 
+def asset_by_name() -> Any:
+    """Make a MetaGraph whose initialiser fills the table from a constant that is named as the asset is."""
+    made = benign()
+    bodies(made)["initializer"][0].input[1] = "asset"
+    bodies(made)["initializer"].append(text("asset", "/etc/passwd"))
+    return made
+
+
+def restore_by_name() -> Any:
+    """Make a MetaGraph whose restore function reads a constant that is named as what the loader feeds."""
+    made = benign()
+    bodies(made)["traced_restore"][0].input[0] = "saver_filename"
+    bodies(made)["traced_restore"].append(text("saver_filename", "/tmp/other/ckpt"))
+    return made
+
+
+def variable_by_argument() -> Any:
+    """Make a MetaGraph with a table that is filled from an argument named as the variable that holds the asset."""
+    assigned = [node("other", "VarHandleOp", shared_name="other"), node("a", "AssignVariableOp", "other", "p")]
+    made = through_variable(_PASSWORDS, *assigned, call("again", "reader", "other"))
+    fill = node("n", "InitializeTableFromTextFileV2", "table", "r:value:0")
+    reader = function("reader", ["path"], [], node("r", "ReadVariableOp", "path"), fill)
+    made.graph_def.library.function.append(reader)
+    made.collection_def["legacy_init_op"].node_list.value.append("again")
+    return made
+
+
+def exported(*nodes: Any) -> Any:
+    """Make a MetaGraph with *nodes* in a function that is an attribute of its object."""
+    made = meta_graph(functions=[function("f", ["x"], ["x"], *nodes)])
+    made.object_graph_def.nodes.add().children.add(node_id=1, local_name="__call__")
+    made.object_graph_def.nodes.add().function.concrete_functions.append("f")
+    return made
+
+
+def variable_in_creator() -> Any:
+    """Make a MetaGraph where what makes a table finds a variable of the process."""
+    made = benign()
+    bodies(made)["creator"].append(node("victim", "VarHandleOp", shared_name="victim"))
+    return made
+
+
 def read_gradient() -> Any:
     """Make a MetaGraph whose function has a gradient that reads a file."""
     made = simple(functions=[function("g", ["x"], ["x"], node("n", "ReadFile", "x"))])
@@ -284,7 +329,6 @@ def _serving(*made: Any) -> Any:
     return simple(*nodes, functions=functions)
 
 
-_PASSWORDS = text("p", "/etc/passwd")
 _TRUE = node("t", "Const", value=tensor(BOOL, (), bool_val=[True]))
 
 _SERVED: dict[str, dict[str, list[Any]]] = {
@@ -301,12 +345,19 @@ _SERVED: dict[str, dict[str, list[Any]]] = {
             node("n", "CacheDatasetV2", "x", "p:output:0"),
             node("p", "Const", value=tensor(STRING, (), tensor_content=b"\x06/tmp/c")),
         ],
+        "dataset_cache_in_a_branch": [
+            node("p", "If", "x", "x", then_branch=Func("memory"), else_branch=Func("file")),
+            node("n", "CacheDatasetV2", "x", "p:output:0"),
+            function("memory", ["x"], ["m:output:0"], text("m", "")),
+            function("file", ["x"], ["f:output:0"], text("f", "/tmp/c")),
+        ],
         "print_to_file": [node("n", "PrintV2", "x", output_stream="file:///tmp/x")],
     },
     "file-read": {
         "dataset_from_file": [node("n", "TextLineDataset", "x")],
         "vocabulary_attribute": [node("n", "FixedUnigramCandidateSampler", vocab_file="/x")],
         "descriptor_attribute": [node("n", "DecodeProtoV2", descriptor_source="/x")],
+        "descriptor_url": [node("n", "DecodeProtoV2", descriptor_source="file:///x")],
         "table_from_argument": [
             call("f", "fill", "p:output:0"),
             _PASSWORDS,
@@ -314,7 +365,10 @@ _SERVED: dict[str, dict[str, list[Any]]] = {
         ],
     },
     "checkpoint-read": {"serving_restores": [node("n", "RestoreV2", "x")]},
-    "debug-dump": {"debug": [node("n", "DebugIdentityV2", "x", debug_urls=["file:///tmp/x"])]},
+    "debug-dump": {
+        "debug": [node("n", "DebugIdentityV2", "x", debug_urls=["file:///tmp/x"])],
+        "debug_of_a_copy": [node("n", "Copy", "x", debug_ops_spec=["DebugIdentity;file:///tmp/x;0"])],
+    },
     "network": {"network": [node("n", "RpcClient", "x")]},
     "process-control": {"sleep": [node("n", "SleepDataset", "x")]},
     "python-callback": {"python": [node("n", "EagerPyFunc", "x")]},
@@ -440,8 +494,15 @@ _BUILT: dict[str, dict[str, Callable[[], Any]]] = {
         "collected_table": collected_table,
         "collected_variable": collected_variable,
         "second_assignment": lambda: through_variable(call("again", "assign", "path")),
+        "second_caller": lambda: through_variable(_PASSWORDS, call("again", "initializer", "p")),
+        "asset_by_name": asset_by_name,
+        "variable_by_argument": variable_by_argument,
     },
-    "checkpoint-read": {"restore_elsewhere": restore_elsewhere},
+    "checkpoint-read": {"restore_elsewhere": restore_elsewhere, "restore_by_name": restore_by_name},
+    "shared-resource": {
+        "variable_in_creator": variable_in_creator,
+        "table_of_an_attribute": lambda: exported(node("n", "HashTableV2", shared_name="victim")),
+    },
     "asset-path": {"asset_outside": asset_outside},
     "repeated-name": {"repeated_node": repeated_node},
     "allocation": {

@@ -18,8 +18,9 @@ from safeload.policy.keras import examine_keras
 
 def code_text(*words: str, ints: int = 5, opcode: int = 151, is_raw: bool = False) -> str:
     """Imitate a marshalled code object: header, bytecode string, names. It is too short to be unmarshalled."""
-    head = b"\xe3" + b"\x01\x00\x00\x00" + b"\x00\x00\x00\x00" * (ints - 1)
-    body = b"\xf3" + (4).to_bytes(4, "little") + bytes([opcode, 0, 83, 0])
+    code, string = (b"c", b"s") if ints == 4 else (b"\xe3", b"\xf3")  # Python 2 flags no references
+    head = code + b"\x01\x00\x00\x00" + b"\x00\x00\x00\x00" * (ints - 1)
+    body = string + (4).to_bytes(4, "little") + bytes([opcode, 0, 83, 0])
     names = b"".join(b"\xda" + bytes([len(word)]) + word.encode() for word in words)
     data = head + body + names + b"\xfa\x08<lambda>" + b"\x00" * 4
     return data.decode("latin-1") if is_raw else base64.b64encode(data).decode()

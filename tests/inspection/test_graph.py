@@ -168,3 +168,5 @@ def test_assets_of_old_releases_are_found() -> None:
     values.add().Pack(asset)
     values.add(type_url="type.googleapis.com/tensorflow.Other")
     assert inspect_graph(made).assets == {"path": "vocab.txt"}
+    made.asset_file_def.add(filename="newer.txt").tensor_info.name = "path:0"
+    assert inspect_graph(made).assets == {"path": "newer.txt"}

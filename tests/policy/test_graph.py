@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hostile.graphs import HOSTILE, benign, through_variable
+from hostile.graphs import HOSTILE, benign, exported, through_variable
 from hostile.nodes import (
     INT32,
     Func,
@@ -20,6 +20,7 @@ from hostile.nodes import (
     meta_graph,
     node,
     refusing,
+    rules,
     simple,
     text,
 )
@@ -113,6 +114,19 @@ def test_variable_found_by_two_names_is_no_asset() -> None:
     assert any(f.rule == "file-read" for f in refusing(through_variable(*nodes)))
 
 
+@pytest.mark.parametrize("name", ["", "/etc/passwd", "a/../../b", "a\\..\\b", "C:a", "gs://bucket/a", "a\0b"])
+def test_assets_outside(name: str) -> None:
+    """An asset whose name leads out of the model, on any system, refuses it."""
+    made = benign()
+    made.asset_file_def[0].filename = name
+    assert {f.rule for f in refusing(made)} == {"asset-path"}
+
+
+def test_node_without_an_op() -> None:
+    """The main graph, whose name is empty, is no function that an op may name."""
+    assert rules(simple(node("n", "", "x"))) == {"unknown-op"}
+
+
 def test_unreached_read_is_a_warning() -> None:
     """What a training pipeline left behind is mentioned and does not refuse the model."""
     made = meta_graph([node("x", "ReadFile", "file"), node("y", "Relu", "x:0")])
@@ -197,11 +211,8 @@ def test_unknown_path_is_refused(name: str) -> None:
 
 def test_argument_of_an_entry_is_unknown() -> None:
     """Who calls the function passes the path."""
-    made = meta_graph(functions=[function("f", ["file"], [], node("n", "ReadFile", "file"))])
-    made.object_graph_def.nodes.add().children.add(node_id=1, local_name="__call__")
-    made.object_graph_def.nodes.add().function.concrete_functions.append("f")
-    (finding,) = findings(made)
-    assert "argument file of f" in finding.evidence
+    (finding,) = findings(exported(node("n", "ReadFile", "x")))
+    assert "argument x of f" in finding.evidence
 
 
 def test_captured_constant_is_traced() -> None:
@@ -222,10 +233,9 @@ def test_captured_constant_is_traced() -> None:
 
 def test_path_through_loop_argument_is_unknown() -> None:
     """A loop may change what it passes on."""
-    body = function("body", ["f"], ["f"], node("n", "ReadFile", "f"))
-    finding = _read_of(
-        text("c", "/x"), node("p", "While", "c:output:0", cond=Func("body"), body=Func("body")), functions=[body]
-    )
+    body = function("body", ["f", "g"], ["f", "g"], node("n", "ReadFile", "f"))
+    loop = node("p", "While", "c:output:0", "c:output:0", cond=Func("body"), body=Func("body"))
+    finding = _read_of(text("c", "/x"), loop, functions=[body])
     assert "unknown" in finding.evidence
 
 

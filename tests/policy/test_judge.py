@@ -61,6 +61,14 @@ def test_one_permission_is_not_enough_for_two_findings() -> None:
     assert caught.value.findings == found[1:]
 
 
+def test_identifiers_are_whole() -> None:
+    """The beginning of an identifier permits nothing."""
+    artifact, info = _write()
+    found = examine(artifact, info)
+    with pytest.raises(UnsafeModelError):
+        judge(artifact, info, found, [(f.identifier or "")[:-1] for f in found] + ["op:", ""])
+
+
 def test_some_findings_cannot_be_permitted() -> None:
     """A file that readers may understand differently has no identifier to trust."""
     artifact, info = model(repeated_node())

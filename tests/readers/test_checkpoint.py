@@ -171,6 +171,7 @@ def test_broken_snappy(data, problem):
         ({b"": header(), b"w": entry(shape=(2**62, 0, 2**62), dtype=7)}, "larger than any tensor"),
         ({b"": header(), b"w": entry(shard_id=1)}, "data file 1 of 1"),
         ({b"": header(), b"w": entry(offset=-8)}, "at byte -8"),
+        ({b"": header(), b"w": entry(dtype=99, size=-8)}, "has -8 bytes"),
         ({b"": header(), b"w": entry(size=4)}, "stores 4 bytes for a float32 tensor of shape"),
     ],
 )

@@ -38,6 +38,7 @@ def test_floats_of_python():
         ('{"a": 1, "b": {"c": 1, "d": 2, "c": 3}}', "'c' stands twice"),
         ("9" * 5000, "not JSON"),
         ('{"a": "\\ud800"}', "surrogate"),
+        ('{"a": "\\uD800"}', "surrogate"),
     ],
 )
 def test_refused(content, problem):
@@ -56,6 +57,7 @@ def test_surrogate_pairs():
     [
         ("[" * 100_000, {}, "max_nesting_depth"),
         ("[" * 100_000 + "]" * 100_000, {}, "max_nesting_depth"),
+        ("[" * 201 + "]" * 201, {}, "max_nesting_depth=200"),
         ("[" * 30 + "]" * 30, {"max_nesting_depth": 29}, "max_nesting_depth"),
         ("[{},{},{}]", {"max_entries": 2}, "max_entries"),
         ("[" + "[]," * 12 + "[]]", {"max_entries": 2}, "max_entries"),

@@ -141,6 +141,7 @@ def test_requested_and_absent() -> None:
         (["serve"], None, 0),
         (["serve,train", "serve"], None, 1),
         (["serve,gpu"], None, 0),
+        (["serve,train", "serve,gpu"], None, 1),
         (["", "train"], None, 0),
         (["custom"], None, 0),
         (["train", "serve,gpu"], "train", 0),
