@@ -97,7 +97,7 @@ def _collect_dicts(value: Any, found: list[dict[str, Any]]) -> None:
 
 
 def own_values(tree: Any) -> Iterator[Any]:
-    """Yield *tree* and every value in it, but of objects and functions in it only themselves, not what they hold.
+    """Yield *tree* and every dict, list and text in it, but of objects and lambdas only themselves, not what they hold.
 
     Who asks this of every object of a config looks at every value once, however deep objects stand in objects.
     """
@@ -106,9 +106,9 @@ def own_values(tree: Any) -> Iterator[Any]:
         value = stack.pop()
         yield value
         if isinstance(value, list):
-            stack += value
+            stack += [item for item in value if type(item) not in _SCALARS]
         elif isinstance(value, dict) and (value is tree or not (is_object(value) or _is_lambda(value))):
-            stack += value.values()
+            stack += [item for item in value.values() if type(item) not in _SCALARS]
 
 
 def notable_places(tree: Any, where: str = "$", *, is_training_only: bool = False) -> tuple[Place, ...]:
