@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, ParamSpec, Union
 
 from safeload._collector import paused_collector, spared_imports
-from safeload._explain import explain, failure_mode
+from safeload._explain import explain, failure_mode, first_line
 from safeload._limits import Limits
+from safeload.errors import MalformedArtifactError, SafeloadError
 from safeload.formats import detect, open_source
 from safeload.inspection import inspect_artifact
 from safeload.planning import compose_report, plan_load
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["as_callable", "custom_objects_for", "explain", "inspect_model", "load_callable", "wrap_loader"]
 
 P = ParamSpec("P")
+
+_GRAPH_LOADERS = "tensorflow.python.saved_model."
+"""Modules whose loaders build nothing but the graph of a SavedModel."""
 
 Source = Union[str, "os.PathLike[str]", bytes, BinaryIO]
 """A path, the bytes of a file, or a binary file object."""
@@ -160,12 +165,14 @@ def wrap_loader(loader: Callable[P, Any]) -> Callable[P, ModelCallable]:
         A function with the loader's arguments. ``.model`` of its result is the loader's own object.
 
     Guarantees:
-        The path is inspected and judged first. The loader then reads it again, so somebody who can replace the file in
-        between decides what is loaded; `load_callable` has no such gap.
+        The path is inspected and judged first, with what Keras recorded in a SavedModel unless the loader is
+        TensorFlow's own. The loader then reads it again, so somebody who can replace the file in between decides what
+        is loaded; `load_callable` has no such gap.
     """
     from safeload.runtime import wrap_loader as wrap
 
-    return wrap(loader, judge=_judged_report, advise=_advice)
+    builds_objects = not str(getattr(loader, "__module__", "")).startswith(_GRAPH_LOADERS)
+    return wrap(loader, judge=partial(_judged_report, builds_objects=builds_objects), advise=_advice)
 
 
 class _Seen(NamedTuple):
@@ -188,11 +195,22 @@ def _looking(
     try:
         if isinstance(architecture, (str, os.PathLike)) and isinstance(artifact, KerasArtifact):
             artifact = with_architecture(artifact, architecture, limits)
-        info = inspect_artifact(artifact)
-        yield _Seen(detection, artifact, info, examine(artifact, info))
+        yield _Seen(detection, artifact, *_examined(artifact))
     finally:
         if isinstance(artifact, KerasArtifact) and artifact.weights_file is not None:
             artifact.weights_file.close()
+
+
+def _examined(artifact: Artifact) -> tuple[ModelInfo, tuple[Finding, ...]]:
+    """Inspect and examine; what no release writes may have a shape that nobody has thought of."""
+    try:
+        info = inspect_artifact(artifact)
+        return info, examine(artifact, info)
+    except SafeloadError:
+        raise
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        problem = f"it holds what is not understood: {first_line(error)}"
+        raise MalformedArtifactError(artifact.where, problem=problem) from error
 
 
 def _report(seen: _Seen, registry: Registry, **choice: Any) -> InspectionReport:
@@ -205,9 +223,12 @@ def _advice(error: Exception) -> str | None:
     return f"{mode.cause} Instead: {mode.remedy}" if mode is not None else None
 
 
-def _judged_report(path: str) -> tuple[InspectionReport, str]:
+def _judged_report(path: str, *, builds_objects: bool) -> tuple[InspectionReport, str]:
     with _looking(path) as seen:
-        judge(seen.artifact, seen.info, seen.findings)
+        from safeload.policy.keras_records import examine_records
+
+        beside = examine_records(seen.artifact) if builds_objects else ()
+        judge(seen.artifact, seen.info, (*seen.findings, *beside))
         return _report(seen, Registry.of_call()), seen.info.digest
 
 

@@ -42,7 +42,7 @@ _INITIALIZER_ALIASES = {
     "UniformUnitScaling": "VarianceScaling",
     "ConvolutionOrthogonal": "Orthogonal",
 }
-_POLICIES = frozenset({"Policy", "PolicyV1"})
+_POLICIES = ("Policy", "PolicyV1")
 _INFERRED_POLICIES = frozenset({"_infer", "infer", "infer_with_float32_vars"})
 PLAIN_DTYPE = "float32"
 

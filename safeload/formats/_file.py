@@ -13,6 +13,8 @@ import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from safeload.errors import ArtifactNotFoundError
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
@@ -68,10 +70,11 @@ class MemoryFile(ByteFile):
 
 
 class DescriptorFile(ByteFile):
-    """A regular file behind a descriptor that this object owns."""
+    """A regular file behind a descriptor that this object owns; messages name it *where*."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, where: str = "<file>") -> None:
         self._descriptor: int | None = descriptor
+        self._where = where
         status = os.fstat(descriptor)
         self.size = status.st_size
         self._written = status.st_mtime_ns
@@ -79,18 +82,24 @@ class DescriptorFile(ByteFile):
     def read_into(self, offset: int, buffer: Buffer) -> int:
         """Read at *offset* without moving any file position."""
         descriptor, target = self._opened(), memoryview(buffer).cast("B")
-        done = count = self._read_once(descriptor, offset, target)
-        # The kernel returns at most 2 GiB at a time.
-        while count and done < len(target):
-            count = self._read_once(descriptor, offset + done, target[done:])
-            done += count
+        try:
+            done = count = self._read_once(descriptor, offset, target)
+            # The kernel returns at most 2 GiB at a time.
+            while count and done < len(target):
+                count = self._read_once(descriptor, offset + done, target[done:])
+                done += count
+        except OSError as error:
+            raise self._unreadable(error) from error
         return done
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Read in one piece where the kernel does, without a buffer to copy from."""
         offset = max(0, offset)
         wanted = max(0, min(size, self.size - offset))
-        found = self._piece(self._opened(), offset, wanted)
+        try:
+            found = self._piece(self._opened(), offset, wanted)
+        except OSError as error:
+            raise self._unreadable(error) from error
         return found if len(found) == wanted else super().read_at(offset, size)
 
     def is_unchanged(self) -> bool:
@@ -102,6 +111,9 @@ class DescriptorFile(ByteFile):
         if self._descriptor is None:
             raise ValueError("I/O operation on closed file")
         return self._descriptor
+
+    def _unreadable(self, error: OSError) -> ArtifactNotFoundError:
+        return ArtifactNotFoundError(self._where, problem=f"cannot be read: {error.strerror or error}")
 
     def _read_once(self, descriptor: int, offset: int, target: memoryview) -> int:
         return os.preadv(descriptor, [target], offset)
@@ -122,8 +134,8 @@ class DescriptorFile(ByteFile):
 class SeekingFile(DescriptorFile):
     """The same where the platform cannot read at an offset (Windows): seeks under a lock."""
 
-    def __init__(self, descriptor: int) -> None:
-        super().__init__(descriptor)
+    def __init__(self, descriptor: int, where: str = "<file>") -> None:
+        super().__init__(descriptor, where)
         self._lock = threading.Lock()
 
     def _read_once(self, descriptor: int, offset: int, target: memoryview) -> int:
@@ -137,9 +149,9 @@ class SeekingFile(DescriptorFile):
             return os.read(descriptor, size)
 
 
-def descriptor_file(descriptor: int) -> ByteFile:
-    """Wrap an open descriptor of a regular file; the result owns it."""
-    return DescriptorFile(descriptor) if hasattr(os, "preadv") else SeekingFile(descriptor)
+def descriptor_file(descriptor: int, where: str = "<file>") -> ByteFile:
+    """Wrap an open descriptor of a regular file; the result owns it, and names it *where* if it cannot be read."""
+    return DescriptorFile(descriptor, where) if hasattr(os, "preadv") else SeekingFile(descriptor, where)
 
 
 class Window(io.RawIOBase):

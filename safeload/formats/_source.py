@@ -90,7 +90,7 @@ def open_source(source: Loadable) -> Source:
 def _open_path(where: str) -> Source:
     if _URL.match(where):
         raise UnsupportedFormatError(where, kind="a URL", remedy="download it first and pass the local path")
-    if not where or "\0" in where:
+    if not _is_path(where):
         raise ArtifactNotFoundError(where, problem="is not a path")
     path = Path(os.path.abspath(os.path.expanduser(where)))  # noqa: PTH100, PTH111 - keeps links, never raises
     try:
@@ -107,10 +107,17 @@ def _open_path(where: str) -> Source:
     return _opened(where, path, descriptor)
 
 
+def _is_path(where: str) -> bool:
+    try:
+        return bool(where) and b"\0" not in os.fsencode(where)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+
+
 def _opened(where: str, path: Path | None, descriptor: int) -> Source:
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
-        return Source(where=where, path=path, file=descriptor_file(descriptor))
+        return Source(where=where, path=path, file=descriptor_file(descriptor, where))
     os.close(descriptor)
     if stat.S_ISDIR(mode):
         return Source(where=where, path=path)

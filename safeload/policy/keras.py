@@ -65,9 +65,18 @@ def examine_keras(info: ModelInfo) -> Iterator[Finding]:
 
 
 def _examine_raw(keras: KerasInfo) -> Iterator[Finding]:
-    for place in keras.raw_places:
+    return _apply_rules(keras.raw_places)
+
+
+def _apply_rules(places: Iterable[Place]) -> Iterator[Finding]:
+    for place in places:
         for rule in _rules_for(place.value):
             yield from rule(place)
+
+
+def examine_recorded(tree: Any, where: str) -> Iterator[Finding]:
+    """Yield what is wrong with *tree*, JSON that Keras wrote at the place *where*."""
+    return _apply_rules(notable_places(tree, where))
 
 
 def examine_config(config: Any) -> Iterator[Finding]:

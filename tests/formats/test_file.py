@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from safeload.errors import ArtifactNotFoundError
 from safeload.formats import _file
 from safeload.formats._file import DescriptorFile, MemoryFile, SeekingFile, Window, descriptor_file
 
@@ -32,6 +33,15 @@ def test_a_file_that_is_cut_short(kind, tmp_path):
     file = kind(os.open(tmp_path / "f", os.O_RDONLY))
     (tmp_path / "f").write_bytes(b"0123")
     assert file.read_at(2, 5) == b"23"
+
+
+@pytest.mark.parametrize("read", [lambda file: file.read_at(0, 1), lambda file: file.read_into(0, bytearray(1))])
+def test_a_file_that_cannot_be_read(read, tmp_path):
+    """What the system says about a disk, or a file of its own, is an error of the artifact."""
+    file = DescriptorFile(os.open(tmp_path / "f", os.O_WRONLY | os.O_CREAT), "m.h5")
+    file.size = 1
+    with pytest.raises(ArtifactNotFoundError, match=r"m.h5.* cannot be read: Bad file descriptor"):
+        read(file)
 
 
 def test_read_into_is_short_at_the_end(opened):

@@ -185,7 +185,7 @@ def test_wrong_paths(model, name, said):
         open_source(str(model.parent / name))
 
 
-@pytest.mark.parametrize("path", ["", "a\0b"])
+@pytest.mark.parametrize("path", ["", "a\0b", "a\ud800b"])
 def test_no_path_at_all(path):
     """Strings that cannot be paths are refused before the system sees them."""
     with pytest.raises(ArtifactNotFoundError, match="is not a path"):

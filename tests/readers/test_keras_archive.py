@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 
 import numpy as np
@@ -152,6 +153,13 @@ def test_assets_elsewhere(unzipped):
     (root / "assets").symlink_to("/")
     with pytest.raises(MalformedArtifactError, match="'assets' is a link"):
         read(root)
+
+
+def test_deep_assets(unzipped):
+    """Directories are entered as deep as anything is."""
+    root = unzipped({"assets/1/2/3/4/a": "", "assets/b": ""})
+    os.mkfifo(root / "assets/pipe")
+    assert read(root, max_nesting_depth=3).assets == {"b": b""}
 
 
 def test_many_assets(build, monkeypatch):

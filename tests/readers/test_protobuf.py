@@ -258,3 +258,5 @@ def test_broken_bytes_are_refused_while_counting(monkeypatch):
     monkeypatch.setattr(_count, "MAX_MESSAGES", 1)
     with pytest.raises(MalformedArtifactError, match="cut short"):
         parse_message("SavedModel", b"\x12\x00\x12\x00\x08\x80", where="m")
+    with pytest.raises(MalformedArtifactError, match="no SavedModel"):
+        parse_message("SavedModel", b"\x12\x00" * 9 + bytes(99), where="m")

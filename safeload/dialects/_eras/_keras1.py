@@ -106,7 +106,7 @@ _TAKES_INPUT_DIM = frozenset({"Embedding"})
 
 def _convert_values(config: Config) -> None:
     for key, value in config.items():
-        if key == "data_format":
+        if key == "data_format" and isinstance(value, str):
             config[key] = _ORDERINGS.get(value, value)
         elif key.endswith("_initializer") and isinstance(value, str):
             config[key] = _INITIALIZERS.get(value, value)

@@ -228,8 +228,9 @@ def _is_neutral(key: str, value: Any) -> bool:
 def _convert(name: str, config: Config) -> None:
     if name in _ONE_AXIS and isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
         config["axis"] = config["axis"][0]
-    if name in _WITH_OUTPUT_MODE and config.get("output_mode") in _OUTPUT_MODES:
-        config["output_mode"] = _OUTPUT_MODES[config["output_mode"]]
+    mode = config.get("output_mode")
+    if name in _WITH_OUTPUT_MODE and isinstance(mode, str):
+        config["output_mode"] = _OUTPUT_MODES.get(mode, mode)
     if name == "Hashing":
         _convert_hashing(config)
     if name == "InputLayer" and config.get("dtype") is None:

@@ -116,8 +116,12 @@ def _files_below(root: Path, where: str, limits: Limits) -> dict[str, int]:
     """
     resolve_member(root, "assets", where=where)  # not to list what is no part of the model
     found = _sizes(root, root, (CONFIG, METADATA, WEIGHTS))
-    for directory, _, names in os.walk(root / "assets"):
-        found |= _sizes(root, Path(directory), names)
+    levels = len(root.parts) + limits.max_nesting_depth
+    for directory, below, names in os.walk(root / "assets"):
+        path = Path(directory)
+        found |= _sizes(root, path, names)
+        if len(path.parts) > levels:
+            below.clear()  # no writer makes so many
         if len(found) > limits.max_entries:
             raise LimitExceededError(where, limit="max_entries", allowed=limits.max_entries, found=len(found))
     return found

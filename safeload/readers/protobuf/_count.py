@@ -38,6 +38,7 @@ _HOLDERS = frozenset(
 """Messages whose content is counted however small they are: facts are made of each node and object in them."""
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _WIDTHS = {_FIXED64: 8, _FIXED32: 4}
+_LEAST_KEY = 8
 _LONG = 0x80
 """From here on a byte of a number is followed by another one."""
 
@@ -93,6 +94,8 @@ def _count(root: Descriptor, data: bytes, where: str, *, limit: str, small: int)
         below = _messages_below(descriptor)
         while position < end:
             key, position = (data[position], position + 1) if data[position] < _LONG else _varint(data, position)
+            if key < _LEAST_KEY:
+                raise IndexError  # there is no field 0, of which zeros are full
             if key & 7 == _BYTES:
                 size, position = (data[position], position + 1) if data[position] < _LONG else _varint(data, position)
                 inner = below.get(key >> 3)
