@@ -80,25 +80,27 @@ _PADS: Mapping[str, str] = {
 _ONE_AXIS = frozenset({"Pad", "ZeroPadding1D"})
 """Where two numbers mean before and behind, and not one axis each."""
 
-# Keys whose product is the least number of elements of a variable of the layer, whatever its input.
+_INPUT = "input"
+"""Stands among keys for the last axis of the input."""
+# Keys whose product is the least number of elements of a variable of the layer.
 # Source: ``build`` of the layers in keras/src/layers of Keras 3.15.1 and keras/layers of Keras 2.15.
 _SIZES: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "Dense": (("units",),),
+    "Dense": ((_INPUT, "units"),),
     "EinsumDense": (("output_shape",),),
     "Embedding": (("input_dim", "output_dim"),),
     "ReversibleEmbedding": (("input_dim", "output_dim"),),
-    "LSTM": (("units", "units"),),
+    "LSTM": (("units", "units"), (_INPUT, "units")),
     "LSTMCell": (("units", "units"),),
-    "GRU": (("units", "units"),),
+    "GRU": (("units", "units"), (_INPUT, "units")),
     "GRUCell": (("units", "units"),),
-    "SimpleRNN": (("units", "units"),),
+    "SimpleRNN": (("units", "units"), (_INPUT, "units")),
     "SimpleRNNCell": (("units", "units"),),
     "ConvLSTM1D": (("filters", "filters", "kernel_size"),),
     "ConvLSTM2D": (("filters", "filters", "kernel_size"),),
     "ConvLSTM3D": (("filters", "filters", "kernel_size"),),
-    "Conv1D": (("filters", "kernel_size"),),
-    "Conv2D": (("filters", "kernel_size"),),
-    "Conv3D": (("filters", "kernel_size"),),
+    "Conv1D": ((_INPUT, "filters", "kernel_size"),),
+    "Conv2D": ((_INPUT, "filters", "kernel_size"),),
+    "Conv3D": ((_INPUT, "filters", "kernel_size"),),
     "Conv1DTranspose": (("filters", "kernel_size"),),
     "Conv2DTranspose": (("filters", "kernel_size"),),
     "Conv3DTranspose": (("filters", "kernel_size"),),
@@ -115,8 +117,7 @@ _SIZES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "RandomFourierFeatures": (("output_dim",),),
     "MaxoutDense": (("units", "nb_feature"),),
 }
-# Layers whose kernel is their input's last axis times the size above, and layers with a value per step of that axis.
-_TIMES_INPUT = frozenset({"Dense", "LSTM", "GRU", "SimpleRNN", "Conv1D", "Conv2D", "Conv3D"})
+# Layers with a value per step of the last axis of their input.
 _PER_FEATURE = frozenset(
     {"BatchNormalization", "LayerNormalization", "RMSNormalization", "PReLU", "SyncBatchNormalization"}
 )
@@ -294,9 +295,22 @@ def least_elements(layer: Mapping[str, Any], width: int) -> int:
     config, name = _config(layer), layer["class_name"]
     if name in _PER_FEATURE:
         return width
-    least = max((_product(_size(config.get(key)) for key in keys) for keys in _SIZES.get(name, ())), default=0)
     is_plain = config.get("data_format") != "channels_first" and config.get("groups") in (None, 1)
-    return least * width if name in _TIMES_INPUT and is_plain else least
+    known = {_INPUT: width if is_plain else 1, "output_shape": _kernel_axes(config)}
+    sizes = (_product(_size(known.get(key, config.get(key))) for key in keys) for keys in _SIZES.get(name, ()))
+    return max(sizes, default=0)
+
+
+def _kernel_axes(config: Mapping[str, Any]) -> Any:
+    """Return the axes of the output of an EinsumDense that its kernel has; all of them if the equation tells nothing.
+
+    The last letters of the output stand for `output_shape`: in ``abc,cd->abd`` its last axis alone is the kernel's.
+    """
+    shape, equation = config.get("output_shape"), config.get("equation")
+    if not (isinstance(shape, list) and isinstance(equation, str) and "," in equation):
+        return shape
+    kernel, _, output = equation.rpartition(",")[2].partition("->")
+    return [size for letter, size in zip(reversed(output), reversed(shape), strict=False) if letter in kernel]
 
 
 def _config(value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -326,7 +340,9 @@ def _recorded_width(layer: Mapping[str, Any], tensors: list[Mapping[str, Any]]) 
     """Return the last dimension of the recorded input, 1 where none is recorded."""
     build = layer.get("build_config")
     if isinstance(build, dict) and build.get("input_shape") is not None:
-        return _last(build["input_shape"])
+        shape = build["input_shape"]
+        several = [part for part in shape if isinstance(part, list)] if isinstance(shape, list) else []
+        return max(map(_last, several or [shape]))
     return max((_last(tensor.get("shape")) for tensor in tensors), default=1)
 
 

@@ -66,6 +66,14 @@ def test_removing_a_rule_lets_an_attack_through(rule, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("shape", [[None, 2**20], [[None, 9, 2**20], [None, 64]], 2**20, "x", [[]]])
+def test_recorded_shapes_of_any_form_are_followed(shape):
+    """A layer may have recorded one shape or one for each input; what is neither breaks nothing."""
+    layer = {**entry("GRU", "g", units=64), "build_config": {"input_shape": shape}}
+    found = refusing(info_of(functional(layer), parameter_count=None))
+    assert {f.rule for f in found} == ({"oversized-layer"} if isinstance(shape, list) and shape != [[]] else set())
+
+
 def test_training_config_is_judged():
     """Bytecode in the training config of an HDF5 file is refused as well."""
     (finding,) = refusing(info_of(functional(), training={"loss": lambda_value()}))

@@ -55,6 +55,18 @@ def test_optimizer_and_top_level_weights():
     assert [layer.layer_name for layer in weights.layers][:-1] == ["dense", "activation"]
 
 
+@pytest.mark.parametrize("listed", ["dense//kernel:0", "/dense/kernel:0", "dense/./kernel:0"])
+def test_names_with_parts_that_say_nothing(listed):
+    """HDF5 passes over empty parts and dots of the paths that Keras lists, so the arrays are there."""
+
+    def change(file):
+        file["model_weights/dense"].attrs["weight_names"] = [listed.encode()]
+
+    layer = read(model_h5(change)).weights.layers[0]
+    assert layer.weight_names == (listed,)
+    assert layer.datasets[0].path == "model_weights/dense/dense/kernel:0"
+
+
 def weights_only(file):
     del file.attrs["model_config"]
 

@@ -9,8 +9,9 @@ import h5py
 import keras
 import pytest
 
-from safeload import load_callable
+from safeload import inspect_model, load_callable
 from safeload.errors import UnsafeModelError
+from safeload.policy import keras_sizes
 from safeload.runtime._keras._budget import bounded_variables
 from tests.releases import makes_variables_without_values
 
@@ -50,6 +51,41 @@ def test_weights_of_the_size_of_an_input_are_counted(saved, name):
     with pytest.raises(UnsafeModelError, match="100,000,000,000") as caught:
         load_callable(saved(layer, shape=shape))
     assert caught.value.findings[0].rule == "oversized-layer"
+
+
+LAYERS = {
+    "Dense": ({"units": 7}, (None, 300)),
+    "Embedding": ({"input_dim": 10, "output_dim": 30}, (None, 4)),
+    "LSTM": ({"units": 50}, (None, 4, 300)),
+    "GRU": ({"units": 50}, (None, 4, 300)),
+    "SimpleRNN": ({"units": 50}, (None, 4, 300)),
+    "ConvLSTM2D": ({"filters": 5, "kernel_size": 3}, (None, 4, 9, 9, 3)),
+    "Conv1D": ({"filters": 5, "kernel_size": 3, "data_format": "channels_first"}, (None, 3, 300)),
+    "Conv2D": ({"filters": 6, "kernel_size": 3, "groups": 3}, (None, 20, 20, 9)),
+    "Conv3D": ({"filters": 5, "kernel_size": 3}, (None, 9, 9, 9, 3)),
+    "Conv2DTranspose": ({"filters": 5, "kernel_size": 3}, (None, 9, 9, 1)),
+    "DepthwiseConv2D": ({"depth_multiplier": 2, "kernel_size": 3}, (None, 9, 9, 1)),
+    "SeparableConv2D": ({"filters": 5, "depth_multiplier": 2, "kernel_size": 3}, (None, 9, 9, 1)),
+    "EinsumDense": ({"equation": "abc,cd->abd", "output_shape": [100, 8]}, (None, 100, 2)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_what_a_config_is_said_to_declare_is_no_more_than_its_layer_makes(name, tmp_path, monkeypatch):
+    """The least that the rules count is never more than what is stored, so that no ordinary model is refused."""
+    monkeypatch.setattr(keras_sizes, "allowed_elements", int)
+    options, shape = LAYERS[name]
+    inputs = keras.Input(shape[1:])
+    keras.Model(inputs, getattr(keras.layers, name)(**options)(inputs)).save(tmp_path / "m.keras")
+    assert inspect_model(tmp_path / "m.keras").findings == ()
+
+
+def test_recurrent_layers_declare_no_more_than_they_make(tmp_path, monkeypatch):
+    """The same of states that are inputs beside the sequence, as in a decoder."""
+    monkeypatch.setattr(keras_sizes, "allowed_elements", int)
+    sequence, state = keras.Input((None, 300)), keras.Input((50,))
+    keras.Model([sequence, state], keras.layers.GRU(50)(sequence, initial_state=state)).save(tmp_path / "m.keras")
+    assert inspect_model(tmp_path / "m.keras").findings == ()
 
 
 @pytest.mark.parametrize(
