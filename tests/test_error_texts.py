@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from releases import IS_KERAS_3_3
 from saved_models import Scorer, save_tf1
 
 from safeload import errors, load_callable
-from tests.releases import IS_KERAS_3_3
 
 X = np.arange(8, dtype="float32").reshape(2, 4) / 8
 

@@ -7,6 +7,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from flatbuffers_by_hand import model, serialize, table
 from hostile.keras_configs import ATTACKS, entry, function, functional
 
 from safeload import inspect_model, planning
@@ -31,7 +32,6 @@ from safeload.planning import compose_report, plan_load
 from safeload.policy import Finding, Severity, examine, judge
 from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights, SavedModelArtifact, WeightIndex, WeightLayout
 from safeload.registry import Registry
-from tests.flatbuffers_by_hand import model, serialize, table
 
 
 def keras_artifact(config, **fields):

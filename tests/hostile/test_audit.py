@@ -18,6 +18,8 @@ from pathlib import Path
 import h5py
 import pytest
 from bytes_by_hand import special, tarred, zipped
+from flatbuffers_by_hand import model as flatbuffer
+from flatbuffers_by_hand import serialize, table
 from hostile.graphs import HOSTILE, benign
 from hostile.keras_configs import ATTACKS, functional
 from hostile.nodes import function, node, simple, text
@@ -25,8 +27,6 @@ from keras_files import archive, model_h5
 
 from safeload import inspect_model
 from safeload.readers.protobuf import message_class
-from tests.flatbuffers_by_hand import model as flatbuffer
-from tests.flatbuffers_by_hand import serialize, table
 
 _PROGRAM = textwrap.dedent(
     """

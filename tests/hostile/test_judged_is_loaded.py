@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import safeload._load as pipeline
 from safeload import load_callable
 from safeload.errors import ArtifactChangedError, LoadFailedError
-
-keras = pytest.importorskip("keras")
-tf = pytest.importorskip("tensorflow")
 
 ONES = np.ones((2, 4), "float32")
 

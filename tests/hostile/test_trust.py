@@ -8,14 +8,13 @@ import shutil
 import zipfile
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from hostile.keras_configs import code_text
 
 from safeload import inspect_model, load_callable
 from safeload.errors import IncompatibleVersionError, UnsafeModelError
-
-keras = pytest.importorskip("keras")
 
 ONES = np.ones((2, 3), "float32")
 

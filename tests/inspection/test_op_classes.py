@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import pytest
+from releases import IS_OLDER, of_the_tables
 
 from safeload.inspection.op_classes import op_class, op_package, op_table
 from safeload.policy.graph._verdicts import HARMLESS
-from tests.releases import IS_OLDER, of_the_tables
 
 _LIST_OPS = """
 import re

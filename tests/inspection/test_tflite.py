@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import artifacts
 import pytest
+from flatbuffers_by_hand import model, serialize, signature, table, tensor
+from releases import IS_OLDER
 
 from safeload.inspection import TensorInfo
 from safeload.inspection.tflite_ops import BUILTIN_OPS, CUSTOM, NO_KERNEL
-from tests.flatbuffers_by_hand import model, serialize, signature, table, tensor
-from tests.releases import IS_OLDER
 
 
 def inspect(description):

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from releases import skip_unless_lists_nest
 
 import safeload
 from safeload.errors import InputMismatchError
-from tests.releases import skip_unless_lists_nest
 
 A = np.arange(6, dtype="float32").reshape(3, 2)
 B = 10 * A

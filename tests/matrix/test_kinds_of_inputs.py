@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import tensorflow as tf
+from releases import what_this_keras_can
 
 import safeload
 from safeload.errors import UnsupportedFormatError
-from tests.releases import what_this_keras_can
 
 PACKAGES = ("keras", "tf_keras")
 FORMATS = ("m.keras", "m.h5", "saved_model")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import pytest
+from releases import skip_unless_lists_nest
 
 import safeload
-from tests.releases import skip_unless_lists_nest
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from flatbuffers_by_hand import model, serialize, table, tensor
 
 from safeload._limits import Limits
 from safeload.formats import detect, open_source
 from safeload.inspection import inspect_artifact
 from safeload.policy import Severity, examine
 from safeload.readers import read_artifact
-from tests.flatbuffers_by_hand import model, serialize, table, tensor
 
 STANDING = ("tflite-kernels", Severity.WARNING)
 """What is said of every model."""

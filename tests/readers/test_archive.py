@@ -7,13 +7,13 @@ import tempfile
 import pytest
 from artifacts import read
 from bytes_by_hand import tarred, zipped
+from flatbuffers_by_hand import model, serialize
 from graphs_by_hand import frozen, meta
 from keras_files import model_h5
 
 from safeload.errors import SignatureNotFoundError, UnrecognizedFormatError
 from safeload.formats import Format
 from safeload.readers.protobuf import message_class
-from tests.flatbuffers_by_hand import model, serialize
 
 
 def saved_model(version="1.15.5"):

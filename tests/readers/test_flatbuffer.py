@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct
 
 import pytest
+from flatbuffers_by_hand import serialize, table
 
 from safeload.readers.tflite.flatbuffer import Budget, FlatbufferError, Table
-from tests.flatbuffers_by_hand import serialize, table
 
 
 def root(data, size=999):

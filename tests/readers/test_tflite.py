@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import artifacts
 import pytest
+from flatbuffers_by_hand import model, serialize, signature, table, tensor
+from releases import IS_OLDER
 
 from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
 from safeload.formats import Format
 from safeload.readers.tflite.model import TENSOR_TYPES, TFLiteOp, TFLiteSignature, TFLiteTensor
-from tests.flatbuffers_by_hand import model, serialize, signature, table, tensor
-from tests.releases import IS_OLDER
 
 
 def read(description, **limits):

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from releases import skip_unless_lists_nest
 from saved_models import X, equal
 
 from safeload import load_callable
 from safeload.errors import InputMismatchError
 from safeload.runtime import as_callable
-from tests.releases import skip_unless_lists_nest
 
 if TYPE_CHECKING:
     from pathlib import Path

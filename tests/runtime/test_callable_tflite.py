@@ -7,6 +7,7 @@ import tempfile
 import numpy as np
 import pytest
 import tensorflow as tf
+from flatbuffers_by_hand import model, serialize, table
 
 from safeload import load_callable, save_callable
 from safeload.errors import (
@@ -16,7 +17,6 @@ from safeload.errors import (
     SignatureNotFoundError,
     UnsupportedFormatError,
 )
-from tests.flatbuffers_by_hand import model, serialize, table
 
 X = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
 W = np.arange(6, dtype=np.float32).reshape(3, 2)

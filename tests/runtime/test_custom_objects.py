@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import pytest
+from releases import what_this_keras_can
 from threads import in_threads
 
 import safeload
 from safeload.errors import CustomObjectConflictError, CustomObjectNotFoundError, LoadFailedError
-from tests.releases import what_this_keras_can
 
 if TYPE_CHECKING:
     from pathlib import Path

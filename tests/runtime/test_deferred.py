@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from releases import makes_variables_without_values, what_this_keras_can
 from tensorflow.python.ops.resource_variable_ops import ResourceVariable
 
 import safeload
 from safeload.errors import LoadFailedError, SafeloadError
 from safeload.runtime._keras._deferred import deferred_variables, initialise
-from tests.releases import makes_variables_without_values, what_this_keras_can
 
 if TYPE_CHECKING:
     from collections.abc import Callable

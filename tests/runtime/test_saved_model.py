@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from saved_models import WEIGHTS, Saved, X, equal, load, save_tf1_tables
+from releases import what_this_keras_can
+from saved_models import WEIGHTS, Saved, X, equal, load, rewritten, save_tf1_tables
 
 from safeload.errors import (
     IncompatibleVersionError,
@@ -18,7 +20,6 @@ from safeload.errors import (
     OpNotRegisteredError,
 )
 from safeload.runtime._saved_model._runtime import SavedModelRuntime
-from tests.releases import what_this_keras_can
 
 Y = X @ WEIGHTS
 
@@ -154,15 +155,28 @@ def test_tags_saved_as_letters(saved: Saved) -> None:
     equal(load(saved("custom_tags"), tags="serve")([1.0]), [2])
 
 
-def test_graph_answers_where_objects_cannot_be_rebuilt(saved: Saved) -> None:
-    """What breaks TensorFlow's own loader does not break the signature."""
+def test_graph_answers_where_objects_cannot_be_rebuilt(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What breaks TensorFlow's own loader does not break the signature, and is not tried again."""
     path = saved("broken_object_graph")
     with pytest.raises(ValueError, match="absent.Spec"):
         tf.saved_model.load(str(path))
     model = load(path)
     equal(model(X), Y)
+    monkeypatch.setattr(tf.saved_model, "load", None)
     with pytest.raises(LoadFailedError, match="absent.Spec"):
         model.model
+
+
+def test_slots_of_optimizers_are_left(saved: Saved, tmp_path: Path) -> None:
+    """The object route needs no class of an optimizer whose slots the file holds."""
+    directory = shutil.copytree(saved("module"), tmp_path / "model")
+    with rewritten(directory) as content:
+        nodes = content.meta_graphs[0].object_graph_def.nodes
+        number = next(number for number, node in enumerate(nodes) if node.HasField("variable"))
+        nodes[0].slot_variables.add(original_variable_node_id=number, slot_name="m", slot_variable_node_id=number)
+    with pytest.raises(AttributeError, match="slot_variable"):
+        tf.saved_model.load(str(directory))
+    equal(load(directory).model(X), Y)
 
 
 @pytest.mark.parametrize(

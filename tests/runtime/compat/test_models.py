@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from releases import IS_KERAS_3_3
 
 from safeload import ModelCallable, load_callable
 from safeload.errors import IncompatibleVersionError
-from tests.releases import IS_KERAS_3_3
 
 tf_keras = pytest.importorskip("tf_keras")
 layers = tf_keras.layers

@@ -12,10 +12,10 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from releases import IS_OLDER
 
 from safeload import load_callable
 from safeload.errors import LoadFailedError
-from tests.releases import IS_OLDER
 
 tf_keras = pytest.importorskip("tf_keras")
 layers = tf_keras.layers
