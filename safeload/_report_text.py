@@ -77,7 +77,7 @@ def _sections(report: InspectionReport, most: _Most) -> Iterator[tuple[str, list
     yield "would raise", (report.outcome.error or "").splitlines()
     yield "needs", [requirement_text(r) for r in report.outcome.requires]
     for title, signatures in _signature_groups(report):
-        yield title, list(_cut(signatures, most.signatures))
+        yield title, list(_cut(signatures, most.signatures, ordinary=_count_ordinary(signatures)))
     yield "custom objects", list(_cut(map(custom_text, report.custom_objects), most.objects))
     yield "ops of other packages", list(_cut((op_text(*op) for op in report.missing_ops), most.objects))
     yield "findings", [] if is_bad else findings
@@ -104,12 +104,13 @@ def _wrapped(text: str, first: str, then: str) -> list[str]:
     )
 
 
-def _cut(entries: Iterable[str], most: int | None) -> Iterator[str]:
-    """Yield the first entries, then how many there are more."""
+def _cut(entries: Iterable[str], most: int | None, *, ordinary: int = 0) -> Iterator[str]:
+    """Yield the first entries, no more than are *ordinary* if any are, then how many there are more."""
     entries = list(entries)
-    yield from entries[:most]
-    if most is not None and len(entries) > most:
-        yield _more(len(entries) - most)
+    shown = len(entries) if most is None else min(most, ordinary or most)
+    yield from entries[:shown]
+    if len(entries) > shown:
+        yield _more(len(entries) - shown)
 
 
 def _more(count: int) -> str:
@@ -177,6 +178,8 @@ def producer_text(producer: ProducerInfo) -> str:
 def weights_text(weights: WeightsInfo, *, parameters: int | None) -> str:
     """Say how much there is to load."""
     count = f"{parameters:,} parameters" if parameters is not None else f"{weights.elements:,} elements"
+    if not weights.arrays:
+        return "none"
     training = f"; optimizer state {weights.training_bytes:,} bytes" if weights.training_bytes else ""
     arrays = "1 array" if weights.arrays == 1 else f"{weights.arrays:,} arrays"
     return f"{count} in {arrays}, {weights.nbytes:,} bytes{training}"
@@ -222,6 +225,10 @@ def grouped_signatures(signatures: Iterable[SignatureInfo], *, left_out: Signatu
     ordered = sorted((s for s in signatures if s != left_out), key=lambda s: s.key.startswith(_BOOKKEEPING))
     counts = Counter(map(signature_text, ordered))
     return [text if number == 1 else f"{text}  ({number} traces)" for text, number in counts.items()]
+
+
+def _count_ordinary(signatures: Sequence[str]) -> int:
+    return sum(not text.startswith(_BOOKKEEPING) for text in signatures)
 
 
 _BOOKKEEPING = ("call_and_return_", "_default_save", "_tf_keras")

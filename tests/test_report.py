@@ -306,10 +306,22 @@ def test_facts_are_in_the_text():
     text = str(saved_model_report(graph(PREDICT), weights=WeightsInfo(2, 10, 40, 8), tensorflow_version="2.15.0"))
     assert "weights     10 elements in 2 arrays, 40 bytes; optimizer state 8 bytes" in text
     assert "written by  TensorFlow 2.15.0" in text
+    assert "weights     none" in str(saved_model_report(graph(PREDICT), weights=WeightsInfo(0, 0, 0)))
     optimizer = {"module": "keras.optimizers", "class_name": "Adam", "config": {}, "registered_name": None}
     text = str(keras_report(functional(compile_config={"optimizer": optimizer}), is_mislabelled=True))
     assert "training    optimizer Adam: not needed to call it" in text
     assert "though its name ends in .keras" in text
+
+
+def test_bookkeeping_of_keras_is_counted():
+    """What Keras 2 attaches to its models is shown on request, or where there is nothing else."""
+    kept = [traced(f"call_and_return_{what}", ("x", Slot("x"))) for what in "ab"]
+    found = saved_model_report(graph(PREDICT, functions=(*kept, traced("__call__", ("x", Slot("x"))))))
+    assert "__call__(" in str(found)
+    assert "call_and_return_a" not in str(found)
+    assert "… and 2 more" in str(found)
+    assert "call_and_return_a" in found.to_text(full=True)
+    assert "call_and_return_a" in str(saved_model_report(graph(PREDICT, functions=tuple(kept))))
 
 
 def test_printable():

@@ -97,6 +97,8 @@ def _compare(keras, path, model):
     assert [layer.name for layer in recorded] == [
         n for n in _names(model) if n not in {t.name for t in signature.inputs}
     ]
+    sizes = {layer.name: layer.count_params() for layer in model.layers if layer.built}
+    assert all(sizes[x.name] == x.parameter_count for x in report.layers if x.name in sizes and x.parameter_count)
     if isinstance(model, keras.Sequential):
         _agree(signature.inputs, model.inputs if signature.inputs else [])
         _agree(signature.outputs, model.outputs)

@@ -10,6 +10,7 @@ from safeload.inspection._info import KerasInfo, LayerInfo, ProducerInfo
 from safeload.inspection._walk import Place, is_object, notable_places, recorded_places
 from safeload.inspection._weights import count_parameters
 from safeload.inspection.keras.objects import describe_objects, is_layer, kind_of
+from safeload.inspection.keras.parameters import with_parameters
 from safeload.inspection.keras.signature import describe_signature
 from safeload.readers import KerasArtifact
 
@@ -36,7 +37,7 @@ def inspect_keras(artifact: KerasArtifact) -> tuple[KerasInfo, ProducerInfo]:
         signature=describe_signature(
             normal.config, artifact.where, records_tensors=normal.writer.flavour is Flavour.KERAS_3
         ),
-        root=describe_layers(places[0], objects),
+        root=with_parameters(describe_layers(places[0], objects), artifact.weights, normal.renamed),
         objects=tuple(describe_objects(objects, raw_places)),
         parameter_count=count_parameters(artifact.weights),
         raw=artifact.config,
