@@ -123,32 +123,38 @@ def _reach(
     bodies: Mapping[str, Body], entries: Iterable[Entry]
 ) -> tuple[dict[str, frozenset[EntryKind]], dict[str, frozenset[EntryKind]]]:
     """Return how every node of the main graph and every function is reached."""
-    main: dict[str, set[EntryKind]] = defaultdict(set)
-    functions: dict[str, set[EntryKind]] = defaultdict(set)
+    main: dict[EntryKind, set[str]] = defaultdict(set)
     started: dict[EntryKind, set[str]] = defaultdict(set)
     for entry in entries:
         started[entry.kind].update(name for name in entry.functions if name in bodies)
-        for node in _ancestors(bodies[MAIN], entry):
-            main[node.name].add(entry.kind)
-            started[entry.kind].update(node.calls)
-    for kind, names in started.items():
-        for name in _descendants(bodies, names):
-            functions[name].add(kind)
-    return {k: frozenset(v) for k, v in main.items()}, {k: frozenset(v) for k, v in functions.items()}
+        reached = _ancestors(bodies[MAIN], entry)
+        main[entry.kind].update(reached)
+        started[entry.kind].update(called for node in reached.values() for called in node.calls)
+    return _kinds(main), _kinds({kind: _descendants(bodies, names) for kind, names in started.items()})
 
 
-def _ancestors(body: Body, entry: Entry) -> Iterator[Node]:
-    """Yield the nodes that run when *entry* fetches its nodes while it feeds its inputs."""
-    seen: set[str] = set()
+def _kinds(reached: Mapping[EntryKind, Iterable[str]]) -> dict[str, frozenset[EntryKind]]:
+    """Return for each name from which kinds of entries it is reached; most from one, whose set they share."""
+    found: dict[str, frozenset[EntryKind]] = {}
+    for kind, names in reached.items():
+        alone = frozenset({kind})
+        for name in names:
+            found[name] = found[name] | alone if name in found else alone
+    return found
+
+
+def _ancestors(body: Body, entry: Entry) -> dict[str, Node]:
+    """Return the nodes that run when *entry* fetches its nodes while it feeds its inputs, by name."""
+    found: dict[str, Node] = {}
     pending = list(entry.fetches)
     while pending:
         reference = pending.pop()
         name = reference_producer(reference)
-        if name in seen or name not in body.by_name or _tensor(reference) in entry.feeds:
-            continue
-        seen.add(name)
-        yield body.by_name[name]
-        pending.extend(body.by_name[name].inputs)
+        node = body.by_name.get(name)
+        if node is not None and name not in found and not (entry.feeds and _tensor(reference) in entry.feeds):
+            found[name] = node
+            pending.extend(node.inputs)
+    return found
 
 
 def _tensor(reference: str) -> str:
