@@ -13,8 +13,9 @@ import textwrap
 import keras
 import numpy as np
 import pytest
+from saved_models import save_tf1
 
-from safeload import custom_objects_for, errors, inspect_model, load_callable, register
+from safeload import Limits, custom_objects_for, errors, inspect_model, load_callable, register
 
 X = np.arange(8, dtype="float32").reshape(2, 4) / 8
 
@@ -54,6 +55,21 @@ def test_report_after_pickling(path):
     assert fn.report is None
     fn(X)
     assert fn.report.verdict == "fine"
+
+
+def test_a_pickle_holds_every_option(tmp_path, monkeypatch):
+    """Another process loads with what was given here, from the same place."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save_tf1(str(tmp_path / "models" / "1"))
+    given = {"signature": "serving_default", "tags": ["serve"], "version": 1, "trusted": ["a", "b"], "limits": Limits()}
+    fn = load_callable("~/models", **given)
+    pickled = pickle.dumps(fn)
+    seen = []
+    monkeypatch.setattr("safeload._load.load_callable", lambda source, **options: seen.append((source, options)) or fn)
+    np.testing.assert_array_equal(pickle.loads(pickled)(X), fn(X))
+    ((source, options),) = seen
+    assert source == str(tmp_path / "models")
+    assert options.items() >= given.items()
 
 
 def test_home_is_expanded(path, model, monkeypatch):

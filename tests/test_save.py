@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from saved_models import Scorer, save_tf1
 
-from safeload import load_callable, save_callable
+from safeload import _save, load_callable, save_callable
 from safeload.errors import (
     AmbiguousSignatureError,
     ArtifactNotFoundError,
@@ -268,13 +268,29 @@ def test_several_functions_and_no_default(tmp_path: Path) -> None:
         save_callable(Scorer(), tmp_path / "m")
 
 
-def test_what_computes_something_else_is_not_saved(tmp_path: Path) -> None:
-    """Outputs that depend on chance cannot be compared, and nothing is left behind."""
+@pytest.mark.parametrize("is_second", [False, True])
+def test_what_computes_something_else_is_not_saved(tmp_path: Path, *, is_second: bool) -> None:
+    """Outputs that depend on chance, of whichever signature, cannot be compared, and nothing is left behind."""
     tf.random.set_seed(None)  # with a seed, every new function draws the same numbers
     function = tf.function(lambda x: x + tf.random.uniform([]), input_signature=[tf.TensorSpec([None])])
+    signatures = {"twice": Module().twice, "drawn": function} if is_second else None
     with pytest.raises(LoadFailedError, match="computes something else: output 'output_0' differs by up to"):
-        save_callable(function, tmp_path / "m")
+        save_callable(function, tmp_path / "m", signatures=signatures)
     assert left(tmp_path) == []
+
+
+def test_what_appears_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that somebody else puts there while the model is written is not overwritten."""
+    write = _save._write
+
+    def write_late(written: str, target: Path, job: Any) -> None:
+        write(written, target, job)
+        target.write_text("theirs")
+
+    monkeypatch.setattr(_save, "_write", write_late)
+    with pytest.raises(LoadFailedError, match="exists already"):
+        save_callable(two_ends(keras), tmp_path / "m.keras")
+    assert (tmp_path / "m.keras").read_text() == "theirs"
 
 
 def test_what_would_be_refused_is_not_saved(tmp_path: Path) -> None:
@@ -307,6 +323,8 @@ def test_what_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch: pytest.
         ({"a": [1.0]}, {"a": [[1.0]]}, r"output 'a' is float64 \(1, 1\) instead of float64 \(1,\)"),
         ({"a": [1]}, {"a": [2]}, "output 'a' has other values"),
         ({"a": [1.0, 5.0]}, {"a": [1.0, 5.5]}, "output 'a' differs by up to 0.5"),
+        ({"a": np.float32([1.0])}, {"a": np.float32([1.01])}, "output 'a' differs by up to 0.01"),
+        ({"a": np.float32([1.0])}, {"a": np.float32([1.00001])}, None),
         ({"a": [1j]}, {"a": [1j]}, None),
         ({"a": [float("nan")]}, {"a": [float("nan")]}, None),
         ({"a": tf.ragged.constant([[1], [2, 3]])}, {"a": tf.ragged.constant([[1], [2, 3]])}, None),

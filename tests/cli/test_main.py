@@ -90,9 +90,10 @@ def test_what_is_no_model_has_its_own_exit_code(tmp_path, capsys):
 
 
 def test_check_goes_through_a_tree(make, tmp_path, capsys):
-    """Every artifact has a row; a broken one has its error, and decides the exit code."""
+    """Every artifact has a row; a broken one has its error, and decides the exit code over a refused one."""
     make("a/m.keras", functional())
     make("a/needs.keras", functional(entry("Scale", "s", module="mine", source="inp")))
+    make("a/refused.keras", ATTACKS["lambda"][0])
     (tmp_path / "b.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     assert main(["check", str(tmp_path)]) == 2
     out = capsys.readouterr().out
@@ -129,7 +130,10 @@ def test_a_terminal_sees_progress(make, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     main(["check", str(path)])
-    assert f"\r1: {path}"[:40] in capsys.readouterr().err
+    _, named, wiped, _ = capsys.readouterr().err.split("\r")
+    assert named.startswith(f"1: {path}"[:40])
+    assert wiped.isspace()
+    assert len(wiped) >= len(named)
 
 
 class Screen(io.StringIO):
@@ -321,3 +325,20 @@ def test_demo_compares(monkeypatch, capsys):
     assert "safeload: 1 of 2 equal; standard loaders: 1" in capsys.readouterr().out
     monkeypatch.setattr(_demo, "run_demo", lambda: rows[:1])
     assert main(["demo"]) == 0
+
+
+def test_demo_judges_by_the_outputs(monkeypatch):
+    """A row agrees where safeload gives the numbers of the maker; errors and other numbers are named."""
+    from safeload.cli import _demo, _models
+
+    recipe = next(r for r in _models.RECIPES if r.id == "keras-keras-archive-mlp")
+    monkeypatch.setattr(_models, "RECIPES", (recipe,))
+    assert _demo.run_demo() == [_demo.DemoRow(recipe.id, "equal", "equal", agrees=True)]
+    monkeypatch.setattr("safeload._load.load_callable", lambda path: lambda x: 0 * x[:, :3])
+    assert _demo.run_demo() == [_demo.DemoRow(recipe.id, "equal", "OTHER NUMBERS", agrees=False)]
+
+    def fail(path):
+        raise ValueError("\nno model")
+
+    monkeypatch.setattr("safeload._load.load_callable", fail)
+    assert _demo.run_demo() == [_demo.DemoRow(recipe.id, "equal", "ValueError: no model", agrees=False)]

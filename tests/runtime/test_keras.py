@@ -107,7 +107,7 @@ def test_weights_alone_fit_the_architecture_or_are_refused(tmp_path: Path, suffi
 
 
 def test_what_is_no_function_that_builds(tmp_path: Path) -> None:
-    """A model in place of the function, and a function that fails, are told by name."""
+    """A model in place of the function, and a function that fails or returns no built model, are told by name."""
     model = _recurrent()
     path = tmp_path / "w.weights.h5"
     model.save_weights(path)
@@ -115,6 +115,10 @@ def test_what_is_no_function_that_builds(tmp_path: Path) -> None:
         safeload.load_callable(path, architecture=model)
     with pytest.raises(LoadFailedError, match="architecture= failed: ZeroDivisionError: division by zero"):
         safeload.load_callable(path, architecture=lambda: 1 / 0)
+    with pytest.raises(CustomObjectConflictError, match="returned list, not a Keras model"):
+        safeload.load_callable(path, architecture=list)
+    with pytest.raises(LoadFailedError, match="that architecture= returned has no weights yet"):
+        safeload.load_callable(path, architecture=lambda: keras.Sequential([keras.layers.Dense(2)]))
 
 
 def _legacy_weights(model: Any, path: Path) -> None:

@@ -173,8 +173,9 @@ def test_slots_of_optimizers_are_left(saved: Saved, tmp_path: Path) -> None:
     with rewritten(directory) as content:
         nodes = content.meta_graphs[0].object_graph_def.nodes
         number = next(number for number, node in enumerate(nodes) if node.HasField("variable"))
-        nodes[0].slot_variables.add(original_variable_node_id=number, slot_name="m", slot_variable_node_id=number)
-    with pytest.raises(AttributeError, match="slot_variable"):
+        nodes[0].slot_variables.add(original_variable_node_id=number, slot_name="m", slot_variable_node_id=len(nodes))
+        nodes.add().CopyFrom(nodes[number])
+    with pytest.raises(AttributeError, match="add_slot"):
         tf.saved_model.load(str(directory))
     equal(load(directory).model(X), Y)
 
