@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from bytes_by_hand import field, varint
+from releases import IS_OLDER
 
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.readers.protobuf import (
@@ -18,7 +19,6 @@ from safeload.readers.protobuf import (
     parse_message,
     parse_text,
 )
-from tests.releases import IS_OLDER
 
 ROOTS = {
     "tensorflow.core.protobuf.saved_model_pb2": ("SavedModel",),

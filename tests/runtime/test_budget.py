@@ -8,12 +8,12 @@ import zipfile
 import h5py
 import keras
 import pytest
+from releases import makes_variables_without_values
 
 from safeload import inspect_model, load_callable
 from safeload.errors import UnsafeModelError
 from safeload.policy import keras_sizes
 from safeload.runtime._keras._budget import bounded_variables
-from tests.releases import makes_variables_without_values
 
 
 @pytest.fixture
