@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from safeload._collector import paused_collector, spared_imports
+from safeload._collector import _Pauses, paused_collector, spared_imports
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +55,15 @@ def test_waits_for_the_last_thread() -> None:
     leave.set()
     thread.join()
     assert gc.isenabled()
+
+
+def test_the_first_load_is_not_looked_at_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it made counts as old; what later ones make is young."""
+    monkeypatch.setattr(_Pauses, "are_first", True)
+    for is_first in (True, False):
+        with paused_collector():
+            made: list[Any] = [[]]
+        assert any(each is made for each in gc.get_objects(2)) == is_first
 
 
 def test_imports_are_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
