@@ -209,6 +209,7 @@ ATTACKS: dict[str, tuple[Any, str]] = {
         "keras-gadget",
     ),
     "callback_as_layer": (functional(entry("CSVLogger", "c", module="keras.callbacks")), "keras-gadget"),
+    "module_named_alike": (functional(entry("Dense", "c", module="keras.layers_2")), "keras-gadget"),
     "root_gadget": (functional(entry("StatelessScope", "c", module="keras")), "keras-gadget"),
     "tfsm_layer": (functional(entry("TFSMLayer", "t", source="dense", filepath="/tmp/x")), "dangerous-class"),
     "tfsm_layer_keras2": (functional(keras2("TFSMLayer", filepath="/tmp/x")), "dangerous-class"),
@@ -241,6 +242,10 @@ ATTACKS: dict[str, tuple[Any, str]] = {
     "name_nul": (functional(entry("Dense", "a\0b", source="inp")), "path-name"),
     # Encoded values.
     "array_dtype_bomb": (functional(lambda_layer("f", arguments={"a": _array("S999999999")})), "array-dtype"),
+    "tensor_dtype_bomb": (
+        functional(lambda_layer("f", arguments={"a": {**_array("S999999999"), "class_name": "__tensor__"}})),
+        "array-dtype",
+    ),
     "type_spec": (functional(entry("InputLayer", "i", type_spec=_typespec("DatasetSpec"))), "type-spec"),
     "unknown_marker": (functional(lambda_layer("f", arguments={"class_name": "__pickle__", "config": "x"})), "marker"),
     "class_name_that_is_no_text": (functional({"class_name": ["Dense"], "config": {}}), "marker"),

@@ -7,6 +7,7 @@ from hostile.keras_configs import (
     ATTACKS,
     CODE,
     LOOK_ALIKES,
+    code_text,
     entry,
     function,
     functional,
@@ -98,12 +99,26 @@ def test_own_objects_pass_in_the_normal_form_alone():
     config = functional(entry("MaxoutDense", "x", module=COMPAT_MODULE, source="inp"))
     assert refusing(info_of(functional(), normal=config)) == []
     assert refusing(info_of(config)) != []
+    symbol = functional(entry("TensorFlowSymbol", "x", module=COMPAT_MODULE, source="inp", function="io.write_file"))
+    assert [f.rule for f in refusing(info_of(functional(), normal=symbol))] == ["tensorflow-symbol"]
+
+
+@pytest.mark.parametrize(
+    ("node", "is_constant"),
+    [([["inp", 0, 0, {}]], False), ([["inp", 0, 0]], False), ([["_CONSTANT_VALUE", -1, 9, {}]], True), ([["a"]], True)],
+)
+def test_constants_of_tf_keras(node, is_constant):
+    """What is lowered to tf_keras has nodes of lists: constants are marked in them."""
+    config = functional({**lambda_layer(function("keras.ops", "zeros")), "inbound_nodes": [node]})
+    assert [f.rule for f in examine_config(config)] == (["constant-node"] if is_constant else [])
 
 
 def test_a_matter_is_reported_once():
     """A finding in the file's config is not repeated for the normal form, where it may stand elsewhere."""
+    raw, other = functional(lambda_layer(lambda_value())), lambda_layer(lambda_value(code_text("os", "system")))
     moved = functional(entry("Dense", "other", source="inp", units=1), lambda_layer(lambda_value()))
-    assert len(refusing(info_of(functional(lambda_layer(lambda_value())), normal=moved))) == 1
+    assert len(refusing(info_of(raw, normal=moved))) == 1
+    assert len(refusing(info_of(raw, normal=functional(lambda_layer(lambda_value()), other)))) == 2
 
 
 def test_identifier_covers_what_feeds_the_function():
