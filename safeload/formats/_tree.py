@@ -23,6 +23,7 @@ def allowed_roots(root: Path) -> tuple[Path, ...]:
     caches = [
         parent.parent / "blobs"
         for start in (real, lexical)
+        if "snapshots" in start.parts
         for parent in (start, *start.parents)
         if parent.name == "snapshots" and (parent.parent / "blobs").is_dir()
     ]
