@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from safeload.formats import Format
-from safeload.inspection._walk import Place, is_object, notable_places, recorded_places
+from safeload.inspection._walk import Place, notable_places, object_places, recorded_places
 
 if TYPE_CHECKING:
     from safeload.readers.tflite.model import TFLiteTensor
@@ -246,7 +246,7 @@ class KerasInfo:
     @cached_property
     def object_places(self) -> tuple[Place, ...]:
         """Those of `places` where a serialized object stands."""
-        return tuple([place for place in self.places if is_object(place.value)])
+        return tuple(object_places(self.places))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 _Path: TypeAlias = "tuple[_Path | None, str | int]"
@@ -64,7 +64,7 @@ def walk(tree: Any, where: str = "$") -> Iterator[Place]:
         yield place
         path, key, value, owner, training = place
         if isinstance(value, dict):
-            owner = _owner(value, owner)
+            owner = _owner(value, owner) if "class_name" in value else owner
             found = [
                 Place((path, k), k, v, owner, training or k in _TRAINING_KEYS)
                 for k, v in value.items()
@@ -166,12 +166,22 @@ _place = tuple.__new__
 
 
 def _owner(value: dict[str, Any], around: Any) -> Any:
-    return value if "class_name" in value and value["class_name"] != "function" and is_object(value) else around
+    name = value["class_name"]
+    return value if isinstance(name, str) and name != "function" and not _is_marked(name) else around
+
+
+def object_places(places: Iterable[Place]) -> list[Place]:
+    """Return those of *places* where a serialized object stands; most are none, and very many are asked."""
+    return [
+        place
+        for place in places
+        if isinstance(value := place.value, dict) and "class_name" in value and is_object(value)
+    ]
 
 
 def is_object(value: Any) -> bool:
     """Tell whether *value* is a serialized object: a dict that names a class, markers of values left out."""
-    if not isinstance(value, dict) or "class_name" not in value:  # most are none, and very many are asked
+    if not isinstance(value, dict) or "class_name" not in value:
         return False
     name = value["class_name"]
     return isinstance(name, str) and not _is_marked(name)

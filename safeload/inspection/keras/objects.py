@@ -7,7 +7,7 @@ from typing import Any
 
 from safeload.dialects import functions_of, is_builtin
 from safeload.inspection._info import ObjectInfo
-from safeload.inspection._walk import Place, is_object
+from safeload.inspection._walk import Place, object_places
 
 # What the configs of keras/src/layers (Keras 3.15.1, tf_keras 2.21) call their parts.
 _KINDS = {
@@ -79,7 +79,7 @@ def describe_objects(objects: Iterable[Place], raw_places: Iterable[Place]) -> I
         objects: Places of the normal form where an object stands.
         raw_places: Places of the config as the file has it, and of the training config beside it.
     """
-    raw = [place for place in raw_places if is_object(place.value)]
+    raw = object_places(raw_places)
     # Names that the file records without a module: there a custom class looks like a built-in one.
     unlocated = frozenset(p.value["class_name"] for p in raw if not p.value.get("module"))
     for place in (*objects, *(p for p in raw if p.is_training_only)):
@@ -114,7 +114,8 @@ def _describe(place: Place, unlocated: frozenset[str]) -> ObjectInfo:
     is_function = value["class_name"] == "function"
     name = str(value.get("config")) if is_function else value["class_name"]
     module, registered = _text(value.get("module")), _text(value.get("registered_name"))
-    is_replaceable = not is_builtin(module, name) and is_replaceable_part(place.key, place.owner)
+    is_known = is_builtin(module, name)
+    is_replaceable = not is_known and is_replaceable_part(place.key, place.owner)
     return ObjectInfo(
         where=place.where,
         name=name,
@@ -122,7 +123,7 @@ def _describe(place: Place, unlocated: frozenset[str]) -> ObjectInfo:
         module=module,
         registered_name=None if registered in {"function", name} else registered,
         config=None if is_function else value.get("config"),
-        is_builtin=is_builtin(module, name) or (place.is_training_only and _is_training_class(module, name)),
+        is_builtin=is_known or (place.is_training_only and _is_training_class(module, name)),
         is_training_only=place.is_training_only or is_replaceable,
         is_replaceable=is_replaceable,
         is_module_recorded=value["class_name"] not in unlocated,
