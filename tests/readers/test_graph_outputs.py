@@ -46,10 +46,11 @@ def test_outputs_with_different_inputs():
         ("w/Assign Assign w x",),
         ("train ApplyGradientDescent w p p",),
         ("gradients/p_grad/mul Mul p x", "train ResourceApplyAdam gradients/p_grad/mul"),
+        ("step ApplyAdam w p", "Adam/mul Mul w ^step", "Adam/Assign Assign w Adam/mul"),
         ("loss_1 ScalarSummary p", "merged MergeSummary loss_1"),
         ("check Assert p",),
     ],
-    ids=["saver", "assignment", "training", "gradients", "summaries", "assertion"],
+    ids=["saver", "assignment", "training", "gradients", "powers", "summaries", "assertion"],
 )
 def test_bookkeeping(nodes):
     """What saves, trains, initialises or reports is no output, and consumes none."""
@@ -73,6 +74,18 @@ def test_graphs_without_inputs():
 def test_too_many_ends():
     """A graph with very many ends says nothing about what its author wanted."""
     assert derived("x Placeholder", *(f"y{i} Relu x" for i in range(65))) == {}
+
+
+def test_values_of_variables():
+    """What is assigned to a variable is a result only where nothing else is one."""
+    nodes = "x Placeholder", "w VariableV2", "mul Mul x w", "w/AssignMovingAvg AssignSub w mul"
+    assert derived(*nodes, "p Softmax x").keys() == {"p"}
+    assert derived(*nodes).keys() == {"mul"}
+
+
+def test_ends_that_need_no_input_are_not_counted():
+    """A graph that was trained has a slot and an initial value for each of its variables."""
+    assert derived("x Placeholder", "p Softmax x", *(f"w{i}/read Identity w{i}" for i in range(65))).keys() == {"p"}
 
 
 def test_loops_in_the_graph():

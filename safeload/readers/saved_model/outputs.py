@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 ALL_OUTPUTS = "graph"
 """Key of the signature with every output, where all are computed from the same inputs."""
@@ -32,6 +32,9 @@ _BOOKKEEPING = re.compile(
     r"|Initialize\w*|LookupTable(Import|Insert)\w*|\w+(Enqueue|EnqueueMany|Close)(V2)?|(Destroy|Delete)\w+"
 )
 """Ops that save, restore, initialise, train or report: none of their results is a prediction."""
+
+_TRAINING = re.compile(r"(Resource)?(Sparse)?Apply\w+")
+"""Ops of optimizers. What comes after one, as the powers of Adam do, takes a step of training to compute."""
 
 _SAVERS = frozenset({"SaveV2", "SaveSlices", "Save", "RestoreV2", "RestoreSlice", "Restore"})
 """Ops of a tf.train.Saver, which has a name scope of its own; a graph that was saved ten times has ten of them."""
@@ -81,16 +84,20 @@ _DEFAULT_TYPES = {"output_type": _INT64, "index_type": _INT32, "out_idx": _INT32
 def derive_signatures(meta_graph: Any) -> None:
     """Give *meta_graph* the SignatureDefs that follow from its nodes.
 
-    Inputs are the placeholders on which an output depends; outputs are the nodes that depend on a placeholder and that
-    no other node consumes. Where all outputs have the same inputs there is one signature, named after its only output
-    or `ALL_OUTPUTS`; otherwise there is one for each output, named after it, for the caller to choose.
+    Inputs are the placeholders on which an output depends; outputs are the nodes that depend on a placeholder, that no
+    other node consumes, and that can be computed without a step of training. What is assigned to a variable, as the
+    averages of batches are, is none beside others. Where all outputs have the same inputs there is one signature,
+    named after its only output or `ALL_OUTPUTS`; otherwise there is one for each output, named after it, for the
+    caller to choose.
     """
     nodes = {node.name: node for node in meta_graph.graph_def.node}
-    found = [name for name in _ends(nodes) if _is_result(nodes[name], nodes)]
-    if len(found) > _MAX_OUTPUTS:
+    fed = _reached_from(nodes, _PLACEHOLDERS.__contains__) - _reached_from(nodes, _TRAINING.fullmatch)
+    found = [name for name in _ends(nodes) if name in fed and _is_result(nodes[name], nodes)]
+    written = _written(nodes)
+    outputs = [name for name in found if name not in written] or found
+    if len(outputs) > _MAX_OUTPUTS:
         return
-    inputs = {name: _placeholders(nodes, name) for name in found}
-    outputs = [name for name in found if inputs[name]]
+    inputs = {name: _placeholders(nodes, name) for name in outputs}
     if len({inputs[name] for name in outputs}) == 1:
         key = outputs[0] if len(outputs) == 1 else ALL_OUTPUTS
         _add_signature(meta_graph, key, nodes, inputs[outputs[0]], outputs)
@@ -114,6 +121,11 @@ def _ends(nodes: Mapping[str, Any]) -> Iterator[str]:
     yield from (name for name in rest if name not in consumed)
 
 
+def _written(nodes: Mapping[str, Any]) -> set[str]:
+    """Return the nodes whose values are assigned to variables."""
+    return {_producer(source) for node in nodes.values() if node.op.startswith("Assign") for source in node.input}
+
+
 def _is_bookkeeping(node: Any, savers: set[str]) -> bool:
     if any(str(scope) in savers for scope in PurePosixPath(node.name).parents):
         return True
@@ -128,18 +140,32 @@ def _is_result(node: Any, nodes: Mapping[str, Any]) -> bool:
     return not (is_pivot or is_handle) and node.op not in _PLACEHOLDERS | _VARIABLES and node.op != "Const"
 
 
+def _reached_from(nodes: Mapping[str, Any], is_start: Callable[[str], object]) -> set[str]:
+    """Return the nodes of ops that *is_start* is true of, and all that come after them by any edge."""
+    consumers: dict[str, list[str]] = {}
+    for name, node in nodes.items():
+        for source in node.input:
+            consumers.setdefault(_producer(source), []).append(name)
+    return _closure([name for name, node in nodes.items() if is_start(node.op)], lambda name: consumers.get(name, ()))
+
+
 def _placeholders(nodes: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return tuple(sorted(found for found in _ancestors(nodes, [name]) if nodes[found].op in _PLACEHOLDERS))
 
 
 def _ancestors(nodes: Mapping[str, Any], roots: Iterable[str]) -> set[str]:
+    found = _closure(map(_producer, roots), lambda name: map(_producer, nodes[name].input) if name in nodes else ())
+    return found & nodes.keys()
+
+
+def _closure(roots: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
     seen: set[str] = set()
-    pending = [_producer(root) for root in roots]
+    pending = list(roots)
     while pending:
         name = pending.pop()
-        if name not in seen and name in nodes:
+        if name not in seen:
             seen.add(name)
-            pending.extend(_producer(source) for source in nodes[name].input)
+            pending.extend(following(name))
     return seen
 
 
