@@ -30,6 +30,8 @@ _KERAS_PACKAGES = frozenset({"keras", "tf_keras"})
 _TENSORFLOW_KERAS = ("tensorflow.python.keras", "tensorflow.keras", "tensorflow_core.python.keras")
 # Keys of a serialized object beside its config that survive; the rest is bookkeeping of one release.
 _ENVELOPE = ("build_config", "shared_object_id", "name", "inbound_nodes")
+_NUMBERS: frozenset[type] = frozenset({bool, float, int})
+"""Types of values that mean the same in every era."""
 _SHARED_KINDS = frozenset({"layer", "model"})
 
 
@@ -117,7 +119,10 @@ class Normaliser:
         """Return the constructor arguments *config* with every value in normal form."""
         if not isinstance(config, dict):
             return self.value(config)
-        return {key: self.value(item, _values.kind_at(key)) for key, item in config.items()}
+        return {
+            key: item if type(item) in _NUMBERS else self.value(item, _values.kind_at(key))
+            for key, item in config.items()
+        }
 
     def _builtin_module(self, value: dict[str, Any], kind: str | None) -> str | None:
         """Return the public module of a built-in object, or None for a custom one."""
