@@ -43,7 +43,7 @@ _INITIALIZER_ALIASES = {
     "ConvolutionOrthogonal": "Orthogonal",
 }
 _POLICIES = ("Policy", "PolicyV1")
-_INFERRED_POLICIES = frozenset({"_infer", "infer", "infer_with_float32_vars"})
+_INFERRED_POLICIES = ("_infer", "infer", "infer_with_float32_vars")
 PLAIN_DTYPE = "float32"
 
 

@@ -40,6 +40,7 @@ def config(version, **changes):
         {"units": 10**4000},
         {"units": [[10**4000]]},
         {"activation": CLASS},
+        {"dtype": {"class_name": "Policy", "config": {"name": []}}},
     ],
     ids=lambda changes: next(iter(changes)),
 )

@@ -27,6 +27,16 @@ def test_object_without_size(length):
         handle.attribute("", "a", max_bytes=99)
 
 
+@pytest.mark.parametrize("length", [1 << 20, (1 << 64) - 16, (1 << 64) - 200])
+def test_object_beyond_its_heap(length):
+    """An object that does not fit its heap takes libhdf5 back to where it was."""
+    content = bytearray(hdf5_bytes(lambda file: file.attrs.create("a", "some text", dtype=h5py.string_dtype())))
+    first = content.index(b"GCOL") + 16
+    content[first + 8 : first + 16] = length.to_bytes(8, "little")
+    with pytest.raises(MalformedArtifactError, match="broken"):
+        Hdf5File(MemoryFile(content), where="m.h5").attribute("", "a", max_bytes=99)
+
+
 def test_heaps_that_lie_over_one_another():
     """Heaps that each claim most of the file would have to be walked again and again: such a file is broken."""
     many = b"".join(b"GCOL\1\0\0\0" + (40_000).to_bytes(8, "little") for _ in range(2_000))

@@ -104,7 +104,7 @@ def _largest(file: ByteFile, start: int, size: int) -> int | None:
         length = int.from_bytes(header[8:], "little")
         is_object = any(header[:2])
         step = _HEADER + (length + 7) // 8 * 8 if is_object else length
-        if step == 0:
+        if step == 0 or position + step > end:  # beyond the end libhdf5 goes on at the beginning: it counts in 64 bits
             return None
         largest = max(largest, length) if is_object else largest
         position += step
