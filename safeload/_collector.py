@@ -14,21 +14,17 @@ from contextlib import contextmanager
 
 
 class _Pauses:
-    """How many loads are under way, whether the collector was running before them, and whether there were others."""
+    """How many loads are under way, if the collector was running before them, and how many modules there were last."""
 
     lock = threading.Lock()
     count = 0
     was_enabled = False
-    are_first = True
+    modules = 0
 
 
 @contextmanager
 def paused_collector() -> Iterator[None]:
-    """Collect no garbage inside; afterwards go on as before, once no other thread is inside.
-
-    Most processes keep what they load first, so the collector does not look at it at once; models that come and go are
-    looked at like anything else.
-    """
+    """Collect no garbage inside; afterwards go on as before, once no other thread is inside."""
     with _Pauses.lock:
         if _Pauses.count == 0:
             _Pauses.was_enabled = gc.isenabled()
@@ -40,27 +36,18 @@ def paused_collector() -> Iterator[None]:
         with _Pauses.lock:
             _Pauses.count -= 1
             if _Pauses.count == 0 and _Pauses.was_enabled:
-                if _Pauses.are_first:
-                    _count_among_oldest()
-                _Pauses.are_first = False
+                _spare_imports()
                 gc.enable()
 
 
-@contextmanager
-def spared_imports() -> Iterator[None]:
-    """Count what imports inside make among the oldest objects: it stays."""
-    before = len(sys.modules)
-    yield
-    if len(sys.modules) > before:
-        _count_among_oldest()
+def _spare_imports() -> None:
+    """Count all objects that there are among the oldest if modules were imported, TensorFlow or others.
 
-
-def _count_among_oldest() -> None:
-    """Count every object that there is among the oldest, at which the collector looks least, unlooked at.
-
-    Each of the next two collections would look at all of the young ones. Nothing is done where somebody has frozen
-    objects, which this would thaw.
+    What imports make stays, and mostly what is loaded first, but each of the next two collections would look at all of
+    it. Models that come and go are looked at like anything else. Nothing is done where somebody has frozen objects,
+    which this would thaw.
     """
-    if not gc.get_freeze_count():
+    if len(sys.modules) > _Pauses.modules and not gc.get_freeze_count():
         gc.freeze()
         gc.unfreeze()
+    _Pauses.modules = len(sys.modules)

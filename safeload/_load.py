@@ -9,7 +9,7 @@ from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, ParamSpec, Union
 
-from safeload._collector import paused_collector, spared_imports
+from safeload._collector import paused_collector
 from safeload._explain import explain, failure_mode, first_line
 from safeload._limits import Limits
 from safeload.errors import MalformedArtifactError, SafeloadError
@@ -95,8 +95,8 @@ def load_callable(
         judged = judge(seen.artifact, seen.info, seen.findings, trusted)
         plan = plan_load(judged, registry, signature=signature, tags=tags, architecture=build)
 
-        with spared_imports():
-            from safeload import runtime  # the first line that imports TensorFlow
+        from safeload import runtime  # the first line that imports TensorFlow
+
         report = _report(seen, registry, signature=signature, tags=tags, architecture=build)
         return runtime.load(plan, recipe=_recipe(source, options, seen.info.digest), report=report)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from safeload._collector import _Pauses, paused_collector, spared_imports
+from safeload._collector import _Pauses, paused_collector
 
 
 @pytest.fixture(autouse=True)
@@ -57,26 +57,20 @@ def test_waits_for_the_last_thread() -> None:
     assert gc.isenabled()
 
 
-def test_the_first_load_is_not_looked_at_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it made counts as old; what later ones make is young."""
-    monkeypatch.setattr(_Pauses, "are_first", True)
-    for is_first in (True, False):
+def test_imports_are_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What there is after modules were imported counts as old; what other loads make is young."""
+    monkeypatch.setattr(_Pauses, "modules", len(sys.modules) - 1)
+    for has_imported in (True, False):
         with paused_collector():
             made: list[Any] = [[]]
-        assert any(each is made for each in gc.get_objects(2)) == is_first
+        assert any(each is made for each in gc.get_objects(2)) == has_imported
 
 
-def test_imports_are_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What there is after an import counts as old at once; what somebody has frozen stays frozen."""
-    made: list[Any] = [[]]
-    with spared_imports():
-        pass
-    assert not any(each is made for each in gc.get_objects(2))
-    with spared_imports():
-        monkeypatch.setitem(sys.modules, "imported_inside", sys)
-    assert any(each is made for each in gc.get_objects(2))
+def test_what_somebody_has_frozen_stays_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thawing it would make later collections look at it."""
+    monkeypatch.setattr(_Pauses, "modules", 0)
     gc.freeze()
-    with spared_imports():
-        monkeypatch.setitem(sys.modules, "imported_later", sys)
+    with paused_collector():
+        pass
     assert gc.get_freeze_count()
     gc.unfreeze()
