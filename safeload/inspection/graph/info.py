@@ -21,7 +21,7 @@ __all__ = ["MAIN", "Body", "Capture", "Entry", "EntryKind", "GraphInfo", "Node",
 
 @dataclass(frozen=True)
 class GraphInfo:
-    """Facts about the graph of one MetaGraph.
+    """Facts about the graph of one MetaGraph, equal to those of an equal one.
 
     Attributes:
         bodies: The graph itself under `MAIN`, and every function by name.
@@ -37,10 +37,11 @@ class GraphInfo:
         meta_graph: The MetaGraphDef.
     """
 
-    bodies: Mapping[str, Body] = field(repr=False)
-    by_op: Mapping[str, tuple[Node, ...]] = field(default_factory=dict, repr=False)
+    # Nodes are equal to themselves alone: the message says whether two graphs are the same.
+    bodies: Mapping[str, Body] = field(repr=False, compare=False)
+    by_op: Mapping[str, tuple[Node, ...]] = field(default_factory=dict, repr=False, compare=False)
     entries: tuple[Entry, ...] = ()
-    callers: Mapping[str, tuple[Node, ...]] = field(default_factory=dict, repr=False)
+    callers: Mapping[str, tuple[Node, ...]] = field(default_factory=dict, repr=False, compare=False)
     assets: Mapping[str, str] = field(default_factory=dict)
     asset_files: tuple[str, ...] = ()
     creators: frozenset[str] = frozenset()
