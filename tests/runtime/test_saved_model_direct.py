@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from saved_models import WEIGHTS, Saved, X, identical, load, load_artifact, read
+from artifacts import read
+from saved_models import WEIGHTS, Saved, X, identical, load, load_artifact
 from tensorflow.python.eager import context
 from threads import in_threads
 
@@ -235,23 +237,31 @@ def registered() -> int:
 
 
 @pytest.mark.parametrize("has_table", [False, True])
-def test_close_frees_functions_and_variables(many: Path, saved: Saved, *, has_table: bool) -> None:
-    """After close(), and after the last reference is gone, TensorFlow holds nothing of the model."""
+def test_close_leaves_nothing_behind(
+    many: Path, saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_table: bool
+) -> None:
+    """After close(), and after the last reference is gone, there are no functions, variables or directories of it."""
     path, value = (saved("table"), ["pear"]) if has_table else (many, X)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     gc.collect()
     before = registered()
     model = load(path)
     model(value)
-    assert registered() > before
-    handle = model.backend._direct.objects._handles
+    assert registered() - before
+    backend = model.backend  # close() does not wait for the last reference
+    handles = backend._direct.objects._handles
+    assert list(tmp_path.iterdir())
     model.close()
-    assert registered() == before
-    assert not handle
+    assert not registered() - before
+    assert not handles
+    assert not list(tmp_path.iterdir())
+    del backend
     model = load(path)
     model(value)
     del model
     gc.collect()
-    assert registered() == before
+    assert not registered() - before
+    assert not list(tmp_path.iterdir())
 
 
 def test_only_what_is_reached_is_made(many: Path) -> None:
