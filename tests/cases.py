@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from itertools import product
 
+import pytest
+
 from safeload.cli._models import RECIPES
 
 FORMATS = ("keras-hdf5", "keras-archive", "weights-hdf5", "saved-model", "frozen-graph", "tf1-checkpoint")
 PRODUCERS = ("keras", "tf_keras", "tensorflow", "tf1")
 FEATURES = tuple(dict.fromkeys(recipe.feature for recipe in RECIPES))
+
+
+def library(producer):
+    """Import what *producer* writes with; skip the test where it is not installed."""
+    return pytest.importorskip("tensorflow" if producer == "tf1" else producer)
+
 
 CASES = {(recipe.format, recipe.producer, recipe.feature): recipe for recipe in RECIPES}
 

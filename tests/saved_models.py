@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from artifacts import read
 from tensorflow.core.protobuf import saved_model_pb2
 
-from safeload._limits import Limits
-from safeload.formats import detect, open_source
 from safeload.inspection import inspect_artifact
-from safeload.readers import SavedModelArtifact, read_artifact
+from safeload.readers import SavedModelArtifact
 from safeload.runtime._callable._model_callable import ModelCallable
 from safeload.runtime._saved_model._runtime import SavedModelRuntime
 from safeload.signatures import choose
@@ -24,13 +23,6 @@ WEIGHTS = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
 
 Saved = Callable[[str], Path]
 """The fixture ``saved``."""
-
-
-def read(path: Path) -> SavedModelArtifact:
-    """Open and read the directory *path*."""
-    artifact = read_artifact(detect(open_source(str(path))), Limits())
-    assert isinstance(artifact, SavedModelArtifact)
-    return artifact
 
 
 def load(path: Path, *, signature: str | None = None, tags: str | None = None) -> ModelCallable:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from cases import CASES
+from cases import CASES, library
 from saved_models import rewritten
 
 from safeload import inspect_model, load_callable
-from safeload.cli._demo import _library
 from safeload.readers.protobuf import message_class
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -141,12 +139,6 @@ def _adapted(layers, keras):
     return keras.Sequential([layers.Input((4,)), norm, layers.Rescaling(0.5), layers.Dense(1)])
 
 
-def _producer(name):
-    if name == "tf_keras" and importlib.util.find_spec("tf_keras") is None:
-        pytest.skip("tf_keras is not installed")
-    return _library(name)
-
-
 def _load(keras, cell, path, options):
     if cell == ("keras-hdf5", "tf_keras", "custom-objects"):
         return load_callable(path, **options).model  # tf_keras cannot read what it writes of a custom activation
@@ -156,7 +148,7 @@ def _load(keras, cell, path, options):
 @pytest.mark.parametrize("cell", KERAS_CASES, ids="-".join)
 def test_generated_fixtures(cell, tmp_path):
     """Inputs, outputs, layer names and parameters of every generated Keras file are those of the loaded model."""
-    keras, recipe = _producer(cell[1]), CASES[cell]
+    keras, recipe = library(cell[1]), CASES[cell]
     made = recipe.make(tmp_path, keras)
     path = made.path
     if path.suffix == ".keras" and cell[0] == "keras-hdf5":
@@ -169,7 +161,7 @@ def test_generated_fixtures(cell, tmp_path):
 @pytest.mark.parametrize("build", MODELS, ids=lambda build: build.__name__[1:])
 def test_other_shapes_of_models(build, producer, suffix, tmp_path):
     """The same of branches, nesting, structures, optimizers, cells, mixed precision and models without inputs."""
-    keras = _producer(producer)
+    keras = library(producer)
     if build is _half and keras.__version__.startswith("3.3."):
         pytest.skip("Keras 3.3 gives the input the dtype of the first layer's computations once it is called")
     path = tmp_path / f"model{suffix}"
@@ -190,7 +182,7 @@ def _tracked(layer):
 @pytest.mark.parametrize("build", [*MODELS, _subclassed, _adapted], ids=lambda build: build.__name__[1:])
 def test_saved_models(build, tmp_path):
     """Layers at every depth, their classes and parameters, and what only training needs, of SavedModels of Keras 2."""
-    keras = _producer("tf_keras")
+    keras = library("tf_keras")
     build(keras.layers, keras).save(tmp_path, save_format="tf")
     model = keras.models.load_model(tmp_path, compile=False)
     report = inspect_model(tmp_path)
@@ -227,7 +219,7 @@ def test_every_golden_file_has_a_reader():
 @pytest.mark.parametrize("name", READERS)
 def test_golden_files(name):
     """The same of files of old releases, as a Keras of today reads them."""
-    keras = _producer(READERS[name] or "keras")
+    keras = library(READERS[name] or "keras")
     path = GOLDEN / name
     model = load_callable(path).model if READERS[name] is None else keras.models.load_model(path, compile=False)
     _compare(keras, path, model)
@@ -235,7 +227,7 @@ def test_golden_files(name):
 
 def test_weights_alone(tmp_path):
     """Of weights without a config the arrays and their elements are those of the model."""
-    keras = _producer("keras")
+    keras = library("keras")
     recipe = CASES["weights-hdf5", "keras", "json-architecture"]
     weights = inspect_model(recipe.make(tmp_path, keras).path).info.weights
     model = keras.models.model_from_json((tmp_path / "model.json").read_text())

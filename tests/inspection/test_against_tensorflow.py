@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from cases import CASES
+from cases import CASES, library
 from tensorflow.core.framework import graph_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow.python.saved_model import loader_impl
 
 from safeload import inspect_model
-from safeload.cli._demo import _library
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 SAVED_MODELS = [cell for cell in CASES if cell[0] == "saved-model" and "zipped" not in cell]
@@ -27,9 +25,7 @@ def path(request, tmp_path):
     cell = request.param
     if isinstance(cell, str):
         return GOLDEN / cell
-    if cell[1] == "tf_keras" and importlib.util.find_spec("tf_keras") is None:
-        pytest.skip("tf_keras is not installed")
-    made = CASES[cell].make(tmp_path, _library(cell[1])).path
+    made = CASES[cell].make(tmp_path, library(cell[1])).path
     return made if (made / "saved_model.pb").exists() else made / "1"
 
 

@@ -9,9 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from cases import CASES
-
-from safeload.cli._demo import _library
+from cases import CASES, library
 
 SCRIPT = """
 import json, sys
@@ -34,7 +32,7 @@ def paths(tmp_path_factory):
         if has_keras2 or recipe.producer != "tf_keras":
             folder = home / recipe.id
             folder.mkdir()
-            found.append(str(recipe.make(folder, _library(recipe.producer)).path))
+            found.append(str(recipe.make(folder, library(recipe.producer)).path))
     return found
 
 

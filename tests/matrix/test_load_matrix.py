@@ -6,10 +6,9 @@ from itertools import product
 
 import numpy as np
 import pytest
-from cases import CASES, FEATURES, FORMATS, NOT_APPLICABLE, PRODUCERS
+from cases import CASES, FEATURES, FORMATS, NOT_APPLICABLE, PRODUCERS, library
 
 from safeload import inspect_model, load_callable
-from safeload.cli._demo import _library
 
 # Single precision, two graphs of one computation.
 TOLERANCE = 1e-5
@@ -22,10 +21,8 @@ def model_store(tmp_path_factory):
 
     def get(cell):
         recipe = CASES[cell]
-        if recipe.producer == "tf_keras":
-            pytest.importorskip("tf_keras")
         if cell not in made:
-            made[cell] = recipe.make(tmp_path_factory.mktemp(recipe.id), _library(recipe.producer))
+            made[cell] = recipe.make(tmp_path_factory.mktemp(recipe.id), library(recipe.producer))
         return made[cell]
 
     return get

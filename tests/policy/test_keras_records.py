@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from artifacts import read
 from hostile.graphs import simple
 from hostile.keras_configs import CODE, functional, lambda_layer, lambda_value
 
 import safeload
-from safeload._limits import Limits
 from safeload.errors import MalformedArtifactError, UnsafeModelError
-from safeload.formats import detect, open_source
 from safeload.policy.keras_records import examine_records
-from safeload.readers import read_artifact
 from safeload.readers.protobuf import message_class
 
 HOSTILE = json.dumps({"class_name": "Functional", "config": functional(lambda_layer(lambda_value()))})
@@ -42,7 +40,7 @@ def saved(tmp_path):
 
 
 def found(path):
-    return [finding.rule for finding in examine_records(read_artifact(detect(open_source(path)), Limits()))]
+    return [finding.rule for finding in examine_records(read(path))]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +64,7 @@ def test_records(saved, options, rules):
 def test_broken_records(saved):
     """A file that is no record is broken."""
     path = saved()
-    artifact = read_artifact(detect(open_source(path)), Limits())
+    artifact = read(path)
     object.__setattr__(artifact, "keras_metadata", b"\xff")
     with pytest.raises(MalformedArtifactError):
         list(examine_records(artifact))

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from artifacts import read
 from flatbuffers_by_hand import model, serialize, table, tensor
 
-from safeload._limits import Limits
-from safeload.formats import detect, open_source
 from safeload.inspection import inspect_artifact
 from safeload.policy import Severity, examine
-from safeload.readers import read_artifact
 
 STANDING = ("tflite-kernels", Severity.WARNING)
 """What is said of every model."""
 
 
 def findings(description):
-    artifact = read_artifact(detect(open_source(serialize(description))), Limits())
+    artifact = read(serialize(description))
     found = [(f.rule, f.severity) for f in examine(artifact, inspect_artifact(artifact))]
     found.remove(STANDING)
     return found

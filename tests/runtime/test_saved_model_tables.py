@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
-from saved_models import Saved, identical, load, read, rewritten
+from artifacts import read
+from saved_models import Saved, identical, load, rewritten
 
 from safeload.inspection import inspect_artifact
 from safeload.runtime._saved_model._library import NotUnderstoodError
