@@ -23,6 +23,7 @@ from safeload.errors import (
     UnsupportedFormatError,
 )
 from safeload.formats import Format
+from safeload.inspection import own_arrays
 from safeload.readers import KerasArtifact, WeightLayout
 from safeload.signatures import choose
 
@@ -323,12 +324,16 @@ def _of_package(package: str, custom_objects: Mapping[str, object]) -> list[str]
 _SHOWN_NAMES = 5
 
 
+_VARIABLE = "/.ATTRIBUTES/VARIABLE_VALUE"
+"""Ends the keys of checkpoints. Source: tensorflow/python/checkpoint/trackable (2.21)."""
+
+
 def _contents(weights: WeightIndex) -> str:
     """Say what weights these are, by the layers or variables that they name."""
     if weights.layers:
         names = [layer.layer_name for layer in weights.layers]
         return _listed("the weights of {} layers", names)
-    arrays = [dataset.path for dataset in weights.datasets]
+    arrays = [dataset.path.removesuffix(_VARIABLE) for dataset in own_arrays(weights)]
     if weights.layout is WeightLayout.CHECKPOINT:
         return _listed("a checkpoint of {} variables", arrays)
     groups = Counter(path.partition("/vars/")[0].removeprefix("layers/") for path in arrays)

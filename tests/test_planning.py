@@ -138,7 +138,10 @@ def _datasets(*paths):
             WeightIndex(WeightLayout.OBJECT_PATHS, _datasets("layers/d/vars/0", "layers/d/vars/1", "layers/e/vars/0")),
             "the weights of 2 layers (d, e)",
         ),
-        (WeightIndex(WeightLayout.CHECKPOINT, _datasets("w")), "a checkpoint of 1 variables (w)"),
+        (
+            WeightIndex(WeightLayout.CHECKPOINT, _datasets("w/.ATTRIBUTES/VARIABLE_VALUE", "w/.OPTIMIZER_SLOT/m")),
+            "a checkpoint of 1 variables (w)",
+        ),
     ],
     ids=["legacy", "paths", "checkpoint"],
 )

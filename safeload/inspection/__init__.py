@@ -18,7 +18,7 @@ from safeload.inspection._info import (
     WeightsInfo,
 )
 from safeload.inspection._walk import Place, dicts_in, is_marker, is_object, notable_places, own_values, walk
-from safeload.inspection._weights import describe_weights
+from safeload.inspection._weights import describe_weights, own_arrays
 from safeload.inspection.keras.model import describe_producer, inspect_keras
 from safeload.inspection.keras.objects import is_replaceable_part
 from safeload.inspection.keras.signature import distinct_names, with_free_batch
@@ -46,6 +46,7 @@ __all__ = [
     "is_object",
     "is_replaceable_part",
     "notable_places",
+    "own_arrays",
     "own_values",
     "walk",
     "with_free_batch",
