@@ -76,6 +76,15 @@ def test_too_many_ends():
     assert derived("x Placeholder", *(f"y{i} Relu x" for i in range(65))) == {}
 
 
+def test_loops():
+    """What is computed in a loop cannot be fetched; what leaves it can, also out of a loop within another one."""
+    outer = "in Enter x", "turn Merge in next", "done Less turn", "out Exit turn", "next NextIteration inner/out"
+    inner = "inner/in Enter turn", "inner/aside Relu inner/in", "inner/out Exit inner/in", "aside Relu inner/out"
+    assert derived("x Placeholder", *outer, *inner, "p Softmax out").keys() == {"p"}
+    assert derived("x Placeholder", *outer, *inner).keys() == {"out"}
+    assert derived("x Placeholder", "a Enter x b", "b Enter a", "p Softmax x").keys() == {"p"}
+
+
 def test_values_of_variables():
     """What is assigned to a variable is a result only where nothing else is one."""
     nodes = "x Placeholder", "w VariableV2", "mul Mul x w", "w/AssignMovingAvg AssignSub w mul"

@@ -26,6 +26,10 @@ _VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 _SWITCHES = frozenset({"Switch", "RefSwitch"})
 """Where branches of tf.cond begin. Source: tensorflow/python/ops/cond.py (2.21), ``switch_t``, ``switch_f``."""
 
+_ENTERS, _EXITS = frozenset({"Enter", "RefEnter"}), frozenset({"Exit", "RefExit"})
+"""Where loops begin and end. Source: tensorflow/core/ops/control_flow_ops.cc (2.21)."""
+_MAX_NESTED_LOOPS = 16
+
 _BOOKKEEPING = re.compile(
     r"NoOp|Assert|ControlTrigger|Print(V2)?|.*Summary(V2)?|Save(V2|Slices)?|Restore(V2|Slice)?|MergeV2Checkpoints"
     r"|Sharded(Filename|Filespec)|Assign\w*|(Resource)?(Sparse)?Apply\w+|(Resource)?Scatter(Nd)?[A-Z]\w*"
@@ -85,13 +89,15 @@ def derive_signatures(meta_graph: Any) -> None:
     """Give *meta_graph* the SignatureDefs that follow from its nodes.
 
     Inputs are the placeholders on which an output depends; outputs are the nodes that depend on a placeholder, that no
-    other node consumes, and that can be computed without a step of training. What is assigned to a variable, as the
-    averages of batches are, is none beside others. Where all outputs have the same inputs there is one signature,
-    named after its only output or `ALL_OUTPUTS`; otherwise there is one for each output, named after it, for the
-    caller to choose.
+    other node consumes, that are in no loop, and that can be computed without a step of training. What is assigned to a
+    variable, as the averages of batches are, is none beside others. Where all outputs have the same inputs there is
+    one signature, named after its only output or `ALL_OUTPUTS`; otherwise there is one for each output, named after
+    it, for the caller to choose.
     """
     nodes = {node.name: node for node in meta_graph.graph_def.node}
-    fed = _reached_from(nodes, _PLACEHOLDERS.__contains__) - _reached_from(nodes, _TRAINING.fullmatch)
+    consumers = _consumers(nodes)
+    fed = _reached(nodes, consumers, _PLACEHOLDERS.__contains__) - _inside_loops(nodes, consumers)
+    fed -= _reached(nodes, consumers, _TRAINING.fullmatch)
     found = [name for name in _ends(nodes) if name in fed and _is_result(nodes[name], nodes)]
     written = _written(nodes)
     outputs = [name for name in found if name not in written] or found
@@ -140,13 +146,32 @@ def _is_result(node: Any, nodes: Mapping[str, Any]) -> bool:
     return not (is_pivot or is_handle) and node.op not in _PLACEHOLDERS | _VARIABLES and node.op != "Const"
 
 
-def _reached_from(nodes: Mapping[str, Any], is_start: Callable[[str], object]) -> set[str]:
-    """Return the nodes of ops that *is_start* is true of, and all that come after them by any edge."""
+def _consumers(nodes: Mapping[str, Any]) -> dict[str, list[str]]:
     consumers: dict[str, list[str]] = {}
     for name, node in nodes.items():
         for source in node.input:
             consumers.setdefault(_producer(source), []).append(name)
+    return consumers
+
+
+def _reached(
+    nodes: Mapping[str, Any], consumers: Mapping[str, list[str]], is_start: Callable[[str], object]
+) -> set[str]:
+    """Return the nodes of ops that *is_start* is true of, and all that come after them by any edge."""
     return _closure([name for name, node in nodes.items() if is_start(node.op)], lambda name: consumers.get(name, ()))
+
+
+def _inside_loops(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> set[str]:
+    """Return the nodes that have a value for each turn of a loop, and so none that could be fetched."""
+    depths: dict[str, int] = {}
+    pending = [(name, 1) for name, node in nodes.items() if node.op in _ENTERS]
+    while pending:
+        name, depth = pending.pop()
+        if depths.get(name, 0) < depth <= _MAX_NESTED_LOOPS:
+            depths[name] = depth
+            after = depth - (nodes[name].op in _EXITS)
+            pending += [(found, after + (nodes[found].op in _ENTERS)) for found in consumers.get(name, ())]
+    return {name for name, depth in depths.items() if depth > (nodes[name].op in _EXITS)}
 
 
 def _placeholders(nodes: Mapping[str, Any], name: str) -> tuple[str, ...]:
