@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hostile.nodes import BOOL, FLOAT, INT64, Ints, at, call, function, node, nodes_of, of, simple, tensor
+from hostile.nodes import BOOL, FLOAT, INT64, Ints, Type, at, call, function, node, nodes_of, of, simple, tensor
 
 from safeload.inspection.graph.info import inspect_graph
 from safeload.policy.graph._constants import _facts
@@ -71,6 +71,11 @@ SHAPES = {
     "range": (of("Range", 0, 10, 3), (4,)),
     "range by data": (of("Range", 0, "x", 0), None),
     "list": (of("TensorListStack", LIST, (4, -1)), (4, 4, 1)),
+    "list of rows": (of("TensorListStack", of("TensorListReserve", (5, -1), 4), -1), (4, 5, 1)),
+    "items": (of("TensorListGather", of("TensorListReserve", 5, 4), (1, 2)), (2, 5)),
+    "items of data": (of("TensorListGather", "x", (1, 2)), None),
+    "item of data": (of("TensorListGetItem", "x", 1), None),
+    "list by data": (of("TensorListReserve", 5, "x"), None),
     "list of data": (of("TensorListStack", "x", 4), None),
     "segments": (of("UnsortedSegmentSum", A, (0, 0), 9), (9, 3)),
     "segments of data": (of("UnsortedSegmentMax", A, "x", 9), None),
@@ -179,6 +184,15 @@ EXACT = {
     "one hot along the first": (of("OneHot", (1, 0), 2, 2, 2, axis=0), None, (2, 2)),
     "spaced": (of("LinSpace", 2, 6, 3), (2, 4, 6), (3,)),
     "spaced often": (of("LinSpace", 2, 2, 5000), None, (5000,)),
+    "places": (of("Where", (0, 1, 1)), (1, 2), (2, 1)),
+    "item": (of("TensorListGetItem", of("TensorListFromTensor", ROWS, 1), 1), (3, 4, 5), (3,)),
+    "cast": (of("Cast", tensor(FLOAT, (1,), float_val=[1.9]), DstT=Type(INT64)), (1,), (1,)),
+    "cast to what is not followed": (of("Cast", 1, DstT=Type(19)), None, (1,)),
+    "cast that goes round": (of("Cast", -1, DstT=Type(22)), None, (1,)),
+    "sum that goes round": (of("AddV2", -(1 << 63), -1, T=Type(INT64)), None, (1,)),
+    "sum of doubles": (of("AddV2", 1 << 24, 1, T=Type(2)), (16777217,), (1,)),
+    "sum that is rounded": (of("AddV2", 1 << 24, 1, T=Type(FLOAT)), (1 << 24,), (1,)),
+    "sum of nothing": (of("AddV2", (), 1), (), (0,)),
     "zeros": (of("ZerosLike", (2, 6)), (0, 0), (2,)),
     "second of two": (of("Identity", of("IdentityN", 2, 3, output="output:1")), (3,), (1,)),
     "picked": (of("GatherNd", (4, 5, 6), at((2, 1), 2, 1)), (6, 5), (2,)),

@@ -105,6 +105,12 @@ def test_what_cannot_be_evaluated_is_no_allocation(name: str) -> None:
     assert "allocation" not in _rules(of("Fill", UNKNOWN[name], "x"))
 
 
+def test_many_indices() -> None:
+    """What many small indices make is small; of many other values nothing is known."""
+    assert not _rules(of("SegmentSum", "x", at((2000,), *range(2000))))
+    assert "allocation" in _rules(of("SegmentSum", "x", tensor(FLOAT, (2000,), float_val=[1.0])))
+
+
 def test_fill_of_nothing() -> None:
     """A node without operands is TensorFlow's."""
     assert not _rules(of("Fill"))
@@ -116,6 +122,15 @@ BOMBS = {
     "tiled constant": of("Tile", tensor(INT32, (M,), int_val=[0]), M),
     "padded": of("Pad", "x", at((2, 2), 0, M, M, 0)),
     "one hot": of("OneHot", "x", at((), 1 << 40)),
+    "item that is not there": of("TensorListGetItem", of("TensorListReserve", 1 << 40, 1), 0),
+    "index": of("DynamicStitch", 0, 1 << 40, "x", "x"),
+    "one of many indices": of("SegmentSum", "x", of("Identity", at((2000,), *range(1999), 1 << 40))),
+    "one of many bytes": of(
+        "SegmentSum",
+        "x",
+        tensor(INT32, (2000,), tensor_content=b"\0\0\0\0" * 1999 + b"\0\0\0\x7f"),
+        T=Type(INT32),
+    ),
     "range of floats": of("Range", *(tensor(FLOAT, (), float_val=[number]) for number in (0.0, 1e12, 1.0))),
 }
 
@@ -258,7 +273,8 @@ LONG_LOOPS = {
     "not understood": (100, node("new", "Unknown", "v"), 1, True),
     "steps that change later": (100, node("new", "Minimum", "v", "some:output:0"), 1, True),
     "by data": (100, node("new", "RandomUniformInt", "v", "v"), 1, False),
-    "nothing": (100, node("new", "Mul", "v", "v"), 0, False),
+    "of what is not there": (100, node("new", "Fill", "some:output:0", "gone"), 1, False),
+    "nothing": (100, node("new", "Mul", "v", "some:output:0"), 0, False),
 }
 
 
@@ -400,7 +416,42 @@ def test_long_iterations_are_not_steady(monkeypatch: pytest.MonkeyPatch) -> None
     bodies(made)["serve"].append(node("n", "Fill", "loop:output:1", "x"))
     assert not rules(made)
     monkeypatch.setattr(_constancy, "_MAX_STEPS", 1)
-    assert rules(made) == {"allocation"}
+    assert rules(made) == {"allocation", "endless-loop"}
+
+
+BIG_IN_THE_END = of("SelectV2", of("Less", "i", 300), 1, 1 << 40)
+IN_LOOPS = {
+    "always the same": (False, of("Fill", of("Maximum", 5, 7), "x")),
+    "by data": (False, of("Fill", of("Shape", "x"), "x")),
+    "as far as it counts": (True, of("Fill", of("Mul", of("AddV2", "i", 1), 1 << 24), "x", T=Type(FLOAT))),
+    "not very far": (False, of("Fill", of("Pack", of("Sub", "i", 1), 2), "x")),
+    "its square": (True, of("Fill", of("Mul", "i", "i"), "x")),
+    "in the end": (True, of("Fill", BIG_IN_THE_END, "x")),
+}
+
+
+@pytest.mark.parametrize("name", IN_LOOPS)
+def test_sizes_that_change_in_long_loops(name: str) -> None:
+    """Sizes are known in the last iteration of a loop if one sum changes them, and not understood otherwise."""
+    is_large, made = IN_LOOPS[name]
+    found = grown(1000, node("new", "Identity", "v"), *nodes_of(made))
+    assert ("allocation" in rules(found)) is is_large
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_functions_that_loops_call(calls: int) -> None:
+    """What doubles in a loop is followed into functions that it calls."""
+    made = grown(40, node("new", "AddV2", "v", "v"), *(call(f"c{i}", "f", "v") for i in range(calls)))
+    made.graph_def.library.function.append(function("f", ["v"], ["v"], node("n", "Fill", "v", "v")))
+    assert {f.where for f in findings(made)} == {"function_library/f/n"}
+
+
+def test_loops_in_loops_use_what_doubles() -> None:
+    """So is it into loops inside of it."""
+    made = grown(40, node("new", "AddV2", "v", "v"), node("w", "While", "v", cond=Func("c"), body=Func("b")))
+    inner = [function("c", ["v"], ["v"]), function("b", ["v"], ["v"], node("n", "Fill", "v", "v"))]
+    made.graph_def.library.function.extend(inner)
+    assert "function_library/b/n" in {f.where for f in findings(made)}
 
 
 def _branches(first: Any, second: Any, *nodes: Any) -> Any:

@@ -24,6 +24,7 @@ from hostile.nodes import (
     FLOAT,
     INT64,
     Func,
+    at,
     bodies,
     call,
     findings,
@@ -32,9 +33,12 @@ from hostile.nodes import (
     ints,
     meta_graph,
     node,
+    nodes_of,
+    of,
     rules,
     simple,
     tensor,
+    text,
 )
 
 from safeload.policy import Severity
@@ -43,6 +47,11 @@ from safeload.policy.graph._costs import _conditions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+WHILE = {"cond": Func("w_cond"), "body": Func("w_body")}
+FOR = {"body": Func("once")}
+ONCE = [function("once", ["i"], ["i"])]
 
 
 def _loop(compare: str, step: int, *, start: int = 0, stop: int = 10**12, op: str = "AddV2") -> Any:
@@ -67,6 +76,11 @@ ENDLESS = {
     "not at all": _loop("Less", 1, op="Mul"),
     "past its end": _loop("NotEqual", 3),
     "by subtraction": _loop("GreaterEqual", 1, start=10**12, stop=0, op="Sub"),
+    "for": simple(
+        *(ints(n, v, shape=()) for n, v in (("a", 0), ("b", 1 << 31), ("c", 1))),
+        node("f", "For", "a", "b", "c", **FOR),
+        functions=ONCE,
+    ),
     "dataset: repeated": dataset(10**6, RepeatDataset=10**6),
     "dataset: batched": dataset(10**15, BatchDatasetV2=100),
     "dataset: without end, batched": dataset(1, RepeatDataset=-1, BatchDataset=100),
@@ -123,6 +137,9 @@ ENDING = {
         node("l", "LoopCond", "m"),
         node("k", "LoopCond"),
     ),
+    "for: few times": simple(ints("a", 1, shape=()), node("f", "For", "a", "a", "a", **FOR), functions=ONCE),
+    "for: by data": simple(ints("a", 1, shape=()), node("f", "For", "a", "x", "a", **FOR), functions=ONCE),
+    "for: of nothing": simple(node("f", "For", **FOR), functions=ONCE),
     "dataset: its beginning": dataset(10**15, TakeDataset=100),
     "dataset: its end": dataset(10, SkipDataset=5),
     "dataset: a part of an unknown one": dataset(10**15, SkipDataset=-1),
@@ -307,6 +324,33 @@ def test_steps_that_may_be_larger(op: str) -> None:
     bodies(made)["serve"].append(node("step", op, "x", "some", "some"))
     _node(made, "serve", "loop").input[1] = "step"
     assert "endless-loop" not in rules(made)
+
+
+@pytest.mark.parametrize(("limits", "expected"), [((10**12, 5), True), (("x", 10**12), True), ((5, "x"), False)])
+def test_loops_of_shared_functions(limits: Any, expected: bool) -> None:
+    """A loop that counts to what its function is given runs as often as the largest of all constants says."""
+    body = function("f", ["v"], ["v"], ints("start", 0, shape=()), node("w", "While", "start:output:0", "v", **WHILE))
+    names = [limit if limit == "x" else f"n{index}" for index, limit in enumerate(limits)]
+    nodes = [ints(name, limit, shape=()) for name, limit in zip(names, limits, strict=True) if limit != "x"]
+    calls = [call(f"c{index}", "f", name) for index, name in enumerate(names)]
+    assert ("endless-loop" in rules(simple(*nodes, *calls, functions=[body, *count_functions("w")]))) is expected
+
+
+def test_steps_that_are_not_understood() -> None:
+    """A loop that counts by what text says is not let through."""
+    nodes = [text("t", "1e12"), node("n", "StringToNumber", "t"), ints("a", 0, shape=())]
+    for loop in (node("w", "While", "a", "n", **WHILE), node("f", "For", "a", "n", "a", **FOR)):
+        (finding,) = findings(simple(*nodes, loop, functions=[*ONCE, *count_functions("w")]))
+        assert (finding.rule, finding.severity) == ("endless-loop", Severity.UNEXAMINED)
+
+
+def test_limits_that_change_later() -> None:
+    """What three iterations show tells nothing where more than one sum changes what is compared."""
+    made = counted(1000)
+    late = nodes_of(of("SelectV2", of("Less", "i", at((), 500)), "n", at((), 10**12)), "late")
+    functions_of(made)["outer_body"].node_def.extend(late)
+    functions_of(made)["outer_body"].ret["o1"] = "late"
+    assert {f.severity for f in findings(made)} == {Severity.UNEXAMINED}
 
 
 def test_fractions() -> None:

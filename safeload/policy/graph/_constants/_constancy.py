@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from safeload.inspection.op_classes import op_class
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from safeload.inspection.graph.info import Node
-    from safeload.policy.graph._constants._sites import Loop, Site, Sites
+    from safeload.policy.graph._constants._sites import Context, Loop, Site, Sites
 
 _COMPUTING = frozenset({None, "check", "control-flow", "dataset", "pure", "stablehlo"})
 """Classes of ops that make the same of the same inputs; None are those of other packages."""
@@ -21,7 +22,7 @@ _DATA = frozenset({"FakeParam", "Placeholder", "PlaceholderV2"})
 CHOOSING = frozenset({"Select", "SelectV2"})
 """Ops that take what they make from one of two inputs."""
 _CHANGING = frozenset({"Add", "AddV2", "Mul", "Sub"})
-_PASSING = frozenset({"Cast", "ExpandDims", "Identity", "Reshape", "Squeeze", "StopGradient"})
+_PLAIN = _CHANGING | BRANCHES | {"Cast", "ExpandDims", "Identity", "Pack", "Reshape", "Squeeze", "StopGradient"}
 _MAX_STEPS = 1000
 """Nodes in iterations of a loop that are looked at."""
 _MAX_LOOKED_AT = 300_000
@@ -29,30 +30,38 @@ _MAX_LOOKED_AT = 300_000
 
 
 def is_steady(sites: Sites, site: Site | None, loop: Loop) -> bool:
-    """Tell whether one sum or one product at most changes *site* in each iteration of *loop*.
+    """Tell whether *site* stays as it is in *loop*, or one sum or one product changes it from iteration to iteration.
 
     What it was in three iterations then tells what it will be in all others.
 
     Args:
         sites: Finds what makes tensors.
-        site: What makes a tensor in an iteration.
+        site: What makes a tensor in the fourth iteration.
         loop: Which loop.
     """
     seen: set[Site] = set()
-    changing: set[Node] = set()
+    iterations: defaultdict[Node, set[Context]] = defaultdict(set)
+    is_plain = True
     pending = [site]
     while pending and len(seen) < _MAX_STEPS:
         made = pending.pop()
-        if made is None or (_is_inside(made, loop) and made.node.op not in _CHANGING | _PASSING):
+        if made is None:
             return False
-        if made not in seen and _is_inside(made, loop):
+        if made not in seen and is_inside(made, loop):
             seen.add(made)
-            changing |= {made.node} if made.node.op in _CHANGING else set()
-            pending += (sites.find(made.node.body, reference, made.context) for reference in made.data())
-    return len(changing) <= 1 and not pending
+            iterations[made.node].add(made.context)
+            below = [sites.find(made.node.body, reference, made.context) for reference in made.data()]
+            below = sites.results(made) if made.node.op in BRANCHES else below
+            changing = [part for part in below if part is None or is_inside(part, loop)]
+            is_plain &= made.node.op in _PLAIN and (made.node.op != "Mul" or len(changing) < len(below))
+            pending += below
+    is_same = len({context for contexts in iterations.values() for context in contexts}) <= 1
+    again = [node for node, contexts in iterations.items() if node.op in _CHANGING and len(contexts) > 1]
+    return not pending and (is_same or (is_plain and len(again) <= 1))
 
 
-def _is_inside(site: Site, loop: Loop) -> bool:
+def is_inside(site: Site, loop: Loop) -> bool:
+    """Tell whether *site* is executed in an iteration of *loop*."""
     return any(step[:2] == loop for step in site.context)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from safeload.policy.graph._constants._constancy import Constancy
-from safeload.policy.graph._constants._fact import NOTHING
+from safeload.policy.graph._constants._constancy import Constancy, is_steady
 from safeload.policy.graph._constants._frames import OUTSIDE, Frames
-from safeload.policy.graph._constants._sites import LOOPS, WATCHED, Site
+from safeload.policy.graph._constants._sites import LOOPS, WATCHED, Site, Step, at_iteration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from safeload.inspection.graph.info import Body, GraphInfo, Node
     from safeload.policy.graph._constants._fact import Fact
     from safeload.policy.graph._constants._facts import Facts
-    from safeload.policy.graph._constants._sites import Context
 
 _NEGATED = {
     "Less": "GreaterEqual",
@@ -29,6 +27,8 @@ _NEGATED = {
 _SAME = frozenset({"Identity", "Reshape", "ExpandDims", "Squeeze", "Cast", "StopGradient"})
 _ENOUGH = 64
 """Iterations whose results are followed."""
+_MAX_FOLLOWED = 300
+"""Iterations of which the condition is computed, where it is not known how it changes."""
 
 
 _TOLERANCE = 0.01
@@ -85,14 +85,15 @@ class LoopCounter:
 
     def _look_at(self, body: Body) -> None:
         frames = self._frames[body.name] = Frames(body)
-        loops = [node for node in body.calling if node.op in LOOPS]
+        loops = [node for node in body.calling if node.op in LOOPS or node.op == "For"]
         loops += [node for found in list(frames.members.values()) for node in found if node.op == "LoopCond"]
         for loop in loops:
-            self._times[loop.body, loop.name] = times = self._count(loop)
+            times = self._count(Site(loop))
             if 1 <= times <= _ENOUGH:
                 self._facts.sites.iterations[loop.body, loop.name] = int(times)
             elif math.isfinite(times):
                 self._facts.sites.repetitions[loop.body, loop.name] = times
+            self._times[loop.body, loop.name] = times or self._most(loop)
         self.loops += loops
         for node in body.calling:
             if node.op not in LOOPS:
@@ -113,23 +114,41 @@ class LoopCounter:
         frames = self._frames[loop.body]
         return self._inside.get((body.name, OUTSIDE) if body is not None else (loop.body, frames.of(loop.name)), 0)
 
-    def _count(self, loop: Node) -> float:
+    def _most(self, loop: Node) -> float:
+        """Return how often *loop* runs at most for one of several calls of the function that it is in."""
+        calls = self._graph.callers.get(loop.body, ()) if self._facts.sites.is_shared(loop.body) else ()
+        return max((self._count(Site(loop, (Step(call.body, call.name),))) for call in calls), default=0)
+
+    def _count(self, loop: Site) -> float:
         """Return how often the condition of *loop* holds."""
-        first, second = (self._facts.sites.condition(Site(loop), iteration) for iteration in range(2))
+        if loop.node.op == "For":
+            return self._steps(loop)
+        first, second = (self._facts.sites.condition(loop, iteration) for iteration in range(2))
         if first is None or second is None or self._facts.of(first).numbers in _FALSE:
             return 0
-        times = self._holds(loop, second, {}, _MAX_DEPTH)
+        times = self._holds(loop.node, second, {}, _MAX_DEPTH)
         return float(1 + times) if times else self._followed(loop)
 
-    def _followed(self, loop: Node) -> float:
+    def _steps(self, loop: Site) -> float:
+        """Return how often *loop*, a ``For``, runs."""
+        bounds = [self._facts.sites.input(loop, index) for index in range(3)]
+        start, limit, delta = (None if made is None else _only(self._facts.of(made)) for made in bounds)
+        if start is not None and limit is not None and delta:
+            return max(0, (limit - start) / delta)
+        return self._left_open(loop) if all(map(self._constancy.holds, bounds)) else 0
+
+    def _followed(self, loop: Site) -> float:
         """Return how often *loop* runs if that is not often and follows from constants, 0 if it is not known."""
-        if not self._constancy.holds(self._facts.sites.condition(Site(loop), WATCHED)):
+        if not self._constancy.holds(self._facts.sites.condition(loop, WATCHED)):
             return 0
-        for iteration in range(_ENOUGH):
-            condition = self._facts.sites.condition(Site(loop), iteration)
+        for iteration in range(_MAX_FOLLOWED):
+            condition = self._facts.sites.condition(loop, iteration)
             if condition is not None and self._facts.of(condition).numbers in _FALSE:
                 return iteration
-        self.unexplained.append(loop)
+        return self._left_open(loop)
+
+    def _left_open(self, loop: Site) -> float:
+        self.unexplained.append(loop.node)
         return 0
 
     def _holds(self, loop: Node, site: Site | None, known: _Known, depth: int, *, is_negated: bool = False) -> float:
@@ -154,35 +173,30 @@ class LoopCounter:
             times = [self._holds(loop, part, known, depth, is_negated=is_negated) for part in parts]
             return min(times) if (op == "LogicalAnd") is not is_negated else max(times)
         compare = op if op in _NEGATED else "NotEqual"
-        watched = [self._difference(site._replace(context=_later(loop, site, by))) for by in range(WATCHED)]
+        key = (loop.body, loop.name)
+        watched = [
+            self._difference(site._replace(context=at_iteration(site.context, key, n + 1))) for n in range(WATCHED)
+        ]
         differences = [number for number in watched if number is not None]
-        if len(differences) < WATCHED:
+        site = site._replace(context=at_iteration(site.context, key, WATCHED))
+        if len(differences) < WATCHED or not all(is_steady(self._facts.sites, part, key) for part in self._parts(site)):
             return 0
         return _passed(_NEGATED[compare] if is_negated else compare, differences)
 
+    def _parts(self, site: Site) -> list[Site | None]:
+        """Return what a condition compares, or the number that it is."""
+        return [self._facts.sites.input(site, index) for index in range(2)] if site.node.op in _NEGATED else [site]
+
     def _difference(self, site: Site) -> float | None:
         """Return by how much the first operand of a comparison is larger; of other tensors their value."""
-        if site.node.op not in _NEGATED:
-            return _only(self._facts.of(site))
-        left, right = (_only(self._operand(site, index)) for index in range(2))
-        return None if left is None or right is None else left - right
-
-    def _operand(self, site: Site, index: int) -> Fact:
-        below = self._facts.sites.input(site, index)
-        return NOTHING if below is None else self._facts.of(below)
+        numbers = [_only(self._facts.of(part)) for part in self._parts(site) if part is not None]
+        known = [number for number in numbers if number is not None]
+        return known[0] - sum(known[1:]) if len(known) == len(self._parts(site)) else None
 
 
 def _only(fact: Fact) -> float | None:
     """Return the one value that *fact* always has."""
     return fact.numbers[0] if fact.numbers is not None and len(fact.numbers) == 1 and not fact.doubt else None
-
-
-def _later(loop: Node, site: Site, by: int) -> Context:
-    """Return the context of *site*, *by* iterations of *loop* later."""
-    return tuple(
-        step._replace(iteration=step.iteration + by) if (step.body, step.name) == (loop.body, loop.name) else step
-        for step in site.context
-    )
 
 
 def _passed(compare: str, differences: Iterable[float]) -> float:

@@ -347,6 +347,18 @@ def _largest(_: Node, inputs: list[Fact], output: int) -> _Made:
     return tuple(order) if output else tuple(given[index] for index in order), (len(order),)
 
 
+def _item(_: Node, inputs: list[Fact], __: int) -> _Made:
+    axes, (index,) = _axes(shape_of(at(inputs, 0))), _ints(inputs, 1)
+    shape = tuple(len(positions) for positions, _ in axes[1:])
+    return _taken(at(inputs, 0), [([index], axes[0][1]), *axes[1:]]), shape
+
+
+def _places(_: Node, inputs: list[Fact], __: int) -> _Made:
+    shape, given = shape_of(at(inputs, 0)), _numbers(inputs, 0)
+    found = [place for place, number in zip(itertools.product(*map(range, shape)), given, strict=True) if number]
+    return tuple(itertools.chain.from_iterable(found)), (len(found), len(shape))
+
+
 def _unique(_: Node, inputs: list[Fact], output: int) -> _Made:
     given = _numbers(inputs, 0)
     found = {number: place for place, number in enumerate(dict.fromkeys(given))}
@@ -405,12 +417,15 @@ EXACT: dict[str, Callable[[Any, list[Any], int], _Made]] = {
     "SplitV": _part,
     "StridedSlice": _strided,
     "Sum": _reduced(sum),
+    "TensorListFromTensor": lambda _, inputs, __: (at(inputs, 0).numbers, shape_of(at(inputs, 0))),
+    "TensorListGetItem": _item,
     "TensorScatterUpdate": _scattered,
     "Tile": _tiled,
     "TopKV2": _largest,
     "Transpose": _transposed,
     "Unique": _unique,
     "Unpack": _unpacked,
+    "Where": _places,
     "ZerosLike": _same_of(0),
 }
 """What each op makes of tensors that are known."""

@@ -22,6 +22,7 @@ class Fact(NamedTuple):
         elements: How many elements it has at least; 0 if nothing is known.
         width: Bytes of the longest text among its constants, if it holds texts.
         doubt: Whether it may have other values; of several facts that make one the largest counts.
+        most: Its largest value, where that is known of more values than are followed.
         is_whole: True if the shape is known exactly, and is no lower bound.
     """
 
@@ -31,6 +32,7 @@ class Fact(NamedTuple):
     width: int = 0
     doubt: int = SURE
     is_whole: bool = False
+    most: int | None = None
 
     @property
     def ints(self) -> tuple[int, ...] | None:

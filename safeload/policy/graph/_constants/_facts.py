@@ -9,14 +9,22 @@ from safeload.policy.graph._constants._constancy import CHOOSING, Constancy, is_
 from safeload.policy.graph._constants._exact import EXACT, exact
 from safeload.policy.graph._constants._fact import HUGE, NOTHING, PARTIAL, POSSIBLE, SURE, Fact, at
 from safeload.policy.graph._constants._shapes import LED, SHAPES, declared_shape, least_shape
-from safeload.policy.graph._constants._sites import AFTER, BRANCHES, Sites
-from safeload.policy.graph._constants._sizes import DECIDING, SIZES, least_elements
-from safeload.policy.graph._constants._values import FOLDS, declared_elements, folded, is_moderate, tensor_numbers
+from safeload.policy.graph._constants._sites import AFTER, BRANCHES, WATCHED, Sites, at_iteration
+from safeload.policy.graph._constants._sizes import SIZES, deciding, least_elements
+from safeload.policy.graph._constants._values import (
+    FOLDS,
+    MAX_VALUES,
+    folded,
+    is_moderate,
+    largest_number,
+    represented,
+    tensor_numbers,
+)
 
 if TYPE_CHECKING:
     from safeload.inspection.graph.info import GraphInfo, Node
     from safeload.policy.graph._constants._fact import Numbers
-    from safeload.policy.graph._constants._sites import Context, Site
+    from safeload.policy.graph._constants._sites import Context, Loop, Site
 
 _MAX_REPEATED = 20_000
 """Nodes of functions and loops that are looked at once for each call and iteration."""
@@ -24,6 +32,7 @@ _MAX_REPEATED = 20_000
 
 _UNSURE = CHOOSING | {"Maximum", "Pack"}
 """Ops that may have other values than those that are known of some of their inputs."""
+_SAME_VALUES = frozenset({"Cast", "ExpandDims", "Identity", "Reshape", "Squeeze"})
 _MEASURES = frozenset({"Rank", "Shape", "Size"})
 _AT_LEAST = frozenset({"ExtractImagePatches", "MatrixDiagV2", "MatrixDiagV3", "TensorListStack"})
 """Ops whose shape is a lower bound even of what is known exactly."""
@@ -70,18 +79,29 @@ class Facts:
 
     def is_unexplained(self, site: Site) -> bool:
         """Tell whether the size of what *site* makes follows from constants in a way that is not understood."""
-        return any(map(self._is_obscure, (self.sites.input(site, index) for index in DECIDING.get(site.node.op, ()))))
+        return any(map(self._is_obscure, (self.sites.input(site, index) for index in deciding(site.node))))
 
     def _is_obscure(self, operand: Site | None) -> bool:
         """Tell whether a size, or a part of it, is computed from constants in a way that is not understood."""
         fact = NOTHING if operand is None else self.of(operand)
-        if operand is None or (fact.numbers is not None and fact.doubt == SURE):
+        if operand is None or fact.most is not None or (fact.numbers is not None and fact.doubt == SURE):
             return False
         if operand.node.op == "ConcatV2":
             node, context, _ = operand
             parts = [self.sites.find(node.body, reference, context) for reference in operand.data()]
             return any(map(self._is_obscure, parts[:-1]))
         return self.constancy.holds(operand) if fact.numbers is None else fact.doubt == PARTIAL
+
+    def continued(self, site: Site, loop: Loop, times: float) -> Fact:
+        """Return what *site* makes in the last iteration of *loop*, if its inputs change as in the first ones."""
+        node, context, _ = site
+        inputs: list[Fact] = []
+        for reference in node.inputs:
+            found = [self.reference(node.body, reference, at_iteration(context, loop, n)) for n in range(WATCHED)]
+            inputs.append(_continued(found, times - 1, SURE))
+        elements = max(least_elements(node, inputs), math.prod(least_shape(node, inputs) or (0,)))
+        is_known = all(at(inputs, index).numbers is not None for index in deciding(node))
+        return Fact(elements=min(elements, HUGE), doubt=SURE if is_known else PARTIAL)
 
     def _settle(self, site: Site) -> Fact:
         known = self._known
@@ -96,7 +116,10 @@ class Facts:
                 opened.add(top)
                 self._left -= bool(top.context)
                 below = self._below(top, 1 if is_led else None)
-            if is_led and len(below) == 1 and below[0] and known.get(below[0], NOTHING) is not NOTHING:
+            if is_led and len(below) == 1 and (below[0] is None or below[0] in known):
+                if below[0] is None or known[below[0]] is NOTHING:
+                    known[top] = NOTHING
+                    continue
                 below = self._below(top)
             above = [(made, None) for made in below if made and made not in known and made not in opened]
             if above:
@@ -139,16 +162,19 @@ class Facts:
             return self._chosen(site, inputs)
         if node.op in AFTER:
             is_known = is_steady(self.sites, self.sites.first_results(site)[-1], self.sites.loop_of(node))
-            return _continued(inputs, self.sites.repeats(site), SURE if is_known else PARTIAL)
+            return _continued(inputs, self.sites.repeats(site) - 1, SURE if is_known else PARTIAL)
         found = exact(node, inputs, site.output) if node.op in EXACT else None
         numbers, shape = found or (_values(node, inputs), least_shape(node, inputs))
+        if numbers is not None and not site.output and node.op not in _MEASURES:
+            numbers = represented(node, numbers)
         self.work -= len(numbers or ())
         elements = max(least_elements(node, inputs), math.prod(shape) if shape is not None else 0)
         if numbers is shape is None and not elements:
             return NOTHING
         doubt = self._doubt(site, inputs)
         is_whole = doubt == SURE and _is_whole(node, inputs)
-        return Fact(numbers, shape, min(elements, HUGE), max([fact.width for fact in inputs]), doubt, is_whole)
+        most = inputs[0].most if node.op in _SAME_VALUES else None
+        return Fact(numbers, shape, min(elements, HUGE), max([fact.width for fact in inputs]), doubt, is_whole, most)
 
     def _doubt(self, site: Site, inputs: list[Fact]) -> int:
         """Return how much what *site* makes of *inputs* is in doubt, where some of them are not known."""
@@ -173,9 +199,11 @@ def _by_value(constant: Node) -> Fact:
     value = constant.proto.attr.get("value")
     if value is None:
         return NOTHING
-    elements = declared_elements(value.tensor.tensor_shape)
-    shape, width = declared_shape(value.tensor.tensor_shape), max(map(len, value.tensor.string_val), default=0)
-    return Fact(tensor_numbers(value.tensor, elements), shape, elements, width, is_whole=True)
+    tensor = value.tensor
+    shape, width = declared_shape(tensor.tensor_shape), max(map(len, tensor.string_val), default=0)
+    elements = math.prod(shape or ())
+    most = largest_number(tensor) if elements > MAX_VALUES else None
+    return Fact(tensor_numbers(tensor, elements), shape, elements, width, is_whole=True, most=most)
 
 
 def _by_attributes(node: Node) -> Fact:
@@ -216,17 +244,17 @@ def _partly(op: str, inputs: list[Fact]) -> Numbers | None:
 
 
 def _continued(results: list[Fact], times: float, doubt: int) -> Fact:
-    """Return what is known after so many iterations of a loop of which the first ones returned *results*."""
+    """Return what is known of a tensor so many iterations after it was *results* in the first ones."""
     first, second, third = results
     numbers: Numbers | None = None
     if first.numbers is not None and second.numbers is not None and third.numbers is not None:
         rows = zip(first.numbers, second.numbers, third.numbers, strict=False)
-        numbers = tuple(_continued_number(*row, times - 1) for row in rows)
+        numbers = tuple(_continued_number(*row, times) for row in rows)
     growth = max(0, min(second.elements - first.elements, third.elements - second.elements))
     return Fact(
         numbers=numbers if numbers is not None and all(map(is_moderate, numbers)) else None,
         shape=first.shape if first.shape == second.shape == third.shape else None,
-        elements=min(HUGE, first.elements + int(growth * min(times - 1, HUGE))),
+        elements=min(HUGE, first.elements + int(growth * min(times, HUGE))),
         doubt=max(doubt, *[fact.doubt for fact in results]),
     )
 

@@ -29,7 +29,8 @@ MULTIPLYING = frozenset(
         "Fill", "FloorDiv", "FloorMod", "Gather", "GatherV2", "Greater",
         "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "MatMul", "MatrixDiag", "MatrixDiagV2",
         "MatrixDiagV3", "Maximum", "Minimum", "Mul", "NotEqual", "OneHot", "Pow", "RandomStandardNormal",
-        "RandomUniform", "RealDiv", "SelectV2", "SquaredDifference", "Sub", "TensorListStack",
+        "RandomUniform", "RealDiv", "SelectV2", "SquaredDifference", "Sub", "TensorListGather", "TensorListGetItem",
+        "TensorListStack",
     ]
 )  # fmt: skip
 """Ops of which small constants may make much."""
@@ -173,12 +174,22 @@ def _patched(node: Node, inputs: list[Fact]) -> Shape | None:
 
 def _stacked(_: Node, inputs: list[Fact]) -> Shape | None:
     items, element = at(inputs, 0).shape, at(inputs, 1).ints
-    return None if element is None or items is None else (*items, *_at_least_one(element))
+    return None if element is None or items is None else (*items[:1], *(items[1:] or _at_least_one(element)))
 
 
 def _reserved(_: Node, inputs: list[Fact]) -> Shape | None:
-    count = at(inputs, 1).ints
-    return None if not count else (max(0, count[0]),)
+    count, element = at(inputs, 1).ints, at(inputs, 0).ints
+    return None if not count else (max(0, count[0]), *_at_least_one(element or ()))
+
+
+def _item(_: Node, inputs: list[Fact]) -> Shape | None:
+    items = at(inputs, 0).shape
+    return items[1:] if items else None
+
+
+def _items(_: Node, inputs: list[Fact]) -> Shape | None:
+    items, indices = at(inputs, 0).shape, at(inputs, 1).shape
+    return (*indices, *items[1:]) if items and indices is not None else None
 
 
 _SAME = (
@@ -200,6 +211,8 @@ SHAPES: dict[str, Callable[[Node, list[Fact]], Shape | None]] = {
     "ExtractImagePatches": _patched,
     "OneHot": _one_hot,
     "Reshape": _reshaped,
+    "TensorListGather": _items,
+    "TensorListGetItem": _item,
     "TensorListReserve": _reserved,
     "TensorListSetItem": _same,
     "TensorListStack": _stacked,

@@ -120,9 +120,7 @@ class Sites:
         """
         node = self.graph.bodies[body].by_name.get(reference.partition(":")[0])
         if node is not None and node.op not in _FRAME_OPS and not node.calls:
-            if node.op == "Const":
-                return Site(node)  # the same everywhere
-            return Site(node, context, _output(node, reference)) if node.op in SEVERAL else Site(node, context)
+            return _executed(node, reference, context)
         return self._followed(_Place(body, reference, context))
 
     def _followed(self, place: _Place | None) -> Site | None:
@@ -148,7 +146,7 @@ class Sites:
                 made = Site(node, place.context)
                 place = _FRAME_OPS[node.op](self, node, place.context)
             else:
-                return Site(node, place.context, _output(node, place.reference))
+                return _executed(node, place.reference, place.context)
             if place is None:
                 return made  # what a long loop returns, or nothing
         return None
@@ -242,6 +240,11 @@ class Sites:
         return _Place(body.name, body.returns[index], context) if index < len(body.returns) else None
 
 
+def at_iteration(context: Context, loop: Loop, iteration: int) -> Context:
+    """Return *context* in another iteration of *loop*."""
+    return tuple([step._replace(iteration=iteration) if step[:2] == loop else step for step in context])
+
+
 def _is_in_frame(node: Node, context: Context) -> bool:
     """Tell whether the innermost step is an iteration of a frame in the body of *node*."""
     return bool(context) and context[-1].body == node.body
@@ -266,11 +269,13 @@ def _passed(caller: Node, owner: Body, index: int, context: Context) -> tuple[_P
     return _Place(caller.body, caller.inputs[first + index], context) if is_there else None, None
 
 
-def _output(node: Node, reference: str) -> int:
-    """Return which output of *node* is meant; functions name outputs, and count from each name."""
+def _executed(node: Node, reference: str, context: Context) -> Site:
+    """Return what makes *reference*; functions name outputs, and count from each name."""
+    if node.op not in SEVERAL and not node.calls:
+        return Site(node) if node.op == "Const" else Site(node, context)
     index, names = output_index(reference), SEVERAL.get(node.op)
     first, _, rest = reference.partition(":")[2].partition(":")
-    return names.index(first) + index if names and rest and first in names else index
+    return Site(node, context, names.index(first) + index if names and rest and first in names else index)
 
 
 def output_index(reference: str) -> int:

@@ -10,7 +10,7 @@ from safeload.policy.graph._constants._shapes import MULTIPLYING
 from safeload.policy.graph._constants._values import declared_elements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from safeload.inspection.graph.info import Node
     from safeload.policy.graph._constants._fact import Fact
@@ -199,13 +199,20 @@ _ATTRIBUTES: dict[str, tuple[str, Callable[[Any], int]]] = {
 }
 """Which attribute decides the size of what an op makes, and how. Source: op definitions of TensorFlow 2.21."""
 
-DECIDING = {
+_STITCHING = frozenset({"DynamicStitch", "ParallelDynamicStitch"})
+"""Ops whose first half of inputs are indices."""
+_DECIDING = {
     **{op: (operand,) for op, (operand, _) in _OPERANDS.items()},
     **dict.fromkeys(("Empty", "Fill", "RandomStandardNormal", "RandomUniform"), (0,)),
     "BroadcastTo": (1,),
     "Range": (0, 1, 2),
 }
-"""Which inputs decide the size of an op's output by their values."""
+
+
+def deciding(node: Node) -> Sequence[int]:
+    """Return which inputs decide the size of what *node* makes by their values."""
+    return range(len(node.inputs) // 2) if node.op in _STITCHING else _DECIDING.get(node.op, ())
+
 
 _MULTIPLIES = frozenset({"Tile"})
 """Ops whose operand counts copies of their first input."""
@@ -256,11 +263,10 @@ def least_elements(node: Node, inputs: list[Fact]) -> int:
 
 
 def _by_operand(node: Node, inputs: list[Fact]) -> int:
-    operand, fold = _OPERANDS[node.op]
-    values = at(inputs, operand).ints
-    if values is None:
-        return 0
-    return fold(values) * (max(1, at(inputs, 0).elements) if node.op in _MULTIPLIES else 1)
+    _, fold = _OPERANDS[node.op]
+    facts = [at(inputs, operand) for operand in deciding(node)]
+    values = [fact.ints or (fact.most or 0,) for fact in facts if fact.ints is not None or fact.most is not None]
+    return max(map(fold, values), default=0) * (max(1, at(inputs, 0).elements) if node.op in _MULTIPLIES else 1)
 
 
 def _range_length(inputs: list[Fact]) -> int:

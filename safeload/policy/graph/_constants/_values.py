@@ -42,6 +42,10 @@ Source: tensorflow/core/framework/tensor.proto (2.21).
 """
 
 
+_TYPES = {"Cast": "DstT", "Range": "Tidx", "Gather": "Tparams", "GatherNd": "Tparams", "GatherV2": "Tparams"}
+"""Which attribute is the dtype of the output where that is not ``T``."""
+
+
 def folded(op: str, values: list[Numbers]) -> Numbers | None:
     """Return what *op*, one of `FOLDS`, makes of *values*, None if that is not known."""
     try:
@@ -71,6 +75,31 @@ def tensor_numbers(tensor: Any, count: int) -> Numbers | None:
     return _finite((values + (values[-1:] or [0]) * count)[:count])
 
 
+def largest_number(tensor: Any) -> int | None:
+    """Return the largest value of a TensorProto of integers that all are stored, None of another one."""
+    code, field = _FORMATS.get(dtype_name(tensor.dtype) or "", ("d", ""))
+    if code in "fd?":
+        return None
+    stored = memoryview(tensor.tensor_content)
+    whole = stored[: len(stored) // struct.calcsize(code) * struct.calcsize(code)]
+    return max([*cast("memoryview[int]", whole.cast(cast("Any", code))), *getattr(tensor, field)], default=0)
+
+
+def represented(node: Node, numbers: Numbers) -> Numbers | None:
+    """Return *numbers* as the tensor that *node* makes holds them, None if it holds others."""
+    value = node.proto.attr.get(_TYPES.get(node.op, "T"))
+    if value is None:
+        return numbers
+    code, _ = _FORMATS.get(dtype_name(value.type) or "", ("", ""))
+    if code in "d?":
+        return numbers if code else None
+    layout = f"<{len(numbers)}{code}"
+    try:
+        return struct.unpack(layout, struct.pack(layout, *(numbers if code == "f" else map(int, numbers))))
+    except (OverflowError, struct.error):
+        return None  # TensorFlow goes round to what is another number
+
+
 def _finite(values: Iterable[float]) -> Numbers | None:
     numbers = tuple(values)
     return numbers if all(map(math.isfinite, numbers)) else None
@@ -96,7 +125,7 @@ def _elementwise(function: Callable[[Any, Any], float]) -> Callable[[list[Number
     def fold(values: list[Numbers]) -> Numbers | None:
         if len(values) != 2:
             return None
-        size = max(len(values[0]), len(values[1]))
+        size = max(len(values[0]), len(values[1])) if all(values) else 0
         if {len(values[0]), len(values[1])} - {1, size}:
             return None
         left, right = (v * size if len(v) == 1 else v for v in values)

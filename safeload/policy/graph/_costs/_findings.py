@@ -16,7 +16,7 @@ from safeload.policy.graph._constants._values import declared_elements
 from safeload.policy.graph._costs._conditions import Conditions
 from safeload.policy.graph._costs._datasets import CONSUMERS, least_cardinality
 from safeload.policy.graph._costs._encoded import DECODERS, expanded_bytes
-from safeload.policy.graph._costs._growth import large_outputs
+from safeload.policy.graph._costs._growth import Growth
 from safeload.policy.graph._subject import Subject, subjects
 from safeload.readers.protobuf import dtype_bytes, dtype_name
 
@@ -100,12 +100,12 @@ def provable_allocations(info: ModelInfo) -> Iterator[Finding]:
     for subject in subjects(info):
         found: dict[tuple[str, str], int] = {}
         unexplained: set[tuple[str, str]] = set()
-        for site, fact in large_outputs(subject.graph, subject.facts, subject.loops):
+        for site, fact, is_unexplained in Growth(subject.graph, subject.facts, subject.loops).outputs():
             place = (site.node.body, site.node.name)
             if fact.elements * max(1, fact.width) > _UNREMARKABLE:
                 size = fact.elements * _output_bytes(site.node, fact.width)
                 found[place] = max(size, found.get(place, 0))
-            if subject.facts.is_unexplained(site):
+            if is_unexplained:
                 unexplained.add(place)
         for (body, name), size in found.items():
             if size > _BUDGET:
@@ -164,7 +164,7 @@ def endless_loops(info: ModelInfo) -> Iterator[Finding]:
     """Find loops whose condition no iteration can change, those that count too far, and datasets that are too long."""
     for subject in subjects(info):
         conditions = Conditions(subject.graph)
-        for node in subject.graph.nodes("LoopCond", *LOOPS):
+        for node in subject.graph.nodes("For", "LoopCond", *LOOPS):
             times = subject.loops.iterations(node)
             if conditions.never_change(node):
                 yield _endless(subject, node, "is a loop whose condition never changes")

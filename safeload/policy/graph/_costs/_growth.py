@@ -5,10 +5,12 @@ A function that doubles what it is given makes gigabytes in thirty calls, a loop
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from safeload.policy.graph._constants._sites import LOOPS, Site, Step
-from safeload.policy.graph._constants._sizes import allocates
+from safeload.policy.graph._constants._constancy import is_inside, is_steady
+from safeload.policy.graph._constants._fact import SURE
+from safeload.policy.graph._constants._sites import LOOPS, WATCHED, Site, Step, at_iteration
+from safeload.policy.graph._constants._sizes import allocates, deciding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,65 +27,129 @@ _SETTLING = 3
 """Iterations after which a loop that does not grow is left."""
 _MAX_MEMBERS = 50_000
 """Nodes and variables of the loops of one graph that are followed."""
-_MAX_CONTEXTS = 2_000
-"""Calls of functions with several callers that are followed."""
+_MAX_CALLED = 300_000
+"""Nodes of functions that are followed once for each call or iteration."""
 
 
 _Variable = tuple[str, str]
 """What a loop passes on: its body and the tensor in it."""
 
 
-def large_outputs(graph: GraphInfo, facts: Facts, loops: LoopCounter) -> Iterator[tuple[Site, Fact]]:
-    """Yield nodes with what is known of what they make.
+class Output(NamedTuple):
+    """What a node makes.
+
+    Attributes:
+        site: The node where it is executed.
+        fact: What is known of what it makes.
+        is_unexplained: Whether constants decide its size in a way that is not understood.
+    """
+
+    site: Site
+    fact: Fact
+    is_unexplained: bool = False
+
+
+class Growth:
+    """Finds what nodes make, in functions and loops, as far as that follows from constants.
 
     Args:
         graph: Facts about a graph.
         facts: What follows from its constants.
         loops: Its loops.
     """
-    for node in graph.nodes(*filter(allocates, graph.by_op)):
-        yield Site(node), facts.of(Site(node))
-    left = _MAX_MEMBERS
-    for loop in loops.loops:
-        if loops.times(loop) > 1 and left > 0:
-            members, variables = _inside(facts, loops, loop)
-            left -= len(members) + len(variables)
-            yield from _grown(facts, loop, loops.times(loop), members, variables)
-    for nodes, context in _contexts(graph, facts):
+
+    def __init__(self, graph: GraphInfo, facts: Facts, loops: LoopCounter) -> None:
+        self._graph = graph
+        self._facts = facts
+        self._loops = loops
+        self._allocating = _allocating(graph)
+        self._left = _MAX_CALLED
+
+    def outputs(self) -> Iterator[Output]:
+        """Yield every node that may make much, wherever it is executed."""
+        graph, shared = self._graph, self._facts.sites.is_shared
+        yield from self._made(graph.nodes(*filter(allocates, graph.by_op)), ())
+        left = _MAX_MEMBERS
+        for loop in self._loops.loops:
+            if self._loops.times(loop) > 1 and left > 0:
+                members, variables = self._inside(loop)
+                left -= len(members) + len(variables)
+                yield from self._grown(loop, members, variables)
+        for name in graph.bodies:
+            if name in self._allocating and not shared(name):
+                for nodes, context in self._called(graph.bodies[name].calling, ()):
+                    yield from self._made(nodes, context)
+
+    def _made(self, nodes: Iterable[Node], context: Context) -> Iterator[Output]:
         for node in nodes:
             if allocates(node.op):
-                yield Site(node, context), facts.of(Site(node, context))
+                site = Site(node, context)
+                yield Output(site, self._facts.of(site), self._facts.is_unexplained(site))
 
+    def _inside(self, loop: Node) -> tuple[list[Node], list[_Variable]]:
+        """Return what *loop* executes in each iteration, and what it passes on to the next one."""
+        members = list(self._loops.members(loop))
+        variables = [(node.body, node.inputs[0]) for node in members if node.op == "NextIteration" and node.inputs]
+        body = self._facts.sites.loop_function(loop, "body")
+        return members, variables + ([(body.name, reference) for reference in body.returns] if body is not None else [])
 
-def _inside(facts: Facts, loops: LoopCounter, loop: Node) -> tuple[list[Node], list[_Variable]]:
-    """Return what *loop* executes in each iteration, and what it passes on to the next one."""
-    members = list(loops.members(loop))
-    variables = [(node.body, node.inputs[0]) for node in members if node.op == "NextIteration" and node.inputs]
-    body = facts.sites.loop_function(loop, "body")
-    return members, variables + ([(body.name, reference) for reference in body.returns] if body is not None else [])
+    def _grown(self, loop: Node, members: list[Node], variables: list[_Variable]) -> Iterator[Output]:
+        """Follow *loop* for as long as what it passes on grows, and find what it makes in the end from that."""
+        facts, times = self._facts, self._loops.times(loop)
+        history: list[list[Fact]] = []
+        executed: list[tuple[Iterable[Node], Context]] = []
+        for iteration in range(1, int(min(times, _MAX_ITERATIONS))):
+            context = (Step(loop.body, loop.name, iteration),)
+            executed = [(members, context), *self._called([node for node in members if node.calls], context)]
+            for nodes, inside in executed:
+                yield from self._made(nodes, inside)
+            history.append([facts.reference(*variable, context) for variable in variables])
+            if iteration >= _SETTLING and _is_settled(history[-3:]):
+                break
+        if _SETTLING <= len(history) < times - 1:
+            for nodes, inside in executed:
+                yield from self._later(loop, nodes, inside)
+            yield from self._joined(loop, variables, history)
 
-
-def _grown(
-    facts: Facts, loop: Node, times: float, members: list[Node], variables: list[_Variable]
-) -> Iterator[tuple[Site, Fact]]:
-    """Follow *loop* for as long as what it passes on grows, and guess the rest from the last two iterations."""
-    history: list[list[Fact]] = []
-    for iteration in range(1, int(min(times, _MAX_ITERATIONS))):
-        context = (Step(loop.body, loop.name, iteration),)
-        for node in members:
-            if allocates(node.op):
-                yield Site(node, context), facts.of(Site(node, context))
-        history.append([facts.reference(*variable, context) for variable in variables])
-        if iteration >= _SETTLING and _is_settled(history[-3:]):
-            break
-    if len(history) >= _SETTLING:
+    def _joined(self, loop: Node, variables: list[_Variable], history: list[list[Fact]]) -> Iterator[Output]:
+        """Yield what *loop* passes on in the end, if its elements become more as they did before."""
         context = (Step(loop.body, loop.name, len(history)),)
         for (owner, reference), before, after in zip(variables, *history[-2:], strict=True):
-            site = facts.sites.find(owner, reference, context)
+            site = self._facts.sites.find(owner, reference, context)
             if site is not None:
-                left = int(min(times, 1 << 63)) - len(history)
+                left = int(min(self._loops.times(loop), 1 << 63)) - len(history)
                 growth = max(0, after.elements - before.elements)
-                yield site, after._replace(elements=after.elements + growth * left)
+                yield Output(site, after._replace(elements=after.elements + growth * left))
+
+    def _later(self, loop: Node, nodes: Iterable[Node], context: Context) -> Iterator[Output]:
+        """Yield what *nodes* make in the last iteration of *loop*, as far as sizes change from one to the next."""
+        facts, key = self._facts, (loop.body, loop.name)
+        for node in nodes:
+            site = Site(node, at_iteration(context, key, WATCHED))
+            operands = [facts.sites.input(site, index) for index in deciding(node)]
+            constant = [operand for operand in operands if operand is not None and facts.constancy.holds(operand)]
+            if any(is_inside(operand, key) for operand in constant):
+                fact = facts.continued(site, key, self._loops.times(loop))
+                is_known = fact.doubt == SURE and all(is_steady(facts.sites, operand, key) for operand in constant)
+                yield Output(site, fact, not is_known)
+
+    def _called(self, calling: Iterable[Node], start: Context) -> Iterator[tuple[Iterable[Node], Context]]:
+        """Yield what is called from *calling* at any depth, once for each context in which something is known."""
+        sites = self._facts.sites
+        pending = [(calling, start)]
+        while pending and self._left > 0:
+            calls, context = pending.pop()
+            for call in calls:
+                for called in filter(self._allocating.__contains__, call.calls):
+                    inside = (*context, Step(call.body, call.name)) if sites.is_shared(called) else context
+                    is_other = (
+                        inside != context and call.op not in LOOPS and _passes_something(self._facts, call, context)
+                    )
+                    if is_other or (inside == context != () and (start or call.op not in LOOPS)):
+                        body = self._graph.bodies[called]
+                        self._left -= 1 + len(body.nodes)
+                        yield body.nodes, inside
+                        pending.append((body.calling, inside))
 
 
 def _is_settled(history: list[list[Fact]]) -> bool:
@@ -101,24 +167,6 @@ def _is_even(before: Fact, now: Fact, after: Fact) -> bool:
     return all(b - a == c - b for a, b, c in steps)
 
 
-def _contexts(graph: GraphInfo, facts: Facts) -> Iterator[tuple[Iterable[Node], Context]]:
-    """Yield what functions hold, once for each call that passes something known, where several nodes call them."""
-    sites = facts.sites
-    allocating = _allocating(graph)
-    unshared = (name for name in graph.bodies if name in allocating and not sites.is_shared(name))
-    pending: list[tuple[str, Context]] = [(name, ()) for name in unshared]
-    left = _MAX_CONTEXTS
-    while pending and left > 0:
-        name, context = pending.pop()
-        for call in graph.bodies[name].calling:
-            for called in filter(allocating.__contains__, call.calls):
-                inside = (*context, Step(name, call.name)) if sites.is_shared(called) else context
-                if inside and call.op not in LOOPS and (inside == context or _passes_something(facts, call, context)):
-                    left -= 1
-                    yield graph.bodies[called].nodes, inside
-                    pending.append((called, inside))
-
-
 def _allocating(graph: GraphInfo) -> frozenset[str]:
     """Return the bodies with nodes whose size may follow from constants, and those that call them."""
     found: set[str] = set()
@@ -130,5 +178,5 @@ def _allocating(graph: GraphInfo) -> frozenset[str]:
 
 
 def _passes_something(facts: Facts, call: Node, context: Context) -> bool:
-    known = (facts.reference(call.body, reference, context) for reference in Site(call).data())
-    return any(fact.numbers is not None or fact.elements > 1 for fact in known)
+    given = (facts.sites.find(call.body, reference, context) for reference in Site(call).data())
+    return any(made is not None and (facts.of(made).elements > 1 or facts.constancy.holds(made)) for made in given)
