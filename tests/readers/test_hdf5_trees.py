@@ -12,9 +12,11 @@ import pytest
 from keras_files import hdf5_bytes
 
 from safeload._limits import Limits
-from safeload.errors import MalformedArtifactError
+from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.formats import MemoryFile
 from safeload.readers.hdf5.file import Hdf5File
+from safeload.readers.hdf5.plain import NotPlainError, Structures
+from safeload.readers.hdf5.stored_text import stored_references
 from safeload.readers.hdf5.trees import Trees
 
 GROUPS, CHUNKS = 0, 1
@@ -118,23 +120,79 @@ def test_chunks_that_lead_to_themselves():
         Hdf5File(MemoryFile(bytes(content)), where="m.h5").structure(Limits())
 
 
-def test_texts_that_are_one_object():
-    """Every text of a list may refer to one long text: it is not copied for each."""
-    long = 1_234_567
-    content = bytearray(
-        hdf5_bytes(
-            lambda file: (
-                file.attrs.create("long", "x" * long, dtype=h5py.string_dtype()),
-                file.attrs.create("many", ["yyyyy"] * 2000, dtype=h5py.string_dtype()),
-            )
-        )
-    )
-    at = content.index(struct.pack("<I", long))
-    short = re.search(rb"(?:\x05\x00{3}.{12}){2000}", content, re.DOTALL)
-    content[slice(*short.span())] = content[at : at + 16] * 2000
-    handle = Hdf5File(MemoryFile(bytes(content)), where="m.h5")
-    with pytest.raises(MalformedArtifactError, match="2,000 texts"):
-        handle.attribute("", "many", max_bytes=1 << 26)
-    assert handle.attribute("", "long", max_bytes=1 << 26) == "x" * long
-    with pytest.raises(MalformedArtifactError, match="2,000 texts"):
-        handle.attribute("", "many", max_bytes=1 << 26)
+def with_texts(texts, change=None, **options):
+    """Make a file with a list of texts and a long one, and with what is not plain."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", **options) as file:
+        file.create_dataset("x", data=np.zeros(4), chunks=(1,))
+        group = file.create_group("g", track_order="libver" in options)
+        group.attrs.create("long", "x" * 1_234_567, dtype=h5py.string_dtype())
+        group.attrs.create("many", texts, dtype=h5py.string_dtype())
+        for number in range(3):
+            group.attrs[f"{number}"] = "y" * 2000
+    content = buffer.getvalue()
+    handle = Hdf5File(MemoryFile(change(content) if change else content), where="m.h5")
+    handle.structure(Limits())
+    return handle
+
+
+OPTIONS = {"default": {}, "user block": {"userblock_size": 512}, "latest": {"libver": "latest"}}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_texts_of_variable_length(options):
+    """They are read in the bytes of the file, whichever version of headers it has."""
+    handle = with_texts(["a", "", "grün"], **options)
+    assert handle.attribute("g", "many", max_bytes=1 << 24) == ["a", "", "grün"]
+    assert handle.attribute("g", "long", max_bytes=1 << 24) == "x" * 1_234_567
+    with pytest.raises(LimitExceededError, match="max_config_bytes"):
+        handle.attribute("g", "long", max_bytes=1_234_566)
+
+
+def test_texts_that_are_stored_apart():
+    """Attributes that do not fit the header of their object are none that Keras writes."""
+    with pytest.raises(MalformedArtifactError, match="'many' is broken"):
+        with_texts(["a"] * 9000, libver="latest").attribute("g", "many", max_bytes=1 << 24)
+
+
+def referring(length=None):
+    """Return a change that lets every short text be the long one, of *length*."""
+
+    def change(content):
+        changed = bytearray(content)
+        at = content.index(struct.pack("<I", 1_234_567))
+        short = re.search(rb"(?:\x05\x00{3}.{12}){2000}", content, re.DOTALL)
+        number = content[at : at + 4] if length is None else struct.pack("<I", length)
+        changed[slice(*short.span())] = (number + content[at + 4 : at + 16]) * 2000
+        return bytes(changed)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("length", "error", "problem"),
+    [
+        (None, LimitExceededError, "2,469,134,000 exceeds max_config_bytes"),
+        (5, MalformedArtifactError, "not of the length"),
+        ((1 << 32) - 1, LimitExceededError, "max_config_bytes"),
+    ],
+)
+def test_texts_that_are_one_object(length, error, problem):
+    """Every text of a list may refer to one long text, or declare another length: libhdf5 would allocate them all."""
+    handle = with_texts(["yyyyy"] * 2000, referring(length))
+    with pytest.raises(error, match=problem):
+        handle.attribute("g", "many", max_bytes=1 << 26)
+
+
+def test_texts_where_addresses_are_of_another_size():
+    """Where it is not sure what a reference is, none is followed."""
+    handle = with_texts(["a"])
+    handle._window._trees.base = None
+    with pytest.raises(MalformedArtifactError, match="superblock"):
+        handle.attribute("g", "many", max_bytes=1 << 26)
+
+
+def test_headers_of_no_known_version():
+    """A header is of the first version or a later one."""
+    with pytest.raises(NotPlainError, match="no known version"):
+        stored_references(Structures(MemoryFile(b"\7" * 64), offset=0, size=64), 0, "a", 1)

@@ -10,14 +10,16 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+import struct
 import threading
 from typing import TYPE_CHECKING, Any
 
 from safeload._explain import first_line
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.readers.hdf5.heap import GuardedWindow
-from safeload.readers.hdf5.plain import NOT_PLAIN, PlainWalk, Structures
+from safeload.readers.hdf5.plain import NOT_PLAIN, NotPlainError, PlainWalk, Structures
 from safeload.readers.hdf5.plain_text import PlainTexts
+from safeload.readers.hdf5.stored_text import declared_length, stored_references, stored_texts
 
 if TYPE_CHECKING:
     import h5py
@@ -29,7 +31,21 @@ if TYPE_CHECKING:
     from safeload.readers.hdf5.plain import Hdf5Structure
 
 # What libhdf5 and h5py raise for broken files, by experiment over truncated and altered files (h5py 3.14).
-_BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError, UnicodeError)
+_BROKEN = (
+    NotPlainError,
+    struct.error,
+    OSError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    UnicodeError,
+)
+
+_HEADERS = 1 << 24
+"""Bytes of headers that are looked at for a text of variable length, beside its own."""
 
 
 class Hdf5File:
@@ -174,7 +190,7 @@ class Hdf5File:
 
     def _attribute(self, path: str, name: str, max_bytes: int) -> str | list[str] | None:
         """Ask libhdf5 for an attribute."""
-        from h5py import h5a, h5o
+        from h5py import h5a, h5o, h5t
 
         try:
             holder = h5o.open(self.open_file.id, path.encode() or b"/")
@@ -183,7 +199,10 @@ class Hdf5File:
             header = h5a.open(holder, name.encode())
             shape, datatype = header.shape, header.get_type()
             self._bound_config(name, math.prod(shape) * datatype.get_size(), max_bytes)
-            with self._window.reading(math.prod(shape)):
+            if shape != (0,) and datatype.get_class() == h5t.STRING and datatype.is_variable_str():
+                address = h5o.get_info(holder).addr
+                value = self._stored_text(address, name, shape, max_bytes)
+            else:
                 value = _read_text(header, shape, datatype)
         except _BROKEN as error:
             if isinstance(error, LimitExceededError):
@@ -192,6 +211,21 @@ class Hdf5File:
             raise MalformedArtifactError(f"{self.where}/{path}", problem=problem) from error
         self._bound_config(name, len(value) if isinstance(value, str) else sum(map(len, value)), max_bytes)
         return value
+
+    def _stored_text(self, address: int, name: str, shape: tuple[int, ...], max_bytes: int) -> str | list[str]:
+        """Read texts of variable length in the bytes of the file."""
+        place = self._window.superblock
+        if len(shape) > 1:
+            raise TypeError("it holds a table")
+        if place is None:
+            raise NotPlainError("the superblock is of no kind that h5py writes")
+        file = Structures(
+            self._bytes, offset=self._offset + place, size=self.size - place, effort=2 * max_bytes + _HEADERS
+        )
+        references = stored_references(file, address, name, math.prod(shape))
+        self._bound_config(name, sum(map(declared_length, references)), max_bytes)
+        texts = stored_texts(file, references)
+        return texts if shape else texts[0]
 
     def _bound_config(self, name: str, found: int, allowed: int) -> None:
         if found > allowed:

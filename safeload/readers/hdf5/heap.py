@@ -7,15 +7,12 @@ Source: HDF5 File Format Specification 3.0, III.E; H5HG__cache_heap_deserialize 
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from safeload.formats import Window
 from safeload.readers.hdf5.trees import Trees
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from typing_extensions import Buffer
 
     from safeload.formats import ByteFile
@@ -23,8 +20,6 @@ if TYPE_CHECKING:
 _MAGIC = b"GCOL"
 _HEADER = 16
 _BLOCK = 1 << 16
-_MOST_BYTES = 1 << 29
-"""What the texts of one attribute may take: all of them may refer to one object, which is copied for each."""
 
 
 class GuardedWindow(Window):
@@ -35,32 +30,17 @@ class GuardedWindow(Window):
     """
 
     is_guarding = True
-    _texts = 1
 
     def __init__(self, file: ByteFile, *, offset: int = 0, size: int | None = None) -> None:
         super().__init__(file, offset=offset, size=size)
         self._seen: set[int] = set()
         self._looked_at = 0
-        self._largest = 0
         self._trees = Trees(file, offset=offset, size=self.size)
 
-    @contextmanager
-    def reading(self, texts: int) -> Iterator[None]:
-        """Read an attribute of so many *texts*; where they would take too much, libhdf5 is given an error instead.
-
-        Raises:
-            OSError: What was read before is enough to tell.
-        """
-        self._texts = texts
-        try:
-            self._require_small()
-            yield
-        finally:
-            self._texts = 1
-
-    def _require_small(self) -> None:
-        if self._texts > 1 and self._texts * self._largest > _MOST_BYTES:
-            raise OSError(f"{self._texts:,} texts of up to {self._largest:,} bytes")
+    @property
+    def superblock(self) -> int | None:
+        """Where addresses count from; None where addresses or nodes have other sizes than those of h5py."""
+        return self._trees.base
 
     def readinto(self, buffer: Buffer) -> int:
         """Read from the position; a heap that never ends raises OSError."""
@@ -85,27 +65,21 @@ class GuardedWindow(Window):
             return
         self._seen.add(start)
         self._looked_at += size
-        largest = None if self._looked_at > self._file.size else _largest(self._file, start, size)
-        if largest is None:
+        if self._looked_at > self._file.size or not _ends(self._file, start, size):
             raise OSError("a global heap is broken")
-        self._largest = max(self._largest, largest)
-        self._require_small()
 
 
-def _largest(file: ByteFile, start: int, size: int) -> int | None:
-    """Return the size of the largest object of a heap, or None if one of them does not take the walk forward."""
+def _ends(file: ByteFile, start: int, size: int) -> bool:
+    """Return True if every object of a heap takes the walk forward, and none beyond the end."""
     position, end = start + _HEADER, start + size
     block, begin = b"", 0
-    largest = 0
     while position + _HEADER <= end:
         if not begin <= position <= begin + len(block) - _HEADER:
             block, begin = file.read_at(position, _BLOCK), position
         header = block[position - begin : position - begin + _HEADER]
         length = int.from_bytes(header[8:], "little")
-        is_object = any(header[:2])
-        step = _HEADER + (length + 7) // 8 * 8 if is_object else length
-        if step == 0 or position + step > end:  # beyond the end libhdf5 goes on at the beginning: it counts in 64 bits
-            return None
-        largest = max(largest, length) if is_object else largest
+        step = _HEADER + (length + 7) // 8 * 8 if any(header[:2]) else length
+        if step == 0 or position + step > end:  # libhdf5 counts in 64 bits: beyond the end it goes on at the beginning
+            return False
         position += step
-    return largest
+    return True

@@ -105,14 +105,15 @@ class Structures:
         file: The bytes.
         offset: Where the HDF5 file begins in them.
         size: Its length.
+        effort: Bytes of structures that are looked at.
     """
 
-    def __init__(self, file: ByteFile, *, offset: int, size: int) -> None:
+    def __init__(self, file: ByteFile, *, offset: int, size: int, effort: int | None = None) -> None:
         self._file = file
         self._offset = offset
         self.size = size
         self._pages: dict[int, bytes] = {}
-        self._left = _MAX_BYTES
+        self._left = _MAX_BYTES if effort is None else effort
 
     def read(self, address: int, size: int) -> bytes:
         """Return *size* bytes: small structures lie close together, so that they are read by the page."""

@@ -18,7 +18,7 @@ _PADDED_BY_ZEROS = (0, 1)
 _CHARACTERS = bytes.fromhex("10000000 10000000 01000000 00000800")
 """Size of a value of variable length, and the type of what it consists of: bytes."""
 _IS_TEXT = 1
-_VALUE = struct.Struct("<IQI")  # length, address of the heap, number of the object
+VALUE = struct.Struct("<IQI")  # length, address of the heap, number of the object
 _HEAP = struct.Struct("<4sB3xQ")  # magic, version, size
 _OBJECT = struct.Struct("<H6xQ")  # number, size
 
@@ -61,7 +61,7 @@ class PlainTexts:
         if kind == _FIXED and flags & 15 in _PADDED_BY_ZEROS:
             found = [value.rstrip(b"\0") for value in stored]
         elif (kind, flags, datatype[4:]) == (_VARIABLE, _IS_TEXT, _CHARACTERS):
-            found = list(self._referred(stored, max_bytes))
+            found = list(self.referred(stored, max_bytes))
         else:
             raise NotPlainError
         if any(b"\0" in text for text in found):
@@ -69,16 +69,17 @@ class PlainTexts:
         texts = [text.decode() for text in found]
         return texts if shape else texts[0]
 
-    def _referred(self, values: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
+    def referred(self, values: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
+        """Yield the objects of heaps that *values* refer to; raises one of `NOT_PLAIN`."""
         left = max_bytes
         for value in values:
-            length, address, number = _VALUE.unpack(value)
+            length, address, number = VALUE.unpack(value)
             if address not in self._heaps:
                 self._heaps[address] = self._heap(address)
             found = self._heaps[address][number]
             left -= length
             if len(found) != length or left < 0:
-                raise NotPlainError
+                raise NotPlainError("a text is not of the length that is declared")
             yield found
 
     def _heap(self, address: int) -> dict[int, bytes]:

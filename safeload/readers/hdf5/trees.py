@@ -65,7 +65,7 @@ class Trees:
             raise OSError("an index of the file does not end")
 
     @cached_property
-    def _base(self) -> int | None:
+    def base(self) -> int | None:
         """Where addresses count from, None for a file whose nodes have other sizes than those of h5py."""
         place = 0
         while place < self._size and self._read(place, len(_MAGIC)) != _MAGIC:
@@ -82,7 +82,7 @@ class Trees:
         while pending:
             above = pending.pop()
             kind, level = above[4:6]
-            for child in _children(above, self._base) if level else ():
+            for child in _children(above, self.base) if level else ():
                 below = self._read(child, len(node) if level > 1 else _NODE.size)
                 if child in self._nodes or below[:6] != bytes([*_TREE, kind, level - 1]):
                     return False
