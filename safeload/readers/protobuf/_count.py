@@ -31,10 +31,7 @@ _FEW_BYTES = 2 * MAX_INNER_MESSAGES
 """Bytes of small messages that need not be looked into: a message takes two bytes at least."""
 _TINY_BYTES = 8
 """Messages up to here are taken to hold as many as they can, which is quicker than to look."""
-_HOLDERS = frozenset(
-    f"tensorflow.{name}"
-    for name in ("MetaGraphDef", "GraphDef", "FunctionDefLibrary", "FunctionDef", "SavedObjectGraph")
-)
+_HOLDERS = ("MetaGraphDef", "GraphDef", "FunctionDefLibrary", "FunctionDef", "SavedObjectGraph")
 """Messages whose content is counted however small they are: facts are made of each node and object in them."""
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _WIDTHS = {_FIXED64: 8, _FIXED32: 4}
@@ -87,6 +84,7 @@ def _others(name: str) -> bytes:
 def _count(root: Descriptor, data: bytes, where: str, *, limit: str, small: int) -> int:
     """Count messages, without looking into those of at most *small* bytes; return how many bytes these have."""
     allowed = {"MAX_MESSAGES": MAX_MESSAGES, "MAX_INNER_MESSAGES": MAX_INNER_MESSAGES}[limit]
+    holders = frozenset(message_class(name).DESCRIPTOR for name in _HOLDERS)
     messages = fields = skipped = 0
     pending = [(root, 0, len(data))]
     while pending:
@@ -97,11 +95,13 @@ def _count(root: Descriptor, data: bytes, where: str, *, limit: str, small: int)
             if key < _LEAST_KEY:
                 raise IndexError  # there is no field 0, of which zeros are full
             if key & 7 == _BYTES:
-                size, position = (data[position], position + 1) if data[position] < _LONG else _varint(data, position)
+                size, position = data[position], position + 1
+                if size >= _LONG:
+                    size, position = _varint(data, position - 1)
                 inner = below.get(key >> 3)
                 if inner is not None:
                     messages += 1
-                    if size > small or inner.full_name in _HOLDERS:
+                    if size > small or inner in holders:
                         pending.append((inner, position, min(end, position + size)))
                     else:
                         skipped += size
