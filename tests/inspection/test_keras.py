@@ -7,12 +7,12 @@ from hostile.keras_configs import entry, function, functional, tensor, wrapped
 
 from safeload.errors import MalformedArtifactError
 from safeload.formats import Format
-from safeload.inspection import Slot, distinct_names, inspect_artifact
+from safeload.inspection import SignatureInfo, Slot, TensorInfo, distinct_names, inspect_artifact
 from safeload.inspection._walk import dicts_in, is_object, notable_places, recorded_places, walk
 from safeload.inspection._weights import count_parameters
 from safeload.inspection.keras.model import describe_layers
 from safeload.inspection.keras.objects import describe_objects
-from safeload.inspection.keras.signature import describe_signature
+from safeload.inspection.keras.signature import describe_signature, with_free_batch
 from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights, WeightIndex, WeightLayout
 
 
@@ -39,6 +39,7 @@ def test_outputs_that_another_layer_takes_have_shapes():
     config = functional(entry("Dense", "next", source="dense", units=1))["config"]
     outputs = describe_signature({"config": config}).outputs
     assert (outputs[0].shape, outputs[0].dtype) == ((None, 4), "float32")
+    assert describe_signature({"config": config}, records_tensors=False).outputs[0].shape is None
 
 
 def test_outputs_of_one_layer_are_numbered():
@@ -97,6 +98,13 @@ def test_batch_of_the_data_that_built_the_model(stateful, batch):
     """Keras records the batch of the first call and takes any other one, unless layers keep a state for each row."""
     layers = entry("InputLayer", "i", batch_shape=[32, 5, 2]), entry("LSTM", "l", units=1, stateful=stateful)
     assert str(describe_signature(sequential(*layers)).inputs[0]) == f"i: float32 [{batch}, 5, 2]"
+
+
+def test_what_is_no_batch_stays():
+    """Only dimensions that are a batch of the inputs are open."""
+    shapes = TensorInfo("x", shape=(32, 5)), TensorInfo("y", shape=(32, 1)), TensorInfo("z", shape=(7, 1))
+    free = with_free_batch(SignatureInfo("m", "keras", inputs=shapes[:1], outputs=shapes[1:]))
+    assert [info.shape for info in (*free.inputs, *free.outputs)] == [(None, 5), (None, 1), (7, 1)]
 
 
 def test_sequential_that_starts_with_a_model():

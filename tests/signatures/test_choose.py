@@ -225,4 +225,5 @@ def test_training_switch_may_be_left_out() -> None:
     found = MetaGraphInfo(0, frozenset({"serve"}), (SignatureInfo("s", inputs=(X, switch)),))
     assert is_training_switch(switch)
     assert not is_training_switch(X)
+    assert not is_training_switch(replace(switch, dtype="float32"))
     assert [info.optional for info in choose(model(found)).signature_info.inputs] == [False, True]
