@@ -69,7 +69,7 @@ def _examine_raw(keras: KerasInfo) -> Iterator[Finding]:
 
 
 def _apply_rules(places: Iterable[Place]) -> Iterator[Finding]:
-    for place in places:
+    for place in filter(_has_rules, places):
         for rule in _rules_for(place.value):
             yield from rule(place)
 
@@ -85,7 +85,7 @@ def examine_config(config: Any) -> Iterator[Finding]:
 
 
 def _examine_places(places: Iterable[Place]) -> Iterator[Finding]:
-    for place in places:
+    for place in filter(_has_rules, places):
         value = place.value
         for rule in _rules_for(value):
             if rule is not references or not _is_compat(value):
@@ -94,11 +94,14 @@ def _examine_places(places: Iterable[Place]) -> Iterator[Finding]:
             yield from constant_nodes(place)
 
 
+def _has_rules(place: Place) -> bool:
+    """Tell whether any rule looks at *place*: at a text, or at a dict that names a class. Most do not."""
+    return isinstance(place.value, str) or "class_name" in place.value
+
+
 def _rules_for(value: Any) -> tuple[Callable[[Place], Iterator[Finding]], ...]:
     if isinstance(value, str):
         return TEXT_RULES
-    if "class_name" not in value:
-        return ()
     return OBJECT_RULES if is_object(value) else MARKER_RULES
 
 

@@ -160,8 +160,8 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
 
 def enlarging_layers(keras: KerasInfo) -> Iterator[Finding]:
     """Yield layers that make more of any input than any host should give."""
-    for place in keras.places:
-        made = _made(place.value) if is_object(place.value) else 0
+    for place in keras.object_places:
+        made = _made(place.value)
         if made > _MAX_MADE:
             message = f"{place.value['class_name']} would make {made:,} numbers of any input"
             yield Finding("oversized-layer", Severity.DANGEROUS, place.where, f"{made:,} made", message, _ENLARGING)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -46,15 +46,14 @@ class _Paths:
     """The arrays of an archive by their paths."""
 
     def __init__(self, weights: WeightIndex) -> None:
-        self._sizes: Counter[str] = Counter()
-        self._below: defaultdict[str, set[str]] = defaultdict(set)
+        found: Counter[str] = Counter()
         for array in own_arrays(weights):
-            path, size = array.path, math.prod(array.shape)
+            found[array.path.rpartition("/")[0]] += math.prod(array.shape)
+        self._sizes: Counter[str] = Counter()
+        for path, size in found.items():
             while path:
                 self._sizes[path] += size
-                above, _, _ = path.rpartition("/")
-                self._below[above].add(path)
-                path = above
+                path = path.rpartition("/")[0]  # noqa: PLW2901
             self._sizes[""] += size
 
     def counted(self, layer: LayerInfo, path: str) -> LayerInfo:
@@ -62,12 +61,12 @@ class _Paths:
 
         They are left open unless every array is one of theirs.
         """
-        home = f"{path}/layers".lstrip("/")
-        below = dict(zip(_paths(layer, home), layer.layers, strict=True))
-        is_model = layer.class_name in _MODELS and self._sizes[home] == self._sizes[path]
-        if not is_model or not self._below[home] <= below.keys():
+        places = list(_paths(layer, f"{path}/layers".lstrip("/")))
+        sizes = [self._sizes[place] for place in places]
+        if layer.class_name not in _MODELS or sum(sizes) != self._sizes[path]:
             return layer
-        layers = (replace(self.counted(x, place), parameter_count=self._sizes[place]) for place, x in below.items())
+        below = zip(layer.layers, places, sizes, strict=True)
+        layers = (replace(self.counted(x, place), parameter_count=size) for x, place, size in below)
         return replace(layer, layers=tuple(layers))
 
 
