@@ -14,6 +14,7 @@ from keras_files import hdf5_bytes
 from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.formats import MemoryFile
+from safeload.readers.hdf5 import plain
 from safeload.readers.hdf5.file import Hdf5File
 from safeload.readers.hdf5.plain import NotPlainError, Structures
 from safeload.readers.hdf5.stored_text import stored_references
@@ -118,6 +119,22 @@ def test_chunks_that_lead_to_themselves():
     struct.pack_into("<Q", content, root + 24 + 24, root)
     with pytest.raises(MalformedArtifactError, match="does not end"):
         Hdf5File(MemoryFile(bytes(content)), where="m.h5").structure(Limits())
+
+
+def test_groups_without_arrays(monkeypatch):
+    """Groups are for arrays: very many without any take libhdf5 seconds."""
+
+    def fill(file):
+        file["a/b/c/d"] = np.zeros(3)
+        for number in range(40):
+            file.create_group(f"g{number}")
+
+    content = hdf5_bytes(fill)
+    monkeypatch.setattr(plain, "MAX_EMPTY_GROUPS", 45)
+    assert len(Hdf5File(MemoryFile(content), where="m.h5").structure(Limits()).groups) == 44
+    monkeypatch.setattr(plain, "MAX_EMPTY_GROUPS", 10)
+    with pytest.raises(LimitExceededError, match="MAX_EMPTY_GROUPS"):
+        Hdf5File(MemoryFile(content), where="m.h5").structure(Limits())
 
 
 def with_texts(texts, change=None, **options):

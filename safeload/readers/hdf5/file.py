@@ -199,6 +199,8 @@ class Hdf5File:
             header = h5a.open(holder, name.encode())
             shape, datatype = header.shape, header.get_type()
             self._bound_config(name, math.prod(shape) * datatype.get_size(), max_bytes)
+            if len(shape) > 1:
+                raise TypeError("it holds a table")
             if shape != (0,) and datatype.get_class() == h5t.STRING and datatype.is_variable_str():
                 address = h5o.get_info(holder).addr
                 value = self._stored_text(address, name, shape, max_bytes)
@@ -215,8 +217,6 @@ class Hdf5File:
     def _stored_text(self, address: int, name: str, shape: tuple[int, ...], max_bytes: int) -> str | list[str]:
         """Read texts of variable length in the bytes of the file."""
         place = self._window.superblock
-        if len(shape) > 1:
-            raise TypeError("it holds a table")
         if place is None:
             raise NotPlainError("the superblock is of no kind that h5py writes")
         file = Structures(
@@ -269,8 +269,6 @@ def _read_text(attribute: Any, shape: tuple[int, ...], datatype: Any) -> str | l
     # An empty list has the type of numbers.
     if math.prod(shape) and datatype.get_class() != h5t.STRING:
         raise TypeError("it does not hold text")
-    if len(shape) > 1:
-        raise TypeError("it holds a table")
     array = np.empty(shape, datatype.dtype)
     attribute.read(array)
     found = array.tolist()

@@ -36,6 +36,8 @@ _MAX_BYTES = 1 << 24
 _EFFORT = 64
 """What a look costs beside its bytes."""
 _MAX_NAME = 1024
+MAX_EMPTY_GROUPS = 20_000
+_GROUPS_PER_DATASET = 20
 _PAGE_BITS = 12
 _MAX_PAGES = 1024
 
@@ -96,6 +98,11 @@ class Hdf5Structure:
     groups: Mapping[str, None]
     datasets: Mapping[str, DatasetInfo]
     other: Mapping[str, str]
+
+
+def most_groups(datasets: int) -> int:
+    """Return how many groups a file with so many *datasets* may have: a layer has a few around its weights."""
+    return MAX_EMPTY_GROUPS + _GROUPS_PER_DATASET * datasets
 
 
 class Structures:
@@ -198,7 +205,7 @@ class PlainWalk:
         pending = [("", self._root(), 0)]
         while pending:
             path, address, depth = pending.pop()
-            if address in self._seen:
+            if address in self._seen or len(pending) + len(self._seen) > most_groups(len(self._datasets)):
                 raise NotPlainError
             self._seen.add(address)
             messages, attributes = _read_header(self._file, address)

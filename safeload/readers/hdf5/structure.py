@@ -13,6 +13,7 @@ from h5py import h5d, h5g, h5l, h5o, h5s, h5t
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.formats import FREE_EXPANSION_BYTES
 from safeload.readers._artifact import DatasetInfo
+from safeload.readers.hdf5 import plain
 from safeload.readers.hdf5.plain import Hdf5Structure
 
 if TYPE_CHECKING:
@@ -91,6 +92,9 @@ class StructureWalk:
         if address in self._seen:
             raise self._broken(path, "is a group that stands in several places")
         self._seen.add(address)
+        allowed = plain.most_groups(len(self._datasets))
+        if len(self._seen) > allowed:
+            raise LimitExceededError(self._where, limit="MAX_EMPTY_GROUPS", allowed=allowed, found=len(self._seen))
 
     def _dataset(self, path: str, dataset: Any) -> None:
         start = _start(dataset)
