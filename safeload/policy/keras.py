@@ -111,8 +111,6 @@ def _is_compat(value: Any) -> bool:
 
 def bytecode(place: Place) -> Iterator[Finding]:
     """Find Python bytecode, wherever it stands and however it is wrapped."""
-    if not isinstance(place.value, str):
-        return
     code = read_bytecode(place.value)
     if code is not None:
         yield _bytecode_finding(place, str(code))

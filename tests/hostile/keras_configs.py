@@ -346,6 +346,10 @@ ATTACKS: dict[str, tuple[Any, str]] = {
         functional({**entry("Dense", "d"), "inbound_nodes": [[entry("Dense", "e", source="inp")]]}),
         "constant-node",
     ),
+    "einsum_bomb": (
+        functional(entry("EinsumDense", "e", source="inp", equation="abc,cd->abd", output_shape=[2, 2**33])),
+        "oversized-layer",
+    ),
     "kernel_bomb": (functional(entry("Conv2D", "c", filters=64, kernel_size=[4096, 4096])), "oversized-layer"),
 }
 
@@ -385,6 +389,9 @@ LOOK_ALIKES: dict[str, Any] = {
     ),
     "grouped_convolution": functional(
         entry("Conv2D", "c", source="inp", filters=2**12, groups=2**6, kernel_size=[3, 3])
+    ),
+    "einsum_of_many_steps": functional(
+        entry("EinsumDense", "e", source="inp", equation="abc,cd->abd", output_shape=[2**33, 2])
     ),
     "channels_first": functional(entry("Conv2D", "c", source="inp", filters=2**12, data_format="channels_first")),
     "stateful_layer": functional(
