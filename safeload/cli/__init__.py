@@ -184,7 +184,7 @@ def _as_json(path: Path, verdict: _Verdict) -> dict[str, object]:
     if isinstance(verdict, _Skipped):
         return {"path": str(path), "verdict": "skipped", "kind": verdict.kind}
     if isinstance(verdict, SafeloadError):
-        return {"path": str(path), "verdict": "error", "code": verdict.code, "message": verdict.message}
+        return {"path": str(path), "verdict": _label(verdict), "code": verdict.code, "message": verdict.message}
     return {"path": str(path), "verdict": _label(verdict), "report": verdict.to_json()}
 
 

@@ -112,6 +112,10 @@ def test_check_prints_json(make, tmp_path, capsys):
     assert (broken["verdict"], broken["code"]) == ("error", "malformed-artifact")
     assert (fine["verdict"], fine["report"]["schema"]) == ("fine", 1)
     assert main(["check", str(tmp_path / "m.keras")]) == 0
+    (tmp_path / "notes").write_bytes(b"\x01\x02")
+    capsys.readouterr()
+    assert main(["check", "--format", "json", str(tmp_path / "notes")]) == 3
+    assert [row["verdict"] for row in json.loads(capsys.readouterr().out)] == ["unknown"]
 
 
 def test_names_cannot_write_to_the_terminal(make, capsys):
