@@ -49,7 +49,7 @@ def rewritten(path: Path) -> Iterator[Any]:
 
 def equal(actual: Any, expected: Any) -> None:
     """Assert that the values are the same but for rounding."""
-    np.testing.assert_allclose(np.asarray(actual), np.asarray(expected), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(actual), np.asarray(expected), rtol=2e-6, atol=2e-6)
 
 
 def identical(actual: Any, expected: Any) -> None:
