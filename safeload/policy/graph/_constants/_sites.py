@@ -120,7 +120,9 @@ class Sites:
         """
         node = self.graph.bodies[body].by_name.get(reference.partition(":")[0])
         if node is not None and node.op not in _FRAME_OPS and not node.calls:
-            return _executed(node, reference, context)
+            if node.op in SEVERAL or node.op == "Const":
+                return _executed(node, reference, context)
+            return Site(node, context)  # without another call, for this is asked most
         return self._followed(_Place(body, reference, context))
 
     def _followed(self, place: _Place | None) -> Site | None:
@@ -270,9 +272,11 @@ def _passed(caller: Node, owner: Body, index: int, context: Context) -> tuple[_P
 
 
 def _executed(node: Node, reference: str, context: Context) -> Site:
-    """Return what makes *reference*; functions name outputs, and count from each name."""
+    """Return what makes *reference*; functions name outputs, and count from each name. Constants have no context."""
+    if node.op == "Const":
+        return Site(node)
     if node.op not in SEVERAL and not node.calls:
-        return Site(node) if node.op == "Const" else Site(node, context)
+        return Site(node, context)
     index, names = output_index(reference), SEVERAL.get(node.op)
     first, _, rest = reference.partition(":")[2].partition(":")
     return Site(node, context, names.index(first) + index if names and rest and first in names else index)
