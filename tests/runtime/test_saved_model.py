@@ -209,6 +209,17 @@ def test_keras3_save_by_tensorflow_is_refused_by_the_graph_route(
         load(tmp_path / "model")
 
 
+def test_values_of_another_shape_are_refused(saved: Saved, tmp_path: Path) -> None:
+    """A checkpoint of another model has no values for the variables, though TensorFlow 1 takes them."""
+    directory = shutil.copytree(saved("broken_object_graph"), tmp_path / "model")
+    other = tf.Module()
+    other.w = tf.Variable(tf.ones([1, 3]), name="w")
+    tf.saved_model.save(other, str(tmp_path / "other"))
+    shutil.copytree(tmp_path / "other" / "variables", directory / "variables", dirs_exist_ok=True)
+    with pytest.raises(LoadFailedError, match=r"the variable w is declared as \(4, 3\), and its value as \(1, 3\)"):
+        load(directory)
+
+
 def test_boosted_trees_are_explained(saved: Saved) -> None:
     """Ops that TensorFlow still declares and no longer runs are refused when loading, not in the first call."""
     with pytest.raises(IncompatibleVersionError, match="declares ops of boosted trees and cannot run them"):

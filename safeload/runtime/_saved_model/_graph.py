@@ -119,12 +119,17 @@ class GraphRoute:
     def _require_values(self, part: Cut) -> None:
         """Refuse variables without a value: reading one computes from nothing, and not always with an error.
 
+        A value of another shape is none, either: TensorFlow 1 restores it, and may spread it over what was meant.
         `tf.saved_model.save` of a Keras 3 model writes graphs that restore copies of the variables they use.
         """
         handles = {node.name: self._variables[node.name].handle for node in part.handles if node.name in part.computing}
         empty = [name for name, handle in handles.items() if not resource_variable_ops.var_is_initialized_op(handle)]
         if empty:
             raise ValueError(f"its graph restores no value for the variables {', '.join(empty[:3])}")
+        for name, handle in handles.items():
+            declared, found = self._variables[name].shape, tf.raw_ops.VariableShape(input=handle).numpy().tolist()
+            if not declared.is_compatible_with(found):
+                raise ValueError(f"the variable {name} is declared as {declared}, and its value as {tuple(found)}")
 
     def _run(self, wrapped: Any, feeds: Mapping[str, Any], targets: list[str]) -> None:
         if targets:
