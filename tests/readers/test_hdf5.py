@@ -363,11 +363,16 @@ def test_attributes(value, dtype, expected):
 
 
 @pytest.mark.parametrize(
-    ("value", "dtype"), [(b"\xff\xfe", "S2"), (b"\xff\xfe", h5py.string_dtype()), (h5py.Empty("f4"), None)]
+    ("value", "dtype", "why"),
+    [
+        (b"\xff\xfe", "S2", "can't decode"),
+        (b"\xff\xfe", h5py.string_dtype(), "can't decode"),
+        (h5py.Empty("f4"), None, "it is empty"),
+    ],
 )
-def test_broken_attributes(value, dtype):
+def test_broken_attributes(value, dtype, why):
     """What is not UTF-8, or nothing at all, is broken."""
-    with pytest.raises(MalformedArtifactError, match="attribute 'a' is broken"):
+    with pytest.raises(MalformedArtifactError, match=f"attribute 'a' is broken: .*{why}"):
         attribute(value, dtype)
 
 

@@ -198,6 +198,8 @@ class Hdf5File:
                 return None
             header = h5a.open(holder, name.encode())
             shape, datatype = header.shape, header.get_type()
+            if shape is None:
+                raise TypeError("it is empty")
             self._bound_config(name, math.prod(shape) * datatype.get_size(), max_bytes)
             if len(shape) > 1:
                 raise TypeError("it holds a table")
