@@ -93,7 +93,7 @@ def save_callable(
         written = str(Path(temporary) / target.name)
         _write(written, target, job)
         _require_free(target)
-        os.replace(written, target)  # noqa: PTH105 - in one step, or not at all
+        _put(written, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
@@ -106,6 +106,28 @@ def _directory_beside(target: Path) -> str:
         reason = getattr(error, "strerror", None) or str(error)
         hint = "give a path in a directory that you may write to"
         raise LoadFailedError(str(target), problem=f"cannot be written there: {reason}", hint=hint) from error
+
+
+def _put(written: str, target: Path) -> None:
+    """Put the model in place in one step, or not at all, where nothing is."""
+    try:
+        if not os.path.isdir(written) and _linked(written, target):  # noqa: PTH112
+            return
+        os.replace(written, target)  # noqa: PTH105 - a directory replaces none with something in it
+    except OSError as error:
+        problem = f"cannot be put in place: {error.strerror or error}"
+        raise LoadFailedError(str(target), problem=problem, hint="see what is there now, and try again") from error
+
+
+def _linked(written: str, target: Path) -> bool:
+    """Give the file its name, which renaming would take from another one; False where the system has no such links."""
+    try:
+        os.link(written, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        return False
+    return True
 
 
 def _require_free(target: Path) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import weakref
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+
+from safeload.errors import ArtifactChangedError, ArtifactNotFoundError
+from safeload.formats import open_source
 
 if TYPE_CHECKING:
     from safeload.readers import SavedModelArtifact
@@ -42,11 +46,30 @@ class PrivateDirectory:
                 if name == f"{artifact.checkpoint}.index" and artifact.variables_index:
                     place.write_bytes(artifact.variables_index)
                 else:
-                    place.symlink_to((artifact.directory / name).resolve())
+                    place.symlink_to(_unchanged(artifact, name))
 
     def remove(self) -> None:
         """Delete the directory; the linked files stay."""
         self._remove()
+
+
+def _unchanged(artifact: SavedModelArtifact, name: str) -> str:
+    """Return the real path of a data file that is what it was when it was judged: TensorFlow would wait for a pipe.
+
+    Raises:
+        ArtifactChangedError: ``artifact-changed``. It is gone, no file any more, or of another size.
+    """
+    path = os.path.realpath(artifact.directory / name)
+    changed = ArtifactChangedError(artifact.where, expected=artifact.digest, found="not known yet")
+    try:
+        opened = open_source(path)
+    except ArtifactNotFoundError as error:
+        raise changed from error
+    size = None if opened.file is None else opened.file.size
+    opened.close()
+    if size != artifact.files[name]:
+        raise changed
+    return path
 
 
 def _place(root: Path, name: str) -> Path:
