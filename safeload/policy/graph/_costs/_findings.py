@@ -164,13 +164,14 @@ def endless_loops(info: ModelInfo) -> Iterator[Finding]:
     """Find loops whose condition no iteration can change, those that count too far, and datasets that are too long."""
     for subject in subjects(info):
         conditions = Conditions(subject.graph)
-        for node in subject.graph.nodes("For", "LoopCond", *LOOPS):
+        loops = list(subject.graph.nodes("For", "LoopCond", *LOOPS))
+        for node in loops:
             times = subject.loops.iterations(node)
             if conditions.never_change(node):
                 yield _endless(subject, node, "is a loop whose condition never changes")
             elif times > _MANY_ITERATIONS:
                 yield _endless(subject, node, f"is a loop that runs {times:,.0f} times whatever its input")
-        for node in subject.loops.unexplained:
+        for node in subject.loops.unexplained if loops else ():  # most graphs have none, and need not be searched
             message = "is a loop that runs as often as constants say in a way that is not understood"
             yield _endless(subject, node, message, severity=Severity.UNEXAMINED)
         if conditions.left < 0:
