@@ -34,12 +34,6 @@ _KERAS_BOOKKEEPING = frozenset(
 )
 """What Keras 2 attaches to every layer. Source: tf_keras/src/saving/legacy/saved_model/save_impl.py (2.21)."""
 
-_POLICY_BOOKKEEPING = frozenset({"get_initial_state", "get_metadata", "get_train_step"})
-"""What TF-Agents saves beside the signature ``action`` of every policy.
-
-Source: ``PolicySaver`` in tf_agents/policies/policy_saver.py (0.19).
-"""
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -165,9 +159,8 @@ def _declared(meta_graph: MetaGraphInfo) -> Choice | None:
     for key in DEFAULT_KEYS:
         if key in by_key:
             return Choice(meta_graph, _as_inference(by_key[key]), f"the saver declared {key!r}")
-    only = set(by_key) if len(by_key) == 1 else by_key.keys() - _POLICY_BOOKKEEPING
-    if len(only) == 1:
-        return Choice(meta_graph, _as_inference(by_key[only.pop()]), "the only signature")
+    if len(by_key) == 1:
+        return Choice(meta_graph, _as_inference(meta_graph.signatures[0]), "the only signature")
     return None
 
 

@@ -69,12 +69,11 @@ KERAS = ModelInfo(
         (graph("a serving_default default", "__call__"), "serving_default"),
         (graph("a default", "__call__"), "default"),
         (graph("predict_proba", "__call__ serve"), "predict_proba"),
-        (graph("action get_initial_state get_metadata get_train_step", "action distribution"), "action"),
         (graph("a b", "serve __call__"), "__call__"),
         (graph("a b", "serve encode"), "serve"),
         (graph("", "encode _private call_and_return_conditional_losses"), "encode"),
     ],
-    ids=["serving-default", "default", "only-signature", "policy", "call", "serve", "only-function"],
+    ids=["serving-default", "default", "only-signature", "call", "serve", "only-function"],
 )
 def test_ladder(found: MetaGraphInfo, key: str) -> None:
     """What the saver declared wins over functions, and each rule only decides where it can."""
@@ -84,9 +83,7 @@ def test_ladder(found: MetaGraphInfo, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "found",
-    [graph("a b"), graph("get_metadata get_train_step"), graph("a b", "encode"), graph("", "encode decode")],
-    ids=["signatures", "bookkeeping", "both", "functions"],
+    "found", [graph("a b"), graph("a b", "encode"), graph("", "encode decode")], ids=["signatures", "both", "functions"]
 )
 def test_several_without_default_are_ambiguous(found: MetaGraphInfo) -> None:
     """Every candidate is listed with its inputs and outputs, ready to paste."""
