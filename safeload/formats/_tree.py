@@ -41,7 +41,11 @@ def resolve_member(root: Path, name: str, *, where: str) -> Path:
     Raises:
         MalformedArtifactError: ``malformed-artifact``. A link leads out of the model's own tree.
     """
-    real = Path(os.path.realpath(root / name))
+    try:
+        real = Path(os.path.realpath(root / name))
+    except OSError as error:  # a link that may not be read
+        problem = f"{name!r} cannot be followed: {error.strerror or error}"
+        raise MalformedArtifactError(where, problem=problem) from error
     if not any(real == allowed or allowed in real.parents for allowed in allowed_roots(root)):
         raise MalformedArtifactError(
             where,

@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 
     from safeload._limits import Limits
 
-MAX_DIRECTORY_LINKS = 100
-"""Links to directories that are followed at most: two in each of a row of directories double what is found."""
+_FIXED = {
+    # Two in each of a row of directories double what is found.
+    "MAX_DIRECTORY_LINKS": 100,
+    # Each is a reason against the model, and nobody reads more of them.
+    "MAX_ODD_FILES": 1_000,
+}
+"""Links to directories that are followed, and links and special files that are listed, at most."""
 
 
 @dataclass
@@ -104,8 +109,9 @@ class _Walk:
 
     def odd(self, kind: str, name: str, evidence: str) -> None:
         self.found.anomalies.append(Anomaly(kind, name, evidence))
+        self.bound("MAX_ODD_FILES", len(self.found.anomalies))
 
     def bound(self, limit: str, found: int) -> None:
-        allowed = MAX_DIRECTORY_LINKS if limit.isupper() else getattr(self.limits, limit)
+        allowed = _FIXED[limit] if limit in _FIXED else getattr(self.limits, limit)
         if found > allowed:
             raise LimitExceededError(self.where, limit=limit, allowed=allowed, found=found)

@@ -215,6 +215,17 @@ def test_links_to_odd_names(tree):
     assert found(root).path == root / "m"
 
 
+def test_links_that_cannot_be_read(tree, monkeypatch):
+    """A link that the system does not show is no part of the model."""
+
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.path.realpath", refuse)
+    with pytest.raises(MalformedArtifactError, match="cannot be followed: Permission denied"):
+        resolve_member(tree({"inner": GRAPH}), "inner", where="m")
+
+
 def test_hugging_face_cache(tree):
     """The cache of huggingface_hub links every file to its blobs, and nothing else does so."""
     root = tree({"blobs/1234": GRAPH, "snapshots/rev/readme": b"", "others/rev/readme": b""})

@@ -11,6 +11,7 @@ from checkpoints_by_hand import entry, header, table
 from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.formats import detect, open_source
+from safeload.readers import _model_tree
 from safeload.readers._model_tree import read_model_tree
 from safeload.readers.protobuf import message_class
 from safeload.readers.saved_model.directory import read_saved_model
@@ -168,10 +169,19 @@ def test_special_files_are_not_opened(model):
 
 def test_links_to_directories_are_counted(model, monkeypatch):
     """Links in a row of directories would lead to more and more files."""
-    monkeypatch.setattr("safeload.readers._model_tree.MAX_DIRECTORY_LINKS", 1)
+    monkeypatch.setitem(_model_tree._FIXED, "MAX_DIRECTORY_LINKS", 1)
     for name in ("one", "two"):
         (model / name).symlink_to("assets")
     with pytest.raises(LimitExceededError, match="MAX_DIRECTORY_LINKS"):
+        read(model)
+
+
+def test_odd_files_are_counted(model, monkeypatch):
+    """Links out of the model are reasons against it; a few are enough."""
+    monkeypatch.setitem(_model_tree._FIXED, "MAX_ODD_FILES", 1)
+    for name in ("one", "two"):
+        (model / name).symlink_to("/etc/passwd")
+    with pytest.raises(LimitExceededError, match="MAX_ODD_FILES"):
         read(model)
 
 
