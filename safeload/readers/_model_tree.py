@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _FIXED = {
     # Two in each of a row of directories double what is found.
     "MAX_DIRECTORY_LINKS": 100,
+    # Where each leads takes a look at every directory on the way.
+    "MAX_LINKS": 5_000,
     # Each is a reason against the model, and nobody reads more of them.
     "MAX_ODD_FILES": 1_000,
 }
@@ -67,7 +69,7 @@ class _Walk:
         self.limits = limits
         self.found = ModelTree()
         self.entries = 0
-        self.linked = 0
+        self.links = self.linked = 0
 
     def tree(self) -> ModelTree:
         self.scan(self.directory, "", ancestors=(os.path.realpath(self.directory),))
@@ -87,7 +89,10 @@ class _Walk:
             raise MalformedArtifactError(self.where, problem=problem) from error
 
     def visit(self, entry: os.DirEntry[str], name: str, ancestors: tuple[str, ...]) -> None:
-        real = os.path.realpath(entry.path) if entry.is_symlink() else f"{ancestors[-1]}{os.sep}{entry.name}"
+        is_link = entry.is_symlink()
+        self.links += is_link
+        self.bound("MAX_LINKS", self.links)
+        real = os.path.realpath(entry.path) if is_link else f"{ancestors[-1]}{os.sep}{entry.name}"
         if not self.is_inside(real):
             self.odd("link-out-of-model", name, real)
         elif not os.path.exists(real):  # noqa: PTH110 - Path.exists raises for odd names
@@ -96,7 +101,7 @@ class _Walk:
             if real in ancestors:
                 self.odd("circular-link", name, real)
             else:
-                self.linked += entry.is_symlink()
+                self.linked += is_link
                 self.bound("MAX_DIRECTORY_LINKS", self.linked)
                 self.scan(entry.path, name + "/", ancestors=(*ancestors, real))
         elif stat.S_ISREG(entry.stat().st_mode):

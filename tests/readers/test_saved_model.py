@@ -167,12 +167,13 @@ def test_special_files_are_not_opened(model):
     }
 
 
-def test_links_to_directories_are_counted(model, monkeypatch):
-    """Links in a row of directories would lead to more and more files."""
-    monkeypatch.setitem(_model_tree._FIXED, "MAX_DIRECTORY_LINKS", 1)
+@pytest.mark.parametrize("limit", ["MAX_DIRECTORY_LINKS", "MAX_LINKS"])
+def test_links_are_counted(limit, model, monkeypatch):
+    """Links in a row of directories would lead to more and more files, and each link takes a look."""
+    monkeypatch.setitem(_model_tree._FIXED, limit, 1)
     for name in ("one", "two"):
         (model / name).symlink_to("assets")
-    with pytest.raises(LimitExceededError, match="MAX_DIRECTORY_LINKS"):
+    with pytest.raises(LimitExceededError, match=limit):
         read(model)
 
 
