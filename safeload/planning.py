@@ -24,6 +24,7 @@ from safeload.errors import (
 )
 from safeload.formats import Format
 from safeload.inspection import own_arrays
+from safeload.policy import has_kernel
 from safeload.readers import KerasArtifact, WeightLayout
 from safeload.signatures import choose
 
@@ -84,7 +85,8 @@ def plan_load(
 
     Raises:
         ArchitectureMissingError: ``architecture-missing``. Weights alone, and no *architecture*.
-        UnsupportedFormatError: ``unsupported-format``. An architecture alone, or TensorFlow's ops in TensorFlow Lite.
+        UnsupportedFormatError: ``unsupported-format``. An architecture alone, a model without its weights, or
+            TensorFlow's ops in TensorFlow Lite.
         OpNotRegisteredError: ``op-not-registered``. Custom ops in TensorFlow Lite.
         CustomObjectNotFoundError: ``custom-object-not-found``. Names every missing class and function.
         CustomObjectConflictError: ``custom-object-conflict``. A name has several candidates, or the wrong kind.
@@ -119,6 +121,7 @@ def _decide(
         _require_both_halves(artifact, architecture)
         if architecture is None:
             _require_input_shape(info)
+            _require_weights(info)
     _require_known_classes(info)
     _require_kernels(info)
     custom_objects = registry.resolve_all(info)
@@ -270,6 +273,19 @@ def _require_input_shape(info: ModelInfo) -> None:
             info.where,
             problem="the Sequential model does not record the shape of its input: TensorFlow 1.13 leaves it out",
             hint="pass architecture=, a function that builds the same layers after a keras.Input",
+        )
+
+
+def _require_weights(info: ModelInfo) -> None:
+    """Refuse a model that was never built: its layers would make up weights at the first call."""
+    keras = info.keras
+    if keras is None or keras.parameter_count or keras.signature.inputs:
+        return
+    if any(has_kernel(place.value) for place in keras.object_places):
+        raise UnsupportedFormatError(
+            info.where,
+            kind="a Keras model that was saved before it had weights",
+            remedy="build it or call it once, train it, and save it again",
         )
 
 

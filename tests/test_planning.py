@@ -17,6 +17,7 @@ from safeload.errors import (
     CustomObjectNotFoundError,
     IncompatibleVersionError,
     SignatureNotFoundError,
+    UnsupportedFormatError,
 )
 from safeload.formats import Format
 from safeload.inspection import (
@@ -269,6 +270,18 @@ def test_weights_of_a_model_that_nothing_builds_are_refused(first, shape, is_ref
         assert "architecture=" in caught.value.hint
     assert is_refused or plan_load(judged_of(artifact), registry)
     assert plan_load(judged_of(artifact), registry, architecture=object)
+
+
+@pytest.mark.parametrize(("name", "is_refused"), [("Dense", True), ("Flatten", False)])
+def test_a_model_that_was_never_built_is_refused(name, is_refused):
+    """It would make up weights at each load; layers without any are as good as built."""
+    config = {"name": "s", "layers": [entry(name, "d", units=2)]}
+    artifact = keras_artifact({"module": "keras", "class_name": "Sequential", "config": config})
+    if is_refused:
+        with pytest.raises(UnsupportedFormatError, match="saved before it had weights"):
+            plan_load(judged_of(artifact), Registry.of_call())
+    else:
+        assert plan_load(judged_of(artifact), Registry.of_call())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from safeload.policy._finding import Finding, Severity
 from safeload.policy._judged import Judged, judge
 from safeload.policy.containers import container_anomalies
 from safeload.policy.keras import KERAS_RULES
-from safeload.policy.keras_sizes import allowed_elements
+from safeload.policy.keras_sizes import allowed_elements, has_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +27,7 @@ __all__ = [
     "Severity",
     "allowed_elements",
     "examine",
+    "has_kernel",
     "judge",
 ]
 

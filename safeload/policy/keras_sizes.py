@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from safeload.dialects import COMPAT_MODULE
 from safeload.inspection import is_marker, is_object, own_values
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.keras_names import SYMBOL_KEYS
@@ -82,6 +83,8 @@ _ONE_AXIS = frozenset({"Pad", "ZeroPadding1D"})
 
 _INPUT = "input"
 """Stands among keys for the last axis of the input."""
+_LAYER_MODULES = frozenset({"keras.layers", COMPAT_MODULE})
+
 # Keys whose product is the least number of elements of a variable of the layer.
 # Source: ``build`` of the layers in keras/src/layers of Keras 3.15.1 and keras/layers of Keras 2.15.
 _SIZES: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -288,6 +291,11 @@ def _output_width(layer: Mapping[str, Any], width: int) -> int:
     if name == "InputLayer":
         return _last(_config(layer).get("batch_shape"))
     return width if name in _KEEPS_WIDTH else 1
+
+
+def has_kernel(value: Mapping[str, Any]) -> bool:
+    """Tell whether a serialized object is a layer of Keras that has a kernel once it is built."""
+    return value["class_name"] in _SIZES and str(value.get("module")) in _LAYER_MODULES
 
 
 def least_elements(layer: Mapping[str, Any], width: int) -> int:
