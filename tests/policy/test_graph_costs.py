@@ -245,6 +245,14 @@ def test_too_many_constants_are_refused(rule: Any, monkeypatch: pytest.MonkeyPat
 ROOMY = function("f0", ["a"], ["r:activations:0"], node("r", "Relu", "a"))
 
 
+def test_what_is_one_too_many_in_a_loop_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking ends where nobody looks further, and constants decide how much is made there."""
+    graph = grown(10, node("size", "Identity", "i"), node("new", "Fill", "size:output:0", "v"))
+    assert not rules(graph)
+    monkeypatch.setattr(_facts, "_MAX_REPEATED", 2)
+    assert rules(graph) == {"endless-loop"}
+
+
 @pytest.mark.parametrize("bottom", [ROOMY, function("f0", ["a"], ["a"])], ids=["computed", "passed on"])
 def test_very_many_calls_are_given_up(bottom: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Functions are followed into so many calls of theirs and no more."""

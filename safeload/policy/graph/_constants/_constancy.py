@@ -23,7 +23,7 @@ CHOOSING = frozenset({"Select", "SelectV2"})
 """Ops that take what they make from one of two inputs."""
 _CHANGING = frozenset({"Add", "AddV2", "Mul", "Sub"})
 _PLAIN = _CHANGING | BRANCHES | {"Cast", "ExpandDims", "Identity", "Pack", "Reshape", "Squeeze", "StopGradient"}
-_MAX_STEPS = 100
+_MAX_STEPS = 1000
 """Nodes in iterations of a loop that are looked at."""
 _MAX_LOOKED_AT = 300_000
 """Nodes of one graph that are looked at; of public graphs there are some thousands."""

@@ -111,9 +111,12 @@ class Facts:
             top, below = pending.pop()
             is_led = top.node.op in LED
             if below is None:
-                if top in known or top in opened or (top.context and self._left <= 0):
+                if top in known or top in opened:
                     continue
                 opened.add(top)
+                if top.context and self._left <= 0:
+                    known[top] = NOTHING
+                    continue
                 self._left -= bool(top.context)
                 below = self._below(top, 1 if is_led else None)
             if is_led and len(below) == 1 and (below[0] is None or below[0] in known):
