@@ -1,7 +1,7 @@
 """Rules about the graphs of SavedModels. Layer: policy.
 
 ``_verdicts`` says what is thought of each class of ops, ``_ops`` where an op is harmless all the same, ``_costs`` what
-a graph provably needs; ``_origins`` and ``_values`` trace tensors for them.
+a graph provably needs; ``_origins`` and ``_constants`` trace tensors for them.
 """
 
 from __future__ import annotations
