@@ -62,8 +62,8 @@ def _add_fields(message: DescriptorProto, full_name: str, members: list[tuple[st
 
 def _add_field(message: DescriptorProto, name: str, number: int, kind: str, enums: set[str]) -> FieldDescriptorProto:
     field = message.field.add(name=name, number=number, label=FieldDescriptorProto.LABEL_OPTIONAL)
-    if f"TYPE_{kind.upper()}" in FieldDescriptorProto.Type.keys():  # noqa: SIM118 - no dict
-        field.type = FieldDescriptorProto.Type.Value(f"TYPE_{kind.upper()}")
+    if scalar := dict(FieldDescriptorProto.Type.items()).get(f"TYPE_{kind.upper()}"):
+        field.type = scalar
     else:
         field.type = FieldDescriptorProto.TYPE_ENUM if kind in enums else FieldDescriptorProto.TYPE_MESSAGE
         field.type_name = kind if kind.startswith(".") else f".{PACKAGE}.{kind}"
