@@ -38,8 +38,9 @@ def examine_graphs(info: ModelInfo) -> Iterator[Finding]:
         return
     from safeload.policy import graph
 
-    for rule in graph.GRAPH_RULES:
-        yield from rule(info)
+    for subject in graph.subjects(info):
+        for rule in graph.GRAPH_RULES:
+            yield from rule(subject)
 
 
 def examine_tflite(info: ModelInfo) -> Iterator[Finding]:

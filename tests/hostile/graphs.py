@@ -329,6 +329,13 @@ def _serving(*made: Any) -> Any:
     return simple(*nodes, functions=functions)
 
 
+def sums_without_end() -> Any:
+    """Make a graph that computes very much from constants to come to nothing."""
+    sums = [node(f"s{i}", "AddV2", f"s{i - 1}" if i else "many", "many") for i in range(600)]
+    users = [node("d", "TakeDataset", "x", "s599"), node("n", "ReduceDataset", "d")]
+    return simple(ints("many", *[0] * 600), *sums, *users)
+
+
 _TRUE = node("t", "Const", value=tensor(BOOL, (), bool_val=[True]))
 
 _SERVED: dict[str, dict[str, list[Any]]] = {
@@ -524,6 +531,7 @@ _BUILT: dict[str, dict[str, Callable[[], Any]]] = {
             node("n", "Fill", "w/vExit", "x"),
         ),
         "shuffled_bomb": lambda: dataset(10, ShuffleDatasetV3=1 << 40),
+        "sums_without_end": sums_without_end,
     },
     "endless-loop": {
         "long_dataset": lambda: dataset(10**12),

@@ -21,9 +21,8 @@ from safeload.dialects import COMPAT_MODULE
 from safeload.formats import Format
 from safeload.inspection import ModelInfo, ProducerInfo
 from safeload.inspection._walk import NOTABLE_KEYS, NOTABLE_LENGTH
+from safeload.policy import examine_graphs, keras_bytecode, keras_names
 from safeload.policy import keras as rules
-from safeload.policy import keras_bytecode, keras_names
-from safeload.policy.graph import GRAPH_RULES
 from safeload.policy.keras import KERAS_RULES, MARKER_RULES, OBJECT_RULES, TEXT_RULES, examine_config
 from safeload.policy.tflite import TFLITE_RULES
 
@@ -168,7 +167,8 @@ def test_notable_texts_are_all_that_rules_for_texts_look_at():
 
 def test_rules_about_other_formats_find_nothing():
     """Each rule looks at its own kind of model alone."""
-    assert not [f for rule in (*GRAPH_RULES, *TFLITE_RULES) for f in rule(info_of(functional()))]
+    info = info_of(functional())
+    assert not [*examine_graphs(info), *(f for rule in TFLITE_RULES for f in rule(info))]
 
 
 def test_a_split_into_few_tensors_passes():

@@ -13,13 +13,15 @@ from safeload.policy.graph._costs._findings import (
     endless_loops,
     provable_allocations,
     recursion,
+    unfinished,
 )
 from safeload.policy.graph._handles import forged_handles
 from safeload.policy.graph._ops import refused_ops
 from safeload.policy.graph._structure import absent_functions, asset_names, repeated_names
+from safeload.policy.graph._subject import Subject, subjects
 from safeload.policy.graph._verdicts import OpVerdict, op_verdict
 
-__all__ = ["GRAPH_RULES", "OpVerdict", "op_verdict"]
+__all__ = ["GRAPH_RULES", "OpVerdict", "Subject", "op_verdict", "subjects"]
 
 GRAPH_RULES = (
     refused_ops,
@@ -33,5 +35,6 @@ GRAPH_RULES = (
     encoded_constants,
     endless_loops,
     recursion,
+    unfinished,
 )
-"""Every rule about graphs, in reading order."""
+"""Every rule about a graph, in reading order; they share what was found out about it."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from safeload.policy._finding import Finding, Severity
-from safeload.policy.graph._subject import subjects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from safeload.inspection import ModelInfo
     from safeload.inspection.graph.info import Node
+    from safeload.policy.graph._subject import Subject
 
 _CONSTANTS = ("Const", "HostConst")
 _RESOURCE = frozenset({20, 120})
@@ -19,19 +18,18 @@ _VARIANT = frozenset({21, 121})
 """Numbers of the dtypes and their references. Source: tensorflow/core/framework/types.proto (2.21)."""
 
 
-def forged_handles(info: ModelInfo) -> Iterator[Finding]:
+def forged_handles(subject: Subject) -> Iterator[Finding]:
     """Find handles of resources among the constants: handles are made by the process, never saved."""
-    for subject in subjects(info):
-        holding = (node for node in subject.graph.nodes(*_CONSTANTS) if _holds_handle(node))
-        parsing = (node for node in subject.graph.nodes("ParseTensor") if _parses_handle(node))
-        for nodes in (holding, parsing):
-            for node in nodes:
-                yield subject.finding(
-                    node,
-                    rule="forged-handle",
-                    severity=Severity.DANGEROUS,
-                    message="holds the handle of a resource, which may belong to another model",
-                )
+    holding = (node for node in subject.graph.nodes(*_CONSTANTS) if _holds_handle(node))
+    parsing = (node for node in subject.graph.nodes("ParseTensor") if _parses_handle(node))
+    for nodes in (holding, parsing):
+        for node in nodes:
+            yield subject.finding(
+                node,
+                rule="forged-handle",
+                severity=Severity.DANGEROUS,
+                message="holds the handle of a resource, which may belong to another model",
+            )
 
 
 def _holds_handle(node: Node) -> bool:

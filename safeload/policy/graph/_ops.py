@@ -12,13 +12,13 @@ from safeload.inspection.op_classes import op_class
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.graph._origins import Origin, Source
 from safeload.policy.graph._stablehlo import calls_nothing
-from safeload.policy.graph._subject import Subject, subjects
 from safeload.policy.graph._verdicts import OpVerdict, op_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from safeload.inspection import ModelInfo
+    from safeload.policy.graph._subject import Subject
+
 
 _LEFT_BEHIND = frozenset(
     {"file-read", "file-by-attribute", "table-from-file", "checkpoint-read", "named-resource", "process-handle"}
@@ -48,14 +48,13 @@ _SAVERS = frozenset({EntryKind.SAVE, EntryKind.RESTORE})
 _BESIDE_CALLS = _SAVERS | {EntryKind.INITIALIZER}
 
 
-def refused_ops(info: ModelInfo) -> Iterator[Finding]:
+def refused_ops(subject: Subject) -> Iterator[Finding]:
     """Find ops outside the allow-list, in every function of every MetaGraph."""
-    for subject in subjects(info):
-        for op, nodes in subject.graph.by_op.items():
-            verdict = op_verdict(op)
-            if verdict is not None and (op == MAIN or op not in subject.graph.bodies):
-                for node in nodes:
-                    yield from _judge_node(subject, node, verdict)
+    for op, nodes in subject.graph.by_op.items():
+        verdict = op_verdict(op)
+        if verdict is not None and (op == MAIN or op not in subject.graph.bodies):
+            for node in nodes:
+                yield from _judge_node(subject, node, verdict)
 
 
 def _judge_node(subject: Subject, node: Node, verdict: OpVerdict) -> Iterator[Finding]:

@@ -10,38 +10,35 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from safeload.policy._finding import Finding, Severity
-from safeload.policy.graph._subject import subjects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from safeload.inspection import ModelInfo
+    from safeload.policy.graph._subject import Subject
 
 
-def absent_functions(info: ModelInfo) -> Iterator[Finding]:
+def absent_functions(subject: Subject) -> Iterator[Finding]:
     """Find calls of functions that the file does not hold: another model of the process may have them."""
-    for subject in subjects(info):
-        calling = (node for body in subject.graph.bodies.values() for node in body.calling)
-        for node in calling:
-            for name in node.absent:
-                yield subject.finding(
-                    node,
-                    rule="absent-function",
-                    severity=Severity.UNEXAMINED,
-                    message=f"calls the function {name!r}, which is not in the file",
-                    evidence=name,
-                )
+    calling = (node for body in subject.graph.bodies.values() for node in body.calling)
+    for node in calling:
+        for name in node.absent:
+            yield subject.finding(
+                node,
+                rule="absent-function",
+                severity=Severity.UNEXAMINED,
+                message=f"calls the function {name!r}, which is not in the file",
+                evidence=name,
+            )
 
 
-def asset_names(info: ModelInfo) -> Iterator[Finding]:
+def asset_names(subject: Subject) -> Iterator[Finding]:
     """Find assets whose name leads out of the model's directory."""
-    for subject in subjects(info):
-        for name in subject.graph.asset_files:
-            if _leaves_directory(name):
-                message = f"the asset {name!r} lies outside of the model"
-                yield subject.about(
-                    "asset_file_def", rule="asset-path", severity=Severity.DANGEROUS, message=message, evidence=name
-                )
+    for name in subject.graph.asset_files:
+        if _leaves_directory(name):
+            message = f"the asset {name!r} lies outside of the model"
+            yield subject.about(
+                "asset_file_def", rule="asset-path", severity=Severity.DANGEROUS, message=message, evidence=name
+            )
 
 
 def _leaves_directory(name: str) -> bool:
@@ -49,14 +46,13 @@ def _leaves_directory(name: str) -> bool:
     return not name or ".." in parts or posixpath.isabs(name) or ":" in parts[0] or "\0" in name
 
 
-def repeated_names(info: ModelInfo) -> Iterator[Finding]:
+def repeated_names(subject: Subject) -> Iterator[Finding]:
     """Find functions and nodes that share a name, so that readers may disagree about which one is meant."""
-    for subject in subjects(info):
-        for name in subject.graph.duplicates:
-            yield subject.about(
-                "graph_def",
-                rule="repeated-name",
-                severity=Severity.UNEXAMINED,
-                message=f"several functions or nodes have one name ({name})",
-                evidence=name,
-            )
+    for name in subject.graph.duplicates:
+        yield subject.about(
+            "graph_def",
+            rule="repeated-name",
+            severity=Severity.UNEXAMINED,
+            message=f"several functions or nodes have one name ({name})",
+            evidence=name,
+        )

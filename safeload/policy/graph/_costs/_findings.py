@@ -17,13 +17,12 @@ from safeload.policy.graph._costs._conditions import Conditions
 from safeload.policy.graph._costs._datasets import CONSUMERS, least_cardinality
 from safeload.policy.graph._costs._encoded import DECODERS, expanded_bytes
 from safeload.policy.graph._costs._growth import Growth
-from safeload.policy.graph._subject import Subject, subjects
 from safeload.readers.protobuf import dtype_bytes, dtype_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from safeload.inspection import ModelInfo
+    from safeload.policy.graph._subject import Subject
 
 _BUDGET = 2 << 30
 """Bytes that one tensor, or all constants of a graph together, may provably need beyond what the file stores.
@@ -53,26 +52,24 @@ _MANY_ITERATIONS = 10**9
 """Iterations of loops in loops that follow from constants; each takes microseconds at least."""
 
 
-def declared_sizes(info: ModelInfo) -> Iterator[Finding]:
+def declared_sizes(subject: Subject) -> Iterator[Finding]:
     """Find constants that declare much more than the file stores."""
-    for subject in subjects(info):
-        total = 0
-        for node in subject.graph.nodes("Const"):
-            excess = _excess(node)
-            total += excess
-            if excess and total > _BUDGET:
-                yield _too_large(subject, node, total)
-                break
+    total = 0
+    for node in subject.graph.nodes("Const"):
+        excess = _excess(node)
+        total += excess
+        if excess and total > _BUDGET:
+            yield _too_large(subject, node, total)
+            break
 
 
-def declared_lists(info: ModelInfo) -> Iterator[Finding]:
+def declared_lists(subject: Subject) -> Iterator[Finding]:
     """Find nodes that declare longer lists of tensors than any graph has: TensorFlow makes the list first."""
-    for subject in subjects(info):
-        for node in subject.graph.nodes(*filter(_may_declare_list, subject.graph.by_op)):
-            attributes = node.proto.attr
-            count = max((attributes[key].i for key in _LENGTHS if key in attributes), default=0)
-            if count > _MAX_LENGTH:
-                yield _too_large(subject, node, count * _TENSOR_BYTES)
+    for node in subject.graph.nodes(*filter(_may_declare_list, subject.graph.by_op)):
+        attributes = node.proto.attr
+        count = max((attributes[key].i for key in _LENGTHS if key in attributes), default=0)
+        if count > _MAX_LENGTH:
+            yield _too_large(subject, node, count * _TENSOR_BYTES)
 
 
 def _may_declare_list(op: str) -> bool:
@@ -95,49 +92,46 @@ def _element_bytes(dtype: int) -> int:
     return dtype_bytes(dtype_name(dtype) or "") or 24
 
 
-def provable_allocations(info: ModelInfo) -> Iterator[Finding]:
+def provable_allocations(subject: Subject) -> Iterator[Finding]:
     """Find ops whose constant operands make them allocate more than any host should give."""
-    for subject in subjects(info):
-        found: dict[tuple[str, str], int] = {}
-        unexplained: set[tuple[str, str]] = set()
-        for site, fact, is_unexplained in Growth(subject.graph, subject.facts, subject.loops).outputs():
-            place = (site.node.body, site.node.name)
-            if fact.elements * max(1, fact.width) > _UNREMARKABLE:
-                size = fact.elements * _output_bytes(site.node, fact.width)
-                found[place] = max(size, found.get(place, 0))
-            if is_unexplained:
-                unexplained.add(place)
-        for (body, name), size in found.items():
-            if size > _BUDGET:
-                yield _too_large(subject, subject.graph.bodies[body].by_name[name], size)
-        for body, name in unexplained:
-            yield subject.finding(
-                subject.graph.bodies[body].by_name[name],
-                rule="allocation",
-                severity=Severity.UNEXAMINED,
-                message="makes as much as constants say in a way that is not understood",
-            )
-        yield from _unfinished(subject)
+    found: dict[tuple[str, str], int] = {}
+    unexplained: set[tuple[str, str]] = set()
+    for site, fact, is_unexplained in Growth(subject.graph, subject.facts, subject.loops).outputs():
+        place = (site.node.body, site.node.name)
+        if fact.elements * max(1, fact.width) > _UNREMARKABLE:
+            size = fact.elements * _output_bytes(site.node, fact.width)
+            found[place] = max(size, found.get(place, 0))
+        if is_unexplained:
+            unexplained.add(place)
+    for (body, name), size in found.items():
+        if size > _BUDGET:
+            yield _too_large(subject, subject.graph.bodies[body].by_name[name], size)
+    for body, name in unexplained:
+        yield subject.finding(
+            subject.graph.bodies[body].by_name[name],
+            rule="allocation",
+            severity=Severity.UNEXAMINED,
+            message="makes as much as constants say in a way that is not understood",
+        )
 
 
-def _unfinished(subject: Subject) -> Iterator[Finding]:
-    """Yield a finding if *subject* computes so much from constants that it was not looked at to the end."""
+def unfinished(subject: Subject) -> Iterator[Finding]:
+    """Find graphs that compute so much from constants that the rules before this one did not look to the end."""
     if subject.facts.work < 0:
         message = "computes more from its constants than is looked at"
         place = "graph_def"
         yield subject.about(place, rule="allocation", severity=Severity.UNEXAMINED, message=message, evidence="")
 
 
-def encoded_constants(info: ModelInfo) -> Iterator[Finding]:
+def encoded_constants(subject: Subject) -> Iterator[Finding]:
     """Find decoders that together make much of small constants."""
-    for subject in subjects(info):
-        left = _DECODED_BUDGET
-        for node in subject.graph.nodes(*DECODERS):
-            size = expanded_bytes(subject.facts.sites, node, left)
-            left -= size
-            if left < 0:
-                yield _too_large(subject, node, size)
-                break
+    left = _DECODED_BUDGET
+    for node in subject.graph.nodes(*DECODERS):
+        size = expanded_bytes(subject.facts.sites, node, left)
+        left -= size
+        if left < 0:
+            yield _too_large(subject, node, size)
+            break
 
 
 def _output_bytes(node: Node, width: int) -> int:
@@ -160,46 +154,43 @@ def _too_large(subject: Subject, node: Node, size: int) -> Finding:
     )
 
 
-def endless_loops(info: ModelInfo) -> Iterator[Finding]:
+def endless_loops(subject: Subject) -> Iterator[Finding]:
     """Find loops whose condition no iteration can change, those that count too far, and datasets that are too long."""
-    for subject in subjects(info):
-        conditions = Conditions(subject.graph)
-        loops = list(subject.graph.nodes("For", "LoopCond", *LOOPS))
-        for node in loops:
-            times = subject.loops.iterations(node)
-            if conditions.never_change(node):
-                yield _endless(subject, node, "is a loop whose condition never changes")
-            elif times > _MANY_ITERATIONS:
-                yield _endless(subject, node, f"is a loop that runs {times:,.0f} times whatever its input")
-        for node in subject.loops.unexplained if loops else ():  # most graphs have none, and need not be searched
-            message = "is a loop that runs as often as constants say in a way that is not understood"
-            yield _endless(subject, node, message, severity=Severity.UNEXAMINED)
-        if conditions.left < 0:
-            message = "has conditions of loops that are too long to be looked at"
-            place = "graph_def"
-            yield subject.about(place, rule="endless-loop", severity=Severity.UNEXAMINED, message=message, evidence="")
-        for node in subject.graph.nodes(*CONSUMERS):
-            count = least_cardinality(subject.facts, node)
-            if count > _MANY_ITERATIONS:
-                yield _endless(subject, node, f"goes through a dataset of {count:,.0f} elements whatever its input")
-        yield from _unfinished(subject)
+    conditions = Conditions(subject.graph)
+    loops = list(subject.graph.nodes("For", "LoopCond", *LOOPS))
+    for node in loops:
+        times = subject.loops.iterations(node)
+        if conditions.never_change(node):
+            yield _endless(subject, node, "is a loop whose condition never changes")
+        elif times > _MANY_ITERATIONS:
+            yield _endless(subject, node, f"is a loop that runs {times:,.0f} times whatever its input")
+    for node in subject.loops.unexplained if loops else ():  # most graphs have none, and need not be searched
+        message = "is a loop that runs as often as constants say in a way that is not understood"
+        yield _endless(subject, node, message, severity=Severity.UNEXAMINED)
+    if conditions.left < 0:
+        message = "has conditions of loops that are too long to be looked at"
+        place = "graph_def"
+        yield subject.about(place, rule="endless-loop", severity=Severity.UNEXAMINED, message=message, evidence="")
+    for node in subject.graph.nodes(*CONSUMERS):
+        count = least_cardinality(subject.facts, node)
+        if count > _MANY_ITERATIONS:
+            yield _endless(subject, node, f"goes through a dataset of {count:,.0f} elements whatever its input")
 
 
 def _endless(subject: Subject, node: Node, message: str, *, severity: Severity = Severity.DANGEROUS) -> Finding:
     return subject.finding(node, rule="endless-loop", severity=severity, message=message)
 
 
-def recursion(info: ModelInfo) -> Iterator[Finding]:
+def recursion(subject: Subject) -> Iterator[Finding]:
     """Find functions that call themselves, directly or through others: TensorFlow's executor deadlocks or overflows.
 
     Functions that call others twice, which call others twice, and so on, come to the same.
     """
-    for subject in subjects(info):
-        for node in subject.calls.cycles:
-            yield _recursive(subject, node, "calls the function that it is part of")
-        heaviest, count = _most_nodes(subject.graph, subject.calls.order)
-        if heaviest is not None and count > _MANY_NODES:
-            yield _recursive(subject, heaviest, f"and the calls below it come to {count:,} nodes")
+    for node in subject.calls.cycles:
+        yield _recursive(subject, node, "calls the function that it is part of")
+    heaviest, count = _most_nodes(subject.graph, subject.calls.order)
+    if heaviest is not None and count > _MANY_NODES:
+        yield _recursive(subject, heaviest, f"and the calls below it come to {count:,} nodes")
 
 
 def _recursive(subject: Subject, node: Node, message: str) -> Finding:
