@@ -347,6 +347,11 @@ _SERVED: dict[str, dict[str, list[Any]]] = {
             function("f", ["x"], ["x"]),
             function("g", ["x"], ["x"], node("n", "WriteFile", "x", "x")),
         ],
+        "write_nested_type": [
+            node("n", "MapDataset", "x", f=Func("f", {"T": Func("g")})),
+            function("f", ["x"], ["x"]),
+            function("g", ["x"], ["x"], node("n", "WriteFile", "x", "x")),
+        ],
         "dataset_cache": [node("n", "CacheDatasetV2", "x", "p:output:0"), text("p", "/tmp/c")],
         "dataset_cache_in_content": [
             node("n", "CacheDatasetV2", "x", "p:output:0"),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 from releases import IS_OLDER, of_the_tables
 
+from safeload.inspection.graph.bodies import NEVER_CALL
 from safeload.inspection.op_classes import op_class, op_package, op_table
 from safeload.policy.graph._verdicts import HARMLESS
 
@@ -21,10 +22,10 @@ ops = op_def_pb2.OpList.FromString(session.TF_GetBuffer(session.TF_GetAllOpList(
 lengths = {"N", "num", "num_split", "num_outputs", "num_sampled", "range_max", "desired_samples", "width"}
 named = re.compile("file|pattern|path|director|address|url|shared_name|driver|database")
 for op in ops.op:
-    calls = any("func" in attr.type for attr in op.attr)
     texts = [arg.name for arg in op.input_arg if arg.type == 7] + [a.name for a in op.attr if "string" in a.type]
+    functions = "/".join(attr.name for attr in op.attr if "func" in attr.type)
     has_length = any(attr.name in lengths and attr.type == "int" for attr in op.attr)
-    print(op.name, calls, op.is_stateful, has_length, any(map(named.search, texts)))
+    print(op.name, f"/{functions}", op.is_stateful, has_length, any(map(named.search, texts)))
 """
 
 
@@ -32,13 +33,13 @@ class Registered(NamedTuple):
     """An op of the installed TensorFlow.
 
     Attributes:
-        calls: It calls functions.
+        functions: Attributes that are functions, which it calls.
         is_stateful: TensorFlow never leaves it out, nor merges it with another one.
         has_length: It has an attribute for a length.
         is_told_a_name: A text that it takes is called as files, addresses and objects of the process are.
     """
 
-    calls: bool
+    functions: list[str]
     is_stateful: bool
     has_length: bool
     is_told_a_name: bool
@@ -49,7 +50,10 @@ def registered() -> dict[str, Registered]:
     """Return every op of the installed TensorFlow."""
     output = subprocess.run([sys.executable, "-c", _LIST_OPS], check=True, capture_output=True, text=True).stdout
     lines = (line.split() for line in output.splitlines())
-    return {name: Registered(*(flag == "True" for flag in flags)) for name, *flags in lines}
+    return {
+        name: Registered(functions[1:].split("/") if functions[1:] else [], *(flag == "True" for flag in flags))
+        for name, functions, *flags in lines
+    }
 
 
 def _known(registered: dict[str, Registered]) -> Iterable[tuple[str, Registered]]:
@@ -65,7 +69,12 @@ def test_table_is_complete(registered: dict[str, Registered]) -> None:
 
 def test_callers_are_complete(registered: dict[str, Registered]) -> None:
     """Every op that can call a function is known to."""
-    assert op_table().callers & set(registered) == {name for name, op in _known(registered) if op.calls}
+    assert op_table().callers & set(registered) == {name for name, op in _known(registered) if op.functions}
+
+
+def test_attributes_that_never_call(registered: dict[str, Registered]) -> None:
+    """What is not looked at for functions is a function of no op."""
+    assert NEVER_CALL.isdisjoint({name for op in registered.values() for name in op.functions})
 
 
 def test_lists_are_complete(registered: dict[str, Registered]) -> None:

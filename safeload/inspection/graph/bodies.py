@@ -15,7 +15,11 @@ MAIN = ""
 """Name of the body that is the graph itself and no function."""
 
 _MAY_CALL = frozenset({"func", "list"})
-_NO_CALLS: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+NEVER_CALL = frozenset({"T", "Tin", "Tout", "config", "config_proto", "executor_type", "output_shapes"})
+"""Attributes that no op of TensorFlow declares as functions: it refuses a node where they are any.
+
+Source: op definitions of TensorFlow 2.21; ``ValidateNodeDef`` in tensorflow/core/framework/node_def_util.cc.
+"""
 
 
 _Op = tuple[str, list["Node"], bool]
@@ -47,7 +51,7 @@ class Node:
     def inputs(self) -> tuple[str, ...]:
         """Its inputs as written: ``x``, ``x:1``, ``x:output:0``, ``^x``. Those of most nodes are never asked for."""
         if self._inputs is None:
-            self._inputs = tuple(self.proto.input)
+            self._inputs = tuple(self.proto.input[:])  # a slice is copied in one go
         return self._inputs
 
 
@@ -120,18 +124,22 @@ class BodyReader:
         return {op: tuple(nodes) for op, nodes, _ in self._ops.values()}
 
     def _body(self, body: str, node_defs: Iterable[Any], function: Any) -> Body:
+        by_name: dict[str, Node] = {}
         nodes: list[Node] = []
         calling: list[Node] = []
+        known = self._ops
         for proto in node_defs:
-            written = proto.op
-            op, others, calls_nothing = self._ops.get(written) or self._met(written)
-            calls, absent = _NO_CALLS if calls_nothing else self._calls(op, proto)
-            node = Node(body, proto.name, op, calls, absent, proto)
+            written, name = proto.op, proto.name
+            op, others, calls_nothing = known.get(written) or self._met(written)
+            if calls_nothing:
+                node = Node(body, name, op, (), (), proto)
+            else:
+                node = Node(body, name, op, *self._calls(op, proto), proto)
+                if node.calls or node.absent:
+                    calling.append(node)
+            by_name[name] = node
             nodes.append(node)
             others.append(node)
-            if calls or absent:
-                calling.append(node)
-        by_name = {node.name: node for node in nodes}
         return Body(body, tuple(nodes), by_name, tuple(calling), function, self._related.get(body, ()))
 
     def _met(self, op: str) -> _Op:
@@ -140,25 +148,28 @@ class BodyReader:
 
     def _calls(self, op: str, proto: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return which functions *proto* calls: those of the library, those absent from it."""
-        called = {} if op_table().is_plain(op) else dict.fromkeys(_called(proto))
+        skipped = NEVER_CALL if op in op_table().classes else frozenset()
+        called = {} if op_table().is_plain(op) else dict.fromkeys(_called(proto, skipped))
         own = [op] if op in self.names else []
         calls = own + [name for name in called if name in self.names]
         return tuple(calls), tuple([name for name in called if name and name not in self.names])
 
 
-def _called(proto: Any) -> list[str]:
-    """Return the functions that the attributes of *proto* name, those of their own attributes included."""
+def _called(proto: Any, skipped: frozenset[str]) -> list[str]:
+    """Return the functions that the attributes of *proto* name but *skipped*, and all attributes of these functions."""
     found: list[str] = []
-    pending = [proto.attr]
+    pending = [(proto.attr, skipped)]
     while pending:
-        attributes = pending.pop()
+        attributes, skipped = pending.pop()
         for key in attributes:
+            if key in skipped:
+                continue
             value = attributes[key]
             kind = value.WhichOneof("value")
             if kind in _MAY_CALL:
                 for called in (value.func,) if kind == "func" else value.list.func:
                     found.append(called.name)
-                    pending.append(called.attr)
+                    pending.append((called.attr, frozenset()))
     return found
 
 

@@ -6,9 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.readers.protobuf import message_class, parse_message
+
+if TYPE_CHECKING:
+    from safeload.inspection.graph.bodies import Body
 
 _CREATE = "_create_resource"
 _INITIALIZERS = frozenset({_CREATE, "_initialize", "_destroy_resource"})
@@ -75,15 +78,15 @@ def reference_producer(reference: str) -> str:
     return reference.removeprefix("^").partition(":")[0]
 
 
-def find_entries(meta_graph: Any, functions: frozenset[str]) -> Entries:
-    """Find every entry of *meta_graph*, a MetaGraphDef whose library has *functions*."""
+def find_entries(meta_graph: Any, main: Body, functions: frozenset[str]) -> Entries:
+    """Find every entry of *meta_graph*, a MetaGraphDef whose graph is *main* and whose library has *functions*."""
     found, creators = _object_functions(meta_graph.object_graph_def)
     objects = [Entry(kind, functions=tuple(n for n in names if n in functions)) for kind, names in found.items()]
     gradients = tuple(g.gradient_func for g in meta_graph.graph_def.library.registered_gradients)
     assets = list(_asset_definitions(meta_graph))
     return Entries(
         entries=(
-            *_signature_entries(meta_graph),
+            *_signature_entries(meta_graph, main),
             *_initializer_entries(meta_graph),
             *_saver_entries(meta_graph.saver_def),
             *objects,
@@ -95,9 +98,9 @@ def find_entries(meta_graph: Any, functions: frozenset[str]) -> Entries:
     )
 
 
-def _signature_entries(meta_graph: Any) -> Iterator[Entry]:
+def _signature_entries(meta_graph: Any, main: Body) -> Iterator[Entry]:
     by_feeds: dict[frozenset[str], list[str]] = defaultdict(list)
-    with_default = {node.name for node in meta_graph.graph_def.node if node.op == _WITH_DEFAULT}
+    with_default = {node.name for node in main.nodes if node.op == _WITH_DEFAULT}
     for key, signature in meta_graph.signature_def.items():
         if key == _INIT_OP:
             continue
@@ -167,31 +170,33 @@ def _collection(meta_graph: Any, key: str) -> Any:
     return meta_graph.collection_def.get(key) or message_class("CollectionDef")()
 
 
-def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, dict[str, None]], frozenset[str]]:
+def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, list[str]], frozenset[str]]:
     """Return the functions of the object graph by who starts them, and those that make resources."""
     functions = _functions_of(object_graph)
-    found: dict[EntryKind, dict[str, None]] = {kind: {} for kind in EntryKind}
+    found: dict[EntryKind, list[str]] = {kind: [] for kind in EntryKind}
     savers: set[str] = set()
     creators: set[str] = set()
     for index, node in enumerate(object_graph.nodes):
-        for saveable in node.saveable_objects.values() if node.saveable_objects else ():
+        saveables = node.saveable_objects
+        for saveable in saveables.values() if saveables else ():
             saving = functions.get(saveable.save_function, ())
             restoring = functions.get(saveable.restore_function, ())
-            found[EntryKind.SAVE].update(dict.fromkeys(saving))
-            found[EntryKind.RESTORE].update(dict.fromkeys(restoring))
+            found[EntryKind.SAVE] += saving
+            found[EntryKind.RESTORE] += restoring
             savers.update(saving, restoring)
+        # The trace of a saver's function is a child of that function and no other entry.
+        is_entry = index not in functions or node.HasField("bare_concrete_function")
         for child in node.children:
             names = functions.get(child.node_id)
-            if not names:
-                continue
-            creators.update(names if child.local_name == _CREATE else ())
-            # The trace of a saver's function is a child of that function and no other entry.
-            if index not in functions or node.HasField("bare_concrete_function"):
-                kind = EntryKind.INITIALIZER if child.local_name in _INITIALIZERS else EntryKind.FUNCTION
-                found[kind].update(dict.fromkeys(names))
-    rest = (n for n in object_graph.concrete_functions if n not in savers and n not in found[EntryKind.INITIALIZER])
-    found[EntryKind.FUNCTION].update(dict.fromkeys(rest))
-    return found, frozenset(creators)
+            if names:
+                name = child.local_name
+                if name == _CREATE:
+                    creators.update(names)
+                if is_entry:
+                    found[EntryKind.INITIALIZER if name in _INITIALIZERS else EntryKind.FUNCTION] += names
+    known = savers.union(found[EntryKind.INITIALIZER])
+    found[EntryKind.FUNCTION] += [name for name in object_graph.concrete_functions if name not in known]
+    return {kind: list(dict.fromkeys(names)) for kind, names in found.items()}, frozenset(creators)
 
 
 def _functions_of(object_graph: Any) -> dict[int, tuple[str, ...]]:
@@ -200,7 +205,7 @@ def _functions_of(object_graph: Any) -> dict[int, tuple[str, ...]]:
     for index, node in enumerate(object_graph.nodes):
         kind = node.WhichOneof("kind")
         if kind == "function":
-            found[index] = tuple(name for name in node.function.concrete_functions if name)
+            found[index] = tuple(filter(None, node.function.concrete_functions[:]))
         elif kind == "bare_concrete_function":
             name = node.bare_concrete_function.concrete_function_name
             found[index] = (name,) if name else ()

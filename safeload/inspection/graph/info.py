@@ -80,7 +80,7 @@ def inspect_graph(meta_graph: Any) -> GraphInfo:
     """
     reader = BodyReader(meta_graph)
     bodies = reader.bodies()
-    found = find_entries(meta_graph, reader.names)
+    found = find_entries(meta_graph, bodies[MAIN], reader.names)
     main_reach, function_reach = _reach(bodies, found.entries)
     return GraphInfo(
         bodies=bodies,

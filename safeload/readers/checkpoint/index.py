@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.readers._artifact import DatasetInfo, WeightIndex, WeightLayout
@@ -35,8 +35,7 @@ _MAX_ELEMENTS = (1 << 63) - 1
 """What a tensor may have. Source: MaxDimensions and num_elements in tensorflow/core/framework/tensor_shape.h (2.21)."""
 
 
-@dataclass(frozen=True)
-class CheckpointEntry:
+class CheckpointEntry(NamedTuple):
     """One tensor, or one slice of a partitioned tensor, of a checkpoint.
 
     Attributes:
@@ -46,6 +45,7 @@ class CheckpointEntry:
         shard: Number of the data file.
         offset: Where its bytes begin in that file.
         size: How many bytes are stored there; 0 for a tensor that is stored in slices.
+        nbytes: Bytes of the whole tensor; of one whose elements have no fixed size, the bytes stored.
         is_partitioned: True for a tensor that is stored in slices, under other keys.
     """
 
@@ -55,6 +55,7 @@ class CheckpointEntry:
     shard: int
     offset: int
     size: int
+    nbytes: int
     is_partitioned: bool = False
 
 
@@ -97,15 +98,9 @@ class CheckpointIndex:
             path=entry.key,
             shape=entry.shape,
             dtype=entry.dtype or "unknown",
-            nbytes=declared_bytes(entry),
+            nbytes=entry.nbytes,
             offset=entry.offset if is_contiguous else None,
         )
-
-
-def declared_bytes(entry: CheckpointEntry) -> int:
-    """Return the bytes of the whole tensor; of one whose elements have no fixed size, the bytes stored."""
-    element = dtype_bytes(entry.dtype or "")
-    return entry.size if element is None else element * math.prod(entry.shape)
 
 
 def read_checkpoint_index(data: bytes, *, where: str, limits: Limits) -> CheckpointIndex:
@@ -129,7 +124,7 @@ def read_checkpoint_index(data: bytes, *, where: str, limits: Limits) -> Checkpo
         is_slice = key[:1] == b"\0"
         entry = _entry(key, value, num_shards=num_shards, is_slice=is_slice, where=where)
         (slices if is_slice else entries).append(entry)
-    total = sum(map(declared_bytes, entries))
+    total = sum([entry.nbytes for entry in entries])
     if total > limits.max_weight_bytes:
         raise LimitExceededError(where, limit="max_weight_bytes", allowed=limits.max_weight_bytes, found=total)
     return CheckpointIndex(num_shards, tuple(entries), tuple(slices))
@@ -157,7 +152,8 @@ def require_shards(
             raise MalformedArtifactError(where, problem=f"{name} is missing; it holds {needed:,} bytes of weights")
         if sizes[name] < needed:
             raise MalformedArtifactError(where, problem=f"{name} has {sizes[name]:,} of {needed:,} bytes")
-    declared, stored = sum(map(declared_bytes, index.entries)), sum(sizes[name] for name in required)
+    declared = sum([entry.nbytes for entry in index.entries])
+    stored = sum([sizes[name] for name in required])
     if declared > limits.max_expansion_ratio * max(stored, 1):
         ratio = declared // max(stored, 1)
         raise LimitExceededError(where, limit="max_expansion_ratio", allowed=limits.max_expansion_ratio, found=ratio)
@@ -178,18 +174,20 @@ def _num_shards(header: bytes | None, *, where: str) -> int:
 
 def _entry(key: bytes, value: bytes, *, num_shards: int, is_slice: bool, where: str) -> CheckpointEntry:
     message = parse_message("BundleEntryProto", value, where=where)
-    dims = message.shape.dim[: _MAX_DIMENSIONS + 1]
+    dtype, shape = dtype_name(message.dtype), tuple([dim.size for dim in message.shape.dim[: _MAX_DIMENSIONS + 1]])
+    element = dtype_bytes(dtype or "")
     try:
         name = repr(key) if is_slice else key.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MalformedArtifactError(where, problem=f"the tensor name {key[:80]!r} is not UTF-8") from error
     entry = CheckpointEntry(
         key=name,
-        dtype=dtype_name(message.dtype),
-        shape=tuple(dim.size for dim in dims),
+        dtype=dtype,
+        shape=shape,
         shard=message.shard_id,
         offset=message.offset,
         size=message.size,
+        nbytes=message.size if element is None else element * math.prod(shape),
         is_partitioned=bool(message.slices),
     )
     problem = _contradiction(entry, message, num_shards)
@@ -200,15 +198,14 @@ def _entry(key: bytes, value: bytes, *, num_shards: int, is_slice: bool, where: 
 
 def _contradiction(entry: CheckpointEntry, message: Any, num_shards: int) -> str | None:
     """Say what is impossible about *entry*, if anything."""
-    if message.shape.unknown_rank or any(size < 0 for size in entry.shape):
+    if message.shape.unknown_rank or min(entry.shape, default=0) < 0:
         return "has no definite shape"
-    if len(entry.shape) > _MAX_DIMENSIONS or math.prod(size or 1 for size in entry.shape) > _MAX_ELEMENTS:
+    if len(entry.shape) > _MAX_DIMENSIONS or math.prod([size or 1 for size in entry.shape]) > _MAX_ELEMENTS:
         return "is larger than any tensor"
     if not 0 <= entry.shard < num_shards:
         return f"is in data file {entry.shard} of {num_shards}"
     if entry.offset < 0 or entry.size < 0:
         return f"has {entry.size:,} bytes at byte {entry.offset:,}"
-    element = dtype_bytes(entry.dtype or "")
-    if element is not None and not entry.is_partitioned and entry.size != declared_bytes(entry):
+    if not entry.is_partitioned and entry.size != entry.nbytes:
         return f"stores {entry.size:,} bytes for a {entry.dtype} tensor of shape {list(entry.shape)}"
     return None

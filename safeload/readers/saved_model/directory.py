@@ -182,13 +182,13 @@ def _asset_definitions(meta_graph: Any) -> Iterator[Any]:
 
 def _needed_assets(meta_graph: Any) -> Iterator[str]:
     """Yield the names of assets that loading the MetaGraph reads: a TF1 graph may name one that it never opens."""
-    has_objects = meta_graph.HasField("object_graph_def")
-    initializers = [node for node in meta_graph.graph_def.node if node.op.startswith(_TABLE_INITIALIZER)]
-    read = {source for node in initializers for source in node.input}
-    for asset in _asset_definitions(meta_graph):
-        tensor = asset.tensor_info.name
-        if has_objects or tensor in read or tensor.removesuffix(":0") in read:
-            yield asset.filename
+    assets = list(_asset_definitions(meta_graph))
+    if assets and not meta_graph.HasField("object_graph_def"):
+        initializers = [node for node in meta_graph.graph_def.node if node.op.startswith(_TABLE_INITIALIZER)]
+        read = {source for node in initializers for source in node.input}
+        names = [(asset, asset.tensor_info.name) for asset in assets]
+        assets = [asset for asset, name in names if name in read or name.removesuffix(":0") in read]
+    yield from (asset.filename for asset in assets)
 
 
 def _variable_count(meta_graph: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from safeload.policy.graph._constants._constancy import Constancy, is_steady
@@ -24,6 +25,7 @@ _NEGATED = {
     "Equal": "NotEqual",
     "NotEqual": "Equal",
 }
+_CALLING = LOOPS | {"For"}
 _SAME = frozenset({"Identity", "Reshape", "ExpandDims", "Squeeze", "Cast", "StopGradient"})
 _ENOUGH = 64
 """Iterations whose results are followed."""
@@ -63,8 +65,12 @@ class LoopCounter:
         self._left = _MAX_CONDITIONS
         self.loops: list[Node] = []
         self.unexplained: list[Node] = []
-        for name in order:
-            self._look_at(graph.bodies[name])
+        entries: defaultdict[str, list[Node]] = defaultdict(list)
+        for node in graph.nodes("Enter"):
+            entries[node.body].append(node)
+        if any(op in graph.by_op for op in ("LoopCond", *_CALLING)):
+            for name in order:
+                self._look_at(graph.bodies[name], entries[name])
 
     def iterations(self, loop: Node) -> float:
         """Return how often the innermost loop of *loop* runs at least; 0 if nothing is known."""
@@ -83,9 +89,9 @@ class LoopCounter:
         frames = self._frames[loop.body]
         return frames.members[frames.of(loop.name)]
 
-    def _look_at(self, body: Body) -> None:
-        frames = self._frames[body.name] = Frames(body)
-        loops = [node for node in body.calling if node.op in LOOPS or node.op == "For"]
+    def _look_at(self, body: Body, entries: list[Node]) -> None:
+        frames = self._frames[body.name] = Frames(body, entries)
+        loops = [node for node in body.calling if node.op in _CALLING]
         loops += [node for found in list(frames.members.values()) for node in found if node.op == "LoopCond"]
         for loop in loops:
             times = self._count(Site(loop))

@@ -124,6 +124,9 @@ class Facts:
                     known[top] = NOTHING
                     continue
                 below = self._below(top)
+            if not any(below):  # most of a model depends on its input
+                known[top] = _by_value(top.node) if top.node.op == "Const" else _by_attributes(top.node)
+                continue
             above = [(made, None) for made in below if made and made not in known and made not in opened]
             if above:
                 pending.append((top, below))
@@ -150,12 +153,9 @@ class Facts:
         return [made if made is not None and made.node.op in _TELLING else None for made in sites]
 
     def _settled(self, site: Site, below: list[Site | None]) -> Fact:
-        node = site.node
-        if node.op == "Const":
-            return _by_value(node)
         inputs = [NOTHING if made is None else self._known.get(made, NOTHING) for made in below]
-        if all([fact is NOTHING for fact in inputs]):  # noqa: C419 - speed: most of a model depends on its input
-            return _by_attributes(node)
+        if all([fact is NOTHING for fact in inputs]):  # noqa: C419 - speed
+            return _by_attributes(site.node)
         self.work -= sum([len(fact.numbers or ()) + len(fact.shape or ()) for fact in inputs])
         return self._computed(site, inputs) if self.work >= 0 else NOTHING
 

@@ -23,22 +23,22 @@ class Frames:
 
     Args:
         body: The graph or a function.
+        entries: Its ``Enter`` nodes.
 
     Attributes:
         members: The nodes of each frame but for those of frames inside of it; nodes outside are left out.
     """
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, entries: list[Node]) -> None:
         self._frames: dict[str, bytes] = {}
         self.members: defaultdict[bytes, list[Node]] = defaultdict(list)
         self._parents: dict[bytes, bytes] = {}
         self._depths: dict[bytes, int] = {}
-        entries = [node for node in body.nodes if node.op == "Enter"]
         if entries:
             self._follow(body, entries)
-            for node in entries:
-                frame = self.of(reference_producer(node.inputs[0])) if node.inputs else OUTSIDE
-                self._parents.setdefault(_name(node), frame)
+        for node in entries:
+            frame = self.of(reference_producer(node.inputs[0])) if node.inputs else OUTSIDE
+            self._parents.setdefault(_name(node), frame)
 
     def of(self, name: str) -> bytes:
         """Return in which frame the node *name* is executed."""
