@@ -347,11 +347,6 @@ _SERVED: dict[str, dict[str, list[Any]]] = {
             function("f", ["x"], ["x"]),
             function("g", ["x"], ["x"], node("n", "WriteFile", "x", "x")),
         ],
-        "write_nested_type": [
-            node("n", "MapDataset", "x", f=Func("f", {"T": Func("g")})),
-            function("f", ["x"], ["x"]),
-            function("g", ["x"], ["x"], node("n", "WriteFile", "x", "x")),
-        ],
         "dataset_cache": [node("n", "CacheDatasetV2", "x", "p:output:0"), text("p", "/tmp/c")],
         "dataset_cache_in_content": [
             node("n", "CacheDatasetV2", "x", "p:output:0"),
@@ -366,6 +361,11 @@ _SERVED: dict[str, dict[str, list[Any]]] = {
         "print_to_file": [node("n", "PrintV2", "x", output_stream="file:///tmp/x")],
     },
     "file-read": {
+        "read_nested_type": [
+            node("n", "MapDataset", "x", f=Func("f", {"T": Func("g")})),
+            function("f", ["x"], ["x"]),
+            function("g", ["x"], ["x"], node("n", "ReadFile", "x")),
+        ],
         "dataset_from_file": [node("n", "TextLineDataset", "x")],
         "vocabulary_attribute": [node("n", "FixedUnigramCandidateSampler", vocab_file="/x")],
         "descriptor_attribute": [node("n", "DecodeProtoV2", descriptor_source="/x")],
