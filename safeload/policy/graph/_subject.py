@@ -11,6 +11,8 @@ from safeload.policy._finding import Finding, Severity, identify
 from safeload.policy.graph._calls import CallOrder
 from safeload.policy.graph._constants._counted import LoopCounter
 from safeload.policy.graph._constants._facts import Facts
+from safeload.policy.graph._costs._conditions import Conditions
+from safeload.policy.graph._costs._growth import Growth
 from safeload.policy.graph._origins import OriginTracer
 
 if TYPE_CHECKING:
@@ -54,6 +56,22 @@ class Subject:
     def loops(self) -> LoopCounter:
         """Counts how often loops run."""
         return LoopCounter(self.graph, self.calls.order, self.facts)
+
+    @cached_property
+    def growth(self) -> Growth:
+        """Finds how much nodes make."""
+        return Growth(self.graph, self.facts, self.loops)
+
+    @cached_property
+    def conditions(self) -> Conditions:
+        """Tells which loops never end."""
+        return Conditions(self.graph)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there was so much to follow that some of it was not looked at."""
+        looking = (self.facts, self.facts.sites, self.loops, self.growth, self.conditions)
+        return self.facts.work < 0 or any(part.left <= 0 for part in looking)
 
     def where(self, node: Node) -> str:
         """Return how messages name *node*."""

@@ -53,6 +53,7 @@ class LoopCounter:
     Attributes:
         loops: All of its loops.
         unexplained: Those that count by constants in a way that is not understood.
+        left: How many more parts of conditions are looked at.
     """
 
     def __init__(self, graph: GraphInfo, order: Iterable[str], facts: Facts) -> None:
@@ -62,9 +63,9 @@ class LoopCounter:
         self._frames: dict[str, Frames] = {}
         self._times: dict[tuple[str, str], float] = {}
         self._inside: dict[tuple[str, bytes], float] = {}
-        self._left = _MAX_CONDITIONS
         self.loops: list[Node] = []
         self.unexplained: list[Node] = []
+        self.left = _MAX_CONDITIONS
         entries: defaultdict[str, list[Node]] = defaultdict(list)
         for node in graph.nodes("Enter"):
             entries[node.body].append(node)
@@ -163,8 +164,8 @@ class LoopCounter:
         if site is None or not depth:
             return 0
         key = (site, is_negated)
-        if key not in known and self._left > 0:
-            self._left -= 1
+        if key not in known and self.left > 0:
+            self.left -= 1
             known[key] = 0
             known[key] = self._holding(loop, site, known, depth - 1, is_negated=is_negated)
         return known.get(key, 0)

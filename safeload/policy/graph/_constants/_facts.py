@@ -53,13 +53,14 @@ class Facts:
         sites: Finds what makes the inputs of nodes.
         constancy: Tells what follows from constants alone.
         work: How many more values and dimensions are looked at; less than none if there were too many.
+        left: How many more nodes are looked at in calls and iterations.
     """
 
     def __init__(self, graph: GraphInfo) -> None:
         self.sites = Sites(graph)
         self.constancy = Constancy(self.sites, any_choice=True)
         self._known: dict[Site, Fact] = {}
-        self._left = _MAX_REPEATED
+        self.left = _MAX_REPEATED
         self.work = _MAX_WORK
 
     def of(self, site: Site) -> Fact:
@@ -114,10 +115,10 @@ class Facts:
                 if top in known or top in opened:
                     continue
                 opened.add(top)
-                if top.context and self._left <= 0:
+                if top.context and self.left <= 0:
                     known[top] = NOTHING
                     continue
-                self._left -= bool(top.context)
+                self.left -= bool(top.context)
                 below = self._below(top, 1 if is_led else None)
             if is_led and len(below) == 1 and (below[0] is None or below[0] in known):
                 if below[0] is None or known[below[0]] is NOTHING:

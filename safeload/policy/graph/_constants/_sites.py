@@ -92,13 +92,14 @@ class Sites:
         graph: The same.
         iterations: How often loops run exactly, by body and name, where that is known: what they return is found.
         repetitions: How often longer loops run.
+        left: How many more calls, loops and results of them are gone through.
     """
 
     def __init__(self, graph: GraphInfo) -> None:
         self.graph = graph
         self.iterations: dict[Loop, int] = {}
         self.repetitions: dict[Loop, float] = {}
-        self._left = _MAX_STEPS
+        self.left = _MAX_STEPS
 
     def input(self, site: Site, index: int) -> Site | None:
         """Return what makes the input *index* of *site*."""
@@ -126,9 +127,12 @@ class Sites:
         return self._followed(_Place(body, reference, context))
 
     def _followed(self, place: _Place | None) -> Site | None:
-        while place is not None and len(place.context) <= _MAX_CONTEXT and self._left > 0:
+        while place is not None and self.left > 0:
+            if len(place.context) > _MAX_CONTEXT:
+                self.left = 0
+                break
             made: Site | None = None
-            self._left -= 1
+            self.left -= 1
             owner = self.graph.bodies[place.body]
             name = reference_producer(place.reference)
             node = owner.by_name.get(name)

@@ -13,10 +13,8 @@ from safeload.policy._finding import Finding, Severity
 from safeload.policy.graph._calls import calls_of
 from safeload.policy.graph._constants._sites import LOOPS
 from safeload.policy.graph._constants._values import declared_elements
-from safeload.policy.graph._costs._conditions import Conditions
 from safeload.policy.graph._costs._datasets import CONSUMERS, least_cardinality
 from safeload.policy.graph._costs._encoded import DECODERS, expanded_bytes
-from safeload.policy.graph._costs._growth import Growth
 from safeload.readers.protobuf import dtype_bytes, dtype_name
 
 if TYPE_CHECKING:
@@ -96,7 +94,7 @@ def provable_allocations(subject: Subject) -> Iterator[Finding]:
     """Find ops whose constant operands make them allocate more than any host should give."""
     found: dict[tuple[str, str], int] = {}
     unexplained: set[tuple[str, str]] = set()
-    for site, fact, is_unexplained in Growth(subject.graph, subject.facts, subject.loops).outputs():
+    for site, fact, is_unexplained in subject.growth.outputs():
         place = (site.node.body, site.node.name)
         if fact.elements * max(1, fact.width) > _UNREMARKABLE:
             size = fact.elements * _output_bytes(site.node, fact.width)
@@ -116,9 +114,9 @@ def provable_allocations(subject: Subject) -> Iterator[Finding]:
 
 
 def unfinished(subject: Subject) -> Iterator[Finding]:
-    """Find graphs that compute so much from constants that the rules before this one did not look to the end."""
-    if subject.facts.work < 0:
-        message = "computes more from its constants than is looked at"
+    """Find graphs with so much to follow that the rules before this one did not look at all of it."""
+    if subject.is_cut:
+        message = "has more calls, loops and sums of constants than are looked at"
         place = "graph_def"
         yield subject.about(place, rule="allocation", severity=Severity.UNEXAMINED, message=message, evidence="")
 
@@ -156,21 +154,16 @@ def _too_large(subject: Subject, node: Node, size: int) -> Finding:
 
 def endless_loops(subject: Subject) -> Iterator[Finding]:
     """Find loops whose condition no iteration can change, those that count too far, and datasets that are too long."""
-    conditions = Conditions(subject.graph)
     loops = list(subject.graph.nodes("For", "LoopCond", *LOOPS))
     for node in loops:
         times = subject.loops.iterations(node)
-        if conditions.never_change(node):
+        if subject.conditions.never_change(node):
             yield _endless(subject, node, "is a loop whose condition never changes")
         elif times > _MANY_ITERATIONS:
             yield _endless(subject, node, f"is a loop that runs {times:,.0f} times whatever its input")
     for node in subject.loops.unexplained if loops else ():  # most graphs have none, and need not be searched
         message = "is a loop that runs as often as constants say in a way that is not understood"
         yield _endless(subject, node, message, severity=Severity.UNEXAMINED)
-    if conditions.left < 0:
-        message = "has conditions of loops that are too long to be looked at"
-        place = "graph_def"
-        yield subject.about(place, rule="endless-loop", severity=Severity.UNEXAMINED, message=message, evidence="")
     for node in subject.graph.nodes(*CONSUMERS):
         count = least_cardinality(subject.facts, node)
         if count > _MANY_ITERATIONS:

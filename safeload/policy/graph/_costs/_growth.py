@@ -25,10 +25,10 @@ _MAX_ITERATIONS = 64
 """Iterations of a loop that are followed: what doubles sixty times is large enough."""
 _SETTLING = 3
 """Iterations after which a loop that does not grow is left."""
-_MAX_MEMBERS = 50_000
-"""Nodes and variables of the loops of one graph that are followed."""
 _MAX_CALLED = 300_000
-"""Nodes of functions that are followed once for each call or iteration."""
+"""Nodes of functions that are followed once for each call or iteration; of public graphs there are some hundreds."""
+_MEMBER = 6
+"""What a node or variable of a loop counts for, which is followed in some iterations."""
 
 
 _Variable = tuple[str, str]
@@ -56,6 +56,9 @@ class Growth:
         graph: Facts about a graph.
         facts: What follows from its constants.
         loops: Its loops.
+
+    Attributes:
+        left: How many more nodes are followed in functions that are called, and in loops.
     """
 
     def __init__(self, graph: GraphInfo, facts: Facts, loops: LoopCounter) -> None:
@@ -63,17 +66,16 @@ class Growth:
         self._facts = facts
         self._loops = loops
         self._allocating = _allocating(graph)
-        self._left = _MAX_CALLED
+        self.left = _MAX_CALLED
 
     def outputs(self) -> Iterator[Output]:
         """Yield every node that may make much, wherever it is executed."""
         graph, shared = self._graph, self._facts.sites.is_shared
         yield from self._made(graph.nodes(*filter(allocates, graph.by_op)), ())
-        left = _MAX_MEMBERS
         for loop in self._loops.loops:
-            if self._loops.times(loop) > 1 and left > 0:
+            if self._loops.times(loop) > 1 and self.left > 0:
                 members, variables = self._inside(loop)
-                left -= len(members) + len(variables)
+                self.left -= _MEMBER * (len(members) + len(variables))
                 yield from self._grown(loop, members, variables)
         for name in graph.bodies:
             if name in self._allocating and not shared(name):
@@ -137,7 +139,7 @@ class Growth:
         """Yield what is called from *calling* at any depth, once for each context in which something is known."""
         sites = self._facts.sites
         pending = [(calling, start)]
-        while pending and self._left > 0:
+        while pending and self.left > 0:
             calls, context = pending.pop()
             for call in calls:
                 for called in filter(self._allocating.__contains__, call.calls):
@@ -147,7 +149,7 @@ class Growth:
                     )
                     if is_other or (inside == context != () and (start or call.op not in LOOPS)):
                         body = self._graph.bodies[called]
-                        self._left -= 1 + len(body.nodes)
+                        self.left -= 1 + len(body.nodes)
                         yield body.nodes, inside
                         pending.append((body.calling, inside))
 
