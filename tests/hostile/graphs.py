@@ -429,6 +429,15 @@ _SERVED: dict[str, dict[str, list[Any]]] = {
         ],
         "outer_product_bomb": [*wide_operands(), node("n", "Mul", "column:output:0", "row:output:0")],
         "matrix_product_bomb": [*wide_operands(), node("n", "MatMul", "column:output:0", "row:output:0")],
+        "convolution_bomb": [
+            ints("image", 0, shape=(1, 1 << 10, 1 << 10, 1)),
+            ints("kernel", 0, shape=(1, 1, 1, 1 << 10)),
+            node("n", "Conv2D", "image:output:0", "kernel:output:0", padding=b"SAME", T=Type(FLOAT)),
+        ],
+        "factors_bomb": [
+            ints("column", 0, shape=(1 << 16, 1)),
+            node("n", "Svd", "column:output:0", full_matrices=True),
+        ],
         "einsum_bomb": [
             *wide_operands(),
             node("n", "Einsum", "column:output:0", "row:output:0", equation="ab,cd->ad"),

@@ -24,6 +24,7 @@ A = at((2, 3), 0)
 B = at((3, 4), 0)
 ROWS = at((2, 3), *range(6))
 IMAGE = at((1, 5, 4, 4), 0)
+KERNEL = at((2, 3, 4, 7), 0)
 LIST = of("TensorListReserve", (4, -1), (4, -1))
 UNKNOWN = tensor(INT64)
 UNKNOWN.tensor_shape.unknown_rank = True
@@ -86,6 +87,14 @@ SHAPES = {
     "patches inside": (of("ExtractImagePatches", IMAGE, padding=b"VALID", **PATCHES), (1, 3, 1, 36)),
     "patches of anything": (of("ExtractImagePatches", A, padding=b"SAME", **PATCHES), None),
     "patches of no size": (of("ExtractImagePatches", IMAGE), None),
+    "convolution": (of("Conv2D", IMAGE, KERNEL, padding=b"SAME", strides=Ints((1, 1, 2, 1))), (1, 5, 2, 7)),
+    "convolution inside": (of("Conv2D", IMAGE, KERNEL, padding=b"VALID"), (1, 4, 2, 7)),
+    "convolution with holes": (of("Conv2D", IMAGE, KERNEL, dilations=Ints((1, 2, 1, 1))), (1, 3, 2, 7)),
+    "convolution of channels": (of("Conv2D", at((1, 4, 9, 8)), KERNEL, data_format=b"NCHW"), (1, 7, 8, 6)),
+    "convolution of each channel": (of("DepthwiseConv2dNative", IMAGE, KERNEL, padding=b"SAME"), (1, 5, 4, 28)),
+    "convolution of volumes": (of("Conv3D", at((1, 6, 5, 4, 2)), at((3, 2, 2, 2, 9))), (1, 4, 4, 3, 9)),
+    "convolution by data": (of("Conv2D", IMAGE, "x"), None),
+    "convolution of anything": (of("Conv2D", A, A), None),
     "too many axes": (of("Fill", [1] * 300, "x"), None),
 }
 

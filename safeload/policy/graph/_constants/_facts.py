@@ -34,7 +34,10 @@ _UNSURE = CHOOSING | {"Maximum", "Pack"}
 """Ops that may have other values than those that are known of some of their inputs."""
 _SAME_VALUES = frozenset({"Cast", "ExpandDims", "Identity", "Reshape", "Squeeze"})
 _MEASURES = frozenset({"Rank", "Shape", "Size"})
-_AT_LEAST = frozenset({"ExtractImagePatches", "MatrixDiagV2", "MatrixDiagV3", "TensorListStack"})
+_AT_LEAST = frozenset(
+    {"Conv2D", "Conv3D", "DepthwiseConv2dNative", "ExtractImagePatches", "MatrixDiagV2", "MatrixDiagV3"}
+    | {"TensorListStack"}
+)
 """Ops whose shape is a lower bound even of what is known exactly."""
 _MAX_WORK = 1_000_000
 """Values and dimensions that are computed with in one graph; in any public graph there are some ten thousands."""

@@ -24,13 +24,13 @@ _IMAGES = 4
 
 MULTIPLYING = frozenset(
     [
-        "Add", "AddV2", "Atan2", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "BroadcastTo", "Complex", "Diag",
-        "Div", "DivNoNan", "Einsum", "Empty", "Equal", "ExtractImagePatches",
+        "Add", "AddV2", "Atan2", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "BroadcastTo", "Complex", "Conv2D",
+        "Conv3D", "DepthwiseConv2dNative", "Diag", "Div", "DivNoNan", "Einsum", "Empty", "Equal", "ExtractImagePatches",
         "Fill", "FloorDiv", "FloorMod", "Gather", "GatherV2", "Greater",
         "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "MatMul", "MatrixDiag", "MatrixDiagV2",
-        "MatrixDiagV3", "Maximum", "Minimum", "Mul", "NotEqual", "OneHot", "Pow", "RandomStandardNormal",
-        "RandomUniform", "RealDiv", "SelectV2", "SquaredDifference", "Sub", "TensorListGather", "TensorListGetItem",
-        "TensorListStack",
+        "MatrixDiagV3", "Maximum", "Minimum", "Mul", "NotEqual", "OneHot", "Pow", "Qr", "RandomStandardNormal",
+        "RandomUniform", "RealDiv", "SelectV2", "SquaredDifference", "Sub", "Svd", "TensorListGather",
+        "TensorListGetItem", "TensorListStack",
     ]
 )  # fmt: skip
 """Ops of which small constants may make much."""
@@ -172,6 +172,24 @@ def _patched(node: Node, inputs: list[Fact]) -> Shape | None:
     return (places[0], places[1], places[2], given[3] * math.prod(sizes[1:3]))
 
 
+def _convolved(node: Node, inputs: list[Fact]) -> Shape | None:
+    given, kernel, attributes = at(inputs, 0).shape, at(inputs, 1).shape, node.proto.attr
+    if given is None or kernel is None or len(given) != len(kernel) or len(kernel) < _IMAGES:
+        return None
+    axes = list(range(len(given)))
+    if "data_format" in attributes and attributes["data_format"].s.startswith(b"NC"):
+        axes = [0, *axes[2:], 1]
+    is_padded = "padding" in attributes and attributes["padding"].s == b"SAME"
+    found = [given[0]] * len(given)
+    for axis, size in zip(axes[1:], kernel, strict=False):
+        steps, holes = (attributes[key].list.i[:] if key in attributes else [] for key in ("strides", "dilations"))
+        step, hole = (max(1, taken[axis]) if axis < len(taken) else 1 for taken in (steps, holes))
+        length = given[axis] if is_padded else max(0, given[axis] - (size - 1) * hole)
+        found[axis] = -(-length // step)
+    found[axes[-1]] = kernel[-1] * (kernel[-2] if node.op == "DepthwiseConv2dNative" else 1)
+    return tuple(found)
+
+
 def _stacked(_: Node, inputs: list[Fact]) -> Shape | None:
     items, element = at(inputs, 0).shape, at(inputs, 1).ints
     return None if element is None or items is None else (*items[:1], *(items[1:] or _at_least_one(element)))
@@ -205,6 +223,7 @@ SHAPES: dict[str, Callable[[Node, list[Fact]], Shape | None]] = {
     **dict.fromkeys(("MatrixDiag", "MatrixDiagV2", "MatrixDiagV3"), _matrix_diagonal),
     **dict.fromkeys(("Empty", "Fill", "RandomStandardNormal", "RandomUniform"), _valued(0)),
     "BroadcastTo": _valued(1),
+    **dict.fromkeys(("Conv2D", "Conv3D", "DepthwiseConv2dNative"), _convolved),
     "Diag": _diagonal,
     "Einsum": _einsum,
     "ExpandDims": _expanded,

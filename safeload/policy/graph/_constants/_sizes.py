@@ -239,12 +239,16 @@ _KEEPS = {
 """Ops with at least as many elements as one of their inputs, and which."""
 
 
+_FACTORS = frozenset({"Qr", "Svd"})
+"""Ops that make square matrices of the longer side of a matrix, if their attribute ``full_matrices`` says so."""
+
+
 def allocates(op: str) -> bool:
     """Return whether the size of what *op* makes may follow from constants."""
     return op in _OPERANDS or op in _ATTRIBUTES or op in _JOINS or op in MULTIPLYING or op == "Range"
 
 
-SIZES = frozenset({*_OPERANDS, *_ATTRIBUTES, *_JOINS, *_KEEPS, "Range"})
+SIZES = frozenset({*_OPERANDS, *_ATTRIBUTES, *_JOINS, *_KEEPS, *_FACTORS, "Range"})
 """Ops whose size follows from their inputs."""
 
 
@@ -259,6 +263,8 @@ def least_elements(node: Node, inputs: list[Fact]) -> int:
         return sum(fact.elements for fact in inputs[_JOINS[node.op]])
     if node.op in _KEEPS:
         return at(inputs, _KEEPS[node.op]).elements
+    if node.op in _FACTORS:
+        return _factored(node, at(inputs, 0).shape or ())
     return _range_length(inputs) if node.op == "Range" else 0
 
 
@@ -267,6 +273,12 @@ def _by_operand(node: Node, inputs: list[Fact]) -> int:
     facts = [at(inputs, operand) for operand in deciding(node)]
     values = [fact.ints or (fact.most or 0,) for fact in facts if fact.ints is not None or fact.most is not None]
     return max(map(fold, values), default=0) * (max(1, at(inputs, 0).elements) if node.op in _MULTIPLIES else 1)
+
+
+def _factored(node: Node, shape: Ints) -> int:
+    attributes = node.proto.attr
+    is_full = "full_matrices" in attributes and attributes["full_matrices"].b and len(shape) > 1
+    return math.prod(shape[:-2]) * max(shape[-2:]) ** 2 if is_full else 0
 
 
 def _range_length(inputs: list[Fact]) -> int:
