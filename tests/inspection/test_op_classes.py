@@ -12,20 +12,26 @@ from releases import IS_OLDER, of_the_tables
 
 from safeload.inspection.graph.bodies import NEVER_CALL
 from safeload.inspection.op_classes import op_class, op_package, op_table
-from safeload.policy.graph._verdicts import HARMLESS
+from safeload.policy.graph._costs._findings import _LENGTHS
+from safeload.policy.graph._ops import _EXCEPTIONS
+from safeload.policy.graph._verdicts import HARMLESS, op_verdict
 
 _LIST_OPS = """
 import re
 from tensorflow.core.framework import op_def_pb2
 from tensorflow.python.client import pywrap_tf_session as session
 ops = op_def_pb2.OpList.FromString(session.TF_GetBuffer(session.TF_GetAllOpList()))
-lengths = {"N", "num", "num_split", "num_outputs", "num_sampled", "range_max", "desired_samples", "width"}
+lengths = {
+    "desired_samples", "filterbank_channel_count", "initial_num_buckets", "num_sampled", "parallel_iterations",
+    "precision", "range_max", "width",
+}
 named = re.compile("file|pattern|path|director|address|url|shared_name|driver|database")
 for op in ops.op:
     texts = [arg.name for arg in op.input_arg if arg.type == 7] + [a.name for a in op.attr if "string" in a.type]
     functions = "/".join(attr.name for attr in op.attr if "func" in attr.type)
-    has_length = any(attr.name in lengths and attr.type == "int" for attr in op.attr)
-    print(op.name, f"/{functions}", op.is_stateful, has_length, any(map(named.search, texts)))
+    counts = "/".join({arg.number_attr for arg in (*op.input_arg, *op.output_arg)} - {""})
+    has_length = bool(counts) or any(attr.name in lengths and attr.type == "int" for attr in op.attr)
+    print(op.name, f"/{functions}", f"/{counts}", op.is_stateful, has_length, any(map(named.search, texts)))
 """
 
 
@@ -34,12 +40,14 @@ class Registered(NamedTuple):
 
     Attributes:
         functions: Attributes that are functions, which it calls.
+        counts: Attributes that are the number of tensors that it takes or makes.
         is_stateful: TensorFlow never leaves it out, nor merges it with another one.
         has_length: It has an attribute for a length.
         is_told_a_name: A text that it takes is called as files, addresses and objects of the process are.
     """
 
     functions: list[str]
+    counts: list[str]
     is_stateful: bool
     has_length: bool
     is_told_a_name: bool
@@ -51,9 +59,13 @@ def registered() -> dict[str, Registered]:
     output = subprocess.run([sys.executable, "-c", _LIST_OPS], check=True, capture_output=True, text=True).stdout
     lines = (line.split() for line in output.splitlines())
     return {
-        name: Registered(functions[1:].split("/") if functions[1:] else [], *(flag == "True" for flag in flags))
-        for name, functions, *flags in lines
+        name: Registered(_listed(functions), _listed(counts), *(flag == "True" for flag in flags))
+        for name, functions, counts, *flags in lines
     }
+
+
+def _listed(names: str) -> list[str]:
+    return [name for name in names.split("/") if name]
 
 
 def _known(registered: dict[str, Registered]) -> Iterable[tuple[str, Registered]]:
@@ -80,6 +92,12 @@ def test_attributes_that_never_call(registered: dict[str, Registered]) -> None:
 def test_lists_are_complete(registered: dict[str, Registered]) -> None:
     """Every op with an attribute that may declare a long list is known to have it."""
     assert op_table().lists & set(registered) == {name for name, op in _known(registered) if op.has_length}
+
+
+def test_counts_are_complete(registered: dict[str, Registered]) -> None:
+    """Every attribute that says how many tensors an op of models has is bounded."""
+    usual = [op.counts for name, op in _known(registered) if op_verdict(name) is None or op_class(name) in _EXCEPTIONS]
+    assert {name for counts in usual for name in counts} <= _LENGTHS.keys()
 
 
 def test_pure_ops_are_stateless(registered: dict[str, Registered]) -> None:

@@ -63,14 +63,16 @@ def _operand(op: str) -> Any:
     return simple(ints("huge", _HUGE, 1), node("n", op, *inputs))
 
 
+_OF_ATTRIBUTES = ("window_size", "dct_coefficient_count", "num_batch_threads")
+
+
 def _attribute(op: str) -> Any:
-    key = _sizes._ATTRIBUTES[op][0]
-    value: Any = Ints((_HUGE, _HUGE)) if key == "explicit_paddings" else _HUGE
-    made = node("n", op, "x", **{key: value})
-    if key == "shape":
-        made.attr[key].CopyFrom(message_class("AttrValue")())
-        made.attr[key].shape.dim.add(size=_HUGE)
-    return simple(made)
+    """Make a graph in which the attributes of an op are huge, of a column that is not."""
+    lists = {key: Ints((_HUGE, _HUGE)) for key in ("explicit_paddings", "ksizes", "ngram_widths")}
+    flags = {"padding": b"SAME", "full_matrices": True}
+    made = node("n", op, "column:output:0", **lists, **flags, **dict.fromkeys(_OF_ATTRIBUTES, _HUGE))
+    made.attr["shape"].shape.dim.add(size=_HUGE)
+    return simple(*wide_operands(), made)
 
 
 def _broadcast(op: str) -> Any:

@@ -28,8 +28,8 @@ MULTIPLYING = frozenset(
         "Conv3D", "DepthwiseConv2dNative", "Diag", "Div", "DivNoNan", "Einsum", "Empty", "Equal", "ExtractImagePatches",
         "Fill", "FloorDiv", "FloorMod", "Gather", "GatherV2", "Greater",
         "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "MatMul", "MatrixDiag", "MatrixDiagV2",
-        "MatrixDiagV3", "Maximum", "Minimum", "Mul", "NotEqual", "OneHot", "Pow", "Qr", "RandomStandardNormal",
-        "RandomUniform", "RealDiv", "SelectV2", "SquaredDifference", "Sub", "Svd", "TensorListGather",
+        "MatrixDiagV3", "Maximum", "Minimum", "Mul", "NotEqual", "OneHot", "Pow", "RandomStandardNormal",
+        "RandomUniform", "RealDiv", "SelectV2", "SquaredDifference", "Sub", "TensorListGather",
         "TensorListGetItem", "TensorListStack",
     ]
 )  # fmt: skip

@@ -185,19 +185,56 @@ _OPERANDS: dict[str, _Fold] = {
 }
 """Which input decides the size of an op's output, and how. Source: op definitions of TensorFlow 2.21."""
 
-_ATTRIBUTES: dict[str, tuple[str, Callable[[Any], int]]] = {
-    **dict.fromkeys(("FakeParam", "TemporaryVariable"), ("shape", lambda attr: declared_elements(attr.shape))),
+
+def _numbers(attributes: Any, key: str, default: int = 0) -> Ints:
+    """Return the integers of an attribute, or *default* where it is not written."""
+    value = attributes.get(key)
+    return (default,) if value is None else tuple(value.list.i) or (value.i,)
+
+
+def _declared(attributes: Any, _: Ints) -> int:
+    return declared_elements(attributes["shape"].shape) if "shape" in attributes else 0
+
+
+def _as_wide_as_patches(attributes: Any, _: Ints) -> int:
+    # Without padding what is smaller than a patch has none.
+    is_padded = "padding" in attributes and attributes["padding"].s == b"SAME"
+    return _product(_numbers(attributes, "ksizes")) if is_padded else 0
+
+
+def _factored(attributes: Any, shape: Ints) -> int:
+    is_full = "full_matrices" in attributes and attributes["full_matrices"].b and len(shape) > 1
+    return _product(shape[:-2]) * _largest(shape[-2:]) ** 2 if is_full else 0
+
+
+_ATTRIBUTES: dict[str, Callable[[Any, Ints], int]] = {
+    **dict.fromkeys(("FakeParam", "TemporaryVariable"), _declared),
     **dict.fromkeys(
         ("Conv", "Conv2D", "DepthwiseConv2dNative", "MaxPool"),
-        ("explicit_paddings", lambda attr: _padded(tuple(attr.list.i))),
+        lambda attributes, _: _padded(_numbers(attributes, "explicit_paddings")),
     ),
+    **dict.fromkeys(("ExtractImagePatches", "ExtractVolumePatches"), _as_wide_as_patches),
     # The spectrum of a window is computed in two numbers of 8 bytes each.
-    "AudioSpectrogram": ("window_size", lambda attr: 16 * attr.i),
-    "Mfcc": ("dct_coefficient_count", lambda attr: 4 * attr.i),
-    "BatchFunction": ("num_batch_threads", lambda attr: _STACK * attr.i),
-    "Batch": ("num_batch_threads", lambda attr: _STACK * attr.i),
+    "AudioSpectrogram": lambda attributes, _: 16 * _largest(_numbers(attributes, "window_size")),
+    # A matrix of cosines of 8 bytes each.
+    "Mfcc": lambda attributes, _: (
+        8
+        * math.prod(
+            _numbers(attributes, "dct_coefficient_count", 13) + _numbers(attributes, "filterbank_channel_count", 40)
+        )
+    ),
+    # A row without words has as many pieces of padding as a piece has words.
+    "StringNGrams": lambda attributes, _: _largest(_numbers(attributes, "ngram_widths")) ** 2,
+    **dict.fromkeys(
+        ("BatchFunction", "Batch"), lambda attributes, _: _STACK * _largest(_numbers(attributes, "num_batch_threads"))
+    ),
+    # Square matrices of the longer side of what is factored.
+    **dict.fromkeys(("Qr", "Svd"), _factored),
 }
-"""Which attribute decides the size of what an op makes, and how. Source: op definitions of TensorFlow 2.21."""
+"""How attributes decide the size of what an op makes, some with the shape of its first input.
+
+Source: op definitions of TensorFlow 2.21, and their kernels.
+"""
 
 _STITCHING = frozenset({"DynamicStitch", "ParallelDynamicStitch"})
 """Ops whose first half of inputs are indices."""
@@ -239,16 +276,12 @@ _KEEPS = {
 """Ops with at least as many elements as one of their inputs, and which."""
 
 
-_FACTORS = frozenset({"Qr", "Svd"})
-"""Ops that make square matrices of the longer side of a matrix, if their attribute ``full_matrices`` says so."""
-
-
 def allocates(op: str) -> bool:
     """Return whether the size of what *op* makes may follow from constants."""
     return op in _OPERANDS or op in _ATTRIBUTES or op in _JOINS or op in MULTIPLYING or op == "Range"
 
 
-SIZES = frozenset({*_OPERANDS, *_ATTRIBUTES, *_JOINS, *_KEEPS, *_FACTORS, "Range"})
+SIZES = frozenset({*_OPERANDS, *_ATTRIBUTES, *_JOINS, *_KEEPS, "Range"})
 """Ops whose size follows from their inputs."""
 
 
@@ -257,14 +290,11 @@ def least_elements(node: Node, inputs: list[Fact]) -> int:
     if node.op in _OPERANDS:
         return _by_operand(node, inputs)
     if node.op in _ATTRIBUTES:
-        key, fold = _ATTRIBUTES[node.op]
-        return fold(node.proto.attr[key]) if key in node.proto.attr else 0
+        return _ATTRIBUTES[node.op](node.proto.attr, at(inputs, 0).shape or ())
     if node.op in _JOINS:
         return sum(fact.elements for fact in inputs[_JOINS[node.op]])
     if node.op in _KEEPS:
         return at(inputs, _KEEPS[node.op]).elements
-    if node.op in _FACTORS:
-        return _factored(node, at(inputs, 0).shape or ())
     return _range_length(inputs) if node.op == "Range" else 0
 
 
@@ -273,12 +303,6 @@ def _by_operand(node: Node, inputs: list[Fact]) -> int:
     facts = [at(inputs, operand) for operand in deciding(node)]
     values = [fact.ints or (fact.most or 0,) for fact in facts if fact.ints is not None or fact.most is not None]
     return max(map(fold, values), default=0) * (max(1, at(inputs, 0).elements) if node.op in _MULTIPLIES else 1)
-
-
-def _factored(node: Node, shape: Ints) -> int:
-    attributes = node.proto.attr
-    is_full = "full_matrices" in attributes and attributes["full_matrices"].b and len(shape) > 1
-    return math.prod(shape[:-2]) * max(shape[-2:]) ** 2 if is_full else 0
 
 
 def _range_length(inputs: list[Fact]) -> int:

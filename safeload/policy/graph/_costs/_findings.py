@@ -29,20 +29,41 @@ A ``saved_model.pb`` has at most 2 GiB itself, and the largest constant shape in
 """
 _DECODED_BUDGET = 1 << 29
 """Bytes that all decoders of a graph together may make of constants; no public model seen has one."""
-_LENGTHS = ("N", "num", "num_split", "num_outputs", "num_sampled", "range_max", "desired_samples", "width")
-"""Attributes that decide how many tensors a node has, or elements each. Source: op definitions of TensorFlow 2.21.
+_MAX_TENSORS = 1_000_000
+"""Tensors that a node may declare: TensorFlow takes a kilobyte for each when it makes the graph (measured, 2.21)."""
+_MAX_LENGTH = 100_000_000
+"""Elements, characters, buckets or iterations that a node may declare: they take some ten bytes each."""
+_LENGTHS = {
+    **dict.fromkeys(
+        [
+            "M", "N", "Ncontext_dense", "Ncontext_sparse", "Ndense", "Nfeature_list_dense", "Nfeature_list_sparse",
+            "Nsparse", "OUTPUT_RAGGED_RANK", "PARAMS_RAGGED_RANK", "RAGGED_RANK", "num", "num_bucketized_features",
+            "num_dense_features", "num_features", "num_groups", "num_outputs", "num_params", "num_params_biases",
+            "num_params_weights", "num_partitions", "num_row_partition_tensors", "num_sparse", "num_sparse_features",
+            "num_sparse_features_with_values", "num_split", "num_streams", "num_tables", "output_ragged_rank",
+            "top_paths",
+        ],
+        _MAX_TENSORS,
+    ),
+    **dict.fromkeys(
+        [
+            "desired_samples", "filterbank_channel_count", "initial_num_buckets", "num_sampled",
+            "parallel_iterations", "precision", "range_max", "width",
+        ],
+        _MAX_LENGTH,
+    ),
+}  # fmt: skip
+"""Attributes that decide how many tensors a node has, or elements or the like, and how many there may be.
 
-Which ops have them is listed in ``inspection/op_classes.txt``.
+Source: op definitions of TensorFlow 2.21, and their kernels. Which ops have them is listed in
+``inspection/op_classes.txt``.
 """
 _MANY_NODES = 50_000_000
 """Nodes that the calls of a graph may come to; TensorFlow copies functions to where they are called."""
 _COUNTLESS = 10**18
 """Nodes are not counted further."""
-_MAX_LENGTH = 100_000_000
 _UNREMARKABLE = _BUDGET >> 5
 """Elements that are below that budget whatever their type: the largest, strings, take 24 bytes each."""
-_TENSOR_BYTES = 32
-"""Bytes that a tensor takes without its elements."""
 _FEW = 16
 """Elements of a constant that are not worth counting: its node takes as many bytes itself."""
 _BOOLEAN = frozenset({"Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "NotEqual"})
@@ -65,9 +86,11 @@ def declared_lists(subject: Subject) -> Iterator[Finding]:
     """Find nodes that declare longer lists of tensors than any graph has: TensorFlow makes the list first."""
     for node in subject.graph.nodes(*filter(_may_declare_list, subject.graph.by_op)):
         attributes = node.proto.attr
-        count = max((attributes[key].i for key in _LENGTHS if key in attributes), default=0)
-        if count > _MAX_LENGTH:
-            yield _too_large(subject, node, count * _TENSOR_BYTES)
+        for key in filter(_LENGTHS.__contains__, attributes):
+            count = attributes[key].i
+            if count > _LENGTHS[key]:
+                message = f"declares that {key} is {count:,}"
+                yield subject.finding(node, rule="allocation", severity=Severity.DANGEROUS, message=message)
 
 
 def _may_declare_list(op: str) -> bool:
