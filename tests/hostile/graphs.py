@@ -544,6 +544,10 @@ _BUILT: dict[str, dict[str, Callable[[], Any]]] = {
             *frame_variable("w", "two", node("w/new", "Mul", "w/old", "w/old")),
             node("n", "Fill", "w/vExit", "x"),
         ),
+        "padded_bomb": lambda: simple(
+            *[ints("two", 2, shape=()), ints("shape", 1 << 20, 1 << 20), text("pad", "none")],
+            node("n", "PaddedBatchDataset", "x", "two:output:0", "shape:output:0", "pad:output:0", N=1),
+        ),
         "shuffled_bomb": lambda: dataset(10, ShuffleDatasetV3=1 << 40),
         "sums_without_end": sums_without_end,
     },

@@ -206,6 +206,10 @@ HARMLESS = {
     "no tensor": [node("n", "ParseTensor", "t"), text("t", "\xff")],
     "small tensor": [node("n", "ParseTensor", "t"), packed("t", tensor(STRING, (2,)).SerializeToString())],
     "spectrum without a window": [node("n", "AudioSpectrogram", "x")],
+    "padded batches": [
+        *[ints("two", 2, shape=()), ints("shape", -1, 4), text("pad", "none")],
+        node("n", "PaddedBatchDatasetV2", "x", "two:output:0", "shape:output:0", "pad:output:0", "two", N=1),
+    ],
     "padding of one": [node("n", "Conv2D", "x", explicit_paddings=Ints((0, 0, 1, 1, 1, 1, 0, 0)))],
 }
 

@@ -60,7 +60,7 @@ def _operand(op: str) -> Any:
     """Make a graph in which the operand that decides is huge and everything else comes from the input."""
     inputs = ["x"] * 5
     inputs[_sizes._OPERANDS[op][0]] = "huge:output:0"
-    return simple(ints("huge", _HUGE, 1), node("n", op, *inputs))
+    return simple(ints("huge", _HUGE, 1), node("n", op, *inputs, "^x"))
 
 
 _OF_ATTRIBUTES = ("window_size", "dct_coefficient_count", "num_batch_threads")
