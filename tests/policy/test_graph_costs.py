@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hostile.loops import doubled, frame, framed, grown, tower
 from hostile.nodes import (
+    BOOL,
     FLOAT,
     INT32,
     RESOURCE,
@@ -34,7 +35,7 @@ from hostile.nodes import (
 )
 
 from safeload.policy import Severity
-from safeload.policy.graph._constants import _constancy, _counted, _facts, _sites
+from safeload.policy.graph._constants import _constancy, _counted, _facts, _sites, _sizes
 from safeload.policy.graph._costs import _encoded, _findings, _growth
 
 
@@ -230,6 +231,18 @@ def test_long_texts_are_counted() -> None:
     assert "allocation" not in rules(simple(short, many, copies))
     equal = node("n", "Equal", "w", "t", T=Type(STRING))
     assert "allocation" not in rules(simple(long, node("w", "Const", value=tensor(STRING, (1 << 16,))), equal))
+
+
+WORD = tensor(STRING, (), string_val=[b"some" * 25])
+
+
+@pytest.mark.parametrize("op", _sizes.AT_MOST)
+def test_what_values_may_make_large_is_not_understood(op: str) -> None:
+    """How many values are true, or how many pieces a text has, is not counted: what may be too much is refused."""
+    many = of("Fill", (1 << 29,), tensor(BOOL, (), bool_val=[True])) if op == "Where" else of("Fill", (1 << 20,), WORD)
+    assert rules(simple(*nodes_of(of(op, many, WORD, WORD, rewrite=b"b" * 100)))) == {"allocation"}
+    assert not rules(simple(*nodes_of(of(op, "x", "x", WORD, rewrite=b"b" * 100))))
+    assert not rules(simple(node("n", op)))
 
 
 SUMMED = {

@@ -10,7 +10,7 @@ from safeload.policy.graph._constants._exact import EXACT, exact
 from safeload.policy.graph._constants._fact import HUGE, NOTHING, PARTIAL, POSSIBLE, SURE, Fact, at
 from safeload.policy.graph._constants._shapes import LED, SHAPES, declared_shape, least_shape
 from safeload.policy.graph._constants._sites import AFTER, BRANCHES, WATCHED, Sites, at_iteration
-from safeload.policy.graph._constants._sizes import SIZES, deciding, least_elements
+from safeload.policy.graph._constants._sizes import AT_MOST, BUDGET, SIZES, deciding, least_elements
 from safeload.policy.graph._constants._values import (
     FOLDS,
     MAX_VALUES,
@@ -83,7 +83,16 @@ class Facts:
 
     def is_unexplained(self, site: Site) -> bool:
         """Tell whether the size of what *site* makes follows from constants in a way that is not understood."""
+        if site.node.op in AT_MOST:
+            return self._may_be_much(site)
         return any(map(self._is_obscure, (self.sites.input(site, index) for index in deciding(site.node))))
+
+    def _may_be_much(self, site: Site) -> bool:
+        """Tell whether the values of a constant decide how much *site* makes, and it may be more than is allowed."""
+        made = [self.sites.input(site, index) for index in range(len(site.node.inputs))]
+        inputs = [NOTHING if operand is None else self.of(operand) for operand in made]
+        most = AT_MOST[site.node.op](site.node.proto.attr, inputs) if inputs else 0
+        return most > BUDGET and self.constancy.holds(made[0])
 
     def _is_obscure(self, operand: Site | None) -> bool:
         """Tell whether a size, or a part of it, is computed from constants in a way that is not understood."""

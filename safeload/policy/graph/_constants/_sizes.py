@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 Ints = tuple[int, ...]
 
+BUDGET = 2 << 30
+"""Bytes that one tensor, or all constants of a graph together, may provably need beyond what the file stores.
+
+A ``saved_model.pb`` has at most 2 GiB itself, and the largest constant shape in any public model seen has 16 MB.
+"""
+
 
 def _product(dims: Ints) -> int:
     return math.prod(max(0, dim) for dim in dims)
@@ -252,6 +258,30 @@ _ATTRIBUTES: dict[str, Callable[[Any, Ints], int]] = {
 Source: op definitions of TensorFlow 2.21, and their kernels.
 """
 
+_PIECE = 40
+"""Bytes of a piece of a text, with where it stands."""
+
+
+def _characters(fact: Fact) -> int:
+    return fact.elements * max(1, fact.width)
+
+
+AT_MOST: dict[str, Callable[[Any, list[Fact]], int]] = {
+    **dict.fromkeys(
+        ("StringSplit", "StringSplitV2", "UnicodeDecode", "UnicodeDecodeWithOffsets"),
+        lambda _, inputs: _PIECE * _characters(inputs[0]),
+    ),
+    "RegexReplace": lambda _, inputs: _characters(inputs[0]) * at(inputs, 2).width,
+    "StaticRegexReplace": lambda attributes, inputs: (
+        _characters(inputs[0]) * (len(attributes["rewrite"].s) if "rewrite" in attributes else 0)
+    ),
+    "Where": lambda _, inputs: 8 * inputs[0].elements * len(inputs[0].shape or ()),
+}
+"""Bytes that an op makes at most of its first input, whose values decide how many they are.
+
+Source: op definitions of TensorFlow 2.21.
+"""
+
 _STITCHING = frozenset({"DynamicStitch", "ParallelDynamicStitch"})
 """Ops whose first half of inputs are indices."""
 _SHAPED = frozenset({"PaddedBatchDataset", "PaddedBatchDatasetV2"})
@@ -304,7 +334,7 @@ _KEEPS = {
 
 def allocates(op: str) -> bool:
     """Return whether the size of what *op* makes may follow from constants."""
-    return op in _OPERANDS or op in _ATTRIBUTES or op in _JOINS or op in MULTIPLYING or op == "Range"
+    return any(op in made for made in (_OPERANDS, _ATTRIBUTES, _JOINS, MULTIPLYING, AT_MOST)) or op == "Range"
 
 
 SIZES = frozenset({*_OPERANDS, *_ATTRIBUTES, *_JOINS, *_KEEPS, "Range"})

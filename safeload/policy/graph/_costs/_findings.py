@@ -12,6 +12,7 @@ from safeload.inspection.op_classes import op_table
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.graph._calls import calls_of
 from safeload.policy.graph._constants._sites import LOOPS
+from safeload.policy.graph._constants._sizes import BUDGET
 from safeload.policy.graph._constants._values import declared_elements
 from safeload.policy.graph._costs._datasets import CONSUMERS, least_cardinality
 from safeload.policy.graph._costs._encoded import DECODERS, expanded_bytes
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
 
     from safeload.policy.graph._subject import Subject
 
-_BUDGET = 2 << 30
-"""Bytes that one tensor, or all constants of a graph together, may provably need beyond what the file stores.
-
-A ``saved_model.pb`` has at most 2 GiB itself, and the largest constant shape in any public model seen has 16 MB.
-"""
 _DECODED_BUDGET = 1 << 29
 """Bytes that all decoders of a graph together may make of constants; no public model seen has one."""
 _MAX_TENSORS = 1_000_000
@@ -62,7 +58,7 @@ _MANY_NODES = 50_000_000
 """Nodes that the calls of a graph may come to; TensorFlow copies functions to where they are called."""
 _COUNTLESS = 10**18
 """Nodes are not counted further."""
-_UNREMARKABLE = _BUDGET >> 5
+_UNREMARKABLE = BUDGET >> 5
 """Elements that are below that budget whatever their type: the largest, strings, take 24 bytes each."""
 _FEW = 16
 """Elements of a constant that are not worth counting: its node takes as many bytes itself."""
@@ -77,7 +73,7 @@ def declared_sizes(subject: Subject) -> Iterator[Finding]:
     for node in subject.graph.nodes("Const"):
         excess = _excess(node)
         total += excess
-        if excess and total > _BUDGET:
+        if excess and total > BUDGET:
             yield _too_large(subject, node, total)
             break
 
@@ -125,7 +121,7 @@ def provable_allocations(subject: Subject) -> Iterator[Finding]:
         if is_unexplained:
             unexplained.add(place)
     for (body, name), size in found.items():
-        if size > _BUDGET:
+        if size > BUDGET:
             yield _too_large(subject, subject.graph.bodies[body].by_name[name], size)
     for body, name in unexplained:
         yield subject.finding(
