@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from safeload.policy._finding import DIGEST_DIGITS
+
 # A marshalled code object: type "c" (with or without the reference flag 0x80), then argcount as a little-endian int
 # whose upper bytes are zero for any function that a person writes.
 _CODE = re.compile(rb"[\x63\xe3].\x00\x00\x00", re.DOTALL)
@@ -121,6 +123,6 @@ def _words(data: bytes) -> list[str]:
 
 
 def digest_of(value: Any) -> str:
-    """Return the 12 hexadecimal digits that stand for *value*, a JSON tree, in identifiers."""
+    """Return what stands for *value*, a JSON tree, in identifiers."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    return hashlib.sha256(canonical.encode()).hexdigest()[:DIGEST_DIGITS]

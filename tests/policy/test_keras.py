@@ -129,6 +129,7 @@ def test_identifier_covers_what_feeds_the_function():
 
     base = identifier(lambda_layer(lambda_value()))
     assert base.startswith("lambda:l@sha256:")
+    assert len(base) == len("lambda:l@sha256:") + 40
     assert base == identifier(entry("Flatten", "f", source="inp"), lambda_layer(lambda_value()))
     assert base != identifier(lambda_layer(lambda_value(), arguments={"path": "/etc"}))
     assert base != identifier(lambda_layer(lambda_value(CODE[:-8] + "AAAAAAA=")))
