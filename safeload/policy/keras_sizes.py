@@ -71,6 +71,11 @@ _ENCODERS: Mapping[str, str] = {
 }
 """Keys that say how wide the output is where `output_mode` is no number for each input."""
 _NUMBERS = (None, "int")
+_LOOKUPS = frozenset({"IntegerLookup", "StringLookup", "TextVectorization"})
+"""Layers that make one array of the words in their config, each as wide as the longest.
+
+Source: ``set_vocabulary`` of keras/src/layers/preprocessing/index_lookup.py (3.15.1).
+"""
 _PADS: Mapping[str, str] = {
     "Pad": "pad_width",
     "ZeroPadding1D": "padding",
@@ -168,6 +173,16 @@ def enlarging_layers(keras: KerasInfo) -> Iterator[Finding]:
         if made > _MAX_MADE:
             message = f"{place.value['class_name']} would make {made:,} numbers of any input"
             yield Finding("oversized-layer", Severity.DANGEROUS, place.where, f"{made:,} made", message, _ENLARGING)
+        characters = _characters(place.value)
+        if characters > _MAX_MADE:
+            name, evidence = place.value["class_name"], f"{characters:,} characters"
+            message = f"{name} would make room for {evidence}: its longest word, for each word of its vocabulary"
+            yield Finding("oversized-layer", Severity.DANGEROUS, place.where, evidence, message, _ENLARGING)
+
+
+def _characters(value: Mapping[str, Any]) -> int:
+    words = _config(value).get("vocabulary") if value["class_name"] in _LOOKUPS else None
+    return len(words) * max((len(str(word)) for word in words), default=0) if isinstance(words, list) else 0
 
 
 def _made(value: Mapping[str, Any]) -> int:

@@ -75,6 +75,15 @@ def test_recorded_shapes_of_any_form_are_followed(shape):
     assert {f.rule for f in found} == ({"oversized-layer"} if isinstance(shape, list) and shape != [[]] else set())
 
 
+@pytest.mark.parametrize(("count", "is_refused"), [(1000, False), (10_000, True)])
+def test_words_as_wide_as_the_longest(count, is_refused):
+    """Keras makes room for the longest word in place of each: one among many makes gigabytes of a small file."""
+    words = ["x" * 60_000, *range(count)]
+    found = refusing(info_of(functional(entry("StringLookup", "l", source="inp", vocabulary=words))))
+    assert [f.rule for f in found] == (["oversized-layer"] if is_refused else [])
+    assert not refusing(info_of(functional(entry("StringLookup", "l", source="inp", vocabulary=[]))))
+
+
 def test_training_config_is_judged():
     """Bytecode in the training config of an HDF5 file is refused as well."""
     (finding,) = refusing(info_of(functional(), training={"loss": lambda_value()}))
