@@ -46,15 +46,18 @@ def load_assets(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
             )
         lookup = getattr(layer, "_lookup_layer", layer)
         if is_own_class(lookup) and learns_words(lookup) and _VOCABULARY in files:
-            if known.setdefault(lookup, files[_VOCABULARY]) != files[_VOCABULARY]:
+            content = files[_VOCABULARY]
+            problem = _set_words(lookup, content) if known.setdefault(lookup, content) == content else _TWO
+            if problem:
+                hint = "save the model again, with the vocabulary in the config of the layer"
                 raise LoadFailedError(
-                    artifact.where,
-                    problem=f"it holds two vocabularies of the layer {layer.name!r}, which differ",
-                    hint="save the model again: Keras writes the same one twice",
+                    artifact.where, problem=f"the vocabulary of the layer {layer.name!r} {problem}", hint=hint
                 )
-            _set_words(lookup, _words(files[_VOCABULARY], lookup))
         else:
             _load(layer, files)
+
+
+_TWO = "is in the file twice, and the two differ"
 
 
 def require_vocabularies(model: Any, artifact: KerasArtifact) -> None:
@@ -89,17 +92,22 @@ def _load(layer: Any, files: dict[str, bytes]) -> None:
         layer.load_assets(directory)
 
 
-def _set_words(lookup: Any, words: list[str]) -> None:
-    """Give *lookup* its words, as Keras's ``load_assets`` does with the lines of the file.
+def _set_words(lookup: Any, content: bytes) -> str | None:
+    """Give *lookup* the words of a file, as Keras's ``load_assets`` does with its lines, or say why they are others.
 
     Of a list, Keras makes an array in which every word has the width of the longest.
     """
     import numpy as np
 
+    words = _words(content, lookup)
     is_number = lookup.vocabulary_dtype != "string"
     vocabulary = np.array([int(word) for word in words]) if is_number else np.array(words, dtype=object)
     weights = {"idf_weights": np.full(len(words), np.nan)} if lookup.output_mode == "tf_idf" else {}
+    recorded = getattr(lookup, "_frozen_vocab_size", None)
     lookup.set_vocabulary(vocabulary, **weights)
+    found = lookup.vocabulary_size()
+    # Words with line feeds are several when they are read.
+    return None if recorded in {None, found} else f"has {found:,} words, and its config says {recorded:,}"
 
 
 def _words(content: bytes, lookup: Any) -> list[str]:

@@ -62,7 +62,7 @@ def test_the_last_word_may_be_empty(tmp_path: Path) -> None:
 def test_vocabularies_of_windows(tmp_path: Path, content: str) -> None:
     """Windows writes two characters at the end of each line; neither belongs to a word."""
     layer = layers.StringLookup()
-    layer.adapt(np.array(["x"]))
+    layer.adapt(np.array(["x", "y"]))
     _saved(layer, tmp_path / "m.keras")
     assert _numbers(_edited(tmp_path / "m.keras", string_lookup=content), ["a", "b", "b\r", "?"]) == [2, 1, 0, 0]
 
@@ -79,11 +79,12 @@ def test_numbers_in_lines(tmp_path: Path) -> None:
 
 def test_one_long_word_costs_its_length(tmp_path: Path) -> None:
     """Keras gives every word the room of the longest, here 400 GB."""
+    words = [*map(str, range(100_000)), "y" * 1_000_000]
     layer = layers.StringLookup()
-    layer.adapt(np.array(["x"]))
+    layer.adapt(np.array(words[:-1]))
     _saved(layer, tmp_path / "m.keras")
-    content = "\n".join(["[UNK]", "y" * 1_000_000, *map(str, range(100_000))])
-    assert _numbers(_edited(tmp_path / "m.keras", string_lookup=content), ["0", "99999"]) == [2, 100_001]
+    content = "\n".join(["[UNK]", *words[1:]])
+    assert _numbers(_edited(tmp_path / "m.keras", string_lookup=content), ["1", "99999"]) == [1, 99_999]
 
 
 @pytest.mark.parametrize("content", ["", "\n", b"[UNK]\n\xff", "[UNK]\na\na"])
@@ -103,5 +104,14 @@ def test_two_vocabularies_of_one_layer(tmp_path: Path) -> None:
     with what_this_keras_can():
         _saved(layer, tmp_path / "m.keras")
     assert len(_numbers(tmp_path / "m.keras", ["a"])) == 2
-    with pytest.raises(LoadFailedError, match="two vocabularies"):
-        load_callable(_edited(tmp_path / "m.keras", _lookup_layer="\n[UNK]\nb\na\nc"))
+    with pytest.raises(LoadFailedError, match="twice, and the two differ"):
+        load_callable(_edited(tmp_path / "m.keras", _lookup_layer="\n[UNK]\nx\ny"))
+
+
+def test_words_with_line_feeds(tmp_path: Path) -> None:
+    """They become several words when they are read: where the config tells how many there were, that is noticed."""
+    layer = layers.TextVectorization(split=None, standardize=None)
+    layer.adapt(np.array(["a\nb", "c"]))
+    _saved(layer, tmp_path / "m.keras")
+    with pytest.raises(LoadFailedError, match="has 5 words, and its config says 4"):
+        load_callable(tmp_path / "m.keras")
