@@ -213,10 +213,11 @@ def allowed_elements(stored: int | None) -> int:
 
 
 def unrolled_layers(keras: KerasInfo) -> Iterator[Finding]:
-    """Yield recurrent layers that are unrolled in a model that declares sequences of a length nobody unrolls."""
+    """Yield layers that are written out step by step, in more steps than anybody writes out."""
     places = keras.object_places
     longest = max((size for p in places for size in (*_batch_shape(p.value)[1:], _repeats(p.value))), default=0)
     yield from _many_outputs(keras)
+    yield from _many_ngrams(keras)
     for place in places if longest > _MAX_UNROLLED else ():
         if _config(place.value).get("unroll") is True:
             message = f"{place.value['class_name']} would be unrolled {longest:,} times"
@@ -233,6 +234,15 @@ def _many_outputs(keras: KerasInfo) -> Iterator[Finding]:
         if max(counts, default=0) > _MAX_UNROLLED and _splits(place.owner):
             message = f"{place.owner['class_name']} would make {max(counts):,} tensors"
             yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(max(counts)), message, _HINT)
+
+
+def _many_ngrams(keras: KerasInfo) -> Iterator[Finding]:
+    """Yield layers that put words together in more sizes than anybody does: each size is an operation."""
+    for place in keras.object_places:
+        most = _config(place.value).get("ngrams")  # in a list each stands for itself
+        if isinstance(most, int) and most > _MAX_UNROLLED and place.value["class_name"] in _LOOKUPS:
+            message = f"{place.value['class_name']} would make n-grams of {min(most, _MOST):,} sizes"
+            yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(min(most, _MOST)), message, _HINT)
 
 
 def _splits(owner: Any) -> bool:

@@ -122,7 +122,7 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         ),
         "unrolled-layer": RuleInfo(
             (_UNEXAMINED,),
-            "A recurrent layer would be unrolled over a sequence so long that building it would not end.",
+            "A layer would be written out in so many steps that building it would not end.",
         ),
     },
     "Graphs": {

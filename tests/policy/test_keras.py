@@ -84,6 +84,13 @@ def test_words_as_wide_as_the_longest(count, is_refused):
     assert not refusing(info_of(functional(entry("StringLookup", "l", source="inp", vocabulary=[]))))
 
 
+@pytest.mark.parametrize(("ngrams", "is_refused"), [(3, False), ([1, 90_000], False), (90_000, True), (10**4000, True)])
+def test_ngrams_of_every_size(ngrams, is_refused):
+    """A number stands for n-grams of every size up to it, and each size is written down."""
+    found = refusing(info_of(functional(entry("TextVectorization", "t", source="inp", ngrams=ngrams))))
+    assert [f.rule for f in found] == (["unrolled-layer"] if is_refused else [])
+
+
 def test_training_config_is_judged():
     """Bytecode in the training config of an HDF5 file is refused as well."""
     (finding,) = refusing(info_of(functional(), training={"loss": lambda_value()}))
