@@ -127,9 +127,10 @@ def test_node_without_an_op() -> None:
     assert rules(simple(node("n", "", "x"))) == {"unknown-op"}
 
 
-def test_unreached_read_is_a_warning() -> None:
+@pytest.mark.parametrize("op", ["ReadFile", "PyFunc"])
+def test_unreached_read_is_a_warning(op: str) -> None:
     """What a training pipeline left behind is mentioned and does not refuse the model."""
-    made = meta_graph([node("x", "ReadFile", "file"), node("y", "Relu", "x:0")])
+    made = meta_graph([node("x", op, "file"), node("y", "Relu", "x:0")])
     assert [f.severity for f in findings(made)] == [Severity.WARNING]
 
 

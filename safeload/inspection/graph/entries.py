@@ -13,6 +13,13 @@ from safeload.readers.protobuf import message_class, parse_message
 _CREATE = "_create_resource"
 _INITIALIZERS = frozenset({_CREATE, "_initialize", "_destroy_resource"})
 """Source: tensorflow/python/trackable/resource.py, tensorflow/python/saved_model/load.py (TF 2.21)."""
+_ADAPT = "_adapt_function"
+"""The step with which a layer inside of a model learned from data; who loads the model is not offered it.
+
+Source: keras/engine/base_preprocessing_layer.py (2.6 to 2.15).
+"""
+_SIGNATURES = "signatures"
+"""Attribute of the root that maps keys to functions. Source: signature_serialization.py."""
 _INIT_OP = "__saved_model_init_op"
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op", "table_initializer")
 _LOCAL_VARIABLES = "local_variables"
@@ -170,8 +177,10 @@ def _collection(meta_graph: Any, key: str) -> Any:
 def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, dict[str, None]], frozenset[str]]:
     """Return the functions of the object graph by who starts them, and those that make resources."""
     functions = _functions_of(object_graph)
+    offered = {0, *_signature_maps(object_graph)}
     found: dict[EntryKind, dict[str, None]] = {kind: {} for kind in EntryKind}
     savers: set[str] = set()
+    steps: set[str] = set()
     creators: set[str] = set()
     for index, node in enumerate(object_graph.nodes):
         for saveable in node.saveable_objects.values() if node.saveable_objects else ():
@@ -184,14 +193,25 @@ def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, dict[str, None
             names = functions.get(child.node_id)
             if not names:
                 continue
+            if child.local_name == _ADAPT and index not in offered:
+                steps.update(names)
+                continue
             creators.update(names if child.local_name == _CREATE else ())
             # The trace of a saver's function is a child of that function and no other entry.
             if index not in functions or node.HasField("bare_concrete_function"):
                 kind = EntryKind.INITIALIZER if child.local_name in _INITIALIZERS else EntryKind.FUNCTION
                 found[kind].update(dict.fromkeys(names))
-    rest = (n for n in object_graph.concrete_functions if n not in savers and n not in found[EntryKind.INITIALIZER])
+    known = savers | steps | found[EntryKind.INITIALIZER].keys()
+    rest = (n for n in object_graph.concrete_functions if n not in known)
     found[EntryKind.FUNCTION].update(dict.fromkeys(rest))
     return found, frozenset(creators)
+
+
+def _signature_maps(object_graph: Any) -> Iterator[int]:
+    """Yield the objects whose functions are signatures, whatever they are called."""
+    for child in object_graph.nodes[0].children if object_graph.nodes else ():
+        if child.local_name == _SIGNATURES:
+            yield child.node_id
 
 
 def _functions_of(object_graph: Any) -> dict[int, tuple[str, ...]]:
