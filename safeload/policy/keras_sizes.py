@@ -86,6 +86,13 @@ _PADS: Mapping[str, str] = {
 _ONE_AXIS = frozenset({"Pad", "ZeroPadding1D"})
 """Where two numbers mean before and behind, and not one axis each."""
 
+_WINDOW = ("dilation_rate", "kernel_size", "output_padding", "padding", "pool_size", "size", "strides")
+_MAX_WINDOW = (1 << 31) - 1
+"""Numbers of windows over pictures and sequences: TensorFlow takes them for int32, and ends the process otherwise.
+
+Source: keras/src/layers and keras/src/ops/nn.py (3.15.1); tensorflow/core/common_runtime/mkl_layout_pass.cc (2.21).
+"""
+
 _INPUT = "input"
 """Stands among keys for the last axis of the input."""
 _LAYER_MODULES = frozenset({"keras.layers", COMPAT_MODULE})
@@ -167,17 +174,32 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
 
 
 def enlarging_layers(keras: KerasInfo) -> Iterator[Finding]:
-    """Yield layers that make more of any input than any host should give."""
+    """Yield layers that make more of any input, or of their config, than any host should give."""
     for place in keras.object_places:
-        made = _made(place.value)
-        if made > _MAX_MADE:
-            message = f"{place.value['class_name']} would make {made:,} numbers of any input"
-            yield Finding("oversized-layer", Severity.DANGEROUS, place.where, f"{made:,} made", message, _ENLARGING)
-        characters = _characters(place.value)
-        if characters > _MAX_MADE:
-            name, evidence = place.value["class_name"], f"{characters:,} characters"
-            message = f"{name} would make room for {evidence}: its longest word, for each word of its vocabulary"
+        for evidence, made in _enlargements(place.value):
+            message = f"{place.value['class_name']} {made}"
             yield Finding("oversized-layer", Severity.DANGEROUS, place.where, evidence, message, _ENLARGING)
+
+
+def _enlargements(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield how large something is that a layer makes, and what it is."""
+    made, characters = _made(value), _characters(value)
+    if made > _MAX_MADE:
+        yield f"{made:,} made", f"would make {made:,} numbers of any input"
+    if characters > _MAX_MADE:
+        yield f"{characters:,} characters", "would give each word of its vocabulary the room of the longest one"
+    window = max(_largest(_config(value).get(key)) for key in _WINDOW) if _is_of_keras(value) else 0
+    if window > _MAX_WINDOW:
+        yield f"a window of {window:,}", f"has a window of {window:,}, which ends the process"
+
+
+def _is_of_keras(value: Mapping[str, Any]) -> bool:
+    return str(value.get("module")).partition(".")[0] == "keras"
+
+
+def _largest(value: Any) -> int:
+    numbers = value if isinstance(value, list) else [value]
+    return max((min(abs(n), _MOST) for n in numbers if isinstance(n, int)), default=0)
 
 
 def _characters(value: Mapping[str, Any]) -> int:

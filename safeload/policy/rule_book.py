@@ -221,6 +221,12 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             (_UNEXAMINED,),
             "Functions or nodes share a name; readers may differ about which is meant.",
         ),
+        "impossible-window": RuleInfo(
+            (_DANGEROUS,),
+            "A convolution or the like has strides, sizes or dilations of zero or beyond 2³¹, at which TensorFlow ends "
+            "the process.",
+            is_permittable=True,
+        ),
         "allocation": RuleInfo(
             (_DANGEROUS, _UNEXAMINED),
             "What follows from constants alone needs more than 2 GiB of memory, whatever the input: shapes, products "

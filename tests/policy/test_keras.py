@@ -84,6 +84,15 @@ def test_words_as_wide_as_the_longest(count, is_refused):
     assert not refusing(info_of(functional(entry("StringLookup", "l", source="inp", vocabulary=[]))))
 
 
+@pytest.mark.parametrize("strides", [2**31, -(2**31) - 1, [1, 10**4000], [[1, 2**62]]])
+@pytest.mark.parametrize(("module", "is_bad"), [("keras.layers", True), ("keras.src.ops.nn", True), ("mine", False)])
+def test_windows_that_tensorflow_does_not_survive(strides, module, is_bad):
+    """Numbers beyond those of int32 end the process; what they mean to somebody else's class is its own matter."""
+    layer = entry("MaxPooling2D", "p", module=module, source="inp", strides=strides)
+    found = [f.rule for f in refusing(info_of(functional(layer))) if f.rule == "oversized-layer"]
+    assert found == (["oversized-layer"] if is_bad and strides != [[1, 2**62]] else [])
+
+
 @pytest.mark.parametrize(("ngrams", "is_refused"), [(3, False), ([1, 90_000], False), (90_000, True), (10**4000, True)])
 def test_ngrams_of_every_size(ngrams, is_refused):
     """A number stands for n-grams of every size up to it, and each size is written down."""

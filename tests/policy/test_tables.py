@@ -12,7 +12,7 @@ from hostile.nodes import FLOAT, RESOURCE, STRING, Ints, Type, ints, model, node
 from safeload.inspection.op_classes import op_table
 from safeload.policy import Severity, containers, examine, keras_names, keras_sizes
 from safeload.policy import keras as keras_rules
-from safeload.policy.graph import _handles, _verdicts
+from safeload.policy.graph import _handles, _verdicts, _windows
 from safeload.policy.graph._constants import _shapes, _sizes
 from safeload.policy.graph._costs import _findings
 from safeload.readers import Anomaly
@@ -65,7 +65,7 @@ def _operand(op: str) -> Any:
 
 def _attribute(op: str) -> Any:
     key = _sizes._ATTRIBUTES[op][0]
-    value: Any = Ints((_HUGE, _HUGE)) if key == "explicit_paddings" else _HUGE
+    value: Any = Ints((1 << 30,) * 4) if key == "explicit_paddings" else _HUGE
     made = node("n", op, "x", **{key: value})
     if key == "shape":
         made.attr[key].CopyFrom(message_class("AttrValue")())
@@ -115,6 +115,10 @@ def _encoder(name: str) -> Any:
     return keras2(name, output_mode="multi_hot", pad_to_max_tokens=True, **{keras_sizes._ENCODERS[name]: 1 << 33})
 
 
+def _words(name: str) -> Any:
+    return keras2(name, vocabulary=["x" * (1 << 20), *["y"] * (1 << 10)])
+
+
 def _split(key: str) -> Any:
     return entry("Unstack", "u", module="keras.src.ops.core", source="inp", **{key: 10**9})
 
@@ -157,6 +161,8 @@ TABLES = [
     Table(keras_sizes, "_MADE", _config(_enlarging)),
     Table(keras_sizes, "_ENCODERS", _config(_encoder)),
     Table(keras_sizes, "_PADS", _config(lambda name: keras2(name, **{keras_sizes._PADS[name]: [[1 << 33, 0]]}))),
+    Table(keras_sizes, "_WINDOW", _config(lambda key: entry("X", "x", source="inp", **{key: 1 << 31}))),
+    Table(keras_sizes, "_LOOKUPS", _config(_words)),
     Table(containers, "_MEANINGS", _anomaly),
     Table(_verdicts, "_VERDICTS", _graph(_of_class)),
     Table(_sizes, "_OPERANDS", _graph(_operand)),
@@ -168,6 +174,7 @@ TABLES = [
         beside=lambda op: _shapes.SHAPES[op] is not _shapes.SHAPES["Add"],
     ),
     Table(_sizes, "_JOINS", _graph(_joined)),
+    Table(_windows, "_LEAST", _graph(lambda key: simple(node("n", "Conv2D", "x", **{key: Ints((-1,))})))),
     Table(_findings, "_LENGTHS", _graph(_list_op)),
     Table(_handles, "_RESOURCE", _graph(_handle)),
     Table(_handles, "_VARIANT", _graph(_variant)),
