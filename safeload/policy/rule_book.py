@@ -124,6 +124,11 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             (_UNEXAMINED,),
             "A layer would be written out in so many steps that building it would not end.",
         ),
+        "slow-pattern": RuleInfo(
+            (_UNEXAMINED,),
+            "A `DTypePolicyMap` names layers by a regular expression with more than one open part, which Keras may "
+            "match for years.",
+        ),
     },
     "Graphs": {
         "file-read": RuleInfo(

@@ -8,6 +8,7 @@ from hostile.keras_configs import (
     CODE,
     LOOK_ALIKES,
     code_text,
+    dtype_map,
     entry,
     function,
     functional,
@@ -48,7 +49,7 @@ def test_every_rule_is_needed():
     assert names - sole <= {"constant-node"}
 
 
-SIZE_RULES = (rules.oversized_layers, rules.enlarging_layers, rules.unrolled_layers)
+SIZE_RULES = (rules.oversized_layers, rules.enlarging_layers, rules.unrolled_layers, rules.slow_patterns)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_removing_a_rule_lets_an_attack_through(rule, monkeypatch):
     """Without any one rule, some attack of the gallery is no longer refused for its reason."""
     for table in ("TEXT_RULES", "OBJECT_RULES", "MARKER_RULES"):
         monkeypatch.setattr(rules, table, tuple(r for r in getattr(rules, table) if r is not rule))
-    for name in ("constant_nodes", "oversized_layers", "enlarging_layers", "unrolled_layers"):
+    for name in ("constant_nodes", "oversized_layers", "enlarging_layers", "unrolled_layers", "slow_patterns"):
         if getattr(rules, name) is rule:
             monkeypatch.setattr(rules, name, lambda _: iter(()))
     assert any(
@@ -82,6 +83,19 @@ def test_words_as_wide_as_the_longest(count, is_refused):
     found = refusing(info_of(functional(entry("StringLookup", "l", source="inp", vocabulary=words))))
     assert [f.rule for f in found] == (["oversized-layer"] if is_refused else [])
     assert not refusing(info_of(functional(entry("StringLookup", "l", source="inp", vocabulary=[]))))
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        dtype_map("encoder/layer_0/dense.1", "decoder/.*/dense", "a b:c-d"),
+        {**dtype_map(), "config": {"policy_map": ["(a+)+b"]}},
+        {**dtype_map(), "config": None},
+    ],
+)
+def test_layers_that_are_named_plainly(dtype):
+    """Paths, with one part left open, are matched at once; what is no map is for others to refuse."""
+    assert refusing(info_of(functional(entry("Dense", "d", source="inp", units=1, dtype=dtype)))) == []
 
 
 @pytest.mark.parametrize("strides", [2**31, -(2**31) - 1, [1, 10**4000], [[1, 2**62]]])
