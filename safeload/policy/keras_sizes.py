@@ -20,8 +20,8 @@ _FREE_ELEMENTS = 1 << 22
 _SLACK = 4
 _MAX_UNROLLED = 4096
 """Steps of a recurrent layer that are written out one by one; each takes milliseconds while the model is built."""
-_SPLITTERS = frozenset({"ArraySplit", "Split", "Unstack"})
-_PARTS = frozenset({"indices_or_sections", "num", "num_or_size_splits"})
+_SPLITTERS = frozenset({"ArraySplit", "CTCDecode", "Split", "Unstack"})
+_PARTS = frozenset({"indices_or_sections", "num", "num_or_size_splits", "top_paths"})
 """Operations of keras/src/ops (3.15.1) that return a list, and what they and TensorFlow call its length."""
 _HINT = "ask the author for a file whose weights fit its configuration"
 _ENLARGING = "ask the author for a model without it"
@@ -87,8 +87,8 @@ _ONE_AXIS = frozenset({"Pad", "ZeroPadding1D"})
 """Where two numbers mean before and behind, and not one axis each."""
 
 _WINDOW = ("dilation_rate", "kernel_size", "output_padding", "padding", "pool_size", "size", "strides")
-_MAX_WINDOW = (1 << 31) - 1
-"""Numbers of windows over pictures and sequences: TensorFlow takes them for int32, and ends the process otherwise.
+_MAX_WINDOW = 1 << 24
+"""Numbers of windows over pictures and sequences: some take minutes, and what is no int32 ends the process.
 
 Source: keras/src/layers and keras/src/ops/nn.py (3.15.1); tensorflow/core/common_runtime/mkl_layout_pass.cc (2.21).
 """
@@ -190,7 +190,7 @@ def _enlargements(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"{characters:,} characters", "would give each word of its vocabulary the room of the longest one"
     window = max(_largest(_config(value).get(key)) for key in _WINDOW) if _is_of_keras(value) else 0
     if window > _MAX_WINDOW:
-        yield f"a window of {window:,}", f"has a window of {window:,}, which ends the process"
+        yield f"a window of {window:,}", f"has a window of {window:,}, which nothing fills"
 
 
 def _is_of_keras(value: Mapping[str, Any]) -> bool:

@@ -228,8 +228,8 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         ),
         "impossible-window": RuleInfo(
             (_DANGEROUS,),
-            "A convolution or the like has strides, sizes or dilations of zero or beyond 2³¹, at which TensorFlow ends "
-            "the process.",
+            "A convolution or the like has strides, sizes or dilations of zero or beyond 2²⁴, at which TensorFlow ends "
+            "the process or computes for minutes.",
             is_permittable=True,
         ),
         "allocation": RuleInfo(

@@ -174,7 +174,7 @@ TABLES = [
         beside=lambda op: _shapes.SHAPES[op] is not _shapes.SHAPES["Add"],
     ),
     Table(_sizes, "_JOINS", _graph(_joined)),
-    Table(_windows, "_LEAST", _graph(lambda key: simple(node("n", "Conv2D", "x", **{key: Ints((-1,))})))),
+    Table(_windows, "_BOUNDS", _graph(lambda key: simple(node("n", "Conv2D", "x", **{key: Ints((-1,))})))),
     Table(_findings, "_LENGTHS", _graph(_list_op)),
     Table(_handles, "_RESOURCE", _graph(_handle)),
     Table(_handles, "_VARIANT", _graph(_variant)),

@@ -16,26 +16,27 @@ if TYPE_CHECKING:
 
 _WINDOWED = re.compile(r"Conv|Pool|Dilation2D|Extract(?:Image|Volume)Patches")
 """Names of ops with windows. Source: op definitions of TensorFlow 2.21."""
-_LEAST = {
-    "dilations": 1, "explicit_paddings": 0, "ksize": 1, "ksizes": 1, "padding_list": 0, "rates": 1, "strides": 1,
-    "window_strides": 1,
+_WINDOW, _PADDING = (1, 1 << 24), (0, (1 << 31) - 1)
+_BOUNDS = {
+    "dilations": _WINDOW, "explicit_paddings": _PADDING, "ksize": _WINDOW, "ksizes": _WINDOW, "padding_list": _PADDING,
+    "rates": _WINDOW, "strides": _WINDOW, "window_strides": _WINDOW,
 }  # fmt: skip
-"""Attributes of these that are lists of numbers, and the least that a number may be."""
-_MOST = (1 << 31) - 1
-"""TensorFlow takes the numbers for int32, and ends the process where they are none, or where it divides by zero.
+"""Attributes of these that are lists of numbers, and the least and the most that a number may be.
+
+TensorFlow ends the process where it divides by zero, and where a number is no int32; larger windows take minutes.
 
 Source: tensorflow/core/common_runtime/mkl_layout_pass.cc (2.21), ``CopyAttrsConv``.
 """
 
 
 def impossible_windows(info: ModelInfo) -> Iterator[Finding]:
-    """Find convolutions and the like with numbers that TensorFlow does not survive."""
+    """Find convolutions and the like with numbers that TensorFlow does not survive, or not soon."""
     for subject in subjects(info):
         for node in subject.graph.nodes(*filter(_WINDOWED.search, subject.graph.by_op)):
             key = _impossible(node)
             if key is not None:
                 numbers = list(node.proto.attr[key].list.i[:_SHOWN])
-                message = f"declares {key} that no window can have, which ends the process"
+                message = f"declares {key} that no window has, at which TensorFlow may end the process"
                 yield subject.finding(
                     node,
                     rule="impossible-window",
@@ -50,7 +51,7 @@ _SHOWN = 6
 
 def _impossible(node: Node) -> str | None:
     attributes = node.proto.attr
-    for key, least in _LEAST.items():
-        if key in attributes and any(not least <= number <= _MOST for number in attributes[key].list.i):
+    for key, (least, most) in _BOUNDS.items():
+        if key in attributes and any(not least <= number <= most for number in attributes[key].list.i):
             return key
     return None
