@@ -20,9 +20,14 @@ _FREE_ELEMENTS = 1 << 22
 _SLACK = 4
 _MAX_UNROLLED = 4096
 """Steps of a recurrent layer that are written out one by one; each takes milliseconds while the model is built."""
-_SPLITTERS = frozenset({"ArraySplit", "CTCDecode", "Split", "Unstack"})
-_PARTS = frozenset({"indices_or_sections", "num", "num_or_size_splits", "top_paths"})
+_SPLITTERS = frozenset({"ArraySplit", "Split", "Unstack"})
+_PARTS = frozenset({"indices_or_sections", "num", "num_or_size_splits"})
 """Operations of keras/src/ops (3.15.1) that return a list, and what they and TensorFlow call its length."""
+_REPEATED: Mapping[str, str] = {"CTCDecode": "top_paths", "Diff": "n", "TextVectorization": "ngrams"}
+"""Keys that say how many operations, one after another, a layer is; in a list each number stands for itself.
+
+Source: ``diff`` and ``ctc_decode`` of keras/src/backend/tensorflow (3.15.1), text_vectorization.py.
+"""
 _HINT = "ask the author for a file whose weights fit its configuration"
 _ENLARGING = "ask the author for a model without it"
 _MOST = 1 << 62
@@ -239,7 +244,7 @@ def unrolled_layers(keras: KerasInfo) -> Iterator[Finding]:
     places = keras.object_places
     longest = max((size for p in places for size in (*_batch_shape(p.value)[1:], _repeats(p.value))), default=0)
     yield from _many_outputs(keras)
-    yield from _many_ngrams(keras)
+    yield from _many_operations(keras)
     for place in places if longest > _MAX_UNROLLED else ():
         if _config(place.value).get("unroll") is True:
             message = f"{place.value['class_name']} would be unrolled {longest:,} times"
@@ -258,13 +263,15 @@ def _many_outputs(keras: KerasInfo) -> Iterator[Finding]:
             yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(max(counts)), message, _HINT)
 
 
-def _many_ngrams(keras: KerasInfo) -> Iterator[Finding]:
-    """Yield layers that put words together in more sizes than anybody does: each size is an operation."""
+def _many_operations(keras: KerasInfo) -> Iterator[Finding]:
+    """Yield layers that are more operations than anybody writes down."""
     for place in keras.object_places:
-        most = _config(place.value).get("ngrams")  # in a list each stands for itself
-        if isinstance(most, int) and most > _MAX_UNROLLED and place.value["class_name"] in _LOOKUPS:
-            message = f"{place.value['class_name']} would make n-grams of {min(most, _MOST):,} sizes"
-            yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(min(most, _MOST)), message, _HINT)
+        name = place.value["class_name"]
+        count = _config(place.value).get(_REPEATED.get(name, ""))
+        if isinstance(count, int) and count > _MAX_UNROLLED:
+            shown = f"{_REPEATED[name]} {min(count, _MOST):,}"
+            message = f"{name} would be written out with {shown}"
+            yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, shown, message, _HINT)
 
 
 def _splits(owner: Any) -> bool:

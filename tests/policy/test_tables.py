@@ -163,6 +163,7 @@ TABLES = [
     Table(keras_sizes, "_PADS", _config(lambda name: keras2(name, **{keras_sizes._PADS[name]: [[1 << 33, 0]]}))),
     Table(keras_sizes, "_WINDOW", _config(lambda key: entry("X", "x", source="inp", **{key: 1 << 31}))),
     Table(keras_sizes, "_LOOKUPS", _config(_words)),
+    Table(keras_sizes, "_REPEATED", _config(lambda name: keras2(name, **{keras_sizes._REPEATED[name]: 1 << 20}))),
     Table(containers, "_MEANINGS", _anomaly),
     Table(_verdicts, "_VERDICTS", _graph(_of_class)),
     Table(_sizes, "_OPERANDS", _graph(_operand)),
