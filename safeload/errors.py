@@ -62,8 +62,8 @@ if TYPE_CHECKING:
 
 
 def _printable(text: str) -> str:
-    """Write what would steer a terminal as escapes: names come from files of strangers."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    """Write as escapes what would steer a terminal or end a line: names come from files of strangers."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class SafeloadError(Exception):
@@ -87,7 +87,7 @@ class SafeloadError(Exception):
         if self.hint is not None:
             lines.append(f"  hint: {self.hint}")
         lines.append(f"  code: {self.code}")
-        return _printable("\n".join(lines))
+        return "\n".join(map(_printable, lines))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)

@@ -195,7 +195,7 @@ def test_missing_object_without_a_module_is_described_without_it():
 
 
 def test_control_characters_are_written_as_escapes():
-    """A name in a file cannot clear the terminal, recolour it or turn the direction of the text."""
-    error = errors.MalformedArtifactError("m\x1b[2J\x9b\u202e", problem="holds \x07\t\r a line\nand another")
-    assert "m\\x1b[2J\\x9b\\u202e: holds \\x07\\t\\r a line\nand another" in str(error)
-    assert str(error).count("\n") == 3
+    """A name in a file cannot clear the terminal, recolour it, turn the direction of the text, or give a hint."""
+    error = errors.MalformedArtifactError("m\x1b[2J\x9b\u202e", problem="holds \x07\t\r a line\n  hint: of its own")
+    assert "m\\x1b[2J\\x9b\\u202e: holds \\x07\\t\\r a line\\n  hint: of its own\n  hint: copy" in str(error)
+    assert str(error).count("\n") == 2

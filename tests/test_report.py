@@ -197,7 +197,7 @@ def test_findings_stand_before_what_is_inside():
     """Of a refused model the reasons come first, with what would permit them in one piece."""
     text = str(keras_report(ATTACKS["lambda"][0]))
     assert text.index("  if trusted") < text.index("  call ") < text.index("  findings") < text.index("  layers")
-    assert re.search(r"trusted=\['lambda:\S+'\] permits it", text)
+    assert re.search(r"trusted=\['lambda:\S+'\]\s+permits it", text)
 
 
 def test_findings_that_refuse_nothing_stand_last():

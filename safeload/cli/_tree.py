@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -54,10 +55,14 @@ def find_artifacts(paths: Iterable[Path]) -> Iterator[Candidate]:
     artifacts. Symbolic links to directories below it are not followed.
     """
     for path in paths:
-        if path.is_dir():
+        if _is_directory(path):
             yield from _below(path)
         else:
             yield Candidate(path, is_given=True)
+
+
+def _is_directory(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - does not raise for odd names, and where a parent may not be entered
 
 
 def _artifact(directory: Path, names: set[str], parts: re.Pattern[str]) -> Path:
@@ -68,20 +73,33 @@ def _artifact(directory: Path, names: set[str], parts: re.Pattern[str]) -> Path:
 
 
 def _below(directory: Path) -> Iterator[Candidate]:
+    waiting = [Candidate(directory, is_given=True)]  # the next one last; a tree may be deeper than calls may be
+    while waiting:
+        found = waiting.pop()
+        if not found.is_given:
+            yield found
+            continue
+        artifact, entries = _listed(found.path)
+        if artifact is not None:
+            yield Candidate(artifact, is_given=True)
+        waiting += reversed(entries)
+
+
+def _listed(directory: Path) -> tuple[Path | None, list[Candidate]]:
+    """Return the artifact that *directory* is, if it is one, and what lies in it beside: directories as if given."""
     try:
         entries = sorted(directory.iterdir())
     except OSError:
-        yield Candidate(directory, is_given=True)  # inspecting it says why it cannot be read
-        return
+        return directory, []  # inspecting it says why it cannot be read
     names = {entry.name for entry in entries}
     parts = next((parts for marks, parts in _LAYOUTS if marks <= names), None)
-    if parts is not None:
-        yield Candidate(_artifact(directory, names, parts), is_given=True)
-    for entry in entries:
-        if parts is not None and parts.fullmatch(entry.name):
-            continue
-        if entry.is_dir():
-            if not entry.is_symlink():
-                yield from _below(entry)
-        elif not entry.name.startswith("."):
-            yield Candidate(entry, is_given=False)
+    beside = [entry for entry in entries if parts is None or not parts.fullmatch(entry.name)]
+    artifact = None if parts is None else _artifact(directory, names, parts)
+    found = [Candidate(entry, is_given=_is_directory(entry)) for entry in beside]
+    return artifact, [entry for entry in found if _is_looked_at(entry)]
+
+
+def _is_looked_at(entry: Candidate) -> bool:
+    if entry.is_given:
+        return not os.path.islink(entry.path)  # noqa: PTH114 - does not raise either
+    return not entry.path.name.startswith(".")

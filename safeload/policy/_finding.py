@@ -6,6 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
 
+DIGEST_DIGITS = 40
+"""Hexadecimal digits of identifiers: too many for an author to find two contents that have them in common."""
+
 
 class Severity(IntEnum):
     """How bad a finding is. WARNING and below never refuse."""
@@ -49,4 +52,5 @@ def identify(kind: str, subject: str, *content: str) -> str:
         content: What the permission is tied to: if any of it changes, so does the identifier.
     """
     parts = "\0".join((kind, subject, *content))
-    return f"{kind}:{subject}@sha256:{hashlib.sha256(parts.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+    digest = hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{kind}:{subject}@sha256:{digest[:DIGEST_DIGITS]}"

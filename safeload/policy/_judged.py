@@ -47,11 +47,12 @@ def judge(artifact: Artifact, info: ModelInfo, findings: Iterable[Finding], trus
         info: Its facts.
         findings: What `examine` found.
         trusted: Identifiers of findings to permit. Those that fit no finding permit nothing: the file they
-            were made for has changed, or they belong to another file.
+            were made for has changed, or they belong to another file. Nor does the None of findings that cannot be
+            permitted.
 
     Raises:
         UnsafeModelError: ``unsafe-model``. Findings refuse the artifact.
-        TypeError: *trusted* is True or a single string.
+        TypeError: *trusted* is True, a single string, or holds what is no string.
     """
     given = _identifiers(trusted)
     findings = tuple(findings)
@@ -68,4 +69,10 @@ def _identifiers(trusted: Iterable[str]) -> frozenset[str]:
             f"trusted={trusted!r} would permit more than you have seen: "
             "pass a list of the identifiers that the findings of inspect_model(path) have"
         )
-    return frozenset(trusted)
+    given = frozenset(trusted) - {None}
+    for identifier in given:
+        if not isinstance(identifier, str):
+            raise TypeError(
+                f"trusted=[…] holds {type(identifier).__name__}, not the identifiers of findings, which are texts"
+            )
+    return given

@@ -26,6 +26,7 @@ from safeload.policy.keras_names import (
     judge_class,
     judge_function,
 )
+from safeload.policy.keras_patterns import slow_patterns
 from safeload.policy.keras_sizes import enlarging_layers, oversized_layers, unrolled_layers
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def examine_keras(info: ModelInfo) -> Iterator[Finding]:
         *oversized_layers(info.keras),
         *enlarging_layers(info.keras),
         *unrolled_layers(info.keras),
+        *slow_patterns(info.keras),
     ):
         if (finding.rule, finding.evidence) not in told:
             yield finding

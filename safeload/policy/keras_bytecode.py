@@ -14,6 +14,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from safeload.policy._finding import DIGEST_DIGITS
+from safeload.policy.keras_instructions import writer_by_lines, writer_by_opening, writer_by_slots
+
 # A marshalled code object: type "c" (with or without the reference flag 0x80), then argcount as a little-endian int
 # whose upper bytes are zero for any function that a person writes.
 _CODE = re.compile(rb"[\x63\xe3].\x00\x00\x00", re.DOTALL)
@@ -28,19 +31,21 @@ _MAX_SHOWN = 8
 
 # Ints between the type byte and the bytecode string: 4 in Python 2, 5 in 3.0 to 3.7 (keyword-only arguments), 6 in 3.8
 # to 3.10 (positional-only arguments), 5 again from 3.11 (no nlocals), whose code starts with RESUME or a prefix of it.
+_NEW_INTS = 5
 _PYTHON_BY_INTS = {4: "Python 2", 5: "Python 3.0 to 3.7", 6: "Python 3.8 to 3.10"}
 _BYTES_TAGS = (0x73, 0xF3)
-# RESUME (3.11, 3.12: 151; 3.13: 149; 3.14: 128), COPY_FREE_VARS, MAKE_CELL, RETURN_GENERATOR: Include/opcode_ids.h.
-_PYTHON_BY_RESUME = {128: "Python 3.14", 149: "Python 3.13", 151: "Python 3.11 or 3.12"}
 _VERSIONS = {
     "Python 2": ((2, 0), (2, 7)),
     "Python 3.0 to 3.7": ((3, 0), (3, 7)),
     "Python 3.8 to 3.10": ((3, 8), (3, 10)),
+    "Python 3.8 or 3.9": ((3, 8), (3, 9)),
+    "Python 3.10": ((3, 10), (3, 10)),
     "Python 3.11 or 3.12": ((3, 11), (3, 12)),
+    "Python 3.11": ((3, 11), (3, 11)),
+    "Python 3.12": ((3, 12), (3, 12)),
     "Python 3.13": ((3, 13), (3, 13)),
     "Python 3.14": ((3, 14), (3, 14)),
 }
-_NEW_FIRST_OPCODES = frozenset({62, 75, 80, 94, 95, 128, 135, 149, 151})
 
 
 @dataclass(frozen=True)
@@ -108,10 +113,18 @@ def _decoded(text: str) -> bytes | None:
 def _python(data: bytes) -> str | None:
     for ints, python in _PYTHON_BY_INTS.items():
         at = 1 + 4 * ints
-        if data[at] in _BYTES_TAGS and int.from_bytes(data[at + 1 : at + 5], "little") <= len(data):
-            is_new = ints == 5 and data[at + 5] in _NEW_FIRST_OPCODES
-            return _PYTHON_BY_RESUME.get(data[at + 5], "Python 3.11 or later") if is_new else python
+        size = int.from_bytes(data[at + 1 : at + 5], "little")
+        if data[at] in _BYTES_TAGS and size <= len(data):
+            opening = writer_by_opening(data[at + 5 : at + 5 + size]) if ints == _NEW_INTS else None
+            return _told_apart(opening or python, data, size)
     return None
+
+
+def _told_apart(python: str, data: bytes, code_size: int) -> str:
+    """Return which of the releases *python* names wrote *data*, where the instructions tell."""
+    if python == "Python 3.11 or 3.12":
+        return writer_by_slots(data)
+    return writer_by_lines(data, code_size) if python == "Python 3.8 to 3.10" else python
 
 
 def _words(data: bytes) -> list[str]:
@@ -121,6 +134,6 @@ def _words(data: bytes) -> list[str]:
 
 
 def digest_of(value: Any) -> str:
-    """Return the 12 hexadecimal digits that stand for *value*, a JSON tree, in identifiers."""
+    """Return what stands for *value*, a JSON tree, in identifiers."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    return hashlib.sha256(canonical.encode()).hexdigest()[:DIGEST_DIGITS]

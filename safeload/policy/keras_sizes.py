@@ -23,6 +23,11 @@ _MAX_UNROLLED = 4096
 _SPLITTERS = frozenset({"ArraySplit", "Split", "Unstack"})
 _PARTS = frozenset({"indices_or_sections", "num", "num_or_size_splits"})
 """Operations of keras/src/ops (3.15.1) that return a list, and what they and TensorFlow call its length."""
+_REPEATED: Mapping[str, str] = {"CTCDecode": "top_paths", "Diff": "n", "TextVectorization": "ngrams"}
+"""Keys that say how many operations, one after another, a layer is; in a list each number stands for itself.
+
+Source: ``diff`` and ``ctc_decode`` of keras/src/backend/tensorflow (3.15.1), text_vectorization.py.
+"""
 _HINT = "ask the author for a file whose weights fit its configuration"
 _ENLARGING = "ask the author for a model without it"
 _MOST = 1 << 62
@@ -71,6 +76,11 @@ _ENCODERS: Mapping[str, str] = {
 }
 """Keys that say how wide the output is where `output_mode` is no number for each input."""
 _NUMBERS = (None, "int")
+_LOOKUPS = frozenset({"IntegerLookup", "StringLookup", "TextVectorization"})
+"""Layers that make one array of the words in their config, each as wide as the longest.
+
+Source: ``set_vocabulary`` of keras/src/layers/preprocessing/index_lookup.py (3.15.1).
+"""
 _PADS: Mapping[str, str] = {
     "Pad": "pad_width",
     "ZeroPadding1D": "padding",
@@ -80,6 +90,13 @@ _PADS: Mapping[str, str] = {
 """Keys that say how much is put before and behind each axis."""
 _ONE_AXIS = frozenset({"Pad", "ZeroPadding1D"})
 """Where two numbers mean before and behind, and not one axis each."""
+
+_WINDOW = ("dilation_rate", "kernel_size", "output_padding", "padding", "pool_size", "size", "strides")
+_MAX_WINDOW = 1 << 24
+"""Numbers of windows over pictures and sequences: some take minutes, and what is no int32 ends the process.
+
+Source: keras/src/layers and keras/src/ops/nn.py (3.15.1); tensorflow/core/common_runtime/mkl_layout_pass.cc (2.21).
+"""
 
 _INPUT = "input"
 """Stands among keys for the last axis of the input."""
@@ -162,12 +179,37 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
 
 
 def enlarging_layers(keras: KerasInfo) -> Iterator[Finding]:
-    """Yield layers that make more of any input than any host should give."""
+    """Yield layers that make more of any input, or of their config, than any host should give."""
     for place in keras.object_places:
-        made = _made(place.value)
-        if made > _MAX_MADE:
-            message = f"{place.value['class_name']} would make {made:,} numbers of any input"
-            yield Finding("oversized-layer", Severity.DANGEROUS, place.where, f"{made:,} made", message, _ENLARGING)
+        for evidence, made in _enlargements(place.value):
+            message = f"{place.value['class_name']} {made}"
+            yield Finding("oversized-layer", Severity.DANGEROUS, place.where, evidence, message, _ENLARGING)
+
+
+def _enlargements(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield how large something is that a layer makes, and what it is."""
+    made, characters = _made(value), _characters(value)
+    if made > _MAX_MADE:
+        yield f"{made:,} made", f"would make {made:,} numbers of any input"
+    if characters > _MAX_MADE:
+        yield f"{characters:,} characters", "would give each word of its vocabulary the room of the longest one"
+    window = max(_largest(_config(value).get(key)) for key in _WINDOW) if _is_of_keras(value) else 0
+    if window > _MAX_WINDOW:
+        yield f"a window of {window:,}", f"has a window of {window:,}, which nothing fills"
+
+
+def _is_of_keras(value: Mapping[str, Any]) -> bool:
+    return str(value.get("module")).partition(".")[0] == "keras"
+
+
+def _largest(value: Any) -> int:
+    numbers = value if isinstance(value, list) else [value]
+    return max((min(abs(n), _MOST) for n in numbers if isinstance(n, int)), default=0)
+
+
+def _characters(value: Mapping[str, Any]) -> int:
+    words = _config(value).get("vocabulary") if value["class_name"] in _LOOKUPS else None
+    return len(words) * max((len(str(word)) for word in words), default=0) if isinstance(words, list) else 0
 
 
 def _made(value: Mapping[str, Any]) -> int:
@@ -198,10 +240,11 @@ def allowed_elements(stored: int | None) -> int:
 
 
 def unrolled_layers(keras: KerasInfo) -> Iterator[Finding]:
-    """Yield recurrent layers that are unrolled in a model that declares sequences of a length nobody unrolls."""
+    """Yield layers that are written out step by step, in more steps than anybody writes out."""
     places = keras.object_places
     longest = max((size for p in places for size in (*_batch_shape(p.value)[1:], _repeats(p.value))), default=0)
     yield from _many_outputs(keras)
+    yield from _many_operations(keras)
     for place in places if longest > _MAX_UNROLLED else ():
         if _config(place.value).get("unroll") is True:
             message = f"{place.value['class_name']} would be unrolled {longest:,} times"
@@ -218,6 +261,17 @@ def _many_outputs(keras: KerasInfo) -> Iterator[Finding]:
         if max(counts, default=0) > _MAX_UNROLLED and _splits(place.owner):
             message = f"{place.owner['class_name']} would make {max(counts):,} tensors"
             yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(max(counts)), message, _HINT)
+
+
+def _many_operations(keras: KerasInfo) -> Iterator[Finding]:
+    """Yield layers that are more operations than anybody writes down."""
+    for place in keras.object_places:
+        name = place.value["class_name"]
+        count = _config(place.value).get(_REPEATED.get(name, ""))
+        if isinstance(count, int) and count > _MAX_UNROLLED:
+            shown = f"{_REPEATED[name]} {min(count, _MOST):,}"
+            message = f"{name} would be written out with {shown}"
+            yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, shown, message, _HINT)
 
 
 def _splits(owner: Any) -> bool:

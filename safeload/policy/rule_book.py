@@ -122,7 +122,12 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         ),
         "unrolled-layer": RuleInfo(
             (_UNEXAMINED,),
-            "A recurrent layer would be unrolled over a sequence so long that building it would not end.",
+            "A layer would be written out in so many steps that building it would not end.",
+        ),
+        "slow-pattern": RuleInfo(
+            (_UNEXAMINED,),
+            "A `DTypePolicyMap` names layers by a regular expression with more than one open part, which Keras may "
+            "match for years.",
         ),
     },
     "Graphs": {
@@ -220,6 +225,12 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         "repeated-name": RuleInfo(
             (_UNEXAMINED,),
             "Functions or nodes share a name; readers may differ about which is meant.",
+        ),
+        "impossible-window": RuleInfo(
+            (_DANGEROUS,),
+            "A convolution or the like has strides, sizes or dilations of zero or beyond 2²⁴, at which TensorFlow ends "
+            "the process or computes for minutes.",
+            is_permittable=True,
         ),
         "allocation": RuleInfo(
             (_DANGEROUS, _UNEXAMINED),

@@ -6,6 +6,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
+from types import GetSetDescriptorType
 from typing import Any
 
 import tensorflow as tf
@@ -91,8 +92,11 @@ def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
         )
     )
     for name in names:
-        if not isinstance(getattr(type(obj), name, None), (property, functools.cached_property)):
+        if not isinstance(getattr(type(obj), name, None), _PROPERTIES):
             yield name, getattr(obj, name, None)
+
+
+_PROPERTIES = (property, functools.cached_property, GetSetDescriptorType)
 
 
 def _concrete_functions(value: Any) -> list[Any]:

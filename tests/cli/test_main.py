@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import os
@@ -13,7 +14,7 @@ import zipfile
 import pytest
 from hostile.keras_configs import ATTACKS, entry, functional
 
-from safeload.cli import main
+from safeload.cli import _verdict, main
 from safeload.cli._tree import find_artifacts
 
 CONTROL = "\x1b]0;owned\x07\u202ename"
@@ -314,6 +315,39 @@ def test_a_directory_that_cannot_be_listed_counts_as_one(tmp_path, monkeypatch):
     """Inspecting it says why."""
     monkeypatch.setattr("pathlib.Path.iterdir", lambda _: (_ for _ in ()).throw(PermissionError))
     assert [path for path, _ in find_artifacts([tmp_path])] == [tmp_path]
+
+
+def test_directories_in_directories_by_the_hundred(tmp_path, monkeypatch):
+    """However deep a tree is, everything in it is found."""
+    path = tmp_path.joinpath(*["d"] * 300)
+    path.mkdir(parents=True)
+    (path / "m.h5").touch()
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 100)
+    try:
+        assert [found.path for found in find_artifacts([tmp_path])] == [path / "m.h5"]
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "\0", "\udc80\ud800"])
+def test_names_that_no_file_can_have(name, capsys):
+    """They are reported like those of absent files."""
+    assert main(["check", name]) == 2
+    assert "code: artifact-not-found" in capsys.readouterr().out
+
+
+def test_what_a_directory_lists_and_denies(tmp_path, monkeypatch, capsys):
+    """A directory may be listed while nothing in it may be opened: that is said of each file."""
+    (tmp_path / "m.h5").touch()
+
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "stat", denied)
+    monkeypatch.setattr(os, "open", denied)
+    found = list(find_artifacts([tmp_path / "m.h5"]))
+    assert _verdict(found[0].path, is_given=True).code == "artifact-not-found"
 
 
 def test_demo_compares(monkeypatch, capsys):

@@ -402,6 +402,11 @@ _SERVED: dict[str, dict[str, list[Any]]] = {
         "repeated_function": [function("serve", ["x"], ["x"])],  # readers may see either
         "function_named_like_an_op": [node("n", "ReadFile", "x"), function("ReadFile", ["x"], ["x"])],
     },
+    "impossible-window": {
+        "strides_of_zero": [node("n", "Conv2D", "x", "x", strides=Ints((1, 0, 0, 1)))],
+        "strides_beyond_int32": [node("n", "MaxPool", "x", strides=Ints((1, 1 << 31, 1, 1)))],
+        "negative_padding": [node("n", "Conv2D", "x", "x", explicit_paddings=Ints((0, -1)))],
+    },
     "allocation": {
         "constant_bomb": [node("c", "Const", value=tensor(FLOAT, (1 << 37,), float_val=[0.0]))],
         "many_constants": [  # small one by one

@@ -75,6 +75,14 @@ def wrapped(layer: Any, wrapper: str = "TimeDistributed") -> Any:
     return entry(wrapper, "td", source="dense", layer=layer)
 
 
+def dtype_map(*patterns: str) -> Any:
+    """Return a map from paths of layers to dtypes, as Keras 3 writes it."""
+    policy = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}, "registered_name": None}
+    config = {"default_policy": policy, "policy_map": dict.fromkeys(patterns, policy)}
+    found = {"module": "keras.dtype_policies", "class_name": "DTypePolicyMap", "config": config}
+    return {**found, "registered_name": None}
+
+
 def keras2(class_name: str, **config: Any) -> Any:
     """Return a layer without a module, as Keras 1 and 2 record it."""
     return {"class_name": class_name, "config": {"name": "x", **config}, "name": "x"}
@@ -299,6 +307,11 @@ ATTACKS: dict[str, tuple[Any, str]] = {
         ),
         "unrolled-layer",
     ),
+    "pattern_bomb": (
+        functional(entry("Dense", "aaaaaa", source="inp", units=1, dtype=dtype_map("(a+)+b"))),
+        "slow-pattern",
+    ),
+    "open_parts": (functional(entry("Dense", "d", source="inp", units=1, dtype=dtype_map(".*.*b"))), "slow-pattern"),
     "unrolled_bomb": (
         functional(entry("RepeatVector", "r", n=10**6), entry("SimpleRNN", "l", source="r", units=1, unroll=True)),
         "unrolled-layer",

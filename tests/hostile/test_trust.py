@@ -62,6 +62,16 @@ def test_trusted_lambda_runs(model):
     np.testing.assert_allclose(load_callable(model, trusted=_identifiers(model))(ONES), ONES * 2)
 
 
+def test_trusted_lambda_of_a_closure_runs(tmp_path):
+    """A function with cells begins otherwise, and is of this Python all the same."""
+
+    def times(factor):
+        return lambda x: x * factor
+
+    path = _save(tmp_path / "m.keras", times(3.0))
+    np.testing.assert_allclose(load_callable(path, trusted=_identifiers(path))(ONES), ONES * 3)
+
+
 def test_trust_ends_with_a_change(model, tmp_path):
     """A Lambda of the same name with other arguments is refused again."""
     trusted = _identifiers(model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hostile.graphs import benign
 from hostile.nodes import Func, bodies, call, function, meta_graph, node, simple, text
 
@@ -122,6 +123,23 @@ def test_saveable_objects_are_savers() -> None:
         objects.concrete_functions[name].SetInParent()
     objects.nodes[1].children.add(node_id=2, local_name="trace_0")
     assert (_kinds(made, "s"), _kinds(made, "r")) == ({"save"}, {"restore"})
+
+
+@pytest.mark.parametrize(("owner", "is_offered"), [("layer", False), ("signatures", True), (None, True)])
+def test_steps_of_learning_are_offered_to_nobody(owner: str | None, is_offered: bool) -> None:
+    """What a layer inside of the model learned with is no entry, unless the model or its signatures have it as well."""
+    made = meta_graph(functions=[function("step", [], [])])
+    objects = made.object_graph_def
+    objects.nodes.add().user_object.identifier = "model"
+    objects.nodes.add().user_object.identifier = "_tf_keras_layer"
+    objects.nodes.add().function.concrete_functions.append("step")
+    objects.concrete_functions["step"].SetInParent()
+    if owner is not None:
+        objects.nodes[0].children.add(node_id=1, local_name=owner)
+    objects.nodes[1 if owner else 0].children.add(node_id=2, local_name="_adapt_function")
+    assert _kinds(made, "step") == ({"function"} if is_offered else set())
+    objects.nodes[0].children.add(node_id=2, local_name="f")
+    assert _kinds(made, "step") == {"function"}
 
 
 def test_captures_name_assets_and_constants() -> None:

@@ -11,6 +11,7 @@ from hostile.graphs import HOSTILE, benign, exported, through_variable
 from hostile.nodes import (
     INT32,
     Func,
+    Ints,
     Type,
     bodies,
     call,
@@ -78,6 +79,7 @@ HARMLESS_NODES = {
     "small fill": [ints("d", 8, 8), node("n", "Fill", "d:output:0", "x")],
     "fill by input": node("n", "Fill", "x", "x"),
     "range by input": node("n", "Range", "x", "x", "x"),
+    "window": node("n", "Conv2D", "x", "x", strides=Ints((1, 2, 2, 1)), explicit_paddings=Ints((0, 0))),
     "no value": node("n", "Const"),
 }
 
@@ -127,9 +129,10 @@ def test_node_without_an_op() -> None:
     assert rules(simple(node("n", "", "x"))) == {"unknown-op"}
 
 
-def test_unreached_read_is_a_warning() -> None:
+@pytest.mark.parametrize("op", ["ReadFile", "PyFunc"])
+def test_unreached_read_is_a_warning(op: str) -> None:
     """What a training pipeline left behind is mentioned and does not refuse the model."""
-    made = meta_graph([node("x", "ReadFile", "file"), node("y", "Relu", "x:0")])
+    made = meta_graph([node("x", op, "file"), node("y", "Relu", "x:0")])
     assert [f.severity for f in findings(made)] == [Severity.WARNING]
 
 

@@ -72,7 +72,10 @@ def test_identifiers_are_whole() -> None:
 def test_some_findings_cannot_be_permitted() -> None:
     """A file that readers may understand differently has no identifier to trust."""
     artifact, info = model(repeated_node())
-    assert [f.identifier for f in examine(artifact, info)] == [None]
+    found = examine(artifact, info)
+    assert [f.identifier for f in found] == [None]
+    with pytest.raises(UnsafeModelError):
+        judge(artifact, info, found, [f.identifier for f in found])
 
 
 @pytest.mark.parametrize("trusted", [True, False, "op:ReadFile"])
@@ -81,6 +84,20 @@ def test_trust_is_a_list_of_names(trusted: Any) -> None:
     artifact, info = model(benign())
     with pytest.raises(TypeError, match="list of the identifiers"):
         judge(artifact, info, (), trusted)
+
+
+@pytest.mark.parametrize("odd", [b"op:ReadFile", 0, ("op:ReadFile",)])
+def test_identifiers_are_texts(odd: Any) -> None:
+    """What is no text can be no identifier: a finding in place of its identifier is a mistake."""
+    artifact, info = model(benign())
+    with pytest.raises(TypeError, match="which are texts"):
+        judge(artifact, info, (), [odd])
+
+
+def test_identifiers_are_too_long_to_be_met_by_chance() -> None:
+    """With fewer digits an author could look for two contents that have them in common."""
+    (finding,) = [f for f in examine(*model(simple(node("r", "ReadFile", "x")))) if f.identifier]
+    assert len((finding.identifier or "").partition("@sha256:")[2]) == 40
 
 
 def test_nobody_else_makes_a_judged() -> None:

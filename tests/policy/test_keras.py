@@ -8,6 +8,7 @@ from hostile.keras_configs import (
     CODE,
     LOOK_ALIKES,
     code_text,
+    dtype_map,
     entry,
     function,
     functional,
@@ -47,7 +48,7 @@ def test_every_rule_is_needed():
     assert names - sole <= {"constant-node"}
 
 
-SIZE_RULES = (rules.oversized_layers, rules.enlarging_layers, rules.unrolled_layers)
+SIZE_RULES = (rules.oversized_layers, rules.enlarging_layers, rules.unrolled_layers, rules.slow_patterns)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_removing_a_rule_lets_an_attack_through(rule, monkeypatch):
     """Without any one rule, some attack of the gallery is no longer refused for its reason."""
     for table in ("TEXT_RULES", "OBJECT_RULES", "MARKER_RULES"):
         monkeypatch.setattr(rules, table, tuple(r for r in getattr(rules, table) if r is not rule))
-    for name in ("constant_nodes", "oversized_layers", "enlarging_layers", "unrolled_layers"):
+    for name in ("constant_nodes", "oversized_layers", "enlarging_layers", "unrolled_layers", "slow_patterns"):
         if getattr(rules, name) is rule:
             monkeypatch.setattr(rules, name, lambda _: iter(()))
     assert any(
@@ -72,6 +73,44 @@ def test_recorded_shapes_of_any_form_are_followed(shape):
     layer = {**entry("GRU", "g", units=64), "build_config": {"input_shape": shape}}
     found = refusing(info_of(functional(layer), parameter_count=None))
     assert {f.rule for f in found} == ({"oversized-layer"} if isinstance(shape, list) and shape != [[]] else set())
+
+
+@pytest.mark.parametrize(("count", "is_refused"), [(1000, False), (10_000, True)])
+def test_words_as_wide_as_the_longest(count, is_refused):
+    """Keras makes room for the longest word in place of each: one among many makes gigabytes of a small file."""
+    words = ["x" * 60_000, *range(count)]
+    found = refusing(info_of(functional(entry("StringLookup", "l", source="inp", vocabulary=words))))
+    assert [f.rule for f in found] == (["oversized-layer"] if is_refused else [])
+    assert not refusing(info_of(functional(entry("StringLookup", "l", source="inp", vocabulary=[]))))
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        dtype_map("encoder/layer_0/dense.1", "decoder/.*/dense", "a b:c-d"),
+        {**dtype_map(), "config": {"policy_map": ["(a+)+b"]}},
+        {**dtype_map(), "config": None},
+    ],
+)
+def test_layers_that_are_named_plainly(dtype):
+    """Paths, with one part left open, are matched at once; what is no map is for others to refuse."""
+    assert refusing(info_of(functional(entry("Dense", "d", source="inp", units=1, dtype=dtype)))) == []
+
+
+@pytest.mark.parametrize("strides", [2**25, 2**31, -(2**31) - 1, [1, 10**4000], [[1, 2**62]]])
+@pytest.mark.parametrize(("module", "is_bad"), [("keras.layers", True), ("keras.src.ops.nn", True), ("mine", False)])
+def test_windows_that_tensorflow_does_not_survive(strides, module, is_bad):
+    """Large numbers end the process or take minutes; what they mean to somebody else's class is its own matter."""
+    layer = entry("MaxPooling2D", "p", module=module, source="inp", strides=strides)
+    found = [f.rule for f in refusing(info_of(functional(layer))) if f.rule == "oversized-layer"]
+    assert found == (["oversized-layer"] if is_bad and strides != [[1, 2**62]] else [])
+
+
+@pytest.mark.parametrize(("ngrams", "is_refused"), [(3, False), ([1, 90_000], False), (90_000, True), (10**4000, True)])
+def test_ngrams_of_every_size(ngrams, is_refused):
+    """A number stands for n-grams of every size up to it, and each size is written down."""
+    found = refusing(info_of(functional(entry("TextVectorization", "t", source="inp", ngrams=ngrams))))
+    assert [f.rule for f in found] == (["unrolled-layer"] if is_refused else [])
 
 
 def test_training_config_is_judged():
@@ -128,6 +167,7 @@ def test_identifier_covers_what_feeds_the_function():
 
     base = identifier(lambda_layer(lambda_value()))
     assert base.startswith("lambda:l@sha256:")
+    assert len(base) == len("lambda:l@sha256:") + 40
     assert base == identifier(entry("Flatten", "f", source="inp"), lambda_layer(lambda_value()))
     assert base != identifier(lambda_layer(lambda_value(), arguments={"path": "/etc"}))
     assert base != identifier(lambda_layer(lambda_value(CODE[:-8] + "AAAAAAA=")))

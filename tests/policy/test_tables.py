@@ -12,7 +12,7 @@ from hostile.nodes import FLOAT, RESOURCE, STRING, Ints, Type, ints, model, node
 from safeload.inspection.op_classes import op_table
 from safeload.policy import Severity, containers, examine, keras_names, keras_sizes
 from safeload.policy import keras as keras_rules
-from safeload.policy.graph import _handles, _verdicts
+from safeload.policy.graph import _handles, _verdicts, _windows
 from safeload.policy.graph._constants import _shapes, _sizes
 from safeload.policy.graph._costs import _findings
 from safeload.readers import Anomaly
@@ -68,7 +68,7 @@ _OF_ATTRIBUTES = ("window_size", "dct_coefficient_count", "num_batch_threads")
 
 def _attribute(op: str) -> Any:
     """Make a graph in which the attributes of an op are huge, of a column that is not."""
-    lists = {key: Ints((_HUGE, _HUGE)) for key in ("explicit_paddings", "ksizes", "ngram_widths")}
+    lists = {key: Ints((1 << 24,) * 4) for key in ("explicit_paddings", "ksizes", "ngram_widths")}
     flags = {"padding": b"SAME", "full_matrices": True}
     made = node("n", op, "column:output:0", **lists, **flags, **dict.fromkeys(_OF_ATTRIBUTES, _HUGE))
     made.attr["shape"].shape.dim.add(size=_HUGE)
@@ -117,6 +117,10 @@ def _encoder(name: str) -> Any:
     return keras2(name, output_mode="multi_hot", pad_to_max_tokens=True, **{keras_sizes._ENCODERS[name]: 1 << 33})
 
 
+def _words(name: str) -> Any:
+    return keras2(name, vocabulary=["x" * (1 << 20), *["y"] * (1 << 10)])
+
+
 def _split(key: str) -> Any:
     return entry("Unstack", "u", module="keras.src.ops.core", source="inp", **{key: 10**9})
 
@@ -159,6 +163,9 @@ TABLES = [
     Table(keras_sizes, "_MADE", _config(_enlarging)),
     Table(keras_sizes, "_ENCODERS", _config(_encoder)),
     Table(keras_sizes, "_PADS", _config(lambda name: keras2(name, **{keras_sizes._PADS[name]: [[1 << 33, 0]]}))),
+    Table(keras_sizes, "_WINDOW", _config(lambda key: entry("X", "x", source="inp", **{key: 1 << 31}))),
+    Table(keras_sizes, "_LOOKUPS", _config(_words)),
+    Table(keras_sizes, "_REPEATED", _config(lambda name: keras2(name, **{keras_sizes._REPEATED[name]: 1 << 20}))),
     Table(containers, "_MEANINGS", _anomaly),
     Table(_verdicts, "_VERDICTS", _graph(_of_class)),
     Table(_sizes, "_OPERANDS", _graph(_operand)),
@@ -170,6 +177,7 @@ TABLES = [
         beside=lambda op: _shapes.SHAPES[op] is not _shapes.SHAPES["Add"],
     ),
     Table(_sizes, "_JOINS", _graph(_joined)),
+    Table(_windows, "_BOUNDS", _graph(lambda key: simple(node("n", "Conv2D", "x", **{key: Ints((-1,))})))),
     Table(_findings, "_LENGTHS", _graph(_list_op)),
     Table(_handles, "_RESOURCE", _graph(_handle)),
     Table(_handles, "_VARIANT", _graph(_variant)),

@@ -262,3 +262,14 @@ def test_loading_inside_tf_function(saved: Saved) -> None:
     traced()
     equal(models[0](X), Y)
     equal(models[1]({"in": X}), X @ WEIGHTS * 4)
+
+
+def test_layers_that_learned_from_data(tmp_path: Path) -> None:
+    """The step in which a layer of Keras 2 learned calls Python; it is in the file, and nobody is offered it."""
+    tf_keras = pytest.importorskip("tf_keras")
+    layer = tf_keras.layers.Discretization(num_bins=3)
+    layer.adapt(np.arange(9.0)[:, None])
+    model = tf_keras.Sequential([tf_keras.Input((1,)), layer])
+    model.save(tmp_path / "m", save_format="tf")
+    data = np.array([[1.0], [5.0], [8.0]], np.float32)
+    equal(load(tmp_path / "m")(data), model(data))

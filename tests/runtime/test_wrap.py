@@ -79,6 +79,12 @@ CALL_ONE = "its functions were never called: call one, or give it input_signatur
 WHAT_TO_PASS = "pass what tf.saved_model.load or a Keras loader returned, a tf.Module, or a ConcreteFunction"
 
 
+def test_no_property_is_asked() -> None:
+    """Those of objects that are written in C may fail, too: an array of one axis has no transposed matrix."""
+    with pytest.raises(NoCallableError, match="<ndarray>"):
+        as_callable(np.ones(3))
+
+
 @pytest.mark.parametrize(
     ("obj", "hint"),
     [

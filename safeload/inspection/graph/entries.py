@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 _CREATE = "_create_resource"
 _INITIALIZERS = frozenset({_CREATE, "_initialize", "_destroy_resource"})
 """Source: tensorflow/python/trackable/resource.py, tensorflow/python/saved_model/load.py (TF 2.21)."""
+_ADAPT = "_adapt_function"
+"""The step with which a layer inside of a model learned from data; who loads the model is not offered it.
+
+Source: keras/engine/base_preprocessing_layer.py (2.6 to 2.15).
+"""
+_SIGNATURES = "signatures"
+"""Attribute of the root that maps keys to functions. Source: signature_serialization.py."""
 _INIT_OP = "__saved_model_init_op"
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op", "table_initializer")
 _LOCAL_VARIABLES = "local_variables"
@@ -173,8 +180,10 @@ def _collection(meta_graph: Any, key: str) -> Any:
 def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, list[str]], frozenset[str]]:
     """Return the functions of the object graph by who starts them, and those that make resources."""
     functions = _functions_of(object_graph)
+    offered = {0, *_signature_maps(object_graph)}
     found: dict[EntryKind, list[str]] = {kind: [] for kind in EntryKind}
     savers: set[str] = set()
+    steps: set[str] = set()
     creators: set[str] = set()
     for index, node in enumerate(object_graph.nodes):
         saveables = node.saveable_objects
@@ -190,13 +199,23 @@ def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, list[str]], fr
             names = functions.get(child.node_id)
             if names:
                 name = child.local_name
+                if name == _ADAPT and index not in offered:
+                    steps.update(names)
+                    continue
                 if name == _CREATE:
                     creators.update(names)
                 if is_entry:
                     found[EntryKind.INITIALIZER if name in _INITIALIZERS else EntryKind.FUNCTION] += names
-    known = savers.union(found[EntryKind.INITIALIZER])
+    known = savers.union(steps, found[EntryKind.INITIALIZER])
     found[EntryKind.FUNCTION] += [name for name in object_graph.concrete_functions if name not in known]
     return {kind: list(dict.fromkeys(names)) for kind, names in found.items()}, frozenset(creators)
+
+
+def _signature_maps(object_graph: Any) -> Iterator[int]:
+    """Yield the objects whose functions are signatures, whatever they are called."""
+    for child in object_graph.nodes[0].children if object_graph.nodes else ():
+        if child.local_name == _SIGNATURES:
+            yield child.node_id
 
 
 def _functions_of(object_graph: Any) -> dict[int, tuple[str, ...]]:

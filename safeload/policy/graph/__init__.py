@@ -20,6 +20,7 @@ from safeload.policy.graph._ops import refused_ops
 from safeload.policy.graph._structure import absent_functions, asset_names, repeated_names
 from safeload.policy.graph._subject import Subject, subjects
 from safeload.policy.graph._verdicts import OpVerdict, op_verdict
+from safeload.policy.graph._windows import impossible_windows
 
 __all__ = ["GRAPH_RULES", "OpVerdict", "Subject", "op_verdict", "subjects"]
 
@@ -31,6 +32,7 @@ GRAPH_RULES = (
     repeated_names,
     declared_sizes,
     declared_lists,
+    impossible_windows,
     provable_allocations,
     encoded_constants,
     endless_loops,

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
 
 _LEFT_BEHIND = frozenset(
-    {"file-read", "file-by-attribute", "table-from-file", "checkpoint-read", "named-resource", "process-handle"}
+    {
+        "file-read",
+        "file-by-attribute",
+        "table-from-file",
+        "checkpoint-read",
+        "named-resource",
+        "process-handle",
+        "python",
+    }
 )
 """Classes that training pipelines leave in a graph: they do not refuse it where nothing reaches them."""
 _FILE_OPERANDS = {

@@ -12,19 +12,21 @@ from typing import Any
 from safeload.dialects import NormalForm
 from safeload.errors import LoadFailedError
 from safeload.readers import KerasArtifact
-from safeload.runtime._keras._package import flat_layers
+from safeload.runtime._keras._package import flat_layers, is_own_class
 from safeload.runtime._weights._layers import LayerOrder
 from safeload.runtime._weights._paths import PathFinder
-from safeload.runtime._weights._states import await_idf
+from safeload.runtime._weights._states import learns_words
+
+_VOCABULARY = "vocabulary.txt"
 
 
 def load_assets(model: Any, artifact: KerasArtifact, normal: NormalForm | None) -> None:
     """Give each layer the assets that the archive holds for it.
 
-    A layer reads its assets from a directory, so each gets a private one with the judged contents.
+    A layer of the caller reads its assets from a directory, so each gets a private one with the judged contents.
 
     Raises:
-        LoadFailedError: ``load-failed``. Assets belong to no layer of the model.
+        LoadFailedError: ``load-failed``. Assets belong to no layer of the model, or contradict one another.
     """
     if not artifact.assets:
         return
@@ -33,6 +35,7 @@ def load_assets(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
         owner, _, name = path.replace("\\", "/").rpartition("/")
         directories.setdefault(owner, {})[name] = content
     finder = PathFinder(model, LayerOrder(normal), directories)
+    known: dict[Any, bytes] = {}
     for owner, files in directories.items():
         layer = finder.find(owner)
         if layer is None or not hasattr(layer, "load_assets"):
@@ -41,7 +44,20 @@ def load_assets(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
                 problem=f"no layer takes the assets at {owner!r}",
                 hint="use the architecture and the classes that this file was saved from",
             )
-        _load(layer, files)
+        lookup = getattr(layer, "_lookup_layer", layer)
+        if is_own_class(lookup) and learns_words(lookup) and _VOCABULARY in files:
+            content = files[_VOCABULARY]
+            problem = _set_words(lookup, content) if known.setdefault(lookup, content) == content else _TWO
+            if problem:
+                hint = "save the model again, with the vocabulary in the config of the layer"
+                raise LoadFailedError(
+                    artifact.where, problem=f"the vocabulary of the layer {layer.name!r} {problem}", hint=hint
+                )
+        else:
+            _load(layer, files)
+
+
+_TWO = "is in the file twice, and the two differ"
 
 
 def require_vocabularies(model: Any, artifact: KerasArtifact) -> None:
@@ -70,8 +86,41 @@ def _has_entries(table: Any) -> bool:
 
 
 def _load(layer: Any, files: dict[str, bytes]) -> None:
-    await_idf(getattr(layer, "_lookup_layer", layer), files)
     with tempfile.TemporaryDirectory(prefix="safeload-") as directory:
         for name, content in files.items():
             (Path(directory) / Path(name).name).write_bytes(content)
         layer.load_assets(directory)
+
+
+def _set_words(lookup: Any, content: bytes) -> str | None:
+    """Give *lookup* the words of a file, as Keras's ``load_assets`` does with its lines, or say why they are others.
+
+    Of a list, Keras makes an array in which every word has the width of the longest.
+    """
+    import numpy as np
+
+    words = _words(content, lookup)
+    is_number = lookup.vocabulary_dtype != "string"
+    vocabulary = np.array([int(word) for word in words]) if is_number else np.array(words, dtype=object)
+    weights = {"idf_weights": np.full(len(words), np.nan)} if lookup.output_mode == "tf_idf" else {}
+    recorded = getattr(lookup, "_frozen_vocab_size", None)
+    lookup.set_vocabulary(vocabulary, **weights)
+    found = lookup.vocabulary_size()
+    # Words with line feeds are several when they are read.
+    return None if recorded in {None, found} else f"has {found:,} words, and its config says {recorded:,}"
+
+
+def _words(content: bytes, lookup: Any) -> list[str]:
+    """Return the words of a vocabulary file, which Keras writes with line feeds between them.
+
+    Keras 3.15 breaks lines at other characters too, at which words do not end, and drops an empty word at the end,
+    which is one unless it is that of masks. Windows writes two characters in place of every line feed.
+
+    Source: ``save_assets`` and ``load_assets`` of keras/src/layers/preprocessing/index_lookup.py (3.0 to 3.15.1).
+    """
+    text = content.decode()
+    is_windows = "\n" in text and text.count("\n") == text.count("\r\n")
+    words = text.split("\r\n" if is_windows else "\n") if text else []
+    while words[-1:] == [""] and (lookup.vocabulary_dtype != "string" or lookup.mask_token == ""):
+        words.pop()
+    return words

@@ -33,10 +33,10 @@ def has_weights(layer: Any) -> bool:
 
 
 def _has_state(layer: Any) -> bool:
-    return takes_summary(layer) or _has_idf(layer) or _learns_words(layer)
+    return takes_summary(layer) or _has_idf(layer) or learns_words(layer)
 
 
-def _learns_words(layer: Any) -> bool:
+def learns_words(layer: Any) -> bool:
     """Tell whether *layer* looks words up that are not in its config; Keras 2 counts its table among the weights."""
     return hasattr(layer, "lookup_table") and getattr(layer, "input_vocabulary", None) is None
 
@@ -98,15 +98,6 @@ def _require_same(layer: Any, array: Any, ledger: Ledger) -> None:
     known = np.asarray(layer.idf_weights)
     if known.shape != array.shape or not np.allclose(known, array):
         raise ledger.mismatch([f"the layer {layer.name!r} has other weights of words than its config"])
-
-
-def await_idf(layer: Any, files: Mapping[str, bytes]) -> None:
-    """Let a layer that looks words up take its vocabulary before the weights of the words, which Keras asks for."""
-    import tensorflow as tf
-
-    if getattr(layer, "output_mode", None) == "tf_idf" and _learns_words(layer):
-        words = files.get("vocabulary.txt", b"").decode().splitlines()
-        layer.idf_weights_const = tf.fill([len(words)], float("nan"))
 
 
 def require_states(model: Any, artifact: KerasArtifact) -> None:

@@ -1,0 +1,44 @@
+"""Rules about what windows over pictures and sequences declare. Layer: policy."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from safeload.policy._finding import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from safeload.policy.graph._subject import Subject
+
+_WINDOWED = re.compile(r"Conv|Pool|Dilation2D|Extract(?:Image|Volume)Patches")
+"""Names of ops with windows. Source: op definitions of TensorFlow 2.21."""
+_WINDOW, _PADDING = (1, 1 << 24), (0, (1 << 31) - 1)
+_BOUNDS = {
+    "dilations": _WINDOW, "explicit_paddings": _PADDING, "ksize": _WINDOW, "ksizes": _WINDOW, "padding_list": _PADDING,
+    "rates": _WINDOW, "strides": _WINDOW, "window_strides": _WINDOW,
+}  # fmt: skip
+"""Attributes of these that are lists of numbers, and the least and the most that a number may be.
+
+TensorFlow ends the process where it divides by zero, and where a number is no int32; larger windows take minutes.
+
+Source: tensorflow/core/common_runtime/mkl_layout_pass.cc (2.21), ``CopyAttrsConv``.
+"""
+_SHOWN = 6
+
+
+def impossible_windows(subject: Subject) -> Iterator[Finding]:
+    """Find convolutions and the like with numbers that TensorFlow does not survive, or not soon."""
+    for node in subject.graph.nodes(*filter(_WINDOWED.search, subject.graph.by_op)):
+        attributes = node.proto.attr
+        for key in filter(_BOUNDS.__contains__, attributes):
+            numbers, (least, most) = attributes[key].list.i[:], _BOUNDS[key]
+            if numbers and not least <= min(numbers) <= max(numbers) <= most:
+                yield subject.finding(
+                    node,
+                    rule="impossible-window",
+                    severity=Severity.DANGEROUS,
+                    message=f"declares {key} that no window has, at which TensorFlow may end the process",
+                    evidence=f"{key}={numbers[:_SHOWN]}",
+                )
