@@ -13,6 +13,8 @@ from safeload.readers.protobuf import message_class, parse_message
 _CREATE = "_create_resource"
 _INITIALIZERS = frozenset({_CREATE, "_initialize", "_destroy_resource"})
 """Source: tensorflow/python/trackable/resource.py, tensorflow/python/saved_model/load.py (TF 2.21)."""
+SIGNATURES_ATTRIBUTE = "signatures"
+"""Attribute of the root that maps keys of SignatureDefs to functions. Source: signature_serialization.py (TF 2.21)."""
 _INIT_OP = "__saved_model_init_op"
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op", "table_initializer")
 _LOCAL_VARIABLES = "local_variables"
@@ -68,11 +70,17 @@ class Entries:
     assets: Mapping[str, str]
     asset_files: tuple[str, ...]
     creators: frozenset[str]
+    inputs: frozenset[str]
 
 
 def reference_producer(reference: str) -> str:
     """Return the node or argument that the input *reference* (``x``, ``x:1``, ``x:output:0``, ``^x``) names."""
     return reference.removeprefix("^").partition(":")[0]
+
+
+def tensor_name(reference: str) -> str:
+    """Return the tensor of the main graph that *reference* (``x``, ``x:1``) names, with the number of the output."""
+    return reference if ":" in reference or reference.startswith("^") else f"{reference}:0"
 
 
 def find_entries(meta_graph: Any, functions: frozenset[str]) -> Entries:
@@ -89,9 +97,15 @@ def find_entries(meta_graph: Any, functions: frozenset[str]) -> Entries:
             *objects,
             Entry(EntryKind.FUNCTION, functions=tuple(n for n in gradients if n in functions)),
         ),
-        assets={reference_producer(asset.tensor_info.name): asset.filename for asset in assets},
+        assets={tensor_name(asset.tensor_info.name): asset.filename for asset in assets},
         asset_files=tuple(asset.filename for asset in assets),
         creators=creators,
+        inputs=frozenset(
+            tensor_name(name)
+            for signature in meta_graph.signature_def.values()
+            for info in signature.inputs.values()
+            for name in _tensor_names(info)
+        ),
     )
 
 
@@ -150,16 +164,16 @@ def _asset_feeds(meta_graph: Any) -> frozenset[str]:
 
 
 def _asset_definitions(meta_graph: Any) -> Iterator[Any]:
-    """Yield the AssetFileDefs; TensorFlow 1 kept them in a collection.
+    """Yield the AssetFileDefs; TensorFlow 1 kept them in a collection, which loaders read where there are no others.
 
-    Source: tensorflow/python/saved_model/builder_impl.py (TF 1.15).
+    Source: tensorflow/python/saved_model/builder_impl.py (TF 1.15), ``get_asset_tensors`` in loader_impl.py (TF 2.21).
     """
     yield from meta_graph.asset_file_def
-    known = {asset.tensor_info.name for asset in meta_graph.asset_file_def}
-    for packed in _collection(meta_graph, _ASSET_COLLECTION).any_list.value:
+    packed_assets = _collection(meta_graph, _ASSET_COLLECTION).any_list.value if not meta_graph.asset_file_def else ()
+    for packed in packed_assets:
         asset = message_class("AssetFileDef")()
         # What cannot be parsed is no asset, and a table that is filled from it is then refused.
-        if packed.Is(asset.DESCRIPTOR) and packed.Unpack(asset) and asset.tensor_info.name not in known:
+        if packed.Is(asset.DESCRIPTOR) and packed.Unpack(asset):
             yield asset
 
 
@@ -173,25 +187,36 @@ def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, dict[str, None
     found: dict[EntryKind, dict[str, None]] = {kind: {} for kind in EntryKind}
     savers: set[str] = set()
     creators: set[str] = set()
+    public = set(_public_objects(object_graph))
     for index, node in enumerate(object_graph.nodes):
         for saveable in node.saveable_objects.values() if node.saveable_objects else ():
             saving = functions.get(saveable.save_function, ())
             restoring = functions.get(saveable.restore_function, ())
             found[EntryKind.SAVE].update(dict.fromkeys(saving))
-            found[EntryKind.RESTORE].update(dict.fromkeys(restoring))
+            # TensorFlow also saves what it is about to restore, to learn which tensors there are.
+            found[EntryKind.RESTORE].update(dict.fromkeys([*restoring, *saving]))
             savers.update(saving, restoring)
         for child in node.children:
             names = functions.get(child.node_id)
             if not names:
                 continue
             creators.update(names if child.local_name == _CREATE else ())
+            if index in public:
+                found[EntryKind.FUNCTION].update(dict.fromkeys(names))
             # The trace of a saver's function is a child of that function and no other entry.
-            if index not in functions or node.HasField("bare_concrete_function"):
+            if not set(names) <= set(functions.get(index, ())):
                 kind = EntryKind.INITIALIZER if child.local_name in _INITIALIZERS else EntryKind.FUNCTION
                 found[kind].update(dict.fromkeys(names))
     rest = (n for n in object_graph.concrete_functions if n not in savers and n not in found[EntryKind.INITIALIZER])
     found[EntryKind.FUNCTION].update(dict.fromkeys(rest))
     return found, frozenset(creators)
+
+
+def _public_objects(object_graph: Any) -> Iterator[int]:
+    """Yield the objects whose functions can be asked for, of whatever kind they are: the root, its signatures."""
+    for root in object_graph.nodes[:1]:
+        yield 0
+        yield from (child.node_id for child in root.children if child.local_name == SIGNATURES_ATTRIBUTE)
 
 
 def _functions_of(object_graph: Any) -> dict[int, tuple[str, ...]]:

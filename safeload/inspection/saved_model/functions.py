@@ -15,14 +15,12 @@ from typing import Any
 
 from safeload.errors import MalformedArtifactError
 from safeload.inspection._info import CallStructure, SignatureInfo, Slot
+from safeload.inspection.graph.entries import SIGNATURES_ATTRIBUTE
 from safeload.inspection.saved_model.structures import Path, TreeReader, UnreadableError
 from safeload.inspection.saved_model.wrapped import Wrapper
 
 Arguments = tuple[tuple[str, Any], ...]
 """Parameter names and what was passed for them."""
-
-SIGNATURES_ATTRIBUTE = "signatures"
-"""Attribute of the root that maps keys of SignatureDefs to functions. Source: signature_serialization.py."""
 
 _UNREADABLE = object()
 _MAX_TENSORS = 1_000_000
