@@ -74,6 +74,19 @@ def _exported(**objects: Any) -> Any:
     return made
 
 
+def _variable_that_restoring_assigns() -> Any:
+    """Make a MetaGraph whose restore op assigns the variable of the asset's path while the asset is not fed."""
+    nodes = [
+        text("asset", _PASSWORDS),
+        node("v", "VarHandleOp", shared_name="v"),
+        node("restore", "AssignVariableOp", "v", "asset"),
+        node("path", "ReadVariableOp", "v"),
+    ]
+    made = _table(*nodes, path="path", asset="asset:0")
+    made.saver_def.restore_op_name = "restore"
+    return made
+
+
 def _constant_named_as_the_asset() -> Any:
     """Make a MetaGraph whose initialiser captures a constant that has the name of what is fed elsewhere."""
     made = _exported(user_object={"t": 1}, resource={"_initialize": 2}, function="fill")
@@ -168,10 +181,15 @@ MISTAKEN: dict[str, dict[str, Callable[[], Any]]] = {
         "asset_of_a_collection": _asset_of_a_collection,
         "output_beside_the_asset": _output_beside_the_asset,
         "variable_that_is_restored": _variable_that_is_restored,
+        "variable_that_restoring_assigns": _variable_that_restoring_assigns,
         "path_of_a_second_result": _path_of_a_second_result,
         "constant_named_as_the_asset": _constant_named_as_the_asset,
     },
     "checkpoint-read": {"output_beside_the_filename": _output_beside_the_filename},
+    "shared-resource": {
+        "variables_in_the_graph": lambda: meta_graph([node("y", "_VarHandlesOp", shared_names=["victim"])]),
+        "variables_in_a_function": lambda: simple(node("n", "_VarHandlesOp", shared_names=["victim"])),
+    },
     "allocation": {
         "size_of_the_second_result": lambda: _filled("c:o1:0", node("c", "two", "x")),
         "size_of_the_function_that_is_called": lambda: _filled(

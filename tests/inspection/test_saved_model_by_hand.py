@@ -149,17 +149,27 @@ def test_defaults_belong_to_the_last_parameters(made, defaults):
 
 
 def test_signature_maps_hold_functions_alone(made):
-    """Other objects in the map of signatures are passed over."""
+    """Other objects in the map of signatures are passed over, and functions of which nothing is recorded."""
     graph = made.meta_graphs[0].object_graph_def
     graph.nodes[0].children.add(node_id=2, local_name="signatures")
     signatures = graph.nodes.add()
     signatures.children.add(node_id=0, local_name="other")
     signatures.children.add(node_id=3, local_name="run")
     graph.nodes.add().bare_concrete_function.concrete_function_name = "wrapper"
+    signatures.children.add(node_id=4, local_name="lost")
+    graph.nodes.add().bare_concrete_function.concrete_function_name = "lost"
+    made.meta_graphs[0].signature_def["lost"].outputs["y"].name = "y:0"
+    recorded = graph.concrete_functions["wrapper"].canonicalized_input_signature.tuple_value
+    recorded.values.add().tuple_value.SetInParent()
+    recorded.values.add().dict_value.SetInParent()
     made.meta_graphs[0].signature_def["run"].outputs["y"].name = "y:0"
     made.meta_graphs[0].signature_def["other"].outputs["y"].name = "y:0"
     found = described(made).saved_model.meta_graphs[0].signatures
-    assert {signature.key: signature.function_name for signature in found} == {"run": "wrapper", "other": None}
+    assert {signature.key: signature.function_name for signature in found} == {
+        "run": "wrapper",
+        "other": None,
+        "lost": None,
+    }
 
 
 def test_details_of_signatures(made):

@@ -37,7 +37,9 @@ _FILE_OPERANDS = {
 """Which input of an op names the only files that it reads. Source: op definitions of TensorFlow 2.21."""
 _STREAMS = frozenset({"", "stderr", "stdout", "log(info)", "log(warning)", "log(error)"})
 """Values of PrintV2's ``output_stream`` that name no file. Source: tensorflow/core/kernels/logging_ops.cc (2.21)."""
-_SHARED_VARIABLES = frozenset({"VarHandleOp", "_VarHandlesOp", "Variable", "VariableV2"})
+_SHARED_VARIABLES = frozenset({"VarHandleOp", "Variable", "VariableV2"})
+_SEVERAL_VARIABLES = "_VarHandlesOp"
+"""Its names are a list, which no loader makes its own. TensorFlow's optimizer makes it, and no release writes it."""
 _TABLES = frozenset({"HashTableV2", "MutableDenseHashTableV2", "MutableHashTableOfTensorsV2", "MutableHashTableV2"})
 _ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347"
 """The shared_name of resources that cannot be found by name.
@@ -97,6 +99,8 @@ def _is_own_resource(subject: Subject, node: Node) -> bool:
     model that was loaded and saved again calls its old creators while it is initialised, saved and restored, and where
     a signature uses their tables. Variables have names in no function.
     """
+    if node.op == _SEVERAL_VARIABLES:
+        return False
     name = _text(node, "shared_name")
     if node.body == MAIN or name == _ANONYMOUS:
         return True

@@ -159,14 +159,16 @@ class OriginTracer:
     def _variable(self, handle: str) -> Iterator[Origin | _Tensor]:
         """Yield what is assigned to a variable of the main graph that nothing but the main graph touches.
 
-        Where a graph does not say how to restore its variables, loaders restore all of them.
+        Where a graph does not say how to restore its variables, loaders restore all of them. What is assigned at
+        another time than that of the initialiser may be read by it all the same.
         """
         name = reference_producer(handle)
         users = self._main_users[name]
         assigned = [n for n in users if n.op == "AssignVariableOp"]
         is_private = all(n.op in _VARIABLE_OPS and reference_producer(n.inputs[0]) == name for n in users)
         is_restored = not self._graph.meta_graph.saver_def.restore_op_name
-        if not assigned or not is_private or is_restored or not self._is_variable(name):
+        is_late = any(self._graph.reached(n) - {EntryKind.INITIALIZER} for n in assigned)
+        if not assigned or not is_private or is_restored or is_late or not self._is_variable(name):
             yield Origin(Source.UNKNOWN, f"variable {name}")
             return
         yield from (_Tensor(MAIN, node.inputs[1]) for node in assigned if len(node.inputs) > 1)
