@@ -8,9 +8,10 @@ Source: function_deserialization.py and TFE_ContextAddFunctionDef (TensorFlow 2.
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from tensorflow.core.framework import function_pb2
 from tensorflow.python.eager import context
@@ -117,11 +118,13 @@ class FunctionLibrary:
         if node.op in self._functions:
             node.op = self._unique(node.op)
             return
+        op = _described(node.op)
+        if not all(map(node.attr.__contains__, op.required)):
+            raise NotUnderstoodError(f"attributes of a {node.op} are missing")  # TensorFlow's optimizer trusts that
         for function in self._functions_of(node):
             function.name = self._unique(function.name) if function.name in self._functions else function.name
-        default = _default_shared_name(node.op)
-        if default is not None:
-            shared_name = (node.attr["shared_name"].s or default or node.name.encode()) + self._suffix.encode()
+        if op.shared_name is not None:
+            shared_name = (node.attr["shared_name"].s or op.shared_name or node.name.encode()) + self._suffix.encode()
             node.attr["shared_name"].s = shared_name
 
 
@@ -136,17 +139,25 @@ def _functions_in(value: Any) -> Iterator[Any]:
             stack.extend(_functions_in(inner))
 
 
-_SHARED_NAMES: dict[str, bytes | None] = {}
+class _Op(NamedTuple):
+    """What is to be known of an op.
+
+    Attributes:
+        required: Its attributes without a default.
+        shared_name: The default of its attribute ``shared_name``; None for an op that shares nothing.
+    """
+
+    required: tuple[str, ...] = ()
+    shared_name: bytes | None = None
 
 
-def _default_shared_name(op: str) -> bytes | None:
-    """Return the default of an op's attribute ``shared_name``; None for an op that shares nothing."""
-    if op not in _SHARED_NAMES:
-        definition = op_def_registry.get(op)
-        attributes = {attribute.name: attribute for attribute in definition.attr} if definition else {}
-        shared = attributes.get("shared_name")
-        _SHARED_NAMES[op] = None if shared is None else shared.default_value.s
-    return _SHARED_NAMES[op]
+@functools.cache
+def _described(op: str) -> _Op:
+    definition = op_def_registry.get(op)
+    attributes = {attribute.name: attribute for attribute in definition.attr} if definition else {}
+    shared = attributes.get("shared_name")
+    required = tuple(name for name, attribute in attributes.items() if not attribute.HasField("default_value"))
+    return _Op(required, None if shared is None else shared.default_value.s)
 
 
 def _remove(names: list[str]) -> None:
