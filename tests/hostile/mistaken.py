@@ -182,6 +182,13 @@ MISTAKEN: dict[str, dict[str, Callable[[], Any]]] = {
         "output_beside_the_asset": _output_beside_the_asset,
         "variable_that_is_restored": _variable_that_is_restored,
         "variable_that_restoring_assigns": _variable_that_restoring_assigns,
+        "asset_that_is_computed": lambda: _table(
+            text("a", _PASSWORDS), node("path", "Identity", "a"), path="path", asset="path:0"
+        ),
+        "computed_while_imported": lambda: simple(functions=[function("f", [], [], node("n", "ImmutableConst"))]),
+        "decoded_while_imported": lambda: simple(
+            functions=[function("f", [], [], node("n", "DecodeProtoV2", descriptor_source="/x"))]
+        ),
         "path_of_a_second_result": _path_of_a_second_result,
         "constant_named_as_the_asset": _constant_named_as_the_asset,
     },

@@ -92,6 +92,20 @@ def test_missing_attributes_do_not_end_the_process(doubled: Path, op: str) -> No
         load(doubled)
 
 
+def test_wrong_attributes_do_not_end_the_process(doubled: Path) -> None:
+    """Kernels take it for granted that their types are among those that the op allows."""
+
+    def change(meta_graph: Any) -> None:
+        for function in meta_graph.graph_def.library.function:
+            for node in function.node_def:
+                if node.op == "Mul":
+                    node.attr["T"].type = tf.string.as_datatype_enum
+
+    _edit(doubled, change)
+    with pytest.raises(LoadFailedError, match="not in the list of allowed values"):
+        load(doubled)
+
+
 @pytest.mark.parametrize("key", ["serving_default", "__call__"])
 def test_root_that_is_a_function(doubled: Path, key: str) -> None:
     """Where the root is none, the graph answers; what only objects could answer fails with an explanation."""

@@ -24,6 +24,17 @@ _LEFT_BEHIND = frozenset(
     {"file-read", "file-by-attribute", "table-from-file", "checkpoint-read", "named-resource", "process-handle"}
 )
 """Classes that training pipelines leave in a graph: they do not refuse it where nothing reaches them."""
+_COMPUTED_AT_IMPORT = frozenset(
+    {
+        "DecodeProtoV2", "EncodeProto", "GenerateVocabRemapping", "ImmutableConst", "SnapshotChunkDataset",
+        "SnapshotDatasetReader", "SnapshotNestedDatasetReader",
+    }
+)  # fmt: skip
+"""Stateless ops of these classes: TensorFlow computes them as it imports a graph, where they follow from constants.
+
+`runtime` keeps it from doing so with ``ReadFile`` and ``MatchingFiles``, the only others that need no object.
+Source: op definitions of TensorFlow 2.21; tensorflow/core/common_runtime/eval_const_tensor.cc.
+"""
 _FILE_OPERANDS = {
     "InitializeTableFromTextFile": 1,
     "InitializeTableFromTextFileV2": 1,
@@ -65,7 +76,7 @@ def _judge_node(subject: Subject, node: Node, verdict: OpVerdict) -> Iterator[Fi
     if kind in _EXCEPTIONS and _EXCEPTIONS[kind](subject, node):
         return
     severity, message = verdict.severity, verdict.message
-    if kind in _LEFT_BEHIND and not subject.graph.reached(node):
+    if kind in _LEFT_BEHIND and node.op not in _COMPUTED_AT_IMPORT and not subject.graph.reached(node):
         severity, message = Severity.WARNING, f"{message}, but nothing that can be called reaches it"
     yield subject.finding(
         node, rule=verdict.rule, severity=severity, message=message, evidence=_evidence(subject, node)

@@ -29,6 +29,8 @@ _DIRECT_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _BRANCH_CALLS = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 """Calls whose first input chooses the function; the rest are its arguments."""
 _VARIABLE_OPS = frozenset({"AssignVariableOp", "ReadVariableOp", "VarIsInitializedOp"})
+_FED = frozenset({"Const", "Placeholder", "PlaceholderV2"})
+"""Ops of nodes that stand for assets. Source: ``_asset_path_from_tensor`` in saved_model/builder_impl.py (TF 1.15)."""
 _MANY = 10_000
 """Tensors that one trace visits at most."""
 
@@ -99,7 +101,7 @@ class OriginTracer:
         fed = tensor_name(tensor.reference) if body.name == MAIN else ""
         if fed in self._filenames:
             yield Origin(Source.SAVER_FILENAME, name)
-        elif fed in self._graph.assets and is_fed:
+        elif fed in self._graph.assets and is_fed and self._is_plain(name):
             yield Origin(Source.ASSET, self._graph.assets[fed])
         elif fed in self._graph.inputs:
             yield Origin(Source.UNKNOWN, f"input {name}")
@@ -109,6 +111,11 @@ class OriginTracer:
             yield from self._node(body.by_name[name], tensor)
         else:
             yield Origin(Source.UNKNOWN, name)
+
+    def _is_plain(self, name: str) -> bool:
+        """Return whether nothing computes *name* of the main graph, should TensorFlow do so before it is fed."""
+        node = self._graph.bodies[MAIN].by_name.get(name)
+        return node is None or node.op in _FED
 
     def _argument(self, body: Body, name: str) -> Iterator[Origin | _Tensor]:
         capture = self._graph.capture(body.name, name)

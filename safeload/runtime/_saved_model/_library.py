@@ -119,8 +119,8 @@ class FunctionLibrary:
             node.op = self._unique(node.op)
             return
         op = _described(node.op)
-        if not all(map(node.attr.__contains__, op.required)):
-            raise NotUnderstoodError(f"attributes of a {node.op} are missing")  # TensorFlow's optimizer trusts that
+        if not all(map(node.attr.__contains__, op.required)) or _has_wrong_type(node.attr, op.types):
+            raise NotUnderstoodError(f"attributes of a {node.op} are missing, or wrong")
         for function in self._functions_of(node):
             function.name = self._unique(function.name) if function.name in self._functions else function.name
         if op.shared_name is not None:
@@ -144,20 +144,32 @@ class _Op(NamedTuple):
 
     Attributes:
         required: Its attributes without a default.
+        types: The types that those of its attributes may be that are one of several types.
         shared_name: The default of its attribute ``shared_name``; None for an op that shares nothing.
     """
 
     required: tuple[str, ...] = ()
+    types: tuple[tuple[str, frozenset[int]], ...] = ()
     shared_name: bytes | None = None
 
 
 @functools.cache
 def _described(op: str) -> _Op:
+    """Describe *op*. TensorFlow looks at this while it imports a graph, not when a function is registered.
+
+    Its optimizer and its kernels trust in it all the same: where it is not so, they end the process.
+    """
     definition = op_def_registry.get(op)
     attributes = {attribute.name: attribute for attribute in definition.attr} if definition else {}
     shared = attributes.get("shared_name")
     required = tuple(name for name, attribute in attributes.items() if not attribute.HasField("default_value"))
-    return _Op(required, None if shared is None else shared.default_value.s)
+    types = tuple((n, frozenset(a.allowed_values.list.type)) for n, a in attributes.items() if a.type == "type")
+    limited = tuple((name, allowed) for name, allowed in types if allowed)
+    return _Op(required, limited, None if shared is None else shared.default_value.s)
+
+
+def _has_wrong_type(attributes: Any, types: Iterable[tuple[str, frozenset[int]]]) -> bool:
+    return any(name in attributes and attributes[name].type not in allowed for name, allowed in types)
 
 
 def _remove(names: list[str]) -> None:

@@ -22,6 +22,7 @@ from tensorflow.python.framework import kernels, op_def_registry
 
 from safeload._explain import first_line
 from safeload.errors import IncompatibleVersionError, LoadFailedError, OpNotRegisteredError, SafeloadError
+from safeload.runtime._saved_model._closed_files import close_files
 from safeload.runtime._saved_model._direct import DirectRoute
 from safeload.runtime._saved_model._graph import GraphRoute
 from safeload.runtime._saved_model._library import NotUnderstoodError
@@ -220,7 +221,10 @@ class SavedModelRuntime:
     def _definition(self) -> meta_graph_pb2.MetaGraphDef:
         """Parse the judged MetaGraph anew; what is edited afterwards is a copy."""
         container = saved_model_pb2.SavedModel.FromString(self._artifact.graph_bytes)
-        return container.meta_graphs[self._meta_graph.index]
+        definition = container.meta_graphs[self._meta_graph.index]
+        if self._meta_graph.graph is not None:
+            close_files(definition, self._meta_graph.graph)
+        return definition
 
     def _prepare_ops(self) -> None:
         missing = {op: package for op, package in self._meta_graph.missing_ops if op_def_registry.get(op) is None}
