@@ -218,6 +218,11 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             "The graph calls a function that is not in the file; another model of the process may have it.",
             is_permittable=True,
         ),
+        "open-attribute": RuleInfo(
+            (_UNEXAMINED,),
+            "A function leaves an attribute of an op to what calls it, so that what the op does is not known.",
+            is_permittable=True,
+        ),
         "asset-path": RuleInfo(
             (_DANGEROUS,),
             "The name of an asset leads out of the model's directory.",

@@ -22,6 +22,7 @@ from hostile.loops import (
     nested_frames,
     tower,
 )
+from hostile.mistaken import MISTAKEN
 from hostile.nodes import (
     BOOL,
     FLOAT,
@@ -208,6 +209,7 @@ def through_variable(*nodes: Any) -> Any:
         ],
     )
     made.collection_def["legacy_init_op"].node_list.value.append("fill")
+    made.saver_def.restore_op_name = "restore"
     asset = message_class("AssetFileDef")(filename="vocab.txt")
     asset.tensor_info.name = "asset:0"
     made.collection_def["saved_model_assets"].any_list.value.add().Pack(asset)
@@ -577,5 +579,6 @@ _BUILT: dict[str, dict[str, Callable[[], Any]]] = {
 HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
     **{name: (partial(_serving, *made), rule) for rule, rows in _SERVED.items() for name, made in rows.items()},
     **{name: (build, rule) for rule, rows in _BUILT.items() for name, build in rows.items()},
+    **{name: (build, rule) for rule, rows in MISTAKEN.items() for name, build in rows.items()},
 }
 """What is hostile about a MetaGraph: its builder, and the rule that has to find it."""

@@ -113,7 +113,7 @@ def test_related_functions_are_reached() -> None:
 
 
 def test_saveable_objects_are_savers() -> None:
-    """The functions of a saveable object are started by saving and restoring, and by nobody else."""
+    """The functions of a saveable object are started by saving and restoring, which saves first, and by nobody else."""
     made = meta_graph(functions=[function("s", [], []), function("r", [], [])])
     objects = made.object_graph_def
     objects.nodes.add().saveable_objects["k"].save_function = 1
@@ -121,8 +121,9 @@ def test_saveable_objects_are_savers() -> None:
     for name in "sr":
         objects.nodes.add().function.concrete_functions.append(name)
         objects.concrete_functions[name].SetInParent()
-    objects.nodes[1].children.add(node_id=2, local_name="trace_0")
-    assert (_kinds(made, "s"), _kinds(made, "r")) == ({"save"}, {"restore"})
+    objects.nodes.add().bare_concrete_function.concrete_function_name = "s"
+    objects.nodes[1].children.add(node_id=3, local_name="trace_0")
+    assert (_kinds(made, "s"), _kinds(made, "r")) == ({"save", "restore"}, {"restore"})
 
 
 @pytest.mark.parametrize(("owner", "is_offered"), [("layer", False), ("signatures", True), (None, True)])
@@ -185,6 +186,6 @@ def test_assets_of_old_releases_are_found() -> None:
     values = made.collection_def["saved_model_assets"].any_list.value
     values.add().Pack(asset)
     values.add(type_url="type.googleapis.com/tensorflow.Other")
-    assert inspect_graph(made).assets == {"path": "vocab.txt"}
+    assert inspect_graph(made).assets == {"path:0": "vocab.txt"}
     made.asset_file_def.add(filename="newer.txt").tensor_info.name = "path:0"
-    assert inspect_graph(made).assets == {"path": "newer.txt"}
+    assert inspect_graph(made).assets == {"path:0": "newer.txt"}

@@ -76,6 +76,28 @@ def test_signatures_that_cannot_be_read_are_left_out(made, edit, is_bare):
     assert made_functions(made) == ()
 
 
+def test_fields_that_python_takes_for_one(made):
+    """A named tuple has no two fields that differ in the form of a letter alone."""
+    graph = made.meta_graphs[0].object_graph_def
+    value = graph.concrete_functions["f_1"].canonicalized_input_signature.tuple_value.values[0].tuple_value.values.add()
+    for key in ("fi", "\ufb01"):
+        value.named_tuple_value.values.add(key=key).value.none_value.SetInParent()
+    value.named_tuple_value.name = "Pair"
+    assert made_functions(made) == ()
+
+
+def test_many_tensors_of_one_name(made):
+    """Numbers are not counted again for each tensor."""
+    graph = made.meta_graphs[0].object_graph_def
+    values = graph.concrete_functions["f_1"].canonicalized_input_signature.tuple_value.values[0].tuple_value.values
+    values.extend([values[0]] * 20_000)
+    spec = graph.nodes[1].function.function_spec.fullargspec.named_tuple_value.values.add(key="args").value.list_value
+    for _ in range(20_001):
+        spec.values.add().string_value = "x"
+    (function,) = made_functions(made)
+    assert [info.name for info in function.inputs[-2:]] == ["x_19999", "x_20000"]
+
+
 def test_names_of_tensors_are_unique(made):
     """Two tensors of one path are told apart by a number."""
     graph = made.meta_graphs[0].object_graph_def
@@ -149,17 +171,30 @@ def test_defaults_belong_to_the_last_parameters(made, defaults):
 
 
 def test_signature_maps_hold_functions_alone(made):
-    """Other objects in the map of signatures are passed over."""
+    """Other objects in the map of signatures are passed over, and functions of which nothing is recorded."""
     graph = made.meta_graphs[0].object_graph_def
     graph.nodes[0].children.add(node_id=2, local_name="signatures")
     signatures = graph.nodes.add()
     signatures.children.add(node_id=0, local_name="other")
     signatures.children.add(node_id=3, local_name="run")
     graph.nodes.add().bare_concrete_function.concrete_function_name = "wrapper"
+    signatures.children.add(node_id=4, local_name="lost")
+    graph.nodes.add().bare_concrete_function.concrete_function_name = "lost"
+    made.meta_graphs[0].signature_def["lost"].outputs["y"].name = "y:0"
+    signatures.children.add(node_id=3, local_name="other inputs")
+    made.meta_graphs[0].signature_def["other inputs"].inputs["x"].name = "x:0"
+    recorded = graph.concrete_functions["wrapper"].canonicalized_input_signature.tuple_value
+    recorded.values.add().tuple_value.SetInParent()
+    recorded.values.add().dict_value.SetInParent()
     made.meta_graphs[0].signature_def["run"].outputs["y"].name = "y:0"
     made.meta_graphs[0].signature_def["other"].outputs["y"].name = "y:0"
     found = described(made).saved_model.meta_graphs[0].signatures
-    assert {signature.key: signature.function_name for signature in found} == {"run": "wrapper", "other": None}
+    assert {signature.key: signature.function_name for signature in found} == {
+        "run": "wrapper",
+        "other": None,
+        "lost": None,
+        "other inputs": None,
+    }
 
 
 def test_details_of_signatures(made):

@@ -181,7 +181,7 @@ def _read_of(*nodes: Any, functions: Any = ()) -> policy.Finding:
 TRACES = {
     "if": [node("p", "If", "x", "c:output:0", then_branch=Func("same"), else_branch=Func("same"))],
     "call": [call("p", "same", "c:output:0")],
-    "function as op": [node("p", "same", "c:output:0")],
+    "function as op": [node("q", "same", "c:output:0"), node("p", "Identity", "q:o0:0")],
     "identity": [node("p", "Identity", "c:output:0")],
     "pack": [node("p", "Pack", "c:output:0", "c:output:0")],
 }
@@ -232,6 +232,16 @@ def test_captured_constant_is_traced() -> None:
         "ReadFile(unknown 'captured value')",
         "ReadFile(constant '/etc/passwd')",
     ]
+
+
+@pytest.mark.parametrize("reference", ["p", "p:output:0", "p:1"])
+def test_result_that_a_function_has_not(reference: str) -> None:
+    """What a call by a function's name does not return is unknown, as a path and as a size."""
+    same = function("same", ["f"], ["f"])
+    called = [text("c", "/etc/passwd"), node("p", "same", "c:output:0")]
+    assert "unknown" in _read_of(*called, node("n", "ReadFile", reference), functions=[same]).evidence
+    sized = [ints("c", 1 << 40), node("p", "same", "c:output:0"), node("n", "Fill", reference, "x")]
+    assert not findings(simple(*sized, functions=[same]))
 
 
 def test_path_through_loop_argument_is_unknown() -> None:

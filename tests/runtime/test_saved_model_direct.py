@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from artifacts import read
-from saved_models import WEIGHTS, Saved, X, identical, load, load_artifact
+from saved_models import WEIGHTS, Saved, X, identical, load, load_artifact, rewritten
 from tensorflow.python.eager import context
 from threads import in_threads
 
@@ -132,6 +134,115 @@ def test_signature_answers_like_the_loader(many: Path) -> None:
     model, root = load(many, signature="call"), tf.saved_model.load(str(many))
     identical(model(x=X), root.signatures["call"](x=tf.constant(X))["output_0"])
     assert model.route == "direct"
+
+
+class Difference(tf.Module):
+    """Two inputs that must not be mixed up, on a variable."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = tf.Variable(2.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.float32, "a"), tf.TensorSpec([], tf.float32, "b")])
+    def __call__(self, a: Any, b: Any) -> Any:
+        return a - b * self.w
+
+
+@pytest.fixture
+def difference(tmp_path: Path) -> Path:
+    path, module = tmp_path / "model", Difference()
+    tf.saved_model.save(module, str(path), signatures=module.__call__)
+    return path
+
+
+def _wrapper(graph: Any) -> Any:
+    """Return the object behind the signature, and what is recorded of its function."""
+    bare = next(n.bare_concrete_function for n in graph.nodes if len(n.bare_concrete_function.argument_keywords) == 2)
+    return bare, graph.concrete_functions[bare.concrete_function_name]
+
+
+def _swap_keywords(graph: Any) -> None:
+    bare, _ = _wrapper(graph)
+    bare.argument_keywords[:] = ["b", "a"]
+
+
+def _add_swapped(graph: Any) -> None:
+    bare, _ = _wrapper(graph)
+    graph.nodes[0].children.add(local_name="other", node_id=len(graph.nodes))
+    added = graph.nodes.add().bare_concrete_function
+    added.CopyFrom(bare)
+    added.argument_keywords[:] = ["b", "a"]
+
+
+def _rename_argument(graph: Any) -> None:
+    _, concrete = _wrapper(graph)
+    fields = concrete.canonicalized_input_signature.tuple_value.values[1].dict_value.fields
+    fields["c"].CopyFrom(fields.pop("b"))
+
+
+def _pass_positions(graph: Any) -> None:
+    _, concrete = _wrapper(graph)
+    concrete.canonicalized_input_signature.tuple_value.values[0].tuple_value.values.add().none_value.SetInParent()
+
+
+def _forget_arguments(graph: Any) -> None:
+    _, concrete = _wrapper(graph)
+    concrete.canonicalized_input_signature.Clear()
+
+
+def _take_another_function(graph: Any) -> None:
+    bare, _ = _wrapper(graph)
+    bare.argument_keywords[:] = ["a", "c"]
+
+
+ODD_WRAPPERS = {
+    "keywords swapped": _swap_keywords,
+    "another object of the function": _add_swapped,
+    "argument renamed": _rename_argument,
+    "argument by position": _pass_positions,
+    "no arguments recorded": _forget_arguments,
+    "keywords of another": _take_another_function,
+}
+
+
+@pytest.mark.parametrize("name", ODD_WRAPPERS)
+def test_arguments_are_not_mixed_up(difference: Path, name: str) -> None:
+    """Whatever the file says of the order of arguments, each is passed by its name, as TensorFlow does."""
+    with rewritten(difference) as message:
+        ODD_WRAPPERS[name](message.meta_graphs[0].object_graph_def)
+    assert float(load(difference)(a=10.0, b=1.0)) == 8.0
+
+
+def test_saved_state_of_a_variable_is_left_to_the_loader(difference: Path) -> None:
+    """A variable that says how it is restored is no plain one."""
+    with rewritten(difference) as message:
+        nodes = message.meta_graphs[0].object_graph_def.nodes
+        variable = next(node for node in nodes if node.WhichOneof("kind") == "variable")
+        variable.saveable_objects["k"].save_function = 1
+    model = load(difference)
+    assert model.route != "direct"
+    assert float(model(a=10.0, b=1.0)) == 8.0
+
+
+class Greeting(tf.Module):
+    """A constant text and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = tf.constant(["Hi "])
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def __call__(self, names: Any) -> Any:
+        return tf.strings.join([self.words[0], names])
+
+
+def test_first_thing_that_a_process_does(tmp_path: Path) -> None:
+    """A model of texts alone is loaded where TensorFlow has done nothing yet."""
+    module = Greeting()
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=module.__call__)
+    script = f"import safeload; print(safeload.load_callable({str(tmp_path / 'model')!r})(['you']).numpy())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[b'Hi you']"
 
 
 @pytest.mark.parametrize("key", ["__call__", "clipped", "controlled", "mapped"])

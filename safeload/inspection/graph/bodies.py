@@ -84,13 +84,36 @@ class Body:
 
     @cached_property
     def returns(self) -> tuple[str, ...]:
-        """Tensor that each output of a function returns, in order."""
-        return tuple([self.proto.ret.get(output.name, "") for output in self.proto.signature.output_arg])
+        """Tensor that each output of a function returns, in order; none if one of them stands for several tensors."""
+        return tuple([self.proto.ret.get(name, "") for name in self._outputs])
+
+    @cached_property
+    def _outputs(self) -> tuple[str, ...]:
+        declared = list(self.proto.signature.output_arg)
+        is_variadic = any([output.number_attr or output.type_list_attr for output in declared])  # noqa: C419 - speed
+        return () if is_variadic else tuple([output.name for output in declared])
+
+    def result(self, call: Node, reference: str) -> int | None:
+        """Return which of the results *reference* is, None if none; its producer *call* has the function as its op.
+
+        Graphs count outputs, functions name them: ``call:1``, ``call:name:0``, ``call:name``.
+        Source: ``AddItem`` in tensorflow/core/framework/function.cc (2.21).
+        """
+        output = reference.partition(":")[2].partition(":")[0]
+        if call.body == MAIN:
+            return output_index(reference)
+        return self._outputs.index(output) if output in self._outputs else None
 
     @cached_property
     def positions(self) -> Mapping[str, int]:
         """The position of each argument by its name; of several with one name the first."""
         return {name: index for index, name in reversed([*enumerate(self.arguments)])}
+
+
+def output_index(reference: str) -> int:
+    """Return which output of its producer *reference* names where outputs are counted: one list, or in a graph."""
+    index = reference.rpartition(":")[2]
+    return int(index) if index.isdigit() else 0
 
 
 class BodyReader:
@@ -102,12 +125,14 @@ class BodyReader:
     Attributes:
         functions: Name and FunctionDef of every function of the library.
         names: The names of them.
+        polymorphic: Those that have attributes, or are called with some; complete once `bodies` were read.
     """
 
     def __init__(self, meta_graph: Any) -> None:
         library = meta_graph.graph_def.library
         self.functions: list[tuple[str, Any]] = [(function.signature.name, function) for function in library.function]
         self.names: frozenset[str] = frozenset([name for name, _ in self.functions])
+        self.polymorphic: set[str] = {name for name, function in self.functions if function.signature.attr}
         self._graph_def = meta_graph.graph_def
         self._related = _related(self.functions, library.gradient, self.names)
         self._ops: dict[str, _Op] = {}
@@ -149,28 +174,30 @@ class BodyReader:
     def _calls(self, op: str, proto: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return which functions *proto* calls: those of the library, those absent from it."""
         skipped = NEVER_CALL if op in op_table().classes else frozenset()
-        called = {} if op_table().is_plain(op) else dict.fromkeys(_called(proto, skipped))
+        called = {} if op_table().is_plain(op) else dict.fromkeys(self._called(proto, skipped))
         own = [op] if op in self.names else []
+        self.polymorphic.update(own)
         calls = own + [name for name in called if name in self.names]
         return tuple(calls), tuple([name for name in called if name and name not in self.names])
 
-
-def _called(proto: Any, skipped: frozenset[str]) -> list[str]:
-    """Return the functions that the attributes of *proto* name but *skipped*, and all attributes of these functions."""
-    found: list[str] = []
-    pending = [(proto.attr, skipped)]
-    while pending:
-        attributes, skipped = pending.pop()
-        for key in attributes:
-            if key in skipped:
-                continue
-            value = attributes[key]
-            kind = value.WhichOneof("value")
-            if kind in _MAY_CALL:
-                for called in (value.func,) if kind == "func" else value.list.func:
-                    found.append(called.name)
-                    pending.append((called.attr, frozenset()))
-    return found
+    def _called(self, proto: Any, skipped: frozenset[str]) -> list[str]:
+        """Return the functions that the attributes of *proto* name but *skipped*, and all attributes of these."""
+        found: list[str] = []
+        pending = [(proto.attr, skipped)]
+        while pending:
+            attributes, skipped = pending.pop()
+            for key in attributes:
+                if key in skipped:
+                    continue
+                value = attributes[key]
+                kind = value.WhichOneof("value")
+                if kind in _MAY_CALL:
+                    for called in (value.func,) if kind == "func" else value.list.func:
+                        found.append(called.name)
+                        if called.attr:
+                            self.polymorphic.add(called.name)
+                            pending.append((called.attr, frozenset()))
+        return found
 
 
 def _related(

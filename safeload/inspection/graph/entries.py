@@ -21,8 +21,8 @@ _ADAPT = "_adapt_function"
 
 Source: keras/engine/base_preprocessing_layer.py (2.6 to 2.15).
 """
-_SIGNATURES = "signatures"
-"""Attribute of the root that maps keys to functions. Source: signature_serialization.py."""
+SIGNATURES_ATTRIBUTE = "signatures"
+"""Attribute of the root that maps keys of SignatureDefs to functions. Source: signature_serialization.py (TF 2.21)."""
 _INIT_OP = "__saved_model_init_op"
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op", "table_initializer")
 _LOCAL_VARIABLES = "local_variables"
@@ -78,11 +78,17 @@ class Entries:
     assets: Mapping[str, str]
     asset_files: tuple[str, ...]
     creators: frozenset[str]
+    inputs: frozenset[str]
 
 
 def reference_producer(reference: str) -> str:
     """Return the node or argument that the input *reference* (``x``, ``x:1``, ``x:output:0``, ``^x``) names."""
     return reference.removeprefix("^").partition(":")[0]
+
+
+def tensor_name(reference: str) -> str:
+    """Return the tensor of the main graph that *reference* (``x``, ``x:1``) names, with the number of the output."""
+    return reference if ":" in reference or reference.startswith("^") else f"{reference}:0"
 
 
 def find_entries(meta_graph: Any, main: Body, functions: frozenset[str]) -> Entries:
@@ -99,9 +105,15 @@ def find_entries(meta_graph: Any, main: Body, functions: frozenset[str]) -> Entr
             *objects,
             Entry(EntryKind.FUNCTION, functions=tuple(n for n in gradients if n in functions)),
         ),
-        assets={reference_producer(asset.tensor_info.name): asset.filename for asset in assets},
+        assets={tensor_name(asset.tensor_info.name): asset.filename for asset in assets},
         asset_files=tuple(asset.filename for asset in assets),
         creators=creators,
+        inputs=frozenset(
+            tensor_name(name)
+            for signature in meta_graph.signature_def.values()
+            for info in signature.inputs.values()
+            for name in _tensor_names(info)
+        ),
     )
 
 
@@ -160,16 +172,16 @@ def _asset_feeds(meta_graph: Any) -> frozenset[str]:
 
 
 def _asset_definitions(meta_graph: Any) -> Iterator[Any]:
-    """Yield the AssetFileDefs; TensorFlow 1 kept them in a collection.
+    """Yield the AssetFileDefs; TensorFlow 1 kept them in a collection, which loaders read where there are no others.
 
-    Source: tensorflow/python/saved_model/builder_impl.py (TF 1.15).
+    Source: tensorflow/python/saved_model/builder_impl.py (TF 1.15), ``get_asset_tensors`` in loader_impl.py (TF 2.21).
     """
     yield from meta_graph.asset_file_def
-    known = {asset.tensor_info.name for asset in meta_graph.asset_file_def}
-    for packed in _collection(meta_graph, _ASSET_COLLECTION).any_list.value:
+    packed_assets = _collection(meta_graph, _ASSET_COLLECTION).any_list.value if not meta_graph.asset_file_def else ()
+    for packed in packed_assets:
         asset = message_class("AssetFileDef")()
         # What cannot be parsed is no asset, and a table that is filled from it is then refused.
-        if packed.Is(asset.DESCRIPTOR) and packed.Unpack(asset) and asset.tensor_info.name not in known:
+        if packed.Is(asset.DESCRIPTOR) and packed.Unpack(asset):
             yield asset
 
 
@@ -180,42 +192,45 @@ def _collection(meta_graph: Any, key: str) -> Any:
 def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, list[str]], frozenset[str]]:
     """Return the functions of the object graph by who starts them, and those that make resources."""
     functions = _functions_of(object_graph)
-    offered = {0, *_signature_maps(object_graph)}
     found: dict[EntryKind, list[str]] = {kind: [] for kind in EntryKind}
     savers: set[str] = set()
     steps: set[str] = set()
     creators: set[str] = set()
+    public = set(_public_objects(object_graph))
     for index, node in enumerate(object_graph.nodes):
         saveables = node.saveable_objects
         for saveable in saveables.values() if saveables else ():
             saving = functions.get(saveable.save_function, ())
             restoring = functions.get(saveable.restore_function, ())
             found[EntryKind.SAVE] += saving
-            found[EntryKind.RESTORE] += restoring
+            # TensorFlow also saves what it is about to restore, to learn which tensors there are.
+            found[EntryKind.RESTORE] += (*restoring, *saving)
             savers.update(saving, restoring)
-        # The trace of a saver's function is a child of that function and no other entry.
-        is_entry = index not in functions or node.HasField("bare_concrete_function")
+        own = frozenset(functions.get(index, ()))
         for child in node.children:
             names = functions.get(child.node_id)
             if names:
                 name = child.local_name
-                if name == _ADAPT and index not in offered:
+                if name == _ADAPT and index not in public:
                     steps.update(names)
                     continue
                 if name == _CREATE:
                     creators.update(names)
-                if is_entry:
+                if index in public:
+                    found[EntryKind.FUNCTION] += names
+                # The trace of a saver's function is a child of that function and no other entry.
+                if not own.issuperset(names):
                     found[EntryKind.INITIALIZER if name in _INITIALIZERS else EntryKind.FUNCTION] += names
     known = savers.union(steps, found[EntryKind.INITIALIZER])
     found[EntryKind.FUNCTION] += [name for name in object_graph.concrete_functions if name not in known]
     return {kind: list(dict.fromkeys(names)) for kind, names in found.items()}, frozenset(creators)
 
 
-def _signature_maps(object_graph: Any) -> Iterator[int]:
-    """Yield the objects whose functions are signatures, whatever they are called."""
-    for child in object_graph.nodes[0].children if object_graph.nodes else ():
-        if child.local_name == _SIGNATURES:
-            yield child.node_id
+def _public_objects(object_graph: Any) -> Iterator[int]:
+    """Yield the objects whose functions can be asked for, of whatever kind they are: the root, its signatures."""
+    for root in object_graph.nodes[:1]:
+        yield 0
+        yield from (child.node_id for child in root.children if child.local_name == SIGNATURES_ATTRIBUTE)
 
 
 def _functions_of(object_graph: Any) -> dict[int, tuple[str, ...]]:

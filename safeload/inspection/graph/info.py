@@ -9,14 +9,34 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from safeload.inspection.graph.bodies import MAIN, Body, BodyReader, Node
-from safeload.inspection.graph.entries import Capture, Entry, EntryKind, find_entries, read_captures, reference_producer
+from safeload.inspection.graph.bodies import MAIN, Body, BodyReader, Node, output_index
+from safeload.inspection.graph.entries import (
+    Capture,
+    Entry,
+    EntryKind,
+    find_entries,
+    read_captures,
+    reference_producer,
+    tensor_name,
+)
 from safeload.inspection.op_classes import op_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["MAIN", "Body", "Capture", "Entry", "EntryKind", "GraphInfo", "Node", "inspect_graph", "reference_producer"]
+__all__ = [
+    "MAIN",
+    "Body",
+    "Capture",
+    "Entry",
+    "EntryKind",
+    "GraphInfo",
+    "Node",
+    "inspect_graph",
+    "output_index",
+    "reference_producer",
+    "tensor_name",
+]
 
 
 @dataclass(frozen=True)
@@ -28,9 +48,11 @@ class GraphInfo:
         by_op: Every node of every body by its op, in the order of the bodies.
         entries: From where execution can start.
         callers: Nodes that call each function.
-        assets: File name, below ``assets/``, that is fed to a node of the main graph.
+        assets: File name, below ``assets/``, that is fed to a tensor of the main graph.
         asset_files: Every file name that the MetaGraph declares as an asset.
         creators: Functions that make the resource of an object of the object graph.
+        inputs: Tensors of the main graph that the caller of a signature may feed.
+        polymorphic: Functions that may be given attributes by what calls them.
         duplicates: Functions and nodes that share their name with another one, functions with the name of an op.
         main_reach: How each node of the main graph is reached; nodes that nothing reaches are left out.
         function_reach: The same for functions.
@@ -45,6 +67,8 @@ class GraphInfo:
     assets: Mapping[str, str] = field(default_factory=dict)
     asset_files: tuple[str, ...] = ()
     creators: frozenset[str] = frozenset()
+    inputs: frozenset[str] = frozenset()
+    polymorphic: frozenset[str] = frozenset()
     duplicates: tuple[str, ...] = ()
     main_reach: Mapping[str, frozenset[EntryKind]] = field(default_factory=dict, repr=False)
     function_reach: Mapping[str, frozenset[EntryKind]] = field(default_factory=dict, repr=False)
@@ -90,6 +114,8 @@ def inspect_graph(meta_graph: Any) -> GraphInfo:
         assets=found.assets,
         asset_files=found.asset_files,
         creators=found.creators,
+        inputs=found.inputs,
+        polymorphic=frozenset(reader.polymorphic),
         duplicates=tuple(_duplicates(reader.functions, bodies)),
         main_reach=main_reach,
         function_reach=function_reach,
@@ -152,14 +178,10 @@ def _ancestors(body: Body, entry: Entry) -> dict[str, Node]:
         reference = pending.pop()
         name = reference_producer(reference)
         node = body.by_name.get(name)
-        if node is not None and name not in found and not (entry.feeds and _tensor(reference) in entry.feeds):
+        if node is not None and name not in found and not (entry.feeds and tensor_name(reference) in entry.feeds):
             found[name] = node
             pending.extend(node.inputs)
     return found
-
-
-def _tensor(reference: str) -> str:
-    return reference if ":" in reference or reference.startswith("^") else f"{reference}:0"
 
 
 def _descendants(bodies: Mapping[str, Body], names: Iterable[str]) -> set[str]:

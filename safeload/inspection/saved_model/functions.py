@@ -15,14 +15,12 @@ from typing import Any
 
 from safeload.errors import MalformedArtifactError
 from safeload.inspection._info import CallStructure, SignatureInfo, Slot
+from safeload.inspection.graph.entries import SIGNATURES_ATTRIBUTE
 from safeload.inspection.saved_model.structures import Path, TreeReader, UnreadableError
 from safeload.inspection.saved_model.wrapped import Wrapper
 
 Arguments = tuple[tuple[str, Any], ...]
 """Parameter names and what was passed for them."""
-
-SIGNATURES_ATTRIBUTE = "signatures"
-"""Attribute of the root that maps keys of SignatureDefs to functions. Source: signature_serialization.py."""
 
 _UNREADABLE = object()
 _MAX_TENSORS = 1_000_000
@@ -54,15 +52,29 @@ class FunctionReader:
         return tuple(found)
 
     def wrappers(self) -> dict[str, Wrapper]:
-        """Return the function behind each key of the map ``signatures``."""
+        """Return the function behind each key of the map ``signatures``, where its arguments are in the usual order."""
         for reference in self._graph.nodes[0].children if self._graph.nodes else ():
             if reference.local_name == SIGNATURES_ATTRIBUTE:
                 return {
                     key: _wrapper(node.bare_concrete_function)
                     for key, node in self._children(reference.node_id).items()
                     if node.WhichOneof("kind") == "bare_concrete_function"
+                    and self._is_in_order(node.bare_concrete_function)
                 }
         return {}
+
+    def _is_in_order(self, function: Any) -> bool:
+        """Tell whether *function* takes nothing but keywords, and lists them as TensorFlow passes them on: sorted.
+
+        Source: ``unpack_inputs`` in tensorflow/core/function/polymorphism/function_type.py (TensorFlow 2.21).
+        """
+        name = function.concrete_function_name
+        if name not in self._graph.concrete_functions:
+            return False
+        pair = self._graph.concrete_functions[name].canonicalized_input_signature.tuple_value.values
+        if len(pair) != 2 or pair[0].tuple_value.values:
+            return False
+        return [argument_name(key) for key in function.argument_keywords] == sorted(pair[1].dict_value.fields)
 
     def _children(self, node_id: int) -> dict[str, Any]:
         """Return the attributes of an object; TensorFlow sets them in order, so that the last of a name counts."""
@@ -122,6 +134,12 @@ class FunctionReader:
 
     def _malformed(self, problem: str) -> MalformedArtifactError:
         return MalformedArtifactError(self._where, problem=problem)
+
+
+def argument_name(key: str) -> str:
+    """Return what TensorFlow calls the argument for the input *key*. Source: ``sanitize_arg_name``, same file."""
+    name = "".join(character if character.isalnum() else "_" for character in key)
+    return name if name[:1].isalpha() else f"arg_{name}"
 
 
 def _wrapper(function: Any) -> Wrapper:

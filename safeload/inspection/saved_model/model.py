@@ -132,6 +132,8 @@ def _signature(key: str, definition: Any, wrapper: Wrapper | None, graph: _Input
         _tensor(name, definition.inputs[name], is_optional=name in definition.defaults, graph=graph)
         for name in sorted(definition.inputs)
     )
+    if wrapper is not None and sorted(wrapper.keywords) != sorted(definition.inputs):
+        wrapper = None  # another function
     outputs = (_tensor(name, definition.outputs[name]) for name in sorted(definition.outputs, key=natural_key))
     return SignatureInfo(
         key=key,

@@ -52,6 +52,7 @@ class TreeReader:
     def __init__(self, name_leaf: Callable[[Path], str]) -> None:
         self._name_leaf = name_leaf
         self._names: set[str] = set()
+        self._numbers: dict[str, int] = {}
         self.tensors: list[TensorInfo] = []
 
     def read(self, value: Any, path: Path) -> Any:
@@ -92,10 +93,11 @@ class TreeReader:
 
     def _unique(self, name: str) -> str:
         """Return *name*, with a number behind it if it is taken."""
-        found, number = name, 0
+        found, number = name, self._numbers.get(name, 0)
         while found in self._names:
             number += 1
             found = f"{name}_{number}"
+        self._numbers[name] = number
         self._names.add(found)
         return found
 
@@ -114,7 +116,7 @@ class TreeReader:
         items = [self.read(pair.value, (*path, pair.key)) for pair in value.values]
         try:
             return _named_tuple(value.name, fields)(*items)
-        except ValueError as error:
+        except (SyntaxError, ValueError) as error:
             raise UnreadableError(f"named tuple {value.name!r}") from error
 
 
@@ -137,7 +139,12 @@ _CONTAINERS = {
 
 @lru_cache(maxsize=256)
 def _named_tuple(name: str, fields: tuple[str, ...]) -> Any:
-    """Make the type: TensorFlow compares named tuples by the names of type and fields. ValueError for other names."""
+    """Make the type: TensorFlow compares named tuples by the names of type and fields.
+
+    Raises:
+        ValueError: A name is no identifier, or there twice.
+        SyntaxError: Two names are one to Python, which normalises letters.
+    """
     return collections.namedtuple(name, fields)  # noqa: PYI024 - the fields are data
 
 

@@ -17,7 +17,7 @@ from safeload.policy.graph._costs._findings import (
 )
 from safeload.policy.graph._handles import forged_handles
 from safeload.policy.graph._ops import refused_ops
-from safeload.policy.graph._structure import absent_functions, asset_names, repeated_names
+from safeload.policy.graph._structure import absent_functions, asset_names, open_attributes, repeated_names
 from safeload.policy.graph._subject import Subject, subjects
 from safeload.policy.graph._verdicts import OpVerdict, op_verdict
 from safeload.policy.graph._windows import impossible_windows
@@ -28,6 +28,7 @@ GRAPH_RULES = (
     refused_ops,
     forged_handles,
     absent_functions,
+    open_attributes,
     asset_names,
     repeated_names,
     declared_sizes,

@@ -32,6 +32,17 @@ _LEFT_BEHIND = frozenset(
     }
 )
 """Classes that training pipelines leave in a graph: they do not refuse it where nothing reaches them."""
+_COMPUTED_AT_IMPORT = frozenset(
+    {
+        "DecodeProtoV2", "EncodeProto", "GenerateVocabRemapping", "ImmutableConst", "SnapshotChunkDataset",
+        "SnapshotDatasetReader", "SnapshotNestedDatasetReader",
+    }
+)  # fmt: skip
+"""Stateless ops of these classes: TensorFlow computes them as it imports a graph, where they follow from constants.
+
+`runtime` keeps it from doing so with ``ReadFile`` and ``MatchingFiles``, the only others that need no object.
+Source: op definitions of TensorFlow 2.21; tensorflow/core/common_runtime/eval_const_tensor.cc.
+"""
 _FILE_OPERANDS = {
     "InitializeTableFromTextFile": 1,
     "InitializeTableFromTextFileV2": 1,
@@ -45,7 +56,9 @@ _FILE_OPERANDS = {
 """Which input of an op names the only files that it reads. Source: op definitions of TensorFlow 2.21."""
 _STREAMS = frozenset({"", "stderr", "stdout", "log(info)", "log(warning)", "log(error)"})
 """Values of PrintV2's ``output_stream`` that name no file. Source: tensorflow/core/kernels/logging_ops.cc (2.21)."""
-_SHARED_VARIABLES = frozenset({"VarHandleOp", "_VarHandlesOp", "Variable", "VariableV2"})
+_SHARED_VARIABLES = frozenset({"VarHandleOp", "Variable", "VariableV2"})
+_SEVERAL_VARIABLES = "_VarHandlesOp"
+"""Its names are a list, which no loader makes its own. TensorFlow's optimizer makes it, and no release writes it."""
 _TABLES = frozenset({"HashTableV2", "MutableDenseHashTableV2", "MutableHashTableOfTensorsV2", "MutableHashTableV2"})
 _ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347"
 """The shared_name of resources that cannot be found by name.
@@ -70,7 +83,7 @@ def _judge_node(subject: Subject, node: Node, verdict: OpVerdict) -> Iterator[Fi
     if kind in _EXCEPTIONS and _EXCEPTIONS[kind](subject, node):
         return
     severity, message = verdict.severity, verdict.message
-    if kind in _LEFT_BEHIND and not subject.graph.reached(node):
+    if kind in _LEFT_BEHIND and node.op not in _COMPUTED_AT_IMPORT and not subject.graph.reached(node):
         severity, message = Severity.WARNING, f"{message}, but nothing that can be called reaches it"
     yield subject.finding(
         node, rule=verdict.rule, severity=severity, message=message, evidence=_evidence(subject, node)
@@ -104,6 +117,8 @@ def _is_own_resource(subject: Subject, node: Node) -> bool:
     model that was loaded and saved again calls its old creators while it is initialised, saved and restored, and where
     a signature uses their tables. Variables have names in no function.
     """
+    if node.op == _SEVERAL_VARIABLES:
+        return False
     name = _text(node, "shared_name")
     if node.body == MAIN or name == _ANONYMOUS:
         return True

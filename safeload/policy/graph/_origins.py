@@ -7,7 +7,17 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from safeload.inspection.graph.info import MAIN, Body, Capture, EntryKind, GraphInfo, Node, reference_producer
+from safeload.inspection.graph.info import (
+    MAIN,
+    Body,
+    Capture,
+    EntryKind,
+    GraphInfo,
+    Node,
+    output_index,
+    reference_producer,
+    tensor_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +29,8 @@ _DIRECT_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _BRANCH_CALLS = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 """Calls whose first input chooses the function; the rest are its arguments."""
 _VARIABLE_OPS = frozenset({"AssignVariableOp", "ReadVariableOp", "VarIsInitializedOp"})
+_FED = frozenset({"Const", "Placeholder", "PlaceholderV2"})
+"""Ops of nodes that stand for assets. Source: ``_asset_path_from_tensor`` in saved_model/builder_impl.py (TF 1.15)."""
 _MANY = 10_000
 """Tensors that one trace visits at most."""
 
@@ -50,7 +62,7 @@ class OriginTracer:
     def __init__(self, graph: GraphInfo) -> None:
         self._graph = graph
         self._filenames = frozenset(
-            reference_producer(n) for e in graph.entries if e.kind is EntryKind.RESTORE for n in e.feeds if n
+            tensor_name(n) for e in graph.entries if e.kind is EntryKind.RESTORE for n in e.feeds if n
         )
         self._entry_functions = frozenset(name for entry in graph.entries for name in entry.functions)
 
@@ -86,10 +98,13 @@ class OriginTracer:
     def _step(self, tensor: _Tensor, *, is_fed: bool) -> Iterator[Origin | _Tensor]:
         body = self._graph.bodies[tensor.body]
         name = reference_producer(tensor.reference)
-        if body.name == MAIN and name in self._filenames:
+        fed = tensor_name(tensor.reference) if body.name == MAIN else ""
+        if fed in self._filenames:
             yield Origin(Source.SAVER_FILENAME, name)
-        elif body.name == MAIN and name in self._graph.assets and is_fed:
-            yield Origin(Source.ASSET, self._graph.assets[name])
+        elif fed in self._graph.assets and is_fed and self._is_plain(name):
+            yield Origin(Source.ASSET, self._graph.assets[fed])
+        elif fed in self._graph.inputs:
+            yield Origin(Source.UNKNOWN, f"input {name}")
         elif name in body.positions:
             yield from self._argument(body, name)
         elif name in body.by_name:
@@ -97,10 +112,15 @@ class OriginTracer:
         else:
             yield Origin(Source.UNKNOWN, name)
 
+    def _is_plain(self, name: str) -> bool:
+        """Return whether nothing computes *name* of the main graph, should TensorFlow do so before it is fed."""
+        node = self._graph.bodies[MAIN].by_name.get(name)
+        return node is None or node.op in _FED
+
     def _argument(self, body: Body, name: str) -> Iterator[Origin | _Tensor]:
         capture = self._graph.capture(body.name, name)
         if capture is not None:
-            yield _captured(capture)
+            yield from self._captured(capture)
         elif body.name in self._entry_functions:
             yield Origin(Source.UNKNOWN, f"argument {name} of {body.name}")
         callers = self._graph.callers.get(body.name, ())
@@ -108,6 +128,16 @@ class OriginTracer:
             yield _passed(caller, body, name)
         if capture is None and not callers:
             yield Origin(Source.UNKNOWN, f"argument {name} of {body.name}")
+
+    def _captured(self, capture: Capture) -> Iterator[Origin]:
+        """Yield what is bound to an argument: of a constant its value, whatever its name stands for elsewhere."""
+        node = self._graph.bodies[MAIN].by_name.get(capture.node or "")
+        if capture.asset is not None:
+            yield Origin(Source.ASSET, capture.asset)
+        elif node is not None and node.op == "Const":
+            yield from _constant(node)
+        else:
+            yield Origin(Source.UNKNOWN, "captured value")
 
     def _node(self, node: Node, tensor: _Tensor) -> Iterator[Origin | _Tensor]:
         data = [reference for reference in node.inputs if not reference.startswith("^")]
@@ -119,27 +149,33 @@ class OriginTracer:
             yield from (_Tensor(node.body, reference) for reference in data)
         elif node.op == "ReadVariableOp" and node.body == MAIN and data:
             yield from self._variable(data[0])
-        elif node.calls and (node.op in _DIRECT_CALLS | _BRANCH_CALLS or node.op in self._graph.bodies):
-            yield from (self._result(name, tensor) for name in node.calls)
+        elif node.op in self._graph.bodies:
+            yield self._result(node.op, tensor, self._graph.bodies[node.op].result(node, tensor.reference))
+        elif node.calls and node.op in _DIRECT_CALLS | _BRANCH_CALLS:
+            yield from (self._result(name, tensor, output_index(tensor.reference)) for name in node.calls)
         else:
             yield Origin(Source.UNKNOWN, f"{node.op} {node.name}")
 
-    def _result(self, function: str, tensor: _Tensor) -> Origin | _Tensor:
-        """Return what *function* returns as the output of a call that *tensor* refers to."""
+    def _result(self, function: str, tensor: _Tensor, index: int | None) -> Origin | _Tensor:
+        """Return what *function* returns as the result *index*, which *tensor* is after a call."""
         returns = self._graph.bodies[function].returns
-        index = tensor.reference.rpartition(":")[2]
-        position = int(index) if index.isdigit() else 0
-        if position < len(returns):
-            return _Tensor(function, returns[position])
+        if index is not None and index < len(returns):
+            return _Tensor(function, returns[index])
         return Origin(Source.UNKNOWN, tensor.reference)
 
     def _variable(self, handle: str) -> Iterator[Origin | _Tensor]:
-        """Yield what is assigned to a variable of the main graph that nothing but the main graph touches."""
+        """Yield what is assigned to a variable of the main graph that nothing but the main graph touches.
+
+        Where a graph does not say how to restore its variables, loaders restore all of them. What is assigned at
+        another time than that of the initialiser may be read by it all the same.
+        """
         name = reference_producer(handle)
         users = self._main_users[name]
         assigned = [n for n in users if n.op == "AssignVariableOp"]
         is_private = all(n.op in _VARIABLE_OPS and reference_producer(n.inputs[0]) == name for n in users)
-        if not assigned or not is_private or not self._is_variable(name):
+        is_restored = not self._graph.meta_graph.saver_def.restore_op_name
+        is_late = any(self._graph.reached(n) - {EntryKind.INITIALIZER} for n in assigned)
+        if not assigned or not is_private or is_restored or is_late or not self._is_variable(name):
             yield Origin(Source.UNKNOWN, f"variable {name}")
             return
         yield from (_Tensor(MAIN, node.inputs[1]) for node in assigned if len(node.inputs) > 1)
@@ -165,14 +201,6 @@ class OriginTracer:
 def _shared_name(node: Node) -> bytes:
     value = node.proto.attr.get("shared_name")
     return bytes(value.s) if value is not None else b""
-
-
-def _captured(capture: Capture) -> Origin | _Tensor:
-    if capture.asset is not None:
-        return Origin(Source.ASSET, capture.asset)
-    if capture.node:
-        return _Tensor(MAIN, capture.node)
-    return Origin(Source.UNKNOWN, "captured value")
 
 
 def _passed(caller: Node, body: Body, name: str) -> Origin | _Tensor:

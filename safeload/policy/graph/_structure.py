@@ -14,6 +14,7 @@ from safeload.policy._finding import Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from safeload.inspection.graph.info import Node
     from safeload.policy.graph._subject import Subject
 
 
@@ -29,6 +30,32 @@ def absent_functions(subject: Subject) -> Iterator[Finding]:
                 message=f"calls the function {name!r}, which is not in the file",
                 evidence=name,
             )
+
+
+def open_attributes(subject: Subject) -> Iterator[Finding]:
+    """Find attributes that a function leaves to what calls it: an op may be another one with another attribute."""
+    for name in sorted(subject.graph.polymorphic & subject.graph.bodies.keys()):
+        for node in subject.graph.bodies[name].nodes:
+            for key in _left_open(node):
+                yield subject.finding(
+                    node,
+                    rule="open-attribute",
+                    severity=Severity.UNEXAMINED,
+                    message=f"has the attribute {key!r} from whoever calls its function",
+                    evidence=key,
+                )
+
+
+def _left_open(node: Node) -> Iterator[str]:
+    """Yield the attributes of *node*, those of functions that it names included, that are placeholders."""
+    pending = [node.proto.attr]
+    while pending:
+        attributes = pending.pop()
+        for key in sorted(attributes):
+            kind, value = attributes[key].WhichOneof("value"), attributes[key]
+            if kind == "placeholder":
+                yield key
+            pending += [called.attr for called in ([value.func] if kind == "func" else value.list.func)]
 
 
 def asset_names(subject: Subject) -> Iterator[Finding]:

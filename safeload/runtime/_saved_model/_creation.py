@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 
 from safeload.runtime._saved_model._library import FunctionLibrary, NotUnderstoodError
@@ -107,4 +108,5 @@ def _without_identities(body: Any, source: str) -> str:
 
 def on_host(value: Any) -> Any:
     """Make an eager tensor in the memory of the host, without an operation that copies it to where others would be."""
+    context.ensure_initialized()  # as every operation does; this may be the first thing that a process does
     return ops.EagerTensor(value, None, None)

@@ -20,6 +20,7 @@ from tensorflow.core.protobuf import saved_object_graph_pb2, struct_pb2
 from tensorflow.python.saved_model import function_deserialization, nested_structure_coder
 
 from safeload.inspection import Slot
+from safeload.inspection.saved_model.functions import argument_name
 from safeload.runtime._eager_function import EagerFunction, Flat, runs_plainly
 from safeload.runtime._saved_model._library import FunctionLibrary, NotUnderstoodError
 from safeload.runtime._saved_model._objects import ObjectStore
@@ -63,11 +64,8 @@ class DirectRoute:
         captures = self.objects.captures(name)
         definition = self.library.definition(name).signature
         concrete = self._graph.concrete_functions[name]
-        inputs = (
-            _signature_inputs(self._graph, signature)
-            if signature.kind == "signature"
-            else _trace_inputs(signature, concrete)
-        )
+        is_signature = signature.kind == "signature"
+        inputs = _signature_inputs(signature) if is_signature else _trace_inputs(signature, concrete)
         if sum(entry.width for entry in inputs) + len(captures) != len(definition.input_arg):
             raise NotUnderstoodError("its arguments are not those that are recorded")
         return DirectFunction(self, name, inputs, captures, _Outputs(signature, concrete, definition.output_arg))
@@ -210,15 +208,9 @@ class _Outputs:
         return results if self._order is None else {name: results[name] for name in self._order}
 
 
-def _signature_inputs(graph: Any, signature: SignatureInfo) -> list[_Input]:
-    """Return the inputs of a SignatureDef in the order of the function's arguments."""
-    for node in graph.nodes:
-        bare = node.bare_concrete_function
-        if bare.concrete_function_name == signature.function_name:
-            names = list(bare.argument_keywords)
-            if sorted(names) == sorted(info.name for info in signature.inputs):
-                return [_Input(name) for name in names]
-    raise NotUnderstoodError("its inputs are not the arguments of its function")
+def _signature_inputs(signature: SignatureInfo) -> list[_Input]:
+    """Return the inputs of a SignatureDef in the order of the function's arguments, which is that of their names."""
+    return [_Input(name) for name in sorted((info.name for info in signature.inputs), key=argument_name)]
 
 
 def _trace_inputs(signature: SignatureInfo, concrete: Any) -> list[_Input]:

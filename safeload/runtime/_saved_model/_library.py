@@ -8,9 +8,10 @@ Source: function_deserialization.py and TFE_ContextAddFunctionDef (TensorFlow 2.
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from tensorflow.core.framework import function_pb2
 from tensorflow.python.eager import context
@@ -117,11 +118,13 @@ class FunctionLibrary:
         if node.op in self._functions:
             node.op = self._unique(node.op)
             return
+        op = _described(node.op)
+        if not all(map(node.attr.__contains__, op.required)) or _has_wrong_type(node.attr, op.types):
+            raise NotUnderstoodError(f"attributes of a {node.op} are missing, or wrong")
         for function in self._functions_of(node):
             function.name = self._unique(function.name) if function.name in self._functions else function.name
-        default = _default_shared_name(node.op)
-        if default is not None:
-            shared_name = (node.attr["shared_name"].s or default or node.name.encode()) + self._suffix.encode()
+        if op.shared_name is not None:
+            shared_name = (node.attr["shared_name"].s or op.shared_name or node.name.encode()) + self._suffix.encode()
             node.attr["shared_name"].s = shared_name
 
 
@@ -136,17 +139,37 @@ def _functions_in(value: Any) -> Iterator[Any]:
             stack.extend(_functions_in(inner))
 
 
-_SHARED_NAMES: dict[str, bytes | None] = {}
+class _Op(NamedTuple):
+    """What is to be known of an op.
+
+    Attributes:
+        required: Its attributes without a default.
+        types: The types that those of its attributes may be that are one of several types.
+        shared_name: The default of its attribute ``shared_name``; None for an op that shares nothing.
+    """
+
+    required: tuple[str, ...] = ()
+    types: tuple[tuple[str, frozenset[int]], ...] = ()
+    shared_name: bytes | None = None
 
 
-def _default_shared_name(op: str) -> bytes | None:
-    """Return the default of an op's attribute ``shared_name``; None for an op that shares nothing."""
-    if op not in _SHARED_NAMES:
-        definition = op_def_registry.get(op)
-        attributes = {attribute.name: attribute for attribute in definition.attr} if definition else {}
-        shared = attributes.get("shared_name")
-        _SHARED_NAMES[op] = None if shared is None else shared.default_value.s
-    return _SHARED_NAMES[op]
+@functools.cache
+def _described(op: str) -> _Op:
+    """Describe *op*. TensorFlow looks at this while it imports a graph, not when a function is registered.
+
+    Its optimizer and its kernels trust in it all the same: where it is not so, they end the process.
+    """
+    definition = op_def_registry.get(op)
+    attributes = {attribute.name: attribute for attribute in definition.attr} if definition else {}
+    shared = attributes.get("shared_name")
+    required = tuple(name for name, attribute in attributes.items() if not attribute.HasField("default_value"))
+    types = tuple((n, frozenset(a.allowed_values.list.type)) for n, a in attributes.items() if a.type == "type")
+    limited = tuple((name, allowed) for name, allowed in types if allowed)
+    return _Op(required, limited, None if shared is None else shared.default_value.s)
+
+
+def _has_wrong_type(attributes: Any, types: Iterable[tuple[str, frozenset[int]]]) -> bool:
+    return any(name in attributes and attributes[name].type not in allowed for name, allowed in types)
 
 
 def _remove(names: list[str]) -> None:

@@ -140,7 +140,7 @@ class ObjectStore:
             f"a {kind}": kind not in ("variable", "constant", "asset", "resource"),
             f"a {node.registered_name}": _has_own_loader(node.registered_name),
             "an object with its own saver": bool(node.registered_saver),
-            "a resource with saved state": kind == "resource" and bool(node.saveable_objects),
+            "an object with saved state": bool(node.saveable_objects),
             "a resource without a creator": kind == "resource" and self._method(node_id, _CREATE) is None,
             "a distributed variable": bool(node.variable.experimental_distributed_variable_components),
             "a variable of variants": kind == "variable" and node.variable.dtype in (_VARIANT, _RESOURCE),

@@ -22,9 +22,11 @@ from tensorflow.python.framework import kernels, op_def_registry
 
 from safeload._explain import first_line
 from safeload.errors import IncompatibleVersionError, LoadFailedError, OpNotRegisteredError, SafeloadError
+from safeload.runtime._saved_model._closed_files import close_files
 from safeload.runtime._saved_model._direct import DirectRoute
 from safeload.runtime._saved_model._graph import GraphRoute
 from safeload.runtime._saved_model._library import NotUnderstoodError
+from safeload.runtime._saved_model._object_graph import prepare_objects
 from safeload.runtime._saved_model._private_directory import PrivateDirectory
 from safeload.signatures import candidates, is_training_switch, pack, requested, traces_of
 
@@ -148,19 +150,22 @@ class SavedModelRuntime:
         if not self._meta_graph.has_object_graph or given != {info.name for info in signature.inputs}:
             return False
         try:
-            return signature.key in self._object_root().signatures
+            return signature.key in _signatures_of(self._object_root())
         except LoadFailedError as error:
             _LOG.info("%s: the object graph cannot be loaded, using the MetaGraph alone: %s", self.where, error.problem)
             return False
 
     def _object_signature(self, signature: SignatureInfo) -> Function:
-        concrete_function = self._object_root().signatures[signature.key]
+        concrete_function = _signatures_of(self._object_root())[signature.key]
         return lambda tensors: _ordered(signature, concrete_function(**tensors))
 
     def _traced(self, signature: SignatureInfo) -> Function:
-        structure = signature.structure
-        saved = _attribute(self._object_root(), signature.key)
-        concrete_function = getattr(saved, "concrete_functions", [saved])[structure.trace if structure else 0]
+        structure, root = signature.structure, self._object_root()
+        try:
+            saved = _attribute(root, signature.key)
+            concrete_function = getattr(saved, "concrete_functions", [saved])[structure.trace if structure else 0]
+        except (AttributeError, LookupError, TypeError) as error:  # the root is an object of another kind
+            raise self._failure(error) from error
         return structured_call(concrete_function, structure)
 
     def _graph_signature(self, signature: SignatureInfo, given: frozenset[str]) -> Function:
@@ -184,18 +189,20 @@ class SavedModelRuntime:
             return self._root
 
     def _load(self) -> Any:
-        definition = self._definition()
-        _drop_slots(definition)
-        container = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[definition])
-        directory = PrivateDirectory(self._artifact, container.SerializeToString())
         try:
-            root = tf.saved_model.load(directory.path)
+            return self._loaded(self._definition())
         except Exception as error:
             self._object_error = self._failure(error)
             raise self._object_error from error
+
+    def _loaded(self, definition: meta_graph_pb2.MetaGraphDef) -> Any:
+        prepare_objects(definition.object_graph_def)
+        container = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[definition])
+        directory = PrivateDirectory(self._artifact, container.SerializeToString())
+        try:
+            return tf.saved_model.load(directory.path)
         finally:
             self._discard(directory)
-        return root
 
     def _discard(self, directory: PrivateDirectory) -> None:
         """Delete what was loaded, unless functions may still look at an asset when they are called."""
@@ -214,7 +221,10 @@ class SavedModelRuntime:
     def _definition(self) -> meta_graph_pb2.MetaGraphDef:
         """Parse the judged MetaGraph anew; what is edited afterwards is a copy."""
         container = saved_model_pb2.SavedModel.FromString(self._artifact.graph_bytes)
-        return container.meta_graphs[self._meta_graph.index]
+        definition = container.meta_graphs[self._meta_graph.index]
+        if self._meta_graph.graph is not None:
+            close_files(definition, self._meta_graph.graph)
+        return definition
 
     def _prepare_ops(self) -> None:
         missing = {op: package for op, package in self._meta_graph.missing_ops if op_def_registry.get(op) is None}
@@ -277,10 +287,10 @@ def _has_kernels(op: str) -> bool:
     return bool(kernels.get_registered_kernels_for_op(op).kernel)
 
 
-def _drop_slots(definition: meta_graph_pb2.MetaGraphDef) -> None:
-    """Drop the links from optimizers to their slots: they need the optimizer's class, and a call needs neither."""
-    for node in definition.object_graph_def.nodes:
-        del node.slot_variables[:]
+def _signatures_of(root: Any) -> Mapping[str, Any]:
+    """Return the signatures of what `tf.saved_model.load` made; none if the object graph has something else there."""
+    found = getattr(root, "signatures", None)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _attribute(root: Any, key: str) -> Any:

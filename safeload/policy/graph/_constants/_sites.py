@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from safeload.inspection.graph.info import Body, GraphInfo, Node, reference_producer
+from safeload.inspection.graph.info import Body, GraphInfo, Node, output_index, reference_producer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,8 +143,8 @@ class Sites:
                 place, made = self._argument(owner, argument, place.context)
             elif node is None:
                 return None
-            elif node.calls and (node.op in _RETURNING or node.op in self.graph.bodies):
-                place = self._returned(node, node.calls[0], output_index(place.reference), place.context)
+            elif node.op in _RETURNING or node.op in self.graph.bodies:
+                place = self._called(node, place.reference, place.context)
             elif node.op in LOOPS:
                 made = Site(node, place.context, output_index(place.reference))
                 place = self.after_loop(made)
@@ -238,6 +238,15 @@ class Sites:
         callers = self.graph.callers.get(owner.name, ())
         return callers[0] if len(callers) == 1 else None
 
+    def _called(self, call: Node, reference: str, context: Context) -> _Place | None:
+        """Return what the function that *call* calls returns as *reference*."""
+        own = self.graph.bodies.get(call.op)
+        function = own or self.loop_function(call, "f")
+        index = own.result(call, reference) if own is not None else output_index(reference)
+        if function is None or index is None:
+            return None
+        return self._returned(call, function.name, index, context)
+
     def _returned(self, call: Node, function: str, index: int, context: Context) -> _Place | None:
         inside = (*context, Step(call.body, call.name)) if self.is_shared(function) else context
         return self._returned_by(self.graph.bodies[function], index, inside)
@@ -283,13 +292,7 @@ def _executed(node: Node, reference: str, context: Context) -> Site:
         return Site(node, context)
     index, names = output_index(reference), SEVERAL.get(node.op)
     first, _, rest = reference.partition(":")[2].partition(":")
-    return Site(node, context, names.index(first) + index if names and rest and first in names else index)
-
-
-def output_index(reference: str) -> int:
-    """Return which output of its producer *reference* names."""
-    index = reference.rpartition(":")[2]
-    return int(index) if index.isdigit() else 0
+    return Site(node, context, names.index(first) + (index if rest else 0) if names and first in names else index)
 
 
 def _entered(_: Sites, node: Node, context: Context) -> _Place | None:

@@ -1,0 +1,137 @@
+"""Object graphs that no release writes: they load without harm to the process, or are refused with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from saved_models import load, rewritten
+
+from safeload.errors import LoadFailedError
+
+
+class Doubled(tf.Module):
+    """A variable, a list, and a constant inside of the function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = tf.Variable(2.0)
+        self.parts = [tf.Variable(3.0)]
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    def __call__(self, x: Any) -> Any:
+        return x * self.w + tf.constant([1.0]) * self.parts[0]
+
+
+@pytest.fixture
+def doubled(tmp_path: Path) -> Path:
+    path, module = tmp_path / "model", Doubled()
+    tf.saved_model.save(module, str(path), signatures=module.__call__)
+    return path
+
+
+def _edit(path: Path, edit: Callable[[Any], None]) -> None:
+    with rewritten(path) as message:
+        edit(message.meta_graphs[0])
+
+
+def _child(graph: Any, name: str) -> int:
+    return next(child.node_id for child in graph.nodes[0].children if child.local_name == name)
+
+
+def _answers(model: Any) -> bool:
+    return np.asarray(model(np.float32([1, 2]))).tolist() == [5.0, 7.0]
+
+
+def test_no_class_of_tensorflow_becomes_callable(doubled: Path) -> None:
+    """Calling a variable would be calling any: TensorFlow sets such an attribute on the class."""
+
+    def call_variable(meta_graph: Any) -> None:
+        graph = meta_graph.object_graph_def
+        for owner in (_child(graph, "w"), _child(graph, "parts")):
+            graph.nodes[owner].children.add(local_name="__call__", node_id=_child(graph, "__call__"))
+
+    _edit(doubled, call_variable)
+    model = load(doubled)
+    assert _answers(model)
+    assert callable(model.model)
+    assert not callable(model.model.w)
+    assert not callable(model.model.parts)
+
+
+@pytest.mark.parametrize("position", ["20000000", "9" * 5000, "-1", "first"])
+def test_positions_of_lists_are_bounded(doubled: Path, position: str) -> None:
+    """A short name does not make a long list; what is called has no need of it."""
+
+    def move(meta_graph: Any) -> None:
+        graph = meta_graph.object_graph_def
+        graph.nodes[_child(graph, "parts")].children[0].local_name = position
+
+    _edit(doubled, move)
+    model = load(doubled)
+    with pytest.raises(LoadFailedError, match="a list has an object at position"):
+        _ = model.model
+
+
+@pytest.mark.parametrize("op", ["Const", "ReadVariableOp"])
+def test_missing_attributes_do_not_end_the_process(doubled: Path, op: str) -> None:
+    """TensorFlow's optimizer takes it for granted that a node is complete."""
+
+    def forget(meta_graph: Any) -> None:
+        for function in meta_graph.graph_def.library.function:
+            for node in function.node_def:
+                if node.op == op:
+                    node.attr.pop({"Const": "value"}.get(op, "dtype"))
+
+    _edit(doubled, forget)
+    with pytest.raises(LoadFailedError, match="NodeDef missing attr"):
+        load(doubled)
+
+
+def test_wrong_attributes_do_not_end_the_process(doubled: Path) -> None:
+    """Kernels take it for granted that their types are among those that the op allows."""
+
+    def change(meta_graph: Any) -> None:
+        for function in meta_graph.graph_def.library.function:
+            for node in function.node_def:
+                if node.op == "Mul":
+                    node.attr["T"].type = tf.string.as_datatype_enum
+
+    _edit(doubled, change)
+    with pytest.raises(LoadFailedError, match="not in the list of allowed values"):
+        load(doubled)
+
+
+@pytest.mark.parametrize("key", ["serving_default", "__call__"])
+def test_root_that_is_a_function(doubled: Path, key: str) -> None:
+    """Where the root is none, the graph answers; what only objects could answer fails with an explanation."""
+
+    def turn(meta_graph: Any) -> None:
+        root = meta_graph.object_graph_def.nodes[0]
+        wrapper = next(n for n in meta_graph.object_graph_def.nodes if n.bare_concrete_function.argument_keywords)
+        root.bare_concrete_function.CopyFrom(wrapper.bare_concrete_function)
+        for node in meta_graph.object_graph_def.nodes:
+            node.saveable_objects["k"].SetInParent()  # so that nothing is left to the direct route
+
+    _edit(doubled, turn)
+    if key == "serving_default":
+        assert _answers(load(doubled, signature=key))
+    else:
+        with pytest.raises(LoadFailedError):
+            load(doubled, signature=key)
+
+
+def test_signatures_that_are_no_map(doubled: Path) -> None:
+    """An attribute of that name may be anything."""
+
+    def turn(meta_graph: Any) -> None:
+        graph = meta_graph.object_graph_def
+        graph.nodes[_child(graph, "signatures")].user_object.identifier = "_generic_user_object"
+        graph.nodes[_child(graph, "w")].saveable_objects["k"].SetInParent()
+
+    _edit(doubled, turn)
+    assert _answers(load(doubled))
