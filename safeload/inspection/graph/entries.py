@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ Files without an initialiser leave it to the loader to run what the last two col
 """
 _WITH_DEFAULT = "PlaceholderWithDefault"
 _ASSET_COLLECTION = "saved_model_assets"
+_NO_FUNCTIONS: Mapping[str, None] = {}
 _MANY = 64
 """Sets of signature inputs that are told apart; more are treated as feeding nothing, which reaches more nodes."""
 
@@ -184,32 +185,35 @@ def _collection(meta_graph: Any, key: str) -> Any:
 def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, dict[str, None]], frozenset[str]]:
     """Return the functions of the object graph by who starts them, and those that make resources."""
     functions = _functions_of(object_graph)
-    found: dict[EntryKind, dict[str, None]] = {kind: {} for kind in EntryKind}
-    savers: set[str] = set()
-    creators: set[str] = set()
+    started: dict[EntryKind, dict[int, None]] = {kind: {} for kind in EntryKind}
+    creators: dict[int, None] = {}
     public = set(_public_objects(object_graph))
     for index, node in enumerate(object_graph.nodes):
         for saveable in node.saveable_objects.values() if node.saveable_objects else ():
-            saving = functions.get(saveable.save_function, ())
-            restoring = functions.get(saveable.restore_function, ())
-            found[EntryKind.SAVE].update(dict.fromkeys(saving))
+            started[EntryKind.SAVE][saveable.save_function] = None
             # TensorFlow also saves what it is about to restore, to learn which tensors there are.
-            found[EntryKind.RESTORE].update(dict.fromkeys([*restoring, *saving]))
-            savers.update(saving, restoring)
-        for child in node.children:
-            names = functions.get(child.node_id)
-            if not names:
+            started[EntryKind.RESTORE].update({saveable.restore_function: None, saveable.save_function: None})
+        own = functions.get(index, _NO_FUNCTIONS).keys()
+        children = dict.fromkeys([(child.node_id, child.local_name in _INITIALIZERS) for child in node.children])
+        for child_id, is_initializer in children:
+            if child_id not in functions:
                 continue
-            creators.update(names if child.local_name == _CREATE else ())
             if index in public:
-                found[EntryKind.FUNCTION].update(dict.fromkeys(names))
+                started[EntryKind.FUNCTION][child_id] = None
             # The trace of a saver's function is a child of that function and no other entry.
-            if not set(names) <= set(functions.get(index, ())):
-                kind = EntryKind.INITIALIZER if child.local_name in _INITIALIZERS else EntryKind.FUNCTION
-                found[kind].update(dict.fromkeys(names))
+            if not functions[child_id].keys() <= own:
+                started[EntryKind.INITIALIZER if is_initializer else EntryKind.FUNCTION][child_id] = None
+        creators.update({child.node_id: None for child in node.children if child.local_name == _CREATE})
+    found = {kind: _names(functions, indices) for kind, indices in started.items()}
+    savers = found[EntryKind.SAVE].keys() | found[EntryKind.RESTORE].keys()
     rest = (n for n in object_graph.concrete_functions if n not in savers and n not in found[EntryKind.INITIALIZER])
     found[EntryKind.FUNCTION].update(dict.fromkeys(rest))
-    return found, frozenset(creators)
+    return found, frozenset(_names(functions, creators))
+
+
+def _names(functions: Mapping[int, Mapping[str, None]], indices: Iterable[int]) -> dict[str, None]:
+    """Return the functions of several objects, each of which may be a child of many."""
+    return {name: None for index in indices for name in functions.get(index, _NO_FUNCTIONS)}
 
 
 def _public_objects(object_graph: Any) -> Iterator[int]:
@@ -219,16 +223,16 @@ def _public_objects(object_graph: Any) -> Iterator[int]:
         yield from (child.node_id for child in root.children if child.local_name == SIGNATURES_ATTRIBUTE)
 
 
-def _functions_of(object_graph: Any) -> dict[int, tuple[str, ...]]:
+def _functions_of(object_graph: Any) -> dict[int, dict[str, None]]:
     """Return the ConcreteFunctions of each object that is a function, by its index."""
-    found: dict[int, tuple[str, ...]] = {}
+    found: dict[int, dict[str, None]] = {}
     for index, node in enumerate(object_graph.nodes):
         kind = node.WhichOneof("kind")
         if kind == "function":
-            found[index] = tuple(name for name in node.function.concrete_functions if name)
+            found[index] = {name: None for name in node.function.concrete_functions if name}
         elif kind == "bare_concrete_function":
             name = node.bare_concrete_function.concrete_function_name
-            found[index] = (name,) if name else ()
+            found[index] = {name: None} if name else {}
     return found
 
 
