@@ -143,6 +143,18 @@ def test_steps_of_learning_are_offered_to_nobody(owner: str | None, is_offered: 
     assert _kinds(made, "step") == {"function"}
 
 
+def test_function_that_many_objects_have() -> None:
+    """The traces of a function are not gone through again for each object that it is an attribute of."""
+    made = meta_graph(functions=[function("f29999", [], [])])
+    objects = made.object_graph_def
+    objects.nodes.add()
+    objects.nodes.add().function.concrete_functions.extend(f"f{index}" for index in range(30_000))
+    for index in range(30_000):
+        objects.nodes[0].children.add(node_id=1, local_name=f"a{index}")
+        objects.nodes.add().saveable_objects["k"].save_function = 1
+    assert _kinds(made, "f29999") == {"function", "save", "restore"}
+
+
 def test_captures_name_assets_and_constants() -> None:
     """The last arguments of a function are bound to objects, of which assets and constants are known."""
     made = meta_graph(functions=[function("f", ["x", "asset", "constant", "variable", "nothing"], [])])

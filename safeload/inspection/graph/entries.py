@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,6 +32,7 @@ Files without an initialiser leave it to the loader to run what the last two col
 """
 _WITH_DEFAULT = "PlaceholderWithDefault"
 _ASSET_COLLECTION = "saved_model_assets"
+_NO_FUNCTIONS: Mapping[str, None] = {}
 _MANY = 64
 """Sets of signature inputs that are told apart; more are treated as feeding nothing, which reaches more nodes."""
 
@@ -189,41 +190,44 @@ def _collection(meta_graph: Any, key: str) -> Any:
     return meta_graph.collection_def.get(key) or message_class("CollectionDef")()
 
 
-def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, list[str]], frozenset[str]]:
+def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, dict[str, None]], frozenset[str]]:
     """Return the functions of the object graph by who starts them, and those that make resources."""
     functions = _functions_of(object_graph)
-    found: dict[EntryKind, list[str]] = {kind: [] for kind in EntryKind}
-    savers: set[str] = set()
-    steps: set[str] = set()
-    creators: set[str] = set()
+    started: dict[EntryKind, dict[int, None]] = {kind: {} for kind in EntryKind}
+    steps: dict[int, None] = {}
+    creators: dict[int, None] = {}
     public = set(_public_objects(object_graph))
     for index, node in enumerate(object_graph.nodes):
         saveables = node.saveable_objects
         for saveable in saveables.values() if saveables else ():
-            saving = functions.get(saveable.save_function, ())
-            restoring = functions.get(saveable.restore_function, ())
-            found[EntryKind.SAVE] += saving
+            started[EntryKind.SAVE][saveable.save_function] = None
             # TensorFlow also saves what it is about to restore, to learn which tensors there are.
-            found[EntryKind.RESTORE] += (*restoring, *saving)
-            savers.update(saving, restoring)
-        own = frozenset(functions.get(index, ()))
-        for child in node.children:
-            names = functions.get(child.node_id)
-            if names:
-                name = child.local_name
-                if name == _ADAPT and index not in public:
-                    steps.update(names)
-                    continue
-                if name == _CREATE:
-                    creators.update(names)
-                if index in public:
-                    found[EntryKind.FUNCTION] += names
-                # The trace of a saver's function is a child of that function and no other entry.
-                if not own.issuperset(names):
-                    found[EntryKind.INITIALIZER if name in _INITIALIZERS else EntryKind.FUNCTION] += names
-    known = savers.union(steps, found[EntryKind.INITIALIZER])
-    found[EntryKind.FUNCTION] += [name for name in object_graph.concrete_functions if name not in known]
-    return {kind: list(dict.fromkeys(names)) for kind, names in found.items()}, frozenset(creators)
+            started[EntryKind.RESTORE].update({saveable.restore_function: None, saveable.save_function: None})
+        own = functions.get(index, _NO_FUNCTIONS).keys()
+        is_public = index in public
+        children = [(child.node_id, child.local_name) for child in node.children if child.node_id in functions]
+        for child_id, name in dict.fromkeys(children):
+            if name == _ADAPT and not is_public:
+                steps[child_id] = None
+                continue
+            if name == _CREATE:
+                creators[child_id] = None
+            if is_public:
+                started[EntryKind.FUNCTION][child_id] = None
+            # The trace of a saver's function is a child of that function and no other entry.
+            if not functions[child_id].keys() <= own:
+                started[EntryKind.INITIALIZER if name in _INITIALIZERS else EntryKind.FUNCTION][child_id] = None
+    found = {kind: _names(functions, indices) for kind, indices in started.items()}
+    known = {**found[EntryKind.SAVE], **found[EntryKind.RESTORE], **found[EntryKind.INITIALIZER]}
+    known.update(_names(functions, steps))
+    rest = [name for name in object_graph.concrete_functions if name not in known]
+    found[EntryKind.FUNCTION].update(dict.fromkeys(rest))
+    return found, frozenset(_names(functions, creators))
+
+
+def _names(functions: Mapping[int, Mapping[str, None]], indices: Iterable[int]) -> dict[str, None]:
+    """Return the functions of several objects, each of which may be a child of many."""
+    return {name: None for index in indices for name in functions.get(index, _NO_FUNCTIONS)}
 
 
 def _public_objects(object_graph: Any) -> Iterator[int]:
@@ -233,16 +237,15 @@ def _public_objects(object_graph: Any) -> Iterator[int]:
         yield from (child.node_id for child in root.children if child.local_name == SIGNATURES_ATTRIBUTE)
 
 
-def _functions_of(object_graph: Any) -> dict[int, tuple[str, ...]]:
+def _functions_of(object_graph: Any) -> dict[int, dict[str, None]]:
     """Return the ConcreteFunctions of each object that is a function, by its index."""
-    found: dict[int, tuple[str, ...]] = {}
+    found: dict[int, dict[str, None]] = {}
     for index, node in enumerate(object_graph.nodes):
         kind = node.WhichOneof("kind")
         if kind == "function":
-            found[index] = tuple(filter(None, node.function.concrete_functions[:]))
+            found[index] = dict.fromkeys(filter(None, node.function.concrete_functions[:]))
         elif kind == "bare_concrete_function":
-            name = node.bare_concrete_function.concrete_function_name
-            found[index] = (name,) if name else ()
+            found[index] = dict.fromkeys(filter(None, [node.bare_concrete_function.concrete_function_name]))
     return found
 
 
