@@ -26,8 +26,9 @@ from safeload.policy.keras_names import (
     judge_class,
     judge_function,
 )
+from safeload.policy.keras_outputs import enlarging_layers
 from safeload.policy.keras_patterns import slow_patterns
-from safeload.policy.keras_sizes import enlarging_layers, oversized_layers, unrolled_layers
+from safeload.policy.keras_sizes import oversized_layers, unrolled_layers
 
 if TYPE_CHECKING:
     from safeload.inspection import KerasInfo, ModelInfo

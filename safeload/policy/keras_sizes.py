@@ -29,75 +29,8 @@ _REPEATED: Mapping[str, str] = {"CTCDecode": "top_paths", "Diff": "n", "TextVect
 Source: ``diff`` and ``ctc_decode`` of keras/src/backend/tensorflow (3.15.1), text_vectorization.py.
 """
 _HINT = "ask the author for a file whose weights fit its configuration"
-_ENLARGING = "ask the author for a model without it"
-_MOST = 1 << 62
+MOST = 1 << 62
 """Where counting ends."""
-_MAX_MADE = 1 << 29
-"""Elements that a layer may make of a single one; as numbers of four bytes, what the graph rules give a tensor."""
-_MADE: Mapping[str, tuple[str, ...]] = {
-    "Bincount": ("minlength",),
-    "BroadcastTo": ("shape",),
-    "CategoryEncoding": ("num_tokens",),
-    "CenterCrop": ("height", "width"),
-    "Conv1DTranspose": ("strides",),
-    "Conv2DTranspose": ("strides",),
-    "Conv3DTranspose": ("strides",),
-    "GaussianBlur": ("kernel_size",),
-    "ISTFT": ("fft_length",),
-    "Linspace": ("num",),
-    "MelSpectrogram": ("fft_length",),
-    "MultiHot": ("num_classes",),
-    "OneHot": ("num_classes",),
-    "RandomCrop": ("height", "width"),
-    "Repeat": ("repeats",),
-    "RepeatVector": ("n",),
-    "Resize": ("size",),
-    "Resizing": ("height", "width"),
-    "STFT": ("fft_length",),
-    "STFTSpectrogram": ("fft_length",),
-    "SegmentMax": ("num_segments",),
-    "SegmentSum": ("num_segments",),
-    "Tile": ("repeats",),
-    "UpSampling1D": ("size",),
-    "UpSampling2D": ("size",),
-    "UpSampling3D": ("size",),
-    "Vander": ("N",),
-}
-"""Keys whose product is the least number of elements that a layer makes of any input.
-
-Source: keras/src/layers and keras/src/ops (3.15.1).
-"""
-_ENCODERS: Mapping[str, str] = {
-    "HashedCrossing": "num_bins",
-    "Hashing": "num_bins",
-    "IntegerLookup": "max_tokens",
-    "StringLookup": "max_tokens",
-    "TextVectorization": "max_tokens",
-}
-"""Keys that say how wide the output is where `output_mode` is no number for each input."""
-_NUMBERS = (None, "int")
-_LOOKUPS = frozenset({"IntegerLookup", "StringLookup", "TextVectorization"})
-"""Layers that make one array of the words in their config, each as wide as the longest.
-
-Source: ``set_vocabulary`` of keras/src/layers/preprocessing/index_lookup.py (3.15.1).
-"""
-_PADS: Mapping[str, str] = {
-    "Pad": "pad_width",
-    "ZeroPadding1D": "padding",
-    "ZeroPadding2D": "padding",
-    "ZeroPadding3D": "padding",
-}
-"""Keys that say how much is put before and behind each axis."""
-_ONE_AXIS = frozenset({"Pad", "ZeroPadding1D"})
-"""Where two numbers mean before and behind, and not one axis each."""
-
-_WINDOW = ("dilation_rate", "kernel_size", "output_padding", "padding", "pool_size", "size", "strides")
-_MAX_WINDOW = 1 << 24
-"""Numbers of windows over pictures and sequences: some take minutes, and what is no int32 ends the process.
-
-Source: keras/src/layers and keras/src/ops/nn.py (3.15.1); tensorflow/core/common_runtime/mkl_layout_pass.cc (2.21).
-"""
-
 _INPUT = "input"
 """Stands among keys for the last axis of the input."""
 _LAYER_MODULES = frozenset({"keras.layers", COMPAT_MODULE})
@@ -160,7 +93,7 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
     layers = [(size, p) for p in places for size in _declared(p.value, tensors)]
     batch_shapes = [shape for p in places if (shape := _batch_shape(p.value))]
     # A sequence of images has a state for each pixel: the time and the channels are left out.
-    pixels = max((_product([*shape[:1], *shape[2:-1]]) for shape in batch_shapes), default=0)
+    pixels = max((product([*shape[:1], *shape[2:-1]]) for shape in batch_shapes), default=0)
     states = sum(_state_elements(p.value, pixels) for p in places)
     declared = sum(size for size, _ in layers) + states
     stored = keras.parameter_count or 0
@@ -178,62 +111,6 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
     )
 
 
-def enlarging_layers(keras: KerasInfo) -> Iterator[Finding]:
-    """Yield layers that make more of any input, or of their config, than any host should give."""
-    for place in keras.object_places:
-        for evidence, made in _enlargements(place.value):
-            message = f"{place.value['class_name']} {made}"
-            yield Finding("oversized-layer", Severity.DANGEROUS, place.where, evidence, message, _ENLARGING)
-
-
-def _enlargements(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield how large something is that a layer makes, and what it is."""
-    made, characters = _made(value), _characters(value)
-    if made > _MAX_MADE:
-        yield f"{made:,} made", f"would make {made:,} numbers of any input"
-    if characters > _MAX_MADE:
-        yield f"{characters:,} characters", "would give each word of its vocabulary the room of the longest one"
-    window = max(_largest(_config(value).get(key)) for key in _WINDOW) if _is_of_keras(value) else 0
-    if window > _MAX_WINDOW:
-        yield f"a window of {window:,}", f"has a window of {window:,}, which nothing fills"
-
-
-def _is_of_keras(value: Mapping[str, Any]) -> bool:
-    return str(value.get("module")).partition(".")[0] == "keras"
-
-
-def _largest(value: Any) -> int:
-    numbers = value if isinstance(value, list) else [value]
-    return max((min(abs(n), _MOST) for n in numbers if isinstance(n, int)), default=0)
-
-
-def _characters(value: Mapping[str, Any]) -> int:
-    words = _config(value).get("vocabulary") if value["class_name"] in _LOOKUPS else None
-    return len(words) * max((len(str(word)) for word in words), default=0) if isinstance(words, list) else 0
-
-
-def _made(value: Mapping[str, Any]) -> int:
-    config, name = _config(value), value["class_name"]
-    if name in _PADS:
-        padding = config.get(_PADS[name])
-        return _padded([padding] if name in _ONE_AXIS and _is_numbers(padding) else padding)
-    if name in _ENCODERS:
-        is_wide = "num_bins" in config or config.get("pad_to_max_tokens") is True
-        return _size(config.get(_ENCODERS[name])) if is_wide and config.get("output_mode") not in _NUMBERS else 0
-    return _product(_size(config.get(key)) for key in _MADE.get(name, ()))
-
-
-def _padded(padding: Any) -> int:
-    """Return the size that paddings alone make, of an input with one element; a number holds for every axis."""
-    axes = padding if isinstance(padding, list) else [padding]
-    widths = [axis if isinstance(axis, list) else [axis] for axis in axes]
-    return _product(1 + sum(n for n in axis if isinstance(n, int) and n > 0) for axis in widths)
-
-
-def _is_numbers(padding: Any) -> bool:
-    return isinstance(padding, list) and all(isinstance(n, int) for n in padding)
-
-
 def allowed_elements(stored: int | None) -> int:
     """Return how many elements the variables of a model may have whose file holds *stored*."""
     return _SLACK * max(stored or 0, _FREE_ELEMENTS)
@@ -246,7 +123,7 @@ def unrolled_layers(keras: KerasInfo) -> Iterator[Finding]:
     yield from _many_outputs(keras)
     yield from _many_operations(keras)
     for place in places if longest > _MAX_UNROLLED else ():
-        if _config(place.value).get("unroll") is True:
+        if config_of(place.value).get("unroll") is True:
             message = f"{place.value['class_name']} would be unrolled {longest:,} times"
             yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(longest), message, _HINT)
 
@@ -257,7 +134,7 @@ def _many_outputs(keras: KerasInfo) -> Iterator[Finding]:
         value = place.value
         if not isinstance(value, dict) or _PARTS.isdisjoint(value):
             continue
-        counts = [min(value[key], _MOST) for key in _PARTS if isinstance(value.get(key), int)]
+        counts = [min(value[key], MOST) for key in _PARTS if isinstance(value.get(key), int)]
         if max(counts, default=0) > _MAX_UNROLLED and _splits(place.owner):
             message = f"{place.owner['class_name']} would make {max(counts):,} tensors"
             yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(max(counts)), message, _HINT)
@@ -267,9 +144,9 @@ def _many_operations(keras: KerasInfo) -> Iterator[Finding]:
     """Yield layers that are more operations than anybody writes down."""
     for place in keras.object_places:
         name = place.value["class_name"]
-        count = _config(place.value).get(_REPEATED.get(name, ""))
+        count = config_of(place.value).get(_REPEATED.get(name, ""))
         if isinstance(count, int) and count > _MAX_UNROLLED:
-            shown = f"{_REPEATED[name]} {min(count, _MOST):,}"
+            shown = f"{_REPEATED[name]} {min(count, MOST):,}"
             message = f"{name} would be written out with {shown}"
             yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, shown, message, _HINT)
 
@@ -285,21 +162,21 @@ def _state_elements(value: Mapping[str, Any], places: int) -> int:
         value: The layer.
         places: The rows of a batch times the pixels of a picture, as the model declares them.
     """
-    config = _config(value)
+    config = config_of(value)
     if config.get("stateful") is not True:
         return 0
-    units = max(_size(config.get("units")), _size(config.get("filters")))
+    units = max(size_of(config.get("units")), size_of(config.get("filters")))
     return units * places
 
 
 def _batch_shape(value: Mapping[str, Any]) -> list[int]:
-    shape = _config(value).get("batch_shape")
+    shape = config_of(value).get("batch_shape")
     sizes = shape if isinstance(shape, list) else []
-    return [min(size, _MOST) if isinstance(size, int) and size > 0 else 1 for size in sizes]
+    return [min(size, MOST) if isinstance(size, int) and size > 0 else 1 for size in sizes]
 
 
 def _repeats(value: Mapping[str, Any]) -> int:
-    return _size(_config(value).get("n")) if value["class_name"] == "RepeatVector" else 0
+    return size_of(config_of(value).get("n")) if value["class_name"] == "RepeatVector" else 0
 
 
 _Tensors = Mapping[int, list[Mapping[str, Any]]]
@@ -320,7 +197,7 @@ def _declared_by_order(layers: list[Any], recorded_tensors: _Tensors) -> Iterato
     widths: dict[str, int] = {}
     before = ""
     for layer in layers:
-        name = str(layer.get("name") or _config(layer).get("name"))
+        name = str(layer.get("name") or config_of(layer).get("name"))
         tensors = recorded_tensors[id(layer)]
         width = max((widths.get(source, 1) for source in _sources(layer, tensors, before)), default=1)
         recorded = _recorded_width(layer, tensors)
@@ -341,9 +218,9 @@ def _sources(layer: Mapping[str, Any], tensors: list[Mapping[str, Any]], before:
 def _output_width(layer: Mapping[str, Any], width: int) -> int:
     name = layer["class_name"]
     if name in _OUTPUT_WIDTH:
-        return _size(_config(layer).get(_OUTPUT_WIDTH[name]))
+        return size_of(config_of(layer).get(_OUTPUT_WIDTH[name]))
     if name == "InputLayer":
-        return _last(_config(layer).get("batch_shape"))
+        return _last(config_of(layer).get("batch_shape"))
     return width if name in _KEEPS_WIDTH else 1
 
 
@@ -354,12 +231,12 @@ def has_kernel(value: Mapping[str, Any]) -> bool:
 
 def least_elements(layer: Mapping[str, Any], width: int) -> int:
     """Return a lower bound on the elements of *layer*'s variables, for a last input axis of *width*."""
-    config, name = _config(layer), layer["class_name"]
+    config, name = config_of(layer), layer["class_name"]
     if name in _PER_FEATURE:
         return width
     is_plain = config.get("data_format") != "channels_first" and config.get("groups") in (None, 1)
     known = {_INPUT: width if is_plain else 1, "output_shape": _kernel_axes(config)}
-    sizes = (_product(_size(known.get(key, config.get(key))) for key in keys) for keys in _SIZES.get(name, ()))
+    sizes = (product(size_of(known.get(key, config.get(key))) for key in keys) for keys in _SIZES.get(name, ()))
     return max(sizes, default=0)
 
 
@@ -375,27 +252,28 @@ def _kernel_axes(config: Mapping[str, Any]) -> Any:
     return [size for letter, size in zip(reversed(output), reversed(shape), strict=False) if letter in kernel]
 
 
-def _config(value: Mapping[str, Any]) -> Mapping[str, Any]:
+def config_of(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the constructor arguments of a serialized object, none if it has others than named ones."""
     config = value.get("config")
     return config if isinstance(config, dict) else {}
 
 
-def _size(value: Any) -> int:
+def size_of(value: Any) -> int:
     """Return the number of elements that a size or a shape stands for; unknown dimensions count once."""
     numbers = value if isinstance(value, list) else [value]
-    return _product(n for n in numbers if isinstance(n, int) and n > 0)
+    return product(n for n in numbers if isinstance(n, int) and n > 0)
 
 
-def _product(numbers: Iterable[int]) -> int:
-    """Multiply, up to `_MOST`: a config may hold numbers of thousands of digits, and thousands of them."""
+def product(numbers: Iterable[int]) -> int:
+    """Multiply, up to `MOST`: a config may hold numbers of thousands of digits, and thousands of them."""
     found = 1
     for number in numbers:
-        found = min(found * min(number, _MOST), _MOST)
+        found = min(found * min(number, MOST), MOST)
     return found
 
 
 def _last(shape: Any) -> int:
-    return _size(shape[-1]) if isinstance(shape, list) and shape else 1
+    return size_of(shape[-1]) if isinstance(shape, list) and shape else 1
 
 
 def _recorded_width(layer: Mapping[str, Any], tensors: list[Mapping[str, Any]]) -> int:
@@ -411,4 +289,4 @@ def _recorded_width(layer: Mapping[str, Any], tensors: list[Mapping[str, Any]]) 
 def _tensors(layer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return what the nodes of *layer* record of the tensors that it is called on."""
     nodes = layer.get("inbound_nodes")
-    return [_config(marker) for marker in filter(is_marker, own_values(nodes))] if nodes else []
+    return [config_of(marker) for marker in filter(is_marker, own_values(nodes))] if nodes else []

@@ -10,7 +10,7 @@ from hostile.keras_configs import entry, function, functional, info_of, keras2, 
 from hostile.nodes import FLOAT, RESOURCE, STRING, Ints, Type, ints, model, node, simple, tensor
 
 from safeload.inspection.op_classes import op_table
-from safeload.policy import Severity, containers, examine, keras_names, keras_sizes
+from safeload.policy import Severity, containers, examine, keras_names, keras_outputs, keras_sizes
 from safeload.policy import keras as keras_rules
 from safeload.policy.graph import _handles, _verdicts, _windows
 from safeload.policy.graph._constants import _shapes, _sizes
@@ -110,11 +110,11 @@ def _layer(name: str) -> Any:
 
 
 def _enlarging(name: str) -> Any:
-    return keras2(name, **dict.fromkeys(keras_sizes._MADE[name], 1 << 33))
+    return keras2(name, **dict.fromkeys(keras_outputs._MADE[name], 1 << 33))
 
 
 def _encoder(name: str) -> Any:
-    return keras2(name, output_mode="multi_hot", pad_to_max_tokens=True, **{keras_sizes._ENCODERS[name]: 1 << 33})
+    return keras2(name, output_mode="multi_hot", pad_to_max_tokens=True, **{keras_outputs._ENCODERS[name]: 1 << 33})
 
 
 def _words(name: str) -> Any:
@@ -160,11 +160,11 @@ TABLES = [
     Table(keras_names, "_ALIASES", _config(lambda name: lambda_layer(function(f"keras.ops.{name}", "load")))),
     Table(keras_sizes, "_SIZES", _config(_layer)),
     Table(keras_sizes, "_PARTS", _config(_split)),
-    Table(keras_sizes, "_MADE", _config(_enlarging)),
-    Table(keras_sizes, "_ENCODERS", _config(_encoder)),
-    Table(keras_sizes, "_PADS", _config(lambda name: keras2(name, **{keras_sizes._PADS[name]: [[1 << 33, 0]]}))),
-    Table(keras_sizes, "_WINDOW", _config(lambda key: entry("X", "x", source="inp", **{key: 1 << 31}))),
-    Table(keras_sizes, "_LOOKUPS", _config(_words)),
+    Table(keras_outputs, "_MADE", _config(_enlarging)),
+    Table(keras_outputs, "_ENCODERS", _config(_encoder)),
+    Table(keras_outputs, "_PADS", _config(lambda name: keras2(name, **{keras_outputs._PADS[name]: [[1 << 33, 0]]}))),
+    Table(keras_outputs, "_WINDOW", _config(lambda key: entry("X", "x", source="inp", **{key: 1 << 31}))),
+    Table(keras_outputs, "_LOOKUPS", _config(_words)),
     Table(keras_sizes, "_REPEATED", _config(lambda name: keras2(name, **{keras_sizes._REPEATED[name]: 1 << 20}))),
     Table(containers, "_MEANINGS", _anomaly),
     Table(_verdicts, "_VERDICTS", _graph(_of_class)),

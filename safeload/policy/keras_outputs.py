@@ -1,0 +1,135 @@
+"""What a layer makes of any input, or of its own config, however little it is given. Layer: policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from safeload.policy._finding import Finding, Severity
+from safeload.policy.keras_sizes import MOST, config_of, product, size_of
+
+if TYPE_CHECKING:
+    from safeload.inspection import KerasInfo
+
+_HINT = "ask the author for a model without it"
+_MAX_MADE = 1 << 29
+"""Elements that a layer may make of a single one; as numbers of four bytes, what the graph rules give a tensor."""
+_MADE: Mapping[str, tuple[str, ...]] = {
+    "Bincount": ("minlength",),
+    "BroadcastTo": ("shape",),
+    "CategoryEncoding": ("num_tokens",),
+    "CenterCrop": ("height", "width"),
+    "Conv1DTranspose": ("strides",),
+    "Conv2DTranspose": ("strides",),
+    "Conv3DTranspose": ("strides",),
+    "GaussianBlur": ("kernel_size",),
+    "ISTFT": ("fft_length",),
+    "Linspace": ("num",),
+    "MelSpectrogram": ("fft_length",),
+    "MultiHot": ("num_classes",),
+    "OneHot": ("num_classes",),
+    "RandomCrop": ("height", "width"),
+    "Repeat": ("repeats",),
+    "RepeatVector": ("n",),
+    "Resize": ("size",),
+    "Resizing": ("height", "width"),
+    "STFT": ("fft_length",),
+    "STFTSpectrogram": ("fft_length",),
+    "SegmentMax": ("num_segments",),
+    "SegmentSum": ("num_segments",),
+    "Tile": ("repeats",),
+    "UpSampling1D": ("size",),
+    "UpSampling2D": ("size",),
+    "UpSampling3D": ("size",),
+    "Vander": ("N",),
+}
+"""Keys whose product is the least number of elements that a layer makes of any input.
+
+Source: keras/src/layers and keras/src/ops (3.15.1).
+"""
+_ENCODERS: Mapping[str, str] = {
+    "HashedCrossing": "num_bins",
+    "Hashing": "num_bins",
+    "IntegerLookup": "max_tokens",
+    "StringLookup": "max_tokens",
+    "TextVectorization": "max_tokens",
+}
+"""Keys that say how wide the output is where `output_mode` is no number for each input."""
+_NUMBERS = (None, "int")
+_LOOKUPS = frozenset({"IntegerLookup", "StringLookup", "TextVectorization"})
+"""Layers that make one array of the words in their config, each as wide as the longest.
+
+Source: ``set_vocabulary`` of keras/src/layers/preprocessing/index_lookup.py (3.15.1).
+"""
+_PADS: Mapping[str, str] = {
+    "Pad": "pad_width",
+    "ZeroPadding1D": "padding",
+    "ZeroPadding2D": "padding",
+    "ZeroPadding3D": "padding",
+}
+"""Keys that say how much is put before and behind each axis."""
+_ONE_AXIS = frozenset({"Pad", "ZeroPadding1D"})
+"""Where two numbers mean before and behind, and not one axis each."""
+
+_WINDOW = ("dilation_rate", "kernel_size", "output_padding", "padding", "pool_size", "size", "strides")
+_MAX_WINDOW = 1 << 24
+"""Numbers of windows over pictures and sequences: some take minutes, and what is no int32 ends the process.
+
+Source: keras/src/layers and keras/src/ops/nn.py (3.15.1); tensorflow/core/common_runtime/mkl_layout_pass.cc (2.21).
+"""
+
+
+def enlarging_layers(keras: KerasInfo) -> Iterator[Finding]:
+    """Yield layers that make more of any input, or of their config, than any host should give."""
+    for place in keras.object_places:
+        for evidence, made in _enlargements(place.value):
+            message = f"{place.value['class_name']} {made}"
+            yield Finding("oversized-layer", Severity.DANGEROUS, place.where, evidence, message, _HINT)
+
+
+def _enlargements(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield how large something is that a layer makes, and what it is."""
+    made, characters = _made(value), _characters(value)
+    if made > _MAX_MADE:
+        yield f"{made:,} made", f"would make {made:,} numbers of any input"
+    if characters > _MAX_MADE:
+        yield f"{characters:,} characters", "would give each word of its vocabulary the room of the longest one"
+    window = max(_largest(config_of(value).get(key)) for key in _WINDOW) if _is_of_keras(value) else 0
+    if window > _MAX_WINDOW:
+        yield f"a window of {window:,}", f"has a window of {window:,}, which nothing fills"
+
+
+def _is_of_keras(value: Mapping[str, Any]) -> bool:
+    return str(value.get("module")).partition(".")[0] == "keras"
+
+
+def _largest(value: Any) -> int:
+    numbers = value if isinstance(value, list) else [value]
+    return max((min(abs(n), MOST) for n in numbers if isinstance(n, int)), default=0)
+
+
+def _characters(value: Mapping[str, Any]) -> int:
+    words = config_of(value).get("vocabulary") if value["class_name"] in _LOOKUPS else None
+    return len(words) * max((len(str(word)) for word in words), default=0) if isinstance(words, list) else 0
+
+
+def _made(value: Mapping[str, Any]) -> int:
+    config, name = config_of(value), value["class_name"]
+    if name in _PADS:
+        padding = config.get(_PADS[name])
+        return _padded([padding] if name in _ONE_AXIS and _is_numbers(padding) else padding)
+    if name in _ENCODERS:
+        is_wide = "num_bins" in config or config.get("pad_to_max_tokens") is True
+        return size_of(config.get(_ENCODERS[name])) if is_wide and config.get("output_mode") not in _NUMBERS else 0
+    return product(size_of(config.get(key)) for key in _MADE.get(name, ()))
+
+
+def _padded(padding: Any) -> int:
+    """Return the size that paddings alone make, of an input with one element; a number holds for every axis."""
+    axes = padding if isinstance(padding, list) else [padding]
+    widths = [axis if isinstance(axis, list) else [axis] for axis in axes]
+    return product(1 + sum(n for n in axis if isinstance(n, int) and n > 0) for axis in widths)
+
+
+def _is_numbers(padding: Any) -> bool:
+    return isinstance(padding, list) and all(isinstance(n, int) for n in padding)
