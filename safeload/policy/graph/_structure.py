@@ -61,6 +61,21 @@ def _left_open(node: Node) -> Iterator[str]:
             pending += [called.attr for called in ([value.func] if kind == "func" else value.list.func)]
 
 
+def mistyped_constants(info: ModelInfo) -> Iterator[Finding]:
+    """Find constants whose value is of another type than they are: TensorFlow ends the process over a size like that.
+
+    Source: ``ValidateStridedSliceOp`` in tensorflow/core/util/strided_slice_op.cc (2.21).
+    """
+    for subject in subjects(info):
+        for node in subject.graph.nodes("Const"):
+            attributes = node.proto.attr
+            if "value" in attributes and "dtype" in attributes:
+                declared, found = attributes["dtype"].type, attributes["value"].tensor.dtype
+                if declared != found:
+                    message = f"is declared with type {declared}, and its value has type {found}"
+                    yield subject.finding(node, rule="constant-type", severity=Severity.UNEXAMINED, message=message)
+
+
 def asset_names(info: ModelInfo) -> Iterator[Finding]:
     """Find assets whose name leads out of the model's directory."""
     for subject in subjects(info):
