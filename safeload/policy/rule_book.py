@@ -223,6 +223,11 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             "A function leaves an attribute of an op to what calls it, so that what the op does is not known.",
             is_permittable=True,
         ),
+        "constant-type": RuleInfo(
+            (_UNEXAMINED,),
+            "A constant is declared with another type than its value has; TensorFlow ends the process over some.",
+            is_permittable=True,
+        ),
         "asset-path": RuleInfo(
             (_DANGEROUS,),
             "The name of an asset leads out of the model's directory.",

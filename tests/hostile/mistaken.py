@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hostile.nodes import Func, bodies, call, function, ints, meta_graph, node, simple, text
+from hostile.nodes import (
+    FLOAT,
+    INT32,
+    Func,
+    Type,
+    bodies,
+    call,
+    function,
+    ints,
+    meta_graph,
+    node,
+    simple,
+    tensor,
+    text,
+)
 
 from safeload.readers.protobuf import message_class
 
@@ -191,6 +205,11 @@ MISTAKEN: dict[str, dict[str, Callable[[], Any]]] = {
         ),
         "path_of_a_second_result": _path_of_a_second_result,
         "constant_named_as_the_asset": _constant_named_as_the_asset,
+    },
+    "constant-type": {
+        "size_of_another_type": lambda: simple(
+            node("n", "Const", dtype=Type(INT32), value=tensor(FLOAT, (1,), float_val=[1.0]))
+        )
     },
     "checkpoint-read": {"output_beside_the_filename": _output_beside_the_filename},
     "shared-resource": {

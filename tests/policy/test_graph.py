@@ -23,6 +23,7 @@ from hostile.nodes import (
     refusing,
     rules,
     simple,
+    tensor,
     text,
 )
 
@@ -64,6 +65,7 @@ def test_benign_graph_has_no_refusal() -> None:
 
 HARMLESS_NODES = {
     "print": node("n", "PrintV2", "x", output_stream="log(info)"),
+    "typed constant": node("n", "Const", dtype=Type(INT32), value=tensor(INT32, (1,), int_val=[1])),
     "cache in memory": [node("n", "CacheDatasetV2", "x", "p:output:0"), text("p")],
     "debug without target": node("n", "DebugIdentityV2", "x"),
     "proto of the process": node("n", "DecodeProtoV2", "x", descriptor_source="bytes://\x0a"),

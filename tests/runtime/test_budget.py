@@ -92,7 +92,7 @@ def test_recurrent_layers_declare_no_more_than_they_make(tmp_path, monkeypatch):
     ("name", "options", "shape"),
     [
         ("RepeatVector", {"n": 2 * 10**8}, (None, 4)),
-        ("ZeroPadding1D", {"padding": 10**8}, (None, 4, 4)),
+        ("ZeroPadding2D", {"padding": 8192}, (None, 4, 4, 4)),
         ("UpSampling2D", {"size": 10**4}, (None, 4, 4, 3)),
         ("Resizing", {"height": 10**4, "width": 2 * 10**4}, (None, 4, 4, 3)),
         ("CategoryEncoding", {"num_tokens": 3 * 10**8}, (None, 2, 4)),

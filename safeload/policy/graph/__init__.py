@@ -17,7 +17,13 @@ from safeload.policy.graph._costs._findings import (
 )
 from safeload.policy.graph._handles import forged_handles
 from safeload.policy.graph._ops import refused_ops
-from safeload.policy.graph._structure import absent_functions, asset_names, open_attributes, repeated_names
+from safeload.policy.graph._structure import (
+    absent_functions,
+    asset_names,
+    mistyped_constants,
+    open_attributes,
+    repeated_names,
+)
 from safeload.policy.graph._subject import Subject, subjects
 from safeload.policy.graph._verdicts import OpVerdict, op_verdict
 from safeload.policy.graph._windows import impossible_windows
@@ -29,6 +35,7 @@ GRAPH_RULES = (
     forged_handles,
     absent_functions,
     open_attributes,
+    mistyped_constants,
     asset_names,
     repeated_names,
     declared_sizes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from safeload.policy._finding import Finding, Severity
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from safeload.inspection.graph.info import Node
     from safeload.policy.graph._subject import Subject
 
-_CONSTANTS = ("Const", "HostConst")
 _RESOURCE = frozenset({20, 120})
 _VARIANT = frozenset({21, 121})
 """Numbers of the dtypes and their references. Source: tensorflow/core/framework/types.proto (2.21)."""
@@ -20,7 +19,7 @@ _VARIANT = frozenset({21, 121})
 
 def forged_handles(subject: Subject) -> Iterator[Finding]:
     """Find handles of resources among the constants: handles are made by the process, never saved."""
-    holding = (node for node in subject.graph.nodes(*_CONSTANTS) if _holds_handle(node))
+    holding = (node for node, value in subject.constants if _holds_handle(value.tensor))
     parsing = (node for node in subject.graph.nodes("ParseTensor") if _parses_handle(node))
     for nodes in (holding, parsing):
         for node in nodes:
@@ -32,9 +31,8 @@ def forged_handles(subject: Subject) -> Iterator[Finding]:
             )
 
 
-def _holds_handle(node: Node) -> bool:
-    value = node.proto.attr.get("value")
-    pending = [value.tensor] if value is not None else []
+def _holds_handle(constant: Any) -> bool:
+    pending = [constant]
     while pending:
         tensor = pending.pop()
         if tensor.dtype in _RESOURCE:

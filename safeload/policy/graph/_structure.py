@@ -58,6 +58,18 @@ def _left_open(node: Node) -> Iterator[str]:
             pending += [called.attr for called in ([value.func] if kind == "func" else value.list.func)]
 
 
+def mistyped_constants(subject: Subject) -> Iterator[Finding]:
+    """Find constants whose value is of another type than they are: TensorFlow ends the process over a size like that.
+
+    Source: ``ValidateStridedSliceOp`` in tensorflow/core/util/strided_slice_op.cc (2.21).
+    """
+    for node, value in subject.constants:
+        attributes, found = node.proto.attr, value.tensor.dtype
+        if "dtype" in attributes and attributes["dtype"].type != found:
+            message = f"is declared with type {attributes['dtype'].type}, and its value has type {found}"
+            yield subject.finding(node, rule="constant-type", severity=Severity.UNEXAMINED, message=message)
+
+
 def asset_names(subject: Subject) -> Iterator[Finding]:
     """Find assets whose name leads out of the model's directory."""
     for name in subject.graph.asset_files:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from safeload.inspection.graph.info import MAIN, GraphInfo, Node
 from safeload.policy._finding import Finding, Severity, identify
@@ -56,6 +56,12 @@ class Subject:
     def loops(self) -> LoopCounter:
         """Counts how often loops run."""
         return LoopCounter(self.graph, self.calls.order, self.facts)
+
+    @cached_property
+    def constants(self) -> tuple[tuple[Node, Any], ...]:
+        """The constants of all bodies that have a value, each with its AttrValue."""
+        found = [(node, node.proto.attr.get("value")) for node in self.graph.nodes("Const", "HostConst")]
+        return tuple([(node, value) for node, value in found if value is not None])
 
     @cached_property
     def growth(self) -> Growth:

@@ -5,7 +5,7 @@ Only what follows from constants of the graph is found. What depends on data nee
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from safeload.inspection.graph.info import GraphInfo, Node
 from safeload.inspection.op_classes import op_table
@@ -70,8 +70,8 @@ _MANY_ITERATIONS = 10**9
 def declared_sizes(subject: Subject) -> Iterator[Finding]:
     """Find constants that declare much more than the file stores."""
     total = 0
-    for node in subject.graph.nodes("Const"):
-        excess = _excess(node)
+    for node, value in subject.constants:
+        excess = _excess(value)
         total += excess
         if excess and total > BUDGET:
             yield _too_large(subject, node, total)
@@ -94,10 +94,9 @@ def _may_declare_list(op: str) -> bool:
     return op in op_table().lists or op not in op_table().classes
 
 
-def _excess(node: Node) -> int:
-    """Return how many bytes more *node* declares than it stores."""
-    value = node.proto.attr.get("value")
-    elements = declared_elements(value.tensor.tensor_shape) if value is not None else 0
+def _excess(value: Any) -> int:
+    """Return how many bytes more the *value* of a constant declares than it stores."""
+    elements = declared_elements(value.tensor.tensor_shape)
     if elements <= _FEW:
         return 0
     stored: int = value.ByteSize()
