@@ -34,8 +34,8 @@ _LEFT_BEHIND = frozenset(
 """Classes that training pipelines leave in a graph: they do not refuse it where nothing reaches them."""
 _COMPUTED_AT_IMPORT = frozenset(
     {
-        "DecodeProtoV2", "EncodeProto", "GenerateVocabRemapping", "ImmutableConst", "SnapshotChunkDataset",
-        "SnapshotDatasetReader", "SnapshotNestedDatasetReader",
+        "DecodeProtoV2", "EncodeProto", "GenerateVocabRemapping", "ImmutableConst", "PyFuncStateless",
+        "SnapshotChunkDataset", "SnapshotDatasetReader", "SnapshotNestedDatasetReader",
     }
 )  # fmt: skip
 """Stateless ops of these classes: TensorFlow computes them as it imports a graph, where they follow from constants.
