@@ -171,7 +171,7 @@ def test_defaults_belong_to_the_last_parameters(made, defaults):
 
 
 def test_signature_maps_hold_functions_alone(made):
-    """Other objects in the map of signatures are passed over, and functions of which nothing is recorded."""
+    """Other objects in the map are passed over, functions of which nothing is recorded, and such with positions."""
     graph = made.meta_graphs[0].object_graph_def
     graph.nodes[0].children.add(node_id=2, local_name="signatures")
     signatures = graph.nodes.add()
@@ -186,6 +186,12 @@ def test_signature_maps_hold_functions_alone(made):
     recorded = graph.concrete_functions["wrapper"].canonicalized_input_signature.tuple_value
     recorded.values.add().tuple_value.SetInParent()
     recorded.values.add().dict_value.SetInParent()
+    signatures.children.add(node_id=5, local_name="placed")
+    graph.nodes.add().bare_concrete_function.concrete_function_name = "placed"
+    made.meta_graphs[0].signature_def["placed"].outputs["y"].name = "y:0"
+    placed = graph.concrete_functions["placed"].canonicalized_input_signature.tuple_value
+    placed.values.add().tuple_value.values.add()
+    placed.values.add().dict_value.SetInParent()
     made.meta_graphs[0].signature_def["run"].outputs["y"].name = "y:0"
     made.meta_graphs[0].signature_def["other"].outputs["y"].name = "y:0"
     found = described(made).saved_model.meta_graphs[0].signatures
@@ -193,6 +199,7 @@ def test_signature_maps_hold_functions_alone(made):
         "run": "wrapper",
         "other": None,
         "lost": None,
+        "placed": None,
         "other inputs": None,
     }
 
