@@ -71,7 +71,7 @@ _PADS: Mapping[str, str] = {
 _ONE_AXIS = frozenset({"Pad", "ZeroPadding1D"})
 """Where two numbers mean before and behind, and not one axis each."""
 
-_WINDOW = ("dilation_rate", "kernel_size", "output_padding", "padding", "pool_size", "size", "strides")
+_WINDOW = frozenset({"dilation_rate", "kernel_size", "output_padding", "padding", "pool_size", "size", "strides"})
 _MAX_WINDOW = 1 << 24
 """Numbers of windows over pictures and sequences: some take minutes, and what is no int32 ends the process.
 
@@ -94,7 +94,9 @@ def _enlargements(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"{made:,} made", f"would make {made:,} numbers of any input"
     if characters > _MAX_MADE:
         yield f"{characters:,} characters", "would give each word of its vocabulary the room of the longest one"
-    window = max(_largest(config_of(value).get(key)) for key in _WINDOW) if _is_of_keras(value) else 0
+    config = config_of(value)
+    keys = _WINDOW.intersection(config)  # most objects have none
+    window = max(_largest(config[key]) for key in keys) if keys and _is_of_keras(value) else 0
     if window > _MAX_WINDOW:
         yield f"a window of {window:,}", f"has a window of {window:,}, which nothing fills"
 
