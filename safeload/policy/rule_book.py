@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from safeload.policy._finding import Severity
 
 _INFO, _WARNING, _UNEXAMINED, _DANGEROUS = Severity
+_UNREACHED = "A warning where nothing that can be called reaches it, as in what training left behind."
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,7 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
     "Graphs": {
         "file-read": RuleInfo(
             (_DANGEROUS, _WARNING),
-            "The graph reads files that are no assets of the model. A warning where nothing that can be "
-            "called reaches it.",
+            f"The graph reads files that are no assets of the model. {_UNREACHED}",
             is_permittable=True,
         ),
         "file-write": RuleInfo(
@@ -143,8 +143,8 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             is_permittable=True,
         ),
         "checkpoint-read": RuleInfo(
-            (_DANGEROUS,),
-            "The graph reads a checkpoint other than the model's own.",
+            (_DANGEROUS, _WARNING),
+            f"The graph reads a checkpoint other than the model's own. {_UNREACHED}",
             is_permittable=True,
         ),
         "network": RuleInfo(
@@ -153,8 +153,8 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             is_permittable=True,
         ),
         "python-callback": RuleInfo(
-            (_DANGEROUS,),
-            "The graph calls a Python function of the process (`tf.py_function`).",
+            (_DANGEROUS, _WARNING),
+            f"The graph calls a Python function of the process (`tf.py_function`). {_UNREACHED}",
             is_permittable=True,
         ),
         "native-code": RuleInfo(
@@ -168,13 +168,13 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             is_permittable=True,
         ),
         "process-handle": RuleInfo(
-            (_DANGEROUS,),
-            "The graph finds an object of the process that may belong to another model.",
+            (_DANGEROUS, _WARNING),
+            f"The graph finds an object of the process that may belong to another model. {_UNREACHED}",
             is_permittable=True,
         ),
         "shared-resource": RuleInfo(
-            (_DANGEROUS,),
-            "The graph finds an object of the process by its name, which may belong to another model.",
+            (_DANGEROUS, _WARNING),
+            f"The graph finds an object of the process by its name, which may belong to another model. {_UNREACHED}",
             is_permittable=True,
         ),
         "forged-handle": RuleInfo(

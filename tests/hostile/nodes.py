@@ -37,11 +37,19 @@ class Ints(NamedTuple):
     numbers: tuple[int, ...]
 
 
+class Dims(NamedTuple):
+    """An attribute that is a shape."""
+
+    sizes: tuple[int, ...]
+
+
 def attribute(value: Any) -> Any:
     """Make an AttrValue."""
     attr = message_class("AttrValue")()
     if isinstance(value, Ints):
         attr.list.i.extend(value.numbers)
+    elif isinstance(value, Dims):
+        attr.shape.CopyFrom(tensor(INT32, value.sizes).tensor_shape)
     elif isinstance(value, (list, tuple)) and not isinstance(value, (Func, Type)):
         attr.list.SetInParent()
         for item in value:

@@ -14,6 +14,7 @@ from hostile.nodes import (
     INT32,
     RESOURCE,
     STRING,
+    Dims,
     Func,
     Ints,
     Type,
@@ -213,6 +214,24 @@ HARMLESS = {
     ],
     "padding of one": [node("n", "Conv2D", "x", explicit_paddings=Ints((0, 0, 1, 1, 1, 1, 0, 0)))],
 }
+
+
+MANY = (1 << 62,) * 100_000
+OF_NO_TENSOR = {
+    "value": [node("n", "Const", value=tensor(INT32, MANY))],
+    "size": [node("c", "Const", value=tensor(INT32, MANY)), node("n", "Fill", "c:output:0", "x")],
+    "attribute": [node("n", "FakeParam", shape=Dims(MANY))],
+    "patches": [node("n", "ExtractImagePatches", "x", ksizes=Ints(MANY), padding=b"SAME")],
+    "paddings": [node("n", "Conv2D", "x", "x", explicit_paddings=Ints(MANY))],
+    "strides": [ints("i", 1, shape=(1,) * 200), node("n", "Conv2D", "i:output:0", "i:output:0", strides=Ints(MANY))],
+    "batches": [node("n", "PaddedBatchDataset", "x", "x", "x", N=1 << 62)],
+}
+
+
+@pytest.mark.parametrize("name", OF_NO_TENSOR)
+def test_numbers_of_no_tensor(name: str) -> None:
+    """What declares more dimensions than tensors have is looked at in no time, whatever their product."""
+    assert rules(simple(*OF_NO_TENSOR[name])) <= {"allocation", "impossible-window"}
 
 
 @pytest.mark.parametrize("name", HARMLESS)

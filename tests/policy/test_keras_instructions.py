@@ -75,13 +75,18 @@ SHARED = {
 }
 
 
+def _version(python: str) -> tuple[int, int]:
+    major, minor = python.removeprefix("Python ").split(".")
+    return int(major), int(minor)
+
+
 @pytest.mark.parametrize("python", CALLS)
 def test_a_call_tells_the_release(python: str) -> None:
     """What most functions do, each release writes otherwise; code fits no other release than its own."""
     found = read_bytecode(CALLS[python])
     assert found is not None
     assert found.python == SHARED.get(python, python)
-    own = tuple(map(int, python.removeprefix("Python ").split(".")))
+    own = _version(python)
     fitting = [(3, minor) for minor in range(10, 15) if found.fits((3, minor))]
     assert fitting == ([own] if own >= (3, 10) else [])
 
@@ -91,7 +96,7 @@ def test_functions_with_cells_are_told_by_what_follows_them(python: str) -> None
     """A function inside of another begins with its cells, whose opcode is another one in later releases."""
     found = read_bytecode(CELLS[python])
     assert found is not None
-    assert found.fits(tuple(map(int, python.removeprefix("Python ").split("."))))  # type: ignore[arg-type]
+    assert found.fits(_version(python))
     assert not found.fits((3, 14))
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hostile.graphs import HOSTILE, benign
 from hostile.keras_configs import ATTACKS
-from hostile.nodes import model
+from hostile.nodes import meta_graph, model, node
 
-from safeload.policy import examine
+from safeload.inspection.op_classes import op_table
+from safeload.policy import Severity, examine
+from safeload.policy.graph import _ops
 from safeload.policy.keras import examine_config
 from safeload.policy.rule_book import RULE_BOOK
 
@@ -28,6 +30,15 @@ def _agrees(finding: Finding) -> bool:
 def test_findings_about_graphs(name: str) -> None:
     """Each has one of the severities of its rule, and an identifier only if the book says so."""
     assert all(map(_agrees, examine(*model(benign(), HOSTILE[name][0]()))))
+
+
+@pytest.mark.parametrize("kind", sorted(_ops._LEFT_BEHIND))
+def test_findings_about_what_was_left_behind(kind: str) -> None:
+    """What refuses a model elsewhere is a warning where nothing reaches it, and the book says so."""
+    ops = [op for op, found in op_table().classes.items() if found == kind and op not in _ops._COMPUTED_AT_IMPORT]
+    (finding,) = examine(*model(meta_graph([node("left", ops[0], "x", shared_name="victim", vocab_file="/x")])))
+    assert finding.severity == Severity.WARNING
+    assert _agrees(finding)
 
 
 @pytest.mark.parametrize("name", ATTACKS)

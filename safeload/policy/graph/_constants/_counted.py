@@ -84,7 +84,7 @@ class LoopCounter:
 
     def members(self, loop: Node) -> Iterable[Node]:
         """Return the nodes that *loop* executes in each iteration."""
-        body = self._facts.sites.loop_function(loop, "body")
+        body = self._facts.sites.function_of(loop, "body")
         if body is not None:
             return body.nodes
         frames = self._frames[loop.body]
@@ -117,7 +117,7 @@ class LoopCounter:
 
     def _within(self, loop: Node) -> float:
         """Return the iterations of the loops in one iteration of *loop*."""
-        body = self._facts.sites.loop_function(loop, "body")
+        body = self._facts.sites.function_of(loop, "body")
         frames = self._frames[loop.body]
         return self._inside.get((body.name, OUTSIDE) if body is not None else (loop.body, frames.of(loop.name)), 0)
 

@@ -11,8 +11,8 @@ import math
 import operator
 from typing import TYPE_CHECKING, Any
 
-from safeload.policy.graph._constants._fact import HUGE, at
-from safeload.policy.graph._constants._shapes import MAX_RANK, broadcast_shape
+from safeload.policy.graph._constants._fact import HUGE, MAX_RANK, at
+from safeload.policy.graph._constants._shapes import broadcast_shape
 from safeload.policy.graph._constants._values import MAX_VALUES, is_moderate
 
 if TYPE_CHECKING:

@@ -9,6 +9,8 @@ Numbers = tuple[float, ...]
 Shape = tuple[int, ...]
 HUGE = 1 << 80
 """Sizes are not told apart from here on."""
+MAX_RANK = 256
+"""Dimensions that are looked at: TensorFlow allows 254, and makes no tensor with more."""
 SURE, POSSIBLE, PARTIAL = 0, 1, 2
 """Doubts about values: there are none; they depend on data; constants decide, and how is not understood."""
 

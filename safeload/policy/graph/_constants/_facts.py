@@ -35,9 +35,11 @@ _UNSURE = CHOOSING | {"Maximum", "Pack"}
 _SAME_VALUES = frozenset({"Cast", "ExpandDims", "Identity", "Reshape", "Squeeze"})
 _MEASURES = frozenset({"Rank", "Shape", "Size"})
 _AT_LEAST = frozenset(
-    {"Conv2D", "Conv3D", "DepthwiseConv2dNative", "ExtractImagePatches", "MatrixDiagV2", "MatrixDiagV3"}
-    | {"TensorListStack"}
-)
+    [
+        "Conv2D", "Conv3D", "DepthwiseConv2dNative", "ExtractImagePatches", "MatrixDiagV2", "MatrixDiagV3",
+        "TensorListStack",
+    ]
+)  # fmt: skip
 """Ops whose shape is a lower bound even of what is known exactly."""
 _MAX_WORK = 1_000_000
 """Values and dimensions that are computed with in one graph; in any public graph there are some ten thousands."""

@@ -8,16 +8,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from safeload.policy.graph._constants._fact import HUGE, at
+from safeload.policy.graph._constants._fact import HUGE, MAX_RANK, at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from safeload.inspection.graph.info import Node
     from safeload.policy.graph._constants._fact import Fact, Shape
-
-MAX_RANK = 256
-"""TensorFlow itself allows 254 dimensions."""
 
 _IMAGES = 4
 """Dimensions of a batch of images."""
@@ -44,8 +41,9 @@ def least_shape(node: Node, inputs: list[Fact]) -> Shape | None:
 
 
 def declared_shape(shape: Any) -> Shape | None:
-    """Return the least shape that a TensorShapeProto declares."""
-    return None if shape.unknown_rank else _at_least_one([dim.size for dim in shape.dim])
+    """Return the least shape that a TensorShapeProto declares, None if its rank is not known, or that of no tensor."""
+    is_one = not shape.unknown_rank and len(shape.dim) <= MAX_RANK
+    return _at_least_one([dim.size for dim in shape.dim]) if is_one else None
 
 
 def _at_least_one(sizes: Iterable[int]) -> Shape:
@@ -181,9 +179,9 @@ def _convolved(node: Node, inputs: list[Fact]) -> Shape | None:
         axes = [0, *axes[2:], 1]
     is_padded = "padding" in attributes and attributes["padding"].s == b"SAME"
     found = [given[0]] * len(given)
+    taken_by = [attributes[key].list.i[:MAX_RANK] if key in attributes else [] for key in ("strides", "dilations")]
     for axis, size in zip(axes[1:], kernel, strict=False):
-        steps, holes = (attributes[key].list.i[:] if key in attributes else [] for key in ("strides", "dilations"))
-        step, hole = (max(1, taken[axis]) if axis < len(taken) else 1 for taken in (steps, holes))
+        step, hole = (max(1, taken[axis]) if axis < len(taken) else 1 for taken in taken_by)
         length = given[axis] if is_padded else max(0, given[axis] - (size - 1) * hole)
         found[axis] = -(-length // step)
     found[axes[-1]] = kernel[-1] * (kernel[-2] if node.op == "DepthwiseConv2dNative" else 1)

@@ -182,7 +182,7 @@ class Sites:
         owner, name = self.loop_of(site.node)
         context = (*site.context, Step(owner, name, iteration))
         if site.node.op in LOOPS:
-            function = self.loop_function(site.node, "cond")
+            function = self.function_of(site.node, "cond")
             return self.find(function.name, function.returns[0], context) if function and function.returns else None
         loop = self.graph.bodies[owner].by_name.get(name)
         return self.find(loop.body, loop.inputs[0], context) if loop is not None and loop.inputs else None
@@ -203,7 +203,7 @@ class Sites:
     def _passed_on(self, site: Site, times: int) -> _Place | None:
         """Return what *site*, a loop or an ``Exit``, would return after so many iterations."""
         node, context, output = site
-        body = self.loop_function(node, "body")
+        body = self.function_of(node, "body")
         if body is not None:
             return self._returned_by(body, output, (*context, Step(node.body, node.name, times - 1)))
         switch = self._switch_of(node)
@@ -216,9 +216,9 @@ class Sites:
         """Tell whether several nodes call *function*, so that its arguments depend on the context."""
         return len(self.graph.callers.get(function, ())) > 1
 
-    def loop_function(self, loop: Node, key: str) -> Body | None:
-        """Return the function of *loop*, one of `LOOPS`, under *key*."""
-        value = loop.proto.attr.get(key)
+    def function_of(self, node: Node, key: str) -> Body | None:
+        """Return the function that the attribute *key* of a loop or a call names."""
+        value = node.proto.attr.get(key)
         return self.graph.bodies.get(value.func.name) if value is not None and value.func.name else None
 
     def _argument(self, owner: Body, index: int, context: Context) -> tuple[_Place | None, Site | None]:
@@ -226,7 +226,7 @@ class Sites:
             step = context[-1]
             caller = self.graph.bodies[step.body].by_name[step.name]
             if owner.name in caller.calls:
-                body = self.loop_function(caller, "body") if step.iteration else None
+                body = self.function_of(caller, "body") if step.iteration else None
                 if body is not None:
                     before = (*context[:-1], step._replace(iteration=step.iteration - 1))
                     return self._returned_by(body, index, before), None
@@ -241,7 +241,7 @@ class Sites:
     def _called(self, call: Node, reference: str, context: Context) -> _Place | None:
         """Return what the function that *call* calls returns as *reference*."""
         own = self.graph.bodies.get(call.op)
-        function = own or self.loop_function(call, "f")
+        function = own or self.function_of(call, "f")
         index = own.result(call, reference) if own is not None else output_index(reference)
         if function is None or index is None:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from safeload.policy.graph._constants._fact import at
+from safeload.policy.graph._constants._fact import MAX_RANK, at
 from safeload.policy.graph._constants._shapes import MULTIPLYING
 from safeload.policy.graph._constants._values import declared_elements
 
@@ -209,9 +209,9 @@ _OPERANDS: dict[str, _Fold] = {
 
 
 def _numbers(attributes: Any, key: str, default: int = 0) -> Ints:
-    """Return the integers of an attribute, or *default* where it is not written."""
+    """Return the first integers of an attribute, or *default* where it is not written."""
     value = attributes.get(key)
-    return (default,) if value is None else tuple(value.list.i) or (value.i,)
+    return (default,) if value is None else tuple(value.list.i[:MAX_RANK]) or (value.i,)
 
 
 def _declared(attributes: Any, _: Ints) -> int:
@@ -300,7 +300,7 @@ def deciding(node: Node) -> Sequence[int]:
     if node.op in _STITCHING:
         return range(len(node.inputs) // 2)
     if node.op in _SHAPED:
-        return range(1, 2 + max(_numbers(node.proto.attr, "N")))
+        return range(1, min(2 + max(_numbers(node.proto.attr, "N")), len(node.inputs)))
     if min(found, default=0) < 0:
         count = len([reference for reference in node.inputs if reference[:1] != "^"])
         return [max(0, count + index) for index in found]

@@ -10,6 +10,7 @@ import operator
 import struct
 from typing import TYPE_CHECKING, Any, cast
 
+from safeload.policy.graph._constants._fact import HUGE, MAX_RANK
 from safeload.readers.protobuf import dtype_name
 
 if TYPE_CHECKING:
@@ -112,8 +113,11 @@ def constant_elements(node: Node) -> int:
 
 
 def declared_elements(shape: Any) -> int:
-    """Return how many elements a TensorShapeProto declares; unknown dimensions count as one."""
-    return math.prod(max(dim.size, 0) if dim.size != -1 else 1 for dim in shape.dim)
+    """Return how many elements a TensorShapeProto declares; unknown dimensions count as one, too many make none."""
+    if len(shape.dim) > MAX_RANK:
+        return 0
+    sizes: list[int] = [dim.size for dim in shape.dim]
+    return min(math.prod([1 if size == -1 else max(size, 0) for size in sizes]), HUGE)
 
 
 def _joined(values: list[Numbers]) -> Numbers | None:

@@ -92,7 +92,7 @@ class Growth:
         """Return what *loop* executes in each iteration, and what it passes on to the next one."""
         members = list(self._loops.members(loop))
         variables = [(node.body, node.inputs[0]) for node in members if node.op == "NextIteration" and node.inputs]
-        body = self._facts.sites.loop_function(loop, "body")
+        body = self._facts.sites.function_of(loop, "body")
         return members, variables + ([(body.name, reference) for reference in body.returns] if body is not None else [])
 
     def _grown(self, loop: Node, members: list[Node], variables: list[_Variable]) -> Iterator[Output]:
