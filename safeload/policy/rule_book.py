@@ -143,8 +143,8 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             is_permittable=True,
         ),
         "checkpoint-read": RuleInfo(
-            (_DANGEROUS, _WARNING),
-            f"The graph reads a checkpoint other than the model's own. {_UNREACHED}",
+            (_DANGEROUS,),
+            "The graph reads a checkpoint other than the model's own.",
             is_permittable=True,
         ),
         "network": RuleInfo(

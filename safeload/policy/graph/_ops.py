@@ -25,7 +25,6 @@ _LEFT_BEHIND = frozenset(
         "file-read",
         "file-by-attribute",
         "table-from-file",
-        "checkpoint-read",
         "named-resource",
         "process-handle",
         "python",
