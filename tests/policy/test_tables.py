@@ -14,7 +14,7 @@ from safeload.policy import Severity, containers, examine, keras_names, keras_ou
 from safeload.policy import keras as keras_rules
 from safeload.policy.graph import _handles, _verdicts, _windows
 from safeload.policy.graph._constants import _shapes, _sizes
-from safeload.policy.graph._costs import _findings
+from safeload.policy.graph._costs import _findings, _growth
 from safeload.readers import Anomaly
 from safeload.readers.protobuf import message_class
 
@@ -101,7 +101,17 @@ def _of_class(kind: str) -> Any:
 
 def _joined(op: str) -> Any:
     wide = node("wide", "Const", value=tensor(STRING, (1 << 26,), string_val=[b"some"]))
-    return simple(wide, node("n", op, *["wide:output:0"] * 8, T=Type(STRING)))
+    return simple(wide, node("n", op, *["wide:output:0"] * 8, "x", T=Type(STRING)))
+
+
+def _allocating(op: str) -> Any:
+    tables = (_sizes._OPERANDS, _operand), (_sizes._ATTRIBUTES, _attribute), (_sizes._JOINS, _joined)
+    return next((made for table, made in tables if op in table), _broadcast)(op)
+
+
+def _is_no_broadcast(op: str) -> bool:
+    rule = _shapes.SHAPES.get(op)
+    return op in _sizes.AT_MOST or op == "Range" or (op in _shapes.MULTIPLYING and rule is not _shapes.SHAPES["Add"])
 
 
 def _layer(name: str) -> Any:
@@ -170,12 +180,7 @@ TABLES = [
     Table(_verdicts, "_VERDICTS", _graph(_of_class)),
     Table(_sizes, "_OPERANDS", _graph(_operand)),
     Table(_sizes, "_ATTRIBUTES", _graph(_attribute)),
-    Table(
-        _sizes,
-        "MULTIPLYING",
-        _graph(_broadcast),
-        beside=lambda op: _shapes.SHAPES[op] is not _shapes.SHAPES["Add"],
-    ),
+    Table(_growth, "ALLOCATING", _graph(_allocating), beside=_is_no_broadcast),
     Table(_sizes, "_JOINS", _graph(_joined)),
     Table(_windows, "_BOUNDS", _graph(lambda key: simple(node("n", "Conv2D", "x", **{key: Ints((-1,))})))),
     Table(_findings, "_LENGTHS", _graph(_list_op)),

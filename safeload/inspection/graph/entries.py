@@ -203,9 +203,11 @@ def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, dict[str, None
             started[EntryKind.SAVE][saveable.save_function] = None
             # TensorFlow also saves what it is about to restore, to learn which tensors there are.
             started[EntryKind.RESTORE].update({saveable.restore_function: None, saveable.save_function: None})
+        children = [(child.node_id, child.local_name) for child in node.children if child.node_id in functions]
+        if not children:
+            continue  # as most objects, which are variables and functions
         own = functions.get(index, _NO_FUNCTIONS).keys()
         is_public = index in public
-        children = [(child.node_id, child.local_name) for child in node.children if child.node_id in functions]
         for child_id, name in dict.fromkeys(children):
             if name == _ADAPT and not is_public:
                 steps[child_id] = None

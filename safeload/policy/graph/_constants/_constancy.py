@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from safeload.inspection.graph.info import reference_producer
 from safeload.inspection.op_classes import op_class
 from safeload.policy.graph._constants._sites import AFTER, BRANCHES, WATCHED
 
@@ -110,7 +111,7 @@ class Constancy:
     def _makers(self, site: Site) -> Iterable[Site | None]:
         """Yield what decides the value of *site*, None for data."""
         node, sites = site.node, self._sites
-        if node.op in _DATA or (op_class(node.op) not in _COMPUTING and not node.op.startswith(_HOLDING)):
+        if _is_data(node.op):
             return (None,)
         if node.op in BRANCHES:
             return sites.results(site) if self._any_choice else (*sites.results(site), sites.choice(site))
@@ -118,4 +119,12 @@ class Constancy:
             conditions = (sites.condition(site, iteration) for iteration in range(WATCHED))
             return (*conditions, *sites.first_results(site))
         inputs = list(site.data())[1 if self._any_choice and node.op in CHOOSING else 0 :]
+        beside = sites.graph.bodies[node.body].by_name
+        near = [beside.get(reference_producer(reference)) for reference in inputs]
+        if any([maker is not None and _is_data(maker.op) for maker in near]):  # noqa: C419 - speed
+            return (None,)  # a variable beside an operation spares the way through all that is before it
         return (sites.find(node.body, reference, site.context) for reference in inputs)
+
+
+def _is_data(op: str) -> bool:
+    return op in _DATA or (op_class(op) not in _COMPUTING and not op.startswith(_HOLDING))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from safeload.policy.graph._constants._fact import HUGE, MAX_RANK, at
 from safeload.policy.graph._constants._shapes import broadcast_shape
-from safeload.policy.graph._constants._values import MAX_VALUES, is_moderate
+from safeload.policy.graph._constants._values import MAX_VALUES, are_moderate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ def exact(node: Node, inputs: list[Fact], output: int) -> _Made | None:
         return None  # something is not known, or TensorFlow refuses it
     if len(shape) > MAX_RANK:
         return None
-    return numbers if numbers is None or all(map(is_moderate, numbers)) else None, tuple(min(n, HUGE) for n in shape)
+    return numbers if numbers is None or are_moderate(numbers) else None, tuple(min(n, HUGE) for n in shape)
 
 
 def shape_of(fact: Fact) -> Shape:

@@ -14,8 +14,8 @@ from safeload.policy.graph._constants._sizes import AT_MOST, BUDGET, SIZES, deci
 from safeload.policy.graph._constants._values import (
     FOLDS,
     MAX_VALUES,
+    are_moderate,
     folded,
-    is_moderate,
     largest_number,
     represented,
     tensor_numbers,
@@ -73,10 +73,20 @@ class Facts:
 
         What it is made of is settled first, without recursion: graphs are deeper than Python's stack.
         """
-        if site.node.op not in _TELLING:
+        op = site.node.op
+        if op not in _TELLING:
             return NOTHING
         found = self._known.get(site)
+        if found is None and op in LED and not site.context:
+            found = self._led(site)
         return found if found is not None else self._settle(site)
+
+    def _led(self, site: Site) -> Fact | None:
+        """Return that nothing is known of *site*, one of `LED`, if that is clear at once; most of a model is so."""
+        first = self._below(site, 1)
+        if len(first) == 1 and (first[0] is None or self._known.get(first[0]) is NOTHING):
+            return self._known.setdefault(site, NOTHING)
+        return None
 
     def reference(self, body: str, reference: str, context: Context = ()) -> Fact:
         """Return what is known of the tensor *reference* of *body*."""
@@ -87,7 +97,8 @@ class Facts:
         """Tell whether the size of what *site* makes follows from constants in a way that is not understood."""
         if site.node.op in AT_MOST:
             return self._may_be_much(site)
-        return any(map(self._is_obscure, (self.sites.input(site, index) for index in deciding(site.node))))
+        indices = deciding(site.node)
+        return bool(indices) and any(map(self._is_obscure, [self.sites.input(site, index) for index in indices]))
 
     def _may_be_much(self, site: Site) -> bool:
         """Tell whether the values of a constant decide how much *site* makes, and it may be more than is allowed."""
@@ -270,7 +281,7 @@ def _continued(results: list[Fact], times: float, doubt: int) -> Fact:
         numbers = tuple(_continued_number(*row, times) for row in rows)
     growth = max(0, min(second.elements - first.elements, third.elements - second.elements))
     return Fact(
-        numbers=numbers if numbers is not None and all(map(is_moderate, numbers)) else None,
+        numbers=numbers if numbers is not None and are_moderate(numbers) else None,
         shape=first.shape if first.shape == second.shape == third.shape else None,
         elements=min(HUGE, first.elements + int(growth * min(times, HUGE))),
         doubt=max(doubt, *[fact.doubt for fact in results]),

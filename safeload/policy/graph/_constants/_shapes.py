@@ -25,9 +25,9 @@ MULTIPLYING = frozenset(
         "Conv3D", "DepthwiseConv2dNative", "Diag", "Div", "DivNoNan", "Einsum", "Empty", "Equal", "ExtractImagePatches",
         "Fill", "FloorDiv", "FloorMod", "Gather", "GatherV2", "Greater",
         "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "MatMul", "MatrixDiag", "MatrixDiagV2",
-        "MatrixDiagV3", "Maximum", "Minimum", "Mul", "NotEqual", "OneHot", "Pow", "RandomStandardNormal",
-        "RandomUniform", "RealDiv", "SelectV2", "SquaredDifference", "Sub", "TensorListGather",
-        "TensorListGetItem", "TensorListStack",
+        "MatrixDiagV3", "Maximum", "Minimum", "Mul", "NotEqual", "OneHot", "Pow", "RandomGamma",
+        "RandomPoissonV2", "RandomStandardNormal", "RandomUniform", "RealDiv", "SelectV2", "SquaredDifference", "Sub",
+        "TensorListGather", "TensorListGetItem", "TensorListReserve", "TensorListStack",
     ]
 )  # fmt: skip
 """Ops of which small constants may make much."""

@@ -51,8 +51,6 @@ _OPERANDS: dict[str, _Fold] = {
     **dict.fromkeys(
         (
             "ParameterizedTruncatedNormal",
-            "RandomGamma",
-            "RandomPoissonV2",
             "RandomUniformInt",
             "StatelessParameterizedTruncatedNormal",
             "StatelessRandomBinomial",
@@ -148,7 +146,6 @@ _OPERANDS: dict[str, _Fold] = {
         (3, _largest),
     ),
     **dict.fromkeys(("Bincount", "DenseBincount", "Multinomial", "OneHot", "StatelessMultinomial"), (1, _largest)),
-    **dict.fromkeys(("TensorListReserve",), (1, _largest)),
     **dict.fromkeys(
         ("LinSpace", "UnsortedSegmentMax", "UnsortedSegmentMin", "UnsortedSegmentProd", "UnsortedSegmentSum"),
         (2, _largest),
@@ -282,29 +279,38 @@ AT_MOST: dict[str, Callable[[Any, list[Fact]], int]] = {
 Source: op definitions of TensorFlow 2.21.
 """
 
-_STITCHING = frozenset({"DynamicStitch", "ParallelDynamicStitch"})
-"""Ops whose first half of inputs are indices."""
-_SHAPED = frozenset({"PaddedBatchDataset", "PaddedBatchDatasetV2"})
-"""Ops with the number of what they make, and behind it the ``N`` shapes of it."""
-_DECIDING = {
-    **{op: (operand,) for op, (operand, _) in _OPERANDS.items()},
-    **dict.fromkeys(("Empty", "Fill", "RandomStandardNormal", "RandomUniform"), (0,)),
-    "BroadcastTo": (1,),
+
+def _from_the_end(position: int) -> Callable[[Node], Sequence[int]]:
+    def rule(node: Node) -> Sequence[int]:
+        count = len([reference for reference in node.inputs if reference[:1] != "^"])
+        return (max(0, count + position),)
+
+    return rule
+
+
+def _indices(node: Node) -> Sequence[int]:
+    return range(len(node.inputs) // 2)
+
+
+def _count_and_shapes(node: Node) -> Sequence[int]:
+    return range(1, min(2 + max(_numbers(node.proto.attr, "N")), len(node.inputs)))
+
+
+_DECIDING: dict[str, Sequence[int] | Callable[[Node], Sequence[int]]] = {
+    **{op: (operand,) if operand >= 0 else _from_the_end(operand) for op, (operand, _) in _OPERANDS.items()},
+    **dict.fromkeys(("Empty", "Fill", "RandomGamma", "RandomPoissonV2", "RandomStandardNormal", "RandomUniform"), (0,)),
+    **dict.fromkeys(("BroadcastTo", "TensorListReserve"), (1,)),
+    **dict.fromkeys(("DynamicStitch", "ParallelDynamicStitch"), _indices),
+    **dict.fromkeys(("PaddedBatchDataset", "PaddedBatchDatasetV2"), _count_and_shapes),
     "Range": (0, 1, 2),
 }
+"""Which inputs decide the size of what an op makes by their values. Source: op definitions of TensorFlow 2.21."""
 
 
 def deciding(node: Node) -> Sequence[int]:
     """Return which inputs decide the size of what *node* makes by their values."""
     found = _DECIDING.get(node.op, ())
-    if node.op in _STITCHING:
-        return range(len(node.inputs) // 2)
-    if node.op in _SHAPED:
-        return range(1, min(2 + max(_numbers(node.proto.attr, "N")), len(node.inputs)))
-    if min(found, default=0) < 0:
-        count = len([reference for reference in node.inputs if reference[:1] != "^"])
-        return [max(0, count + index) for index in found]
-    return found
+    return found(node) if callable(found) else found
 
 
 _MULTIPLIES = frozenset({"Tile"})
@@ -332,11 +338,8 @@ _KEEPS = {
 """Ops with at least as many elements as one of their inputs, and which."""
 
 
-def allocates(op: str) -> bool:
-    """Return whether the size of what *op* makes may follow from constants."""
-    return any(op in made for made in (_OPERANDS, _ATTRIBUTES, _JOINS, MULTIPLYING, AT_MOST)) or op == "Range"
-
-
+ALLOCATING = frozenset({*_OPERANDS, *_ATTRIBUTES, *_JOINS, *MULTIPLYING, *AT_MOST, "Range"})
+"""Ops of which the size of what they make may follow from constants."""
 SIZES = frozenset({*_OPERANDS, *_ATTRIBUTES, *_JOINS, *_KEEPS, "Range"})
 """Ops whose size follows from their inputs."""
 

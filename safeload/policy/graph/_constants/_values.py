@@ -53,12 +53,12 @@ def folded(op: str, values: list[Numbers]) -> Numbers | None:
         result = FOLDS[op](values) if values else None
     except (ArithmeticError, TypeError, ValueError):
         return None  # division by zero, fractions that are shifted, roots of what is less than zero
-    return result if result is not None and all(map(is_moderate, result)) else None
+    return result if result is not None and are_moderate(result) else None
 
 
-def is_moderate(number: float) -> bool:
-    """Tell whether *number* is one that sizes are computed with; NaN is none."""
-    return abs(number) <= _MODERATE
+def are_moderate(numbers: Numbers) -> bool:
+    """Tell whether *numbers* are such that sizes are computed with; NaN is none. Most that are many are the same."""
+    return all([abs(number) <= _MODERATE for number in set(numbers)])  # noqa: C419 - speed
 
 
 def tensor_numbers(tensor: Any, count: int) -> Numbers | None:

@@ -5,12 +5,13 @@ A function that doubles what it is given makes gigabytes in thirty calls, a loop
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from safeload.policy.graph._constants._constancy import is_inside, is_steady
 from safeload.policy.graph._constants._fact import SURE
 from safeload.policy.graph._constants._sites import LOOPS, WATCHED, Site, Step, at_iteration
-from safeload.policy.graph._constants._sizes import allocates, deciding
+from safeload.policy.graph._constants._sizes import ALLOCATING, deciding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,6 +31,9 @@ _MAX_CALLED = 300_000
 _MEMBER = 6
 """What a node or variable of a loop counts for, which is followed in some iterations."""
 
+
+_RESOURCE = 20
+"""DT_RESOURCE. Source: tensorflow/core/framework/types.proto (2.21)."""
 
 _Variable = tuple[str, str]
 """What a loop passes on: its body and the tensor in it."""
@@ -71,7 +75,7 @@ class Growth:
     def outputs(self) -> Iterator[Output]:
         """Yield every node that may make much, wherever it is executed."""
         graph, shared = self._graph, self._facts.sites.is_shared
-        yield from self._made(graph.nodes(*filter(allocates, graph.by_op)), ())
+        yield from self._made(graph.nodes(*filter(ALLOCATING.__contains__, graph.by_op)), ())
         for loop in self._loops.loops:
             if self._loops.times(loop) > 1 and self.left > 0:
                 members, variables = self._inside(loop)
@@ -84,9 +88,11 @@ class Growth:
 
     def _made(self, nodes: Iterable[Node], context: Context) -> Iterator[Output]:
         for node in nodes:
-            if allocates(node.op):
+            if node.op in ALLOCATING:
                 site = Site(node, context)
-                yield Output(site, self._facts.of(site), self._facts.is_unexplained(site))
+                fact, is_unexplained = self._facts.of(site), self._facts.is_unexplained(site)
+                if is_unexplained or fact.elements:
+                    yield Output(site, fact, is_unexplained)
 
     def _inside(self, loop: Node) -> tuple[list[Node], list[_Variable]]:
         """Return what *loop* executes in each iteration, and what it passes on to the next one."""
@@ -172,7 +178,7 @@ def _is_even(before: Fact, now: Fact, after: Fact) -> bool:
 def _allocating(graph: GraphInfo) -> frozenset[str]:
     """Return the bodies with nodes whose size may follow from constants, and those that call them."""
     found: set[str] = set()
-    pending = {node.body for node in graph.nodes(*filter(allocates, graph.by_op))}
+    pending = {node.body for node in graph.nodes(*filter(ALLOCATING.__contains__, graph.by_op))}
     while pending:
         found |= pending
         pending = {call.body for name in pending for call in graph.callers.get(name, ())} - found
@@ -180,5 +186,14 @@ def _allocating(graph: GraphInfo) -> frozenset[str]:
 
 
 def _passes_something(facts: Facts, call: Node, context: Context) -> bool:
-    given = (facts.sites.find(call.body, reference, context) for reference in Site(call).data())
+    given = (facts.sites.find(call.body, reference, context) for reference in _passed_values(call))
     return any(made is not None and (facts.of(made).elements > 1 or facts.constancy.holds(made)) for made in given)
+
+
+def _passed_values(call: Node) -> Iterator[str]:
+    """Yield what *call* is given but handles of variables and the like, of which it may have hundreds."""
+    types = call.proto.attr["Tin"].list.type[:] if "Tin" in call.proto.attr else []
+    # What stands before the arguments, as a condition does, is none of these types.
+    for reference, dtype in zip_longest(reversed([*Site(call).data()]), reversed(types)):
+        if reference is not None and dtype != _RESOURCE:
+            yield reference
