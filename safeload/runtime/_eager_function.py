@@ -8,10 +8,15 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.eager import cancellation, context, execute, record
 
+from safeload.runtime._dense import dense_stack
 from safeload.runtime._executor import ONE_THREAD, is_chain
 
 Flat = Sequence[Any]
 """Tensors in the order of a FunctionDef's arguments or results."""
+
+
+Quick = Callable[[Any, Flat], Flat]
+"""Runs a function on its inputs in an eager context, quicker than a thread of TensorFlow's pool could be woken."""
 
 
 class EagerFunction:
@@ -22,39 +27,33 @@ class EagerFunction:
         captures: Tensors to pass after the inputs.
         count: Number of its results.
         pack: Nests the results.
-        is_chain: True if it has no effects and one thread runs it as fast as many do; see `is_chain`.
+        quick: Runs it in another way, if there is one; what goes wrong there is repeated, or explained, by its name.
     """
 
     def __init__(
-        self, name: bytes, captures: list[Any], count: int, pack: Callable[[Flat], Any], *, is_chain: bool = False
+        self, name: bytes, captures: list[Any], count: int, pack: Callable[[Flat], Any], quick: Quick | None = None
     ) -> None:
         self._name = name
         self._captures = captures
         self._count = count
         self._pack = pack
-        self._is_chain = is_chain
+        self._quick = quick
 
     def __call__(self, flat: Flat) -> Any:
         """Run it. Only where `runs_plainly` holds: tapes and graphs do not see it."""
-        running, inputs = context.context(), [*flat, *self._captures]
+        running, quick = context.context(), self._quick
         # A device scope or a cancellation of the caller's is left to TensorFlow's own way.
-        if self._is_chain and not running.device_name and cancellation.context() is None:
-            return self._pack(self._in_one_thread(running, inputs))
-        return self._pack(running.call_function(self._name, inputs, self._count) or [])
-
-    def _in_one_thread(self, running: Any, inputs: list[Any]) -> Any:
-        """Run it with the executor that has one thread; what goes wrong there is repeated, or explained, by the other.
-
-        Source: ``Context.call_function`` of tensorflow/python/eager/context.py (TensorFlow 2.21).
-        """
-        config = running.function_call_options.config_proto_serialized
-        attributes = ("executor_type", ONE_THREAD, "config_proto", config)
+        if quick is None or running.device_name or cancellation.context() is not None:
+            return self._pack(self._by_name(running, flat))
         try:
-            return execute.execute(self._name, self._count, inputs, attributes, running)
+            return self._pack(quick(running, flat))
         except tf.errors.OpError:
-            results = running.call_function(self._name, inputs, self._count) or []
-            self._is_chain = False
-            return results
+            results = self._by_name(running, flat)
+            self._quick = None
+            return self._pack(results)
+
+    def _by_name(self, running: Any, flat: Flat) -> Flat:
+        return running.call_function(self._name, [*flat, *self._captures], self._count) or []
 
 
 def runs_plainly() -> bool:
@@ -72,13 +71,32 @@ def of_concrete_function(concrete_function: Any) -> EagerFunction | None:
         and concrete_function.structured_outputs is not None
         and not isinstance(concrete_function.structured_outputs, (dict, list, tuple))
     )
-    return EagerFunction(
-        concrete_function._inference_function.name,  # noqa: SLF001 - `name` is that of a rewritten function
-        list(concrete_function.captured_inputs),
-        count,
-        _only if is_single else structure.pack_output,
-        is_chain=is_chain(concrete_function.graph),
-    )
+    name = concrete_function._inference_function.name  # noqa: SLF001 - `name` is that of a rewritten function
+    captures = list(concrete_function.captured_inputs)
+    pack = _only if is_single else structure.pack_output
+    return EagerFunction(name, captures, count, pack, _quick(concrete_function.graph, name, captures, count))
+
+
+def _quick(graph: Any, name: bytes, captures: list[Any], count: int) -> Quick | None:
+    """Return a quicker way to run *graph*, the function *name*; none where tensors may have to go to other devices."""
+    if len(context.context().list_logical_devices()) > 1:
+        return None
+    return dense_stack(graph, captures) or (_in_one_thread(name, captures, count) if is_chain(graph) else None)
+
+
+def _in_one_thread(name: bytes, captures: list[Any], count: int) -> Quick:
+    """Return what runs the function *name* with the executor that has one thread.
+
+    Source: ``Context.call_function`` of tensorflow/python/eager/context.py (TensorFlow 2.21).
+    """
+
+    def run(running: Any, flat: Flat) -> Flat:
+        config = running.function_call_options.config_proto_serialized
+        attributes = ("executor_type", ONE_THREAD, "config_proto", config)
+        results: Flat = execute.execute(name, count, [*flat, *captures], attributes, running)
+        return results
+
+    return run
 
 
 def _only(results: Flat) -> Any:

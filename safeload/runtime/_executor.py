@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from tensorflow.python.eager import context
 from tensorflow.python.framework import op_def_registry
 
 ONE_THREAD = "SINGLE_THREADED_EXECUTOR"
@@ -49,7 +48,7 @@ def is_chain(graph: Any) -> bool:
         graph: A FuncGraph.
     """
     operations = graph.get_operations()
-    if len(operations) > _MAX_OPERATIONS or len(context.context().list_logical_devices()) > 1:
+    if len(operations) > _MAX_OPERATIONS:
         return False
     depths: dict[str, int] = {}
     length = 0

@@ -76,13 +76,6 @@ def test_no_chain(name: str) -> None:
     assert not is_chain(concrete(OTHERS[name]).graph)
 
 
-def test_no_chain_with_several_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there are more devices than the host, tensors may have to be sent."""
-    function = concrete(tf.tanh)
-    monkeypatch.setattr(type(context.context()), "list_logical_devices", lambda self: ["one", "two"])
-    assert not is_chain(function.graph)
-
-
 @pytest.fixture
 def executors(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The executors that plain calls ask for."""
@@ -145,10 +138,21 @@ def test_what_the_executor_refuses_goes_to_the_other(executors: list[str]) -> No
     """A graph that turns out not to run in one thread is run by the other executor from then on."""
     function = concrete(_loop)
     name = function._inference_function.name
-    plain = EagerFunction(name, [], 1, lambda results: results[0], is_chain=True)
+    plain = EagerFunction(name, [], 1, lambda results: results[0], eager_function._in_one_thread(name, [], 1))
     for _ in range(2):
         np.testing.assert_array_equal(plain([tf.constant(X)]), X * 8)
     assert executors == [ONE_THREAD, "", ""]
+
+
+def test_several_devices(executors: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are more devices than the host, tensors may have to be sent."""
+    function = concrete(tf.tanh)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(context.context()), "list_logical_devices", lambda self: ["one", "two"])
+        plain = of_concrete_function(function)
+    assert plain is not None
+    np.testing.assert_array_equal(plain([tf.constant(X)]), function(tf.constant(X)))
+    assert ONE_THREAD not in executors
 
 
 def test_scopes_of_the_caller(executors: list[str]) -> None:
