@@ -225,6 +225,7 @@ class KerasInfo:
         training: What only ``compile`` needs, as the file has it beside the config.
         places: Every dict and every notable text of the normal form; found when they are not given.
         raw_places: The same of *raw* and then of *training*.
+        object_places: Those of *places* where a serialized object stands.
     """
 
     normal: Any
@@ -236,17 +237,15 @@ class KerasInfo:
     training: Any = field(repr=False, default=None)
     places: tuple[Place, ...] = field(repr=False, compare=False, default=())
     raw_places: tuple[Place, ...] = field(repr=False, compare=False, default=())
+    object_places: tuple[Place, ...] = field(repr=False, compare=False, default=())
 
     def __post_init__(self) -> None:
         if not self.places and self.normal is not None:
             object.__setattr__(self, "places", notable_places(self.normal.config))
         if not self.raw_places:
             object.__setattr__(self, "raw_places", recorded_places(self.raw, self.training))
-
-    @cached_property
-    def object_places(self) -> tuple[Place, ...]:
-        """Those of `places` where a serialized object stands."""
-        return tuple(object_places(self.places))
+        if not self.object_places:
+            object.__setattr__(self, "object_places", object_places(self.places))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 _Path: TypeAlias = "tuple[_Path | None, str | int]"
@@ -127,9 +127,35 @@ def notable_places(tree: Any, where: str = "$", *, is_training_only: bool = Fals
     return tuple(found)
 
 
-def recorded_places(raw: Any, training: Any) -> tuple[Place, ...]:
-    """Return the notable places of the config that a file holds, and of the training config beside it."""
-    return (*notable_places(raw), *notable_places(training, "$.training_config", is_training_only=True))
+def recorded_places(raw: Any, training: Any, normal: Sequence[Place] = ()) -> tuple[Place, ...]:
+    """Return the notable places of the config that a file holds, and of the training config beside it.
+
+    Args:
+        raw: The config as the file has it.
+        training: The training config.
+        normal: The places of its normal form. Those of a model's own config that is the same in both, as in files of
+            current releases, are taken from there.
+    """
+    places = _shared_places(raw, normal) if normal else notable_places(raw)
+    return (*places, *notable_places(training, "$.training_config", is_training_only=True))
+
+
+def _shared_places(raw: dict[str, Any], normal: Sequence[Place]) -> Iterable[Place]:
+    root = normal[0].value
+    if "config" not in raw or raw["config"] != root.get("config"):
+        return notable_places(raw)
+    outer = {**raw, "config": None}
+    keys = [*root]
+    position = keys.index("config")
+    before, after = (
+        notable_places({key: root[key] for key in part}) for part in (keys[:position], keys[position + 1 :])
+    )
+    shared = normal[len(before) : len(normal) + 1 - len(after)]
+    return (
+        Place((None, "$"), "", raw),
+        *[place._replace(owner=raw) if place.owner is root else place for place in shared],
+        *[place._replace(owner=raw) if place.owner is outer else place for place in notable_places(outer)[1:]],
+    )
 
 
 def _collect(path: _Path, key: str, value: Any, owner: Any, training: bool, found: list[Place]) -> None:  # noqa: FBT001
@@ -170,13 +196,14 @@ def _owner(value: dict[str, Any], around: Any) -> Any:
     return value if isinstance(name, str) and name != "function" and not _is_marked(name) else around
 
 
-def object_places(places: Iterable[Place]) -> list[Place]:
+def object_places(places: Iterable[Place]) -> tuple[Place, ...]:
     """Return those of *places* where a serialized object stands; most are none, and very many are asked."""
-    return [
+    found = [
         place
         for place in places
         if isinstance(value := place.value, dict) and "class_name" in value and is_object(value)
     ]
+    return tuple(found)
 
 
 def is_object(value: Any) -> bool:

@@ -7,7 +7,7 @@ drops was still meant by somebody. Layer: policy.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ def examine_keras(info: ModelInfo) -> Iterator[Finding]:
     # Normalising moves things: what was found in the file's own config is not reported a second time.
     told = {(rule, evidence) for rule, evidence, _ in raw}
     for finding in (
-        *_examine_places(info.keras.places),
+        *_examine_places(info.keras.places, frozenset(map(id, info.keras.raw_places))),
         *oversized_layers(info.keras),
         *enlarging_layers(info.keras),
         *unrolled_layers(info.keras),
@@ -87,10 +87,10 @@ def examine_config(config: Any) -> Iterator[Finding]:
     return _examine_places(notable_places(config))
 
 
-def _examine_places(places: Iterable[Place]) -> Iterator[Finding]:
+def _examine_places(places: Iterable[Place], examined: Container[int] = ()) -> Iterator[Finding]:
     for place in filter(_has_rules, places):
         value = place.value
-        for rule in _rules_for(value):
+        for rule in _rules_for(value) if id(place) not in examined else ():
             if rule is not references or not _is_compat(value):
                 yield from rule(place)
         if isinstance(value, dict) and "inbound_nodes" in value:

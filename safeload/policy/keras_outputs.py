@@ -123,7 +123,7 @@ def _made(value: Mapping[str, Any]) -> int:
     if name in _ENCODERS:
         is_wide = "num_bins" in config or config.get("pad_to_max_tokens") is True
         return size_of(config.get(_ENCODERS[name])) if is_wide and config.get("output_mode") not in _NUMBERS else 0
-    return product(size_of(config.get(key)) for key in _MADE.get(name, ()))
+    return product([size_of(config.get(key)) for key in _MADE[name]]) if name in _MADE else 0
 
 
 def _padded(padding: Any) -> int:

@@ -90,12 +90,12 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
     """
     places = keras.object_places
     tensors = {id(p.value): _tensors(p.value) for p in places}
-    layers = [(size, p) for p in places for size in _declared(p.value, tensors)]
     batch_shapes = [shape for p in places if (shape := _batch_shape(p.value))]
     # A sequence of images has a state for each pixel: the time and the channels are left out.
     pixels = max((product([*shape[:1], *shape[2:-1]]) for shape in batch_shapes), default=0)
-    states = sum(_state_elements(p.value, pixels) for p in places)
-    declared = sum(size for size, _ in layers) + states
+    layers = [(size, p) for p in places for size in _declared(p.value, tensors)]
+    layers += [(_state_elements(p.value, pixels), p) for p in places if config_of(p.value).get("stateful") is True]
+    declared = sum([size for size, _ in layers])
     stored = keras.parameter_count or 0
     if declared <= allowed_elements(stored):
         return
@@ -163,16 +163,15 @@ def _state_elements(value: Mapping[str, Any], places: int) -> int:
         places: The rows of a batch times the pixels of a picture, as the model declares them.
     """
     config = config_of(value)
-    if config.get("stateful") is not True:
-        return 0
     units = max(size_of(config.get("units")), size_of(config.get("filters")))
     return units * places
 
 
 def _batch_shape(value: Mapping[str, Any]) -> list[int]:
     shape = config_of(value).get("batch_shape")
-    sizes = shape if isinstance(shape, list) else []
-    return [min(size, MOST) if isinstance(size, int) and size > 0 else 1 for size in sizes]
+    if not isinstance(shape, list):
+        return []  # as almost everywhere
+    return [min(size, MOST) if isinstance(size, int) and size > 0 else 1 for size in shape]
 
 
 def _repeats(value: Mapping[str, Any]) -> int:
@@ -185,9 +184,10 @@ _Tensors = Mapping[int, list[Mapping[str, Any]]]
 
 def _declared(value: Mapping[str, Any], tensors: _Tensors) -> Iterator[int]:
     """Yield what the object itself declares, and what its layers declare on top by their order."""
-    yield least_elements(value, _recorded_width(value, tensors[id(value)]))
-    config = value.get("config")
-    layers = config.get("layers") if isinstance(config, dict) else None
+    name = value["class_name"]
+    if name in _SIZES or name in _PER_FEATURE:
+        yield least_elements(value, _recorded_width(value, tensors[id(value)]))
+    layers = config_of(value).get("layers")
     if isinstance(layers, list):
         yield from _declared_by_order([layer for layer in layers if is_object(layer)], tensors)
 

@@ -268,6 +268,39 @@ def test_notable_places_leave_out_lists_and_words_alone():
     assert left_out == [tree["config"], "few", ["a"], "y" * 29]
 
 
+LONG = "a name of thirty characters and more"
+INNER = {"name": "m", "layers": [entry("Dense", "d"), {"class_name": "__lambda__"}, LONG], "compile_config": {}}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"class_name": "Model", "config": INNER},
+        {
+            "module": LONG,
+            "config": INNER,
+            "class_name": LONG,
+            "build_config": {"a": [LONG]},
+            "compile_config": {"b": LONG},
+        },
+        {"config": {**INNER, "name": "other"}, "class_name": "Model"},
+        {"class_name": "Model", LONG: {}},
+    ],
+    ids=["current", "more beside it", "another", "none"],
+)
+@pytest.mark.parametrize("root", [("config",), ("registered_name", "config", "module"), ("module",)], ids=str)
+def test_places_that_a_file_shares_with_its_normal_form(raw, root):
+    """They are taken from there, and are what a walk over the file would find, with its own root around them."""
+    beside = {"registered_name": LONG, "module": "m", "config": {**INNER}}
+    normal = notable_places({"class_name": "Model", **{key: beside[key] for key in root}})
+    found, expected = recorded_places(raw, {"x": LONG}, normal), recorded_places(raw, {"x": LONG})
+    assert sorted(found, key=lambda place: place.where) == sorted(expected, key=lambda place: place.where)
+    owners = [[place.owner for place in places if place.owner is raw] for places in (found, expected)]
+    assert len(owners[0]) == len(owners[1])
+    is_shared = raw.get("config") == INNER and "config" in root
+    assert (len({*map(id, found)} & {*map(id, normal)}) > 1) == is_shared
+
+
 @pytest.mark.parametrize(("tree", "found"), [("x", ["x"]), (None, []), (3, []), ([1, ["name"]], [])])
 def test_what_is_no_object(tree, found):
     """A text that stands where an object should is looked at, whatever its length; there are no dicts in it."""

@@ -31,7 +31,7 @@ def inspect_keras(artifact: KerasArtifact) -> tuple[KerasInfo, ProducerInfo]:
     normal = normalise(artifact.config, artifact.metadata, artifact.format)
     places = notable_places(normal.config)
     objects = object_places(places)
-    raw_places = recorded_places(artifact.config, artifact.training_config)
+    raw_places = recorded_places(artifact.config, artifact.training_config, places)
     info = KerasInfo(
         normal=normal,
         signature=describe_signature(
@@ -44,6 +44,7 @@ def inspect_keras(artifact: KerasArtifact) -> tuple[KerasInfo, ProducerInfo]:
         training=artifact.training_config,
         places=places,
         raw_places=raw_places,
+        object_places=objects,
     )
     return info, describe_producer(artifact, flavour=normal.writer.flavour.value)
 
