@@ -194,6 +194,7 @@ def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, dict[str, None
     """Return the functions of the object graph by who starts them, and those that make resources."""
     functions = _functions_of(object_graph)
     started: dict[EntryKind, dict[int, None]] = {kind: {} for kind in EntryKind}
+    called, initializing = started[EntryKind.FUNCTION], started[EntryKind.INITIALIZER]
     steps: dict[int, None] = {}
     creators: dict[int, None] = {}
     public = set(_public_objects(object_graph))
@@ -215,10 +216,10 @@ def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, dict[str, None
             if name == _CREATE:
                 creators[child_id] = None
             if is_public:
-                started[EntryKind.FUNCTION][child_id] = None
+                called[child_id] = None
             # The trace of a saver's function is a child of that function and no other entry.
             if not functions[child_id].keys() <= own:
-                started[EntryKind.INITIALIZER if name in _INITIALIZERS else EntryKind.FUNCTION][child_id] = None
+                (initializing if name in _INITIALIZERS else called)[child_id] = None
     found = {kind: _names(functions, indices) for kind, indices in started.items()}
     known = {**found[EntryKind.SAVE], **found[EntryKind.RESTORE], **found[EntryKind.INITIALIZER]}
     known.update(_names(functions, steps))

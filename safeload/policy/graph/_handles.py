@@ -19,7 +19,7 @@ _VARIANT = frozenset({21, 121})
 
 def forged_handles(subject: Subject) -> Iterator[Finding]:
     """Find handles of resources among the constants: handles are made by the process, never saved."""
-    holding = (node for node, value in subject.constants if _holds_handle(value.tensor))
+    holding = (node for node, tensor in subject.constants if _holds_handle(tensor))
     parsing = (node for node in subject.graph.nodes("ParseTensor") if _parses_handle(node))
     for nodes in (holding, parsing):
         for node in nodes:

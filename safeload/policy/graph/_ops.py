@@ -118,8 +118,10 @@ def _is_own_resource(subject: Subject, node: Node) -> bool:
     """
     if node.op == _SEVERAL_VARIABLES:
         return False
+    if node.body == MAIN:
+        return True
     name = _text(node, "shared_name")
-    if node.body == MAIN or name == _ANONYMOUS:
+    if name == _ANONYMOUS:
         return True
     if name and node.op in _SHARED_VARIABLES:
         return False

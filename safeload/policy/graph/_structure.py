@@ -63,8 +63,8 @@ def mistyped_constants(subject: Subject) -> Iterator[Finding]:
 
     Source: ``ValidateStridedSliceOp`` in tensorflow/core/util/strided_slice_op.cc (2.21).
     """
-    for node, value in subject.constants:
-        attributes, found = node.proto.attr, value.tensor.dtype
+    for node, tensor in subject.constants:
+        attributes, found = node.proto.attr, tensor.dtype
         if "dtype" in attributes and attributes["dtype"].type != found:
             message = f"is declared with type {attributes['dtype'].type}, and its value has type {found}"
             yield subject.finding(node, rule="constant-type", severity=Severity.UNEXAMINED, message=message)

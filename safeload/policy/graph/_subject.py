@@ -59,9 +59,9 @@ class Subject:
 
     @cached_property
     def constants(self) -> tuple[tuple[Node, Any], ...]:
-        """The constants of all bodies that have a value, each with its AttrValue."""
+        """The constants of all bodies that have a value, each with its TensorProto."""
         found = [(node, node.proto.attr.get("value")) for node in self.graph.nodes("Const", "HostConst")]
-        return tuple([(node, value) for node, value in found if value is not None])
+        return tuple([(node, value.tensor) for node, value in found if value is not None])
 
     @cached_property
     def growth(self) -> Growth:

@@ -83,10 +83,13 @@ class Facts:
 
     def _led(self, site: Site) -> Fact | None:
         """Return that nothing is known of *site*, one of `LED`, if that is clear at once; most of a model is so."""
-        first = self._below(site, 1)
-        if len(first) == 1 and (first[0] is None or self._known.get(first[0]) is NOTHING):
-            return self._known.setdefault(site, NOTHING)
-        return None
+        node = site.node
+        if not node.inputs or node.inputs[0][:1] == "^":
+            return None
+        first = self.sites.find(node.body, node.inputs[0])
+        if first is not None and first.node.op in _TELLING and self._known.get(first) is not NOTHING:
+            return None
+        return self._known.setdefault(site, NOTHING)
 
     def reference(self, body: str, reference: str, context: Context = ()) -> Fact:
         """Return what is known of the tensor *reference* of *body*."""

@@ -114,8 +114,9 @@ def constant_elements(node: Node) -> int:
 
 def declared_elements(shape: Any) -> int:
     """Return how many elements a TensorShapeProto declares; unknown dimensions count as one, too many make none."""
-    if len(shape.dim) > MAX_RANK:
-        return 0
+    rank = len(shape.dim)
+    if not 0 < rank <= MAX_RANK:
+        return int(not rank)  # most are scalars
     sizes: list[int] = [dim.size for dim in shape.dim]
     return min(math.prod([1 if size == -1 else max(size, 0) for size in sizes]), HUGE)
 

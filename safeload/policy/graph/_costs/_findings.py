@@ -70,8 +70,8 @@ _MANY_ITERATIONS = 10**9
 def declared_sizes(subject: Subject) -> Iterator[Finding]:
     """Find constants that declare much more than the file stores."""
     total = 0
-    for node, value in subject.constants:
-        excess = _excess(value)
+    for node, tensor in subject.constants:
+        excess = _excess(tensor)
         total += excess
         if excess and total > BUDGET:
             yield _too_large(subject, node, total)
@@ -94,13 +94,13 @@ def _may_declare_list(op: str) -> bool:
     return op in op_table().lists or op not in op_table().classes
 
 
-def _excess(value: Any) -> int:
-    """Return how many bytes more the *value* of a constant declares than it stores."""
-    elements = declared_elements(value.tensor.tensor_shape)
+def _excess(tensor: Any) -> int:
+    """Return how many bytes more *tensor*, the value of a constant, declares than it stores."""
+    elements = declared_elements(tensor.tensor_shape)
     if elements <= _FEW:
         return 0
-    stored: int = value.ByteSize()
-    return max(0, elements * _element_bytes(value.tensor.dtype) - stored)
+    stored: int = tensor.ByteSize()
+    return max(0, elements * _element_bytes(tensor.dtype) - stored)
 
 
 def _element_bytes(dtype: int) -> int:
