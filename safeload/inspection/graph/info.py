@@ -173,14 +173,16 @@ def _kinds(reached: Mapping[EntryKind, Iterable[str]]) -> dict[str, frozenset[En
 def _ancestors(body: Body, entry: Entry) -> dict[str, Node]:
     """Return the nodes that run when *entry* fetches its nodes while it feeds its inputs, by name."""
     found: dict[str, Node] = {}
-    pending = list(entry.fetches)
+    pending, feeds = list(entry.fetches), entry.feeds
     while pending:
         reference = pending.pop()
         name = reference_producer(reference)
+        if name in found:
+            continue
         node = body.by_name.get(name)
-        if node is not None and name not in found and not (entry.feeds and tensor_name(reference) in entry.feeds):
+        if node is not None and not (feeds and tensor_name(reference) in feeds):
             found[name] = node
-            pending.extend(node.inputs)
+            pending += node.inputs
     return found
 
 
