@@ -146,6 +146,8 @@ def _declares_unreadable(config: dict[str, Any]) -> bool:
 
     Source: ``Lambda.get_config`` and ``_parse_function_from_config`` of Keras 2; ``Merge.get_config`` of Keras 1.2.
     """
+    if "lambda" not in config.values():
+        return False  # as almost everywhere
     declared = [key.removesuffix("_type") for key, kind in config.items() if key.endswith("_type") and kind == "lambda"]
     return any(not _holds_bytecode(config.get(key)) for key in declared)
 

@@ -12,6 +12,7 @@ from hostile.nodes import (
     BOOL,
     FLOAT,
     INT32,
+    INT64,
     RESOURCE,
     STRING,
     Dims,
@@ -214,6 +215,22 @@ HARMLESS = {
     ],
     "padding of one": [node("n", "Conv2D", "x", explicit_paddings=Ints((0, 0, 1, 1, 1, 1, 0, 0)))],
 }
+
+
+@pytest.mark.parametrize("types", [[], [RESOURCE, INT64], [RESOURCE, INT64, FLOAT], [INT64], [RESOURCE, RESOURCE]])
+@pytest.mark.parametrize("op", ["StatefulPartitionedCall", "If"])
+def test_what_calls_pass_beside_handles(op: str, types: list[int]) -> None:
+    """A shared function is followed with what each call gives it; handles among that are left out."""
+    fill = function(
+        "fill", ["handle", "size"], ["n:output:0"], node("n", "Fill", "size", "one"), ints("one", 1, shape=())
+    )
+    branches = {"f": Func("fill")} if op != "If" else {"then_branch": Func("fill"), "else_branch": Func("fill")}
+    operands = ["x"] * (op == "If") + ["x", "size:output:0"]
+    calls = [node(f"call{index}", op, *operands, **branches) for index in range(2)]
+    for made in calls:
+        made.attr["Tin"].list.type.extend(types)
+    found = rules(simple(ints("size", 1 << 40), *calls, functions=[fill]))
+    assert found == (set() if types == [RESOURCE, RESOURCE] else {"allocation"})
 
 
 MANY = (1 << 62,) * 100_000

@@ -191,7 +191,10 @@ def _passes_something(facts: Facts, call: Node, context: Context) -> bool:
 
 
 def _passed_values(call: Node) -> Iterator[str]:
-    """Yield what *call* is given but handles of variables and the like, of which it may have hundreds."""
+    """Yield what *call* is given but handles of variables and the like, of which it may have hundreds.
+
+    TensorFlow refuses a call whose inputs are of other types than it declares.
+    """
     types = call.proto.attr["Tin"].list.type[:] if "Tin" in call.proto.attr else []
     # What stands before the arguments, as a condition does, is none of these types.
     for reference, dtype in zip_longest(reversed([*Site(call).data()]), reversed(types)):
