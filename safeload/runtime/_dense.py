@@ -85,7 +85,10 @@ def dense_stack(graph: Any, captures: list[Any]) -> DenseStack | None:
 
 
 def _add(steps: list[_Step], operation: Any, taken: list[Any]) -> bool:
-    """Add *operation* to *steps*, or to the last one of them; return False if that might change the result."""
+    """Add *operation* to *steps*, or to the last one of them; return False if that might change the result.
+
+    Sums and what is clipped twice are left out: Grappler orders or fuses them in another way.
+    """
     kind, last = operation.type, steps[-1] if steps else _Step("", ())
     if operation.outputs[0].dtype != tf.float32:
         return False
@@ -97,7 +100,7 @@ def _add(steps: list[_Step], operation: Any, taken: list[Any]) -> bool:
         steps[-1] = _Step(_FUSED, attributes, (*last.variables, *taken))
     elif kind in _CLIPPING and last.attributes[-1:] == ((b"BiasAdd",),):
         steps[-1] = last._replace(attributes=(*last.attributes[:-1], (b"BiasAdd", kind.encode())))
-    elif kind in _CLIPPING or kind in ("AddV2", "Softmax"):
+    elif kind == "Softmax" or (kind in _CLIPPING and last.op == "MatMul"):
         steps.append(_Step(kind, ("T", _FLOAT), tuple(taken)))
     elif kind != "Identity":
         return False

@@ -233,6 +233,22 @@ def test_what_calls_pass_beside_handles(op: str, types: list[int]) -> None:
     assert found == (set() if types == [RESOURCE, RESOURCE] else {"allocation"})
 
 
+def test_what_calls_say_that_they_pass() -> None:
+    """An attribute of that name of a function is its own, and says nothing about its inputs."""
+    fill = function("fill", ["size"], ["n:output:0"], node("n", "Fill", "size", "one"), ints("one", 1, shape=()))
+    fill.signature.attr.add(name="Tin", type="list(type)")
+    calls = [node(f"call{index}", "fill", "size:output:0") for index in range(2)]
+    for made in calls:
+        made.attr["Tin"].list.type.append(RESOURCE)
+    assert rules(simple(ints("size", 1 << 40), *calls, functions=[fill])) == {"allocation"}
+
+
+def test_widest_piece_of_many() -> None:
+    """The largest of many widths counts, wherever it stands."""
+    widths = node("n", "StringNGrams", "x", "x", ngram_widths=Ints((1,) * 300 + (1 << 20,)))
+    assert rules(simple(widths)) == {"allocation"}
+
+
 MANY = (1 << 62,) * 100_000
 OF_NO_TENSOR = {
     "value": [node("n", "Const", value=tensor(INT32, MANY))],

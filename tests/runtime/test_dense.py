@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -35,7 +36,6 @@ STACKS: dict[str, Callable[[Any], Any]] = {
     "rectified": lambda x: tf.nn.relu(_dense(x)),
     "clipped": lambda x: tf.nn.relu6(_dense(x)),
     "without bias": lambda x: tf.nn.relu(x @ W),
-    "sum": lambda x: tf.nn.relu(x @ W + B),
     "wide": lambda x: tf.nn.relu(_dense(x)) @ V,
     "probabilities": lambda x: tf.nn.softmax(tf.nn.relu(_dense(tf.nn.relu(_dense(x)))) @ V),
     "passed on": lambda x: tf.identity(_dense(tf.identity(x))),
@@ -60,10 +60,36 @@ def test_stack(name: str) -> None:
     assert _stack(function)
     plain = of_concrete_function(function)
     assert plain is not None
-    for rows in (1, 2, 33, 1000):
+    for rows in (0, 1, 2, 33, 1000):
         x = tf.constant(RNG.standard_normal((rows, WIDTH), np.float32))
-        assert np.asarray(plain([x])).tobytes() == np.asarray(function(x)).tobytes()
+        for value in (x, tf.where(x > 1, np.nan, x), tf.where(x > 1, -np.inf, x)):
+            assert np.asarray(plain([value])).tobytes() == np.asarray(function(value)).tobytes()
         W.assign_add(0.01 * tf.ones_like(W))
+
+
+PARTS: dict[str, Callable[[Any], Any]] = {
+    "product": lambda x: x @ W,
+    "dense": _dense,
+    "relu": tf.nn.relu,
+    "relu6": tf.nn.relu6,
+    "softmax": tf.nn.softmax,
+}
+
+
+@pytest.mark.parametrize("names", itertools.product(PARTS, repeat=3), ids="-".join)
+def test_any_three_parts(names: tuple[str, ...]) -> None:
+    """Whatever stands behind what, the bytes are those of the graph."""
+
+    def compute(x: Any) -> Any:
+        for name in names:
+            x = PARTS[name](x)
+        return x
+
+    function = _concrete(compute)
+    plain, x = of_concrete_function(function), tf.constant(RNG.standard_normal((5, WIDTH), np.float32))
+    assert plain is not None
+    for value in (x, tf.where(x > 1, np.nan, x)):
+        assert np.asarray(plain([value])).tobytes() == np.asarray(function(value)).tobytes()
 
 
 OTHERS: dict[str, Callable[[Any], Any]] = {
@@ -79,7 +105,8 @@ OTHERS: dict[str, Callable[[Any], Any]] = {
     "a part": lambda x: [x @ W, tf.nn.relu(x @ W)][0],
     "channels first": lambda x: tf.nn.bias_add(tf.reshape(x, [1, WIDTH, 1, -1]), B, data_format="NCHW"),
     "another activation": lambda x: tf.sigmoid(tf.nn.bias_add(x @ W, B)),
-    "activation of a sum": lambda x: tf.sigmoid(x @ W + B),
+    "sum": lambda x: x @ W + B,
+    "clipped twice": lambda x: tf.nn.relu(tf.nn.relu6(_dense(x))),
     "bias alone": lambda x: tf.nn.bias_add(x, B),
     "long": lambda x: [x := x @ W for _ in range(5)][-1],
     "assigned": lambda x: x @ W.assign_add(W),
@@ -127,7 +154,7 @@ def test_operations_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _keras_model() -> Any:
     keras.utils.set_random_seed(1)
-    return keras.Sequential([keras.Input((WIDTH,)), Dense(20, activation="relu"), Dense(3, use_bias=False)])
+    return keras.Sequential([keras.Input((WIDTH,)), Dense(20, "relu", use_bias=False), Dense(3, use_bias=False)])
 
 
 def test_threads() -> None:

@@ -25,7 +25,7 @@ A ``saved_model.pb`` has at most 2 GiB itself, and the largest constant shape in
 
 
 def _product(dims: Ints) -> int:
-    return math.prod(max(0, dim) for dim in dims)
+    return math.prod([max(0, dim) for dim in dims[:MAX_RANK]])
 
 
 def _largest(counts: Ints) -> int:
@@ -34,6 +34,7 @@ def _largest(counts: Ints) -> int:
 
 def _padded(pairs: Ints) -> int:
     """Return the size that paddings alone make, of an input with one element."""
+    pairs = pairs[: 2 * MAX_RANK]
     return math.prod(1 + max(0, before) + max(0, after) for before, after in zip(pairs[::2], pairs[1::2], strict=False))
 
 
@@ -206,9 +207,9 @@ _OPERANDS: dict[str, _Fold] = {
 
 
 def _numbers(attributes: Any, key: str, default: int = 0) -> Ints:
-    """Return the first integers of an attribute, or *default* where it is not written."""
+    """Return the integers of an attribute, or *default* where it is not written."""
     value = attributes.get(key)
-    return (default,) if value is None else tuple(value.list.i[:MAX_RANK]) or (value.i,)
+    return (default,) if value is None else tuple(value.list.i) or (value.i,)
 
 
 def _declared(attributes: Any, _: Ints) -> int:

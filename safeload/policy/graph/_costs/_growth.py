@@ -35,6 +35,9 @@ _MEMBER = 6
 _RESOURCE = 20
 """DT_RESOURCE. Source: tensorflow/core/framework/types.proto (2.21)."""
 
+_TYPED = frozenset({"Case", "If", "PartitionedCall", "StatefulPartitionedCall", "StatelessCase", "StatelessIf"})
+"""Calls whose ``Tin`` are the types of what they pass; TensorFlow refuses other inputs. Source: its op definitions."""
+
 _Variable = tuple[str, str]
 """What a loop passes on: its body and the tensor in it."""
 
@@ -191,11 +194,8 @@ def _passes_something(facts: Facts, call: Node, context: Context) -> bool:
 
 
 def _passed_values(call: Node) -> Iterator[str]:
-    """Yield what *call* is given but handles of variables and the like, of which it may have hundreds.
-
-    TensorFlow refuses a call whose inputs are of other types than it declares.
-    """
-    types = call.proto.attr["Tin"].list.type[:] if "Tin" in call.proto.attr else []
+    """Yield what *call* is given but handles of variables and the like, of which it may have hundreds."""
+    types = call.proto.attr["Tin"].list.type[:] if call.op in _TYPED and "Tin" in call.proto.attr else []
     # What stands before the arguments, as a condition does, is none of these types.
     for reference, dtype in zip_longest(reversed([*Site(call).data()]), reversed(types)):
         if reference is not None and dtype != _RESOURCE:
