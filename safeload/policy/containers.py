@@ -1,10 +1,11 @@
-"""Rules about the container: what no writer of the format leaves in it. Layer: policy."""
+"""Rules about the container and its arrays: what no writer of the format leaves in it. Layer: policy."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from safeload.policy._finding import Finding, Severity
+from safeload.readers import KerasArtifact, SavedModelArtifact, WeightIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,3 +35,19 @@ def container_anomalies(artifact: Artifact) -> Iterator[Finding]:
             message=f"{anomaly.where!r} {meaning}" + (f" ({anomaly.evidence})" if anomaly.evidence else ""),
             hint="copy the model again from its source, without what does not belong to it",
         )
+
+
+def empty_matrices(artifact: Artifact) -> Iterator[Finding]:
+    """Find a matrix without elements: oneDNN ends the process where TensorFlow multiplies by one (measured, 2.21)."""
+    for dataset in _weights(artifact).datasets:
+        if 0 in dataset.shape and len(dataset.shape) > 1:
+            message = f"the array {dataset.path!r} of shape {list(dataset.shape)} is empty, which may end the process"
+            hint = "ask the author for a model without layers that have no inputs or no units"
+            yield Finding("empty-matrix", Severity.UNEXAMINED, dataset.path, str(list(dataset.shape)), message, hint)
+            return
+
+
+def _weights(artifact: Artifact) -> WeightIndex:
+    if isinstance(artifact, SavedModelArtifact):
+        return artifact.variables
+    return artifact.weights if isinstance(artifact, KerasArtifact) else WeightIndex()

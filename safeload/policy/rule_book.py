@@ -55,6 +55,11 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             (_WARNING,),
             "A symbolic link leads to a directory above it.",
         ),
+        "empty-matrix": RuleInfo(
+            (_UNEXAMINED,),
+            "An array of two or more dimensions has no elements. TensorFlow may end the process where it multiplies by "
+            "one, in layers without inputs or units.",
+        ),
     },
     "Keras configs": {
         "lambda-bytecode": RuleInfo(

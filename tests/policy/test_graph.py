@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from hostile.nodes import (
     function,
     ints,
     meta_graph,
+    model,
     node,
     refusing,
     rules,
@@ -28,12 +30,14 @@ from hostile.nodes import (
 )
 
 from safeload import policy
+from safeload.formats import Format
+from safeload.inspection import ModelInfo, ProducerInfo
 from safeload.inspection.op_classes import op_table
-from safeload.policy import CONTAINER_RULES, Severity
+from safeload.policy import CONTAINER_RULES, Severity, examine
 from safeload.policy.graph import GRAPH_RULES, _ops
 from safeload.policy.graph._constants import _sizes
 from safeload.policy.graph._verdicts import HARMLESS, op_verdict
-from safeload.readers import Anomaly
+from safeload.readers import Anomaly, DatasetInfo, KerasArtifact, WeightIndex
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -52,7 +56,29 @@ def test_no_rule_is_idle(rule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in ((policy.graph, "GRAPH_RULES"), (policy, "CONTAINER_RULES")):
         monkeypatch.setattr(module, name, tuple(r for r in getattr(module, name) if r is not rule))
     link = {"anomalies": (Anomaly("link-out-of-model", "variables", "/etc"),)}
-    assert not all([refusing(builder()) for builder, _ in HOSTILE.values()] + [refusing(benign(), **link)])
+    empty = KerasArtifact(Format.WEIGHTS_HDF5, "m", None, weights=_index((0, 3)))
+    found = [*(refusing(builder()) for builder, _ in HOSTILE.values()), refusing(benign(), **link), _refusing(empty)]
+    assert not all(found)
+
+
+def _index(*shapes: tuple[int, ...]) -> WeightIndex:
+    return WeightIndex(datasets=tuple(DatasetInfo(f"a{i}", shape, "float32", 0) for i, shape in enumerate(shapes)))
+
+
+def _refusing(artifact: Any) -> list[str]:
+    info = ModelInfo(artifact.format, "m", "d1", 0, ProducerInfo())
+    return [found.rule for found in examine(artifact, info) if found.severity >= Severity.UNEXAMINED]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "expected"), [([(2, 3), (3, 0), (0, 1)], ["empty-matrix"]), ([(0,), (), (1, 1)], [])], ids=str
+)
+def test_empty_matrices(shapes: list[tuple[int, ...]], expected: list[str]) -> None:
+    """A product with one may end the process; an empty list, such as a table without words, is harmless."""
+    keras_file = KerasArtifact(Format.WEIGHTS_HDF5, "m", None, weights=_index(*shapes))
+    assert _refusing(keras_file) == expected
+    saved_model, _ = model(benign())
+    assert _refusing(dataclasses.replace(saved_model, variables=_index(*shapes))) == expected
 
 
 def test_benign_graph_has_no_refusal() -> None:
