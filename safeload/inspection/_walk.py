@@ -141,8 +141,9 @@ def recorded_places(raw: Any, training: Any, normal: Sequence[Place] = ()) -> tu
 
 
 def _shared_places(raw: dict[str, Any], normal: Sequence[Place]) -> Iterable[Place]:
+    """Return the places of *raw*: what is below its config first, from *normal* if it is the same there."""
     root = normal[0].value
-    if "config" not in raw or raw["config"] != root.get("config"):
+    if root.get("config") is None or raw.get("config") != root["config"]:
         return notable_places(raw)
     outer = {**raw, "config": None}
     keys = [*root]

@@ -19,7 +19,7 @@ _FUSED = "_FusedMatMul"
 Source: tensorflow/core/grappler/optimizers/remapper.cc (2.21).
 """
 _CLIPPING = frozenset({"Relu", "Relu6"})
-"""Activations that round nothing, so that it does not matter whether they are fused."""
+"""Activations that TensorFlow fuses with a bias before them, and that round nothing where it does not."""
 _PLACEHOLDERS = frozenset({"NoOp", "Placeholder"})
 _FLOAT = tf.float32.as_datatype_enum
 

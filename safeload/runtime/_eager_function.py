@@ -16,7 +16,7 @@ Flat = Sequence[Any]
 
 
 Quick = Callable[[Any, Flat], Flat]
-"""Runs a function on its inputs in an eager context, quicker than a thread of TensorFlow's pool could be woken."""
+"""Another way to run a function on its inputs in an eager context."""
 
 
 class EagerFunction:

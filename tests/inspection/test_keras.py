@@ -285,8 +285,9 @@ INNER = {"name": "m", "layers": [entry("Dense", "d"), {"class_name": "__lambda__
         },
         {"config": {**INNER, "name": "other"}, "class_name": "Model"},
         {"class_name": "Model", LONG: {}},
+        {"class_name": "Model", "config": None},
     ],
-    ids=["current", "more beside it", "another", "none"],
+    ids=["current", "more beside it", "another", "none", "null"],
 )
 @pytest.mark.parametrize("root", [("config",), ("registered_name", "config", "module"), ("module",)], ids=str)
 def test_places_that_a_file_shares_with_its_normal_form(raw, root):
