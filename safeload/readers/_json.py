@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from safeload.errors import LimitExceededError, MalformedArtifactError
@@ -17,12 +18,10 @@ if TYPE_CHECKING:
 
 
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_SPACED_COLON = re.compile(r'"[ \t\n\r]+:')
 _OPENING = {"{": 1, "[": 4}
 """What opens a node → how many of them count as one: nodes of Keras 2 have three lists around an object."""
-
-
-class _DuplicateKeyError(ValueError):
-    """A key stands twice in one object."""
+_CONTAINERS: frozenset[type] = frozenset({dict, list})
 
 
 def parse_json(content: str | bytes, *, where: str, limits: Limits) -> Any:
@@ -47,27 +46,27 @@ def parse_json(content: str | bytes, *, where: str, limits: Limits) -> Any:
         raise MalformedArtifactError(where, problem=f"not UTF-8 text: {error.reason} at byte {error.start}") from error
     _refuse_count(text, where, limits)
     try:
-        tree = json.loads(text, object_pairs_hook=_unique)
+        tree = json.loads(text)
     except RecursionError as error:
         found = limits.max_nesting_depth + 1
         raise LimitExceededError(
             where, limit="max_nesting_depth", allowed=limits.max_nesting_depth, found=found
         ) from error
-    except _DuplicateKeyError as error:
-        raise MalformedArtifactError(where, problem=f"the key {error.args[0]!r} stands twice in one object") from error
     except ValueError as error:
         raise MalformedArtifactError(where, problem=f"not JSON: {error}") from error
-    _refuse_depth(tree, where, limits)
+    # A colon behind a quote ends a key, or stands in a string: if there are no more of them than keys, none was lost.
+    if _count_keys(tree, where, limits) != text.count('":') + len(_SPACED_COLON.findall(text)):
+        json.loads(text, object_pairs_hook=partial(_refuse_duplicates, where=where))
     _refuse_surrogates(text, tree, where)
     return tree
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        raise _DuplicateKeyError(next(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
-    return found
+def _refuse_duplicates(pairs: list[tuple[str, Any]], *, where: str) -> None:
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise MalformedArtifactError(where, problem=f"the key {key!r} stands twice in one object")
+        seen.add(key)
 
 
 def _refuse_count(text: str, where: str, limits: Limits) -> None:
@@ -80,14 +79,18 @@ def _refuse_count(text: str, where: str, limits: Limits) -> None:
             raise LimitExceededError(where, limit="max_entries", allowed=limits.max_entries, found=found)
 
 
-def _refuse_depth(tree: Any, where: str, limits: Limits) -> None:
-    level, depth = [tree] if isinstance(tree, (dict, list)) else [], 0
+def _count_keys(tree: Any, where: str, limits: Limits) -> int:
+    """Count the keys of all objects of *tree*, level by level, which are counted as well."""
+    level, depth, keys = [tree] if type(tree) in _CONTAINERS else [], 0, 0
     while level:
-        children = [child for node in level for child in (node.values() if type(node) is dict else node)]
-        level = [child for child in children if type(child) is dict or type(child) is list]
+        objects = [node for node in level if type(node) is dict]
+        keys += sum(map(len, objects))
+        nodes = [*map(dict.values, objects), *[node for node in level if type(node) is list]]
+        level = [child for node in nodes for child in node if type(child) in _CONTAINERS]
         depth += 1
         if depth > limits.max_nesting_depth:
             raise LimitExceededError(where, limit="max_nesting_depth", allowed=limits.max_nesting_depth, found=depth)
+    return keys
 
 
 def _refuse_surrogates(text: str, tree: Any, where: str) -> None:
@@ -100,8 +103,3 @@ def _refuse_surrogates(text: str, tree: Any, where: str) -> None:
         raise MalformedArtifactError(
             where, problem="a string holds half a surrogate pair, which is not Unicode text"
         ) from error
-
-
-def canonical_json(tree: Any) -> bytes:
-    """Return *tree* as JSON with one spelling for equal trees; the order of keys counts."""
-    return json.dumps(tree, ensure_ascii=True, separators=(",", ":")).encode("ascii")

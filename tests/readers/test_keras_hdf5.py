@@ -197,5 +197,7 @@ def test_digest():
     assert read(model_h5(lambda file: file["model_weights/dense/dense/bias:0"].__setitem__(0, 5))).digest == first
     assert read(model_h5(lambda file: file.attrs.update(training_config="{}"))).digest == first
     assert read(model_h5(config={"class_name": "B", "config": {}})).digest != first
+    numbers = [{"class_name": "A", "config": {"n": n}} for n in (1, 1.0, True, "1", -0.0, 0.0)]
+    assert len({read(model_h5(config=config)).digest for config in numbers}) == len(numbers)
     assert read(model_h5(lambda file: file.create_dataset("model_weights/dense/x", data=[1.0]))).digest != first
     assert read(model_h5(lambda file: file.attrs.update(keras_version="2.16.0"))).digest != first

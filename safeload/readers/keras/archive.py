@@ -159,8 +159,9 @@ def read_keras_archive(detection: Detection, limits: Limits) -> KerasArtifact:
     for name in (CONFIG, WEIGHTS):
         if name not in names:
             raise MalformedArtifactError(detection.where, problem=f"{name!r} is missing")
-    config = _read_json(container, CONFIG, detection.where, limits)
-    metadata = _read_json(container, METADATA, detection.where, limits) if METADATA in names else {}
+    text = container.read(CONFIG, limit="max_config_bytes", allowed=limits.max_config_bytes)
+    config = _parsed(text, f"{detection.where}/{CONFIG}", limits)
+    metadata = _metadata(container, detection.where, limits) if METADATA in names else {}
     assets = _read_assets(container, detection.where, limits)
     hdf5 = container.open_weights()
     artifact = KerasArtifact(
@@ -168,13 +169,13 @@ def read_keras_archive(detection: Detection, limits: Limits) -> KerasArtifact:
         where=detection.where,
         config=config,
         training_config=config.get("compile_config"),
-        metadata={key: value for key, value in metadata.items() if isinstance(value, str)},
+        metadata=metadata,
         weights=weight_index(hdf5, hdf5.structure(limits), limits),
         weights_file=hdf5,
         assets=assets,
         size=container.size,
     )
-    return replace(artifact, digest=keras_digest(artifact))
+    return replace(artifact, digest=keras_digest(artifact, text))
 
 
 def _container(detection: Detection, limits: Limits) -> _Container:
@@ -185,11 +186,16 @@ def _container(detection: Detection, limits: Limits) -> _Container:
     return _Zipped(read_zip(detection.source.file, where=detection.where, limits=limits), limits)
 
 
-def _read_json(container: _Container, name: str, where: str, limits: Limits) -> dict[str, Json]:
-    content = container.read(name, limit="max_config_bytes", allowed=limits.max_config_bytes)
-    tree = parse_json(content, where=f"{where}/{name}", limits=limits)
+def _metadata(container: _Container, where: str, limits: Limits) -> dict[str, str]:
+    text = container.read(METADATA, limit="max_config_bytes", allowed=limits.max_config_bytes)
+    found = _parsed(text, f"{where}/{METADATA}", limits)
+    return {key: value for key, value in found.items() if isinstance(value, str)}
+
+
+def _parsed(text: bytes, where: str, limits: Limits) -> dict[str, Json]:
+    tree = parse_json(text, where=where, limits=limits)
     if not isinstance(tree, dict):
-        raise MalformedArtifactError(f"{where}/{name}", problem="it is not a JSON object")
+        raise MalformedArtifactError(where, problem="it is not a JSON object")
     return tree
 
 

@@ -49,27 +49,32 @@ def read_keras_hdf5(detection: Detection, limits: Limits) -> KerasArtifact:
     assert file is not None  # noqa: S101 - only files are detected as HDF5
     hdf5 = Hdf5File(file, where=detection.where)
     structure = hdf5.structure(limits)
-    config = hdf5.attribute("", "model_config", max_bytes=limits.max_config_bytes)
+    text = _text(hdf5, "model_config", limits)
     weights = weight_index(hdf5, structure, limits)
-    if config is None and weights.layout is WeightLayout.NONE:
+    if text is None and weights.layout is WeightLayout.NONE:
         raise _foreign(hdf5, detection.where)
     artifact = KerasArtifact(
-        format=Format.WEIGHTS_HDF5 if config is None else Format.KERAS_HDF5,
+        format=Format.WEIGHTS_HDF5 if text is None else Format.KERAS_HDF5,
         where=detection.where,
-        config=_config(config, "model_config", detection.where, limits),
+        config=_config(text, "model_config", detection.where, limits),
         training_config=_training_config(hdf5, limits),
         metadata=_metadata(hdf5, structure, limits),
         weights=weights,
         weights_file=hdf5,
         size=file.size,
     )
-    return replace(artifact, digest=keras_digest(artifact))
+    return replace(artifact, digest=keras_digest(artifact, text or ""))
 
 
-def _config(text: str | list[str] | None, name: str, where: str, limits: Limits) -> object:
+def _text(hdf5: Hdf5File, name: str, limits: Limits) -> str | None:
+    value = hdf5.attribute("", name, max_bytes=limits.max_config_bytes)
+    return "".join(value) if isinstance(value, list) else value
+
+
+def _config(text: str | None, name: str, where: str, limits: Limits) -> object:
     if text is None:
         return None
-    tree = parse_json(text if isinstance(text, str) else "".join(text), where=f"{where}@{name}", limits=limits)
+    tree = parse_json(text, where=f"{where}@{name}", limits=limits)
     if not isinstance(tree, dict):
         raise MalformedArtifactError(f"{where}@{name}", problem="the config is not a JSON object")
     return tree
@@ -78,8 +83,7 @@ def _config(text: str | list[str] | None, name: str, where: str, limits: Limits)
 def _training_config(hdf5: Hdf5File, limits: Limits) -> object:
     """Return the training configuration, which nobody needs to load a model: a broken one counts as none."""
     try:
-        text = hdf5.attribute("", "training_config", max_bytes=limits.max_config_bytes)
-        return _config(text, "training_config", hdf5.where, limits)
+        return _config(_text(hdf5, "training_config", limits), "training_config", hdf5.where, limits)
     except MalformedArtifactError:
         return None
 

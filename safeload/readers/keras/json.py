@@ -52,7 +52,7 @@ def read_keras_json(detection: Detection, limits: Limits) -> KerasArtifact:
         metadata={key: config[key] for key in _METADATA if isinstance(config.get(key), str)},
         size=size,
     )
-    return replace(artifact, digest=keras_digest(artifact))
+    return replace(artifact, digest=keras_digest(artifact, content))
 
 
 def with_architecture(artifact: KerasArtifact, path: str | os.PathLike[str], limits: Limits) -> KerasArtifact:
@@ -91,4 +91,4 @@ def with_architecture(artifact: KerasArtifact, path: str | os.PathLike[str], lim
         "metadata": {**artifact.metadata, **architecture.metadata},
     }
     combined = replace(artifact, **changes)
-    return replace(combined, digest=keras_digest(combined))
+    return replace(combined, digest=keras_digest(combined, architecture.digest))

@@ -8,6 +8,7 @@ Source: keras/saving/legacy/saved_model/{load,save,json_utils}.py (2.4 to 2.15, 
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -60,10 +61,11 @@ def untraced_model(artifact: SavedModelArtifact, limits: Limits) -> KerasArtifac
     if not isinstance(metadata.get("class_name"), str) or not isinstance(metadata.get("config"), dict):
         return None
     weights, weights_file = _weights(artifact, limits)
+    config = _with_lists({key: metadata[key] for key in ("class_name", "config")})
     found = KerasArtifact(
         format=artifact.format,
         where=artifact.where,
-        config=_with_lists({key: metadata[key] for key in ("class_name", "config")}),
+        config=config,
         training_config=_with_lists(metadata.get("training_config")),
         metadata={key: metadata[key] for key in _METADATA if isinstance(metadata.get(key), str)},
         weights=weights,
@@ -71,7 +73,7 @@ def untraced_model(artifact: SavedModelArtifact, limits: Limits) -> KerasArtifac
         size=artifact.size,
         anomalies=artifact.anomalies,
     )
-    return replace(found, digest=keras_digest(found))
+    return replace(found, digest=keras_digest(found, json.dumps(config)))
 
 
 def _weights(artifact: SavedModelArtifact, limits: Limits) -> tuple[WeightIndex, WeightsFile | None]:
