@@ -17,7 +17,7 @@ from safeload.inspection._info import (
     TFLiteInfo,
     WeightsInfo,
 )
-from safeload.inspection._walk import Place, dicts_in, is_marker, is_object, notable_places, own_values, walk
+from safeload.inspection._walk import Place, dicts_in, is_marker, is_object, notable_places, own_values
 from safeload.inspection._weights import describe_weights, own_arrays
 from safeload.inspection.keras.model import describe_producer, inspect_keras
 from safeload.inspection.keras.objects import is_replaceable_part
@@ -48,7 +48,6 @@ __all__ = [
     "notable_places",
     "own_arrays",
     "own_values",
-    "walk",
     "with_free_batch",
 ]
 

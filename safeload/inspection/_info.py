@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from safeload.formats import Format
-from safeload.inspection._walk import Place, notable_places, object_places, recorded_places
+from safeload.inspection._walk import Place, notable_places, recorded_places
 
 if TYPE_CHECKING:
     from safeload.readers.tflite.model import TFLiteTensor
@@ -218,12 +218,13 @@ class KerasInfo:
         normal: The `dialects.NormalForm`.
         signature: Inputs and outputs of the model as recorded; dtypes and shapes None where only building would tell.
         root: The layer tree.
-        objects: Every serialized object, in walking order.
+        objects: In walking order, the serialized objects that may have to be looked for: those that are not built in,
+            those whose module the file does not record, and what only training needs.
         parameter_count: Elements of all model arrays in the weight index (optimizer state not counted); None for no
             weights.
         raw: The config as the file has it, before it was normalised.
         training: What only ``compile`` needs, as the file has it beside the config.
-        places: Every dict and every notable text of the normal form; found when they are not given.
+        places: What a rule may look at in the normal form (`notable_places`); found when they are not given.
         raw_places: The same of *raw* and then of *training*.
         object_places: Those of *places* where a serialized object stands.
     """
@@ -245,7 +246,7 @@ class KerasInfo:
         if not self.raw_places:
             object.__setattr__(self, "raw_places", recorded_places(self.raw, self.training))
         if not self.object_places:
-            object.__setattr__(self, "object_places", object_places(self.places))
+            object.__setattr__(self, "object_places", tuple(p for p in self.places if p.is_object))
 
 
 @dataclass(frozen=True)

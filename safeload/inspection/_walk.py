@@ -18,6 +18,7 @@ class Place(NamedTuple):
         value: What stands there.
         owner: The nearest serialized object (layer, initializer, …) around it, or None.
         is_training_only: True below the keys that only ``compile`` reads.
+        is_object: True if the value is a serialized object; see `is_object`.
     """
 
     path: _Path
@@ -25,6 +26,7 @@ class Place(NamedTuple):
     value: Any
     owner: Any = None
     is_training_only: bool = False
+    is_object: bool = False
 
     @property
     def where(self) -> str:
@@ -51,35 +53,8 @@ _SCALARS: frozenset[type] = frozenset({bool, float, int, type(None)})
 _LEAVES = _SCALARS | {str}
 
 
-def walk(tree: Any, where: str = "$") -> Iterator[Place]:
-    """Yield every dict, list and string of *tree*, containers before their content, in reading order.
-
-    Args:
-        tree: What the json module made.
-        where: Path of *tree* itself.
-    """
-    stack = [Place((None, where), "", tree)] if type(tree) not in _SCALARS else []
-    while stack:
-        place = stack.pop()
-        yield place
-        path, key, value, owner, training = place
-        if isinstance(value, dict):
-            owner = _owner(value, owner) if "class_name" in value else owner
-            found = [
-                Place((path, k), k, v, owner, training or k in _TRAINING_KEYS)
-                for k, v in value.items()
-                if type(v) not in _SCALARS
-            ]
-        elif isinstance(value, list):
-            found = [Place((path, i), key, v, owner, training) for i, v in enumerate(value) if type(v) not in _SCALARS]
-        else:
-            continue
-        found.reverse()
-        stack += found
-
-
 def dicts_in(tree: Any) -> list[dict[str, Any]]:
-    """Return every dict of *tree*, in the same order, where nobody asks where it stands."""
+    """Return every dict of *tree*, containers before their content, in reading order."""
     found: list[dict[str, Any]] = []
     _collect_dicts(tree, found)
     return found
@@ -112,18 +87,22 @@ def own_values(tree: Any) -> Iterator[Any]:
 
 
 def notable_places(tree: Any, where: str = "$", *, is_training_only: bool = False) -> tuple[Place, ...]:
-    """Return every dict of *tree* and the strings that may be more than a word, in the same order.
+    """Return what a rule may look at, in reading order: *tree*, every dict that names a class, longer strings.
 
-    Making a place of every string would take most of the time that looking at a model takes.
+    Of what only training needs that is every dict. Making a place of each dict and each string would take most of the
+    time that looking at a model takes.
 
     Args:
-        tree: As for `walk`.
-        where: As for `walk`.
+        tree: What the json module made.
+        where: Path of *tree* itself.
         is_training_only: What holds for *tree* itself; it holds for everything below too.
     """
     found: list[Place] = []
-    if type(tree) not in _SCALARS:
-        _collect((None, where), "", tree, None, is_training_only, found)
+    path: _Path = (None, where)
+    if isinstance(tree, str) or (isinstance(tree, dict) and "class_name" not in tree and not is_training_only):
+        found.append(Place(path, "", tree))
+    if isinstance(tree, (dict, list)):
+        _collect(path, "", tree, None, is_training_only, found)
     return tuple(found)
 
 
@@ -153,58 +132,47 @@ def _shared_places(raw: dict[str, Any], normal: Sequence[Place]) -> Iterable[Pla
     )
     shared = normal[len(before) : len(normal) + 1 - len(after)]
     return (
-        Place((None, "$"), "", raw),
+        Place((None, "$"), "", raw, is_object=is_object(raw)),
         *[place._replace(owner=raw) if place.owner is root else place for place in shared],
         *[place._replace(owner=raw) if place.owner is outer else place for place in notable_places(outer)[1:]],
     )
 
 
 def _collect(path: _Path, key: str, value: Any, owner: Any, training: bool, found: list[Place]) -> None:  # noqa: FBT001
-    """Append the place of *value* unless it is a list, and what is notable in it.
+    """Append the place of *value* if it is a dict that somebody may look at, and what is notable in it.
 
     Each level of the tree is a call and nothing is made that is not kept, for speed.
     """
     if isinstance(value, list):
         _collect_items(path, key, value, owner, training, found)
         return
-    found.append(_place(Place, (path, key, value, owner, training)))
-    if isinstance(value, dict):
-        owner = _owner(value, owner) if "class_name" in value else owner
-        for name, item in value.items():
-            if (kind := type(item)) is str:
-                if len(item) >= NOTABLE_LENGTH or name in NOTABLE_KEYS:
-                    is_training = training or name in _TRAINING_KEYS
-                    found.append(_place(Place, ((path, name), name, item, owner, is_training)))
-            elif kind not in _SCALARS:
-                _collect((path, name), name, item, owner, training or name in _TRAINING_KEYS, found)
+    if "class_name" in value:
+        is_named = is_object(value)
+        found.append(_place(Place, (path, key, value, owner, training, is_named)))
+        if is_named and value["class_name"] != "function":
+            owner = value
+    elif training:
+        found.append(_place(Place, (path, key, value, owner, training, False)))
+    for name, item in value.items():
+        if (kind := type(item)) is str:
+            if len(item) >= NOTABLE_LENGTH or name in NOTABLE_KEYS:
+                is_training = training or name in _TRAINING_KEYS
+                found.append(_place(Place, ((path, name), name, item, owner, is_training, False)))
+        elif kind not in _SCALARS:
+            _collect((path, name), name, item, owner, training or name in _TRAINING_KEYS, found)
 
 
 def _collect_items(path: _Path, key: str, value: Any, owner: Any, training: bool, found: list[Place]) -> None:  # noqa: FBT001
     for index, item in enumerate(value):
         if (kind := type(item)) is str:
             if len(item) >= NOTABLE_LENGTH or key in NOTABLE_KEYS:
-                found.append(_place(Place, ((path, index), key, item, owner, training)))
+                found.append(_place(Place, ((path, index), key, item, owner, training, False)))
         elif kind not in _SCALARS:
             _collect((path, index), key, item, owner, training, found)
 
 
 _place = tuple.__new__
 """Makes a `Place` in half the time."""
-
-
-def _owner(value: dict[str, Any], around: Any) -> Any:
-    name = value["class_name"]
-    return value if isinstance(name, str) and name != "function" and not _is_marked(name) else around
-
-
-def object_places(places: Iterable[Place]) -> tuple[Place, ...]:
-    """Return those of *places* where a serialized object stands; most are none, and very many are asked."""
-    found = [
-        place
-        for place in places
-        if isinstance(value := place.value, dict) and "class_name" in value and is_object(value)
-    ]
-    return tuple(found)
 
 
 def is_object(value: Any) -> bool:

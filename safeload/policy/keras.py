@@ -38,6 +38,7 @@ _NAME = "name"
 _MAX_EVIDENCE = 160
 """Characters of what was found: enough for a command or a path as a whole."""
 # Parent components, absolute paths of POSIX and Windows, schemes. A "/" inside is how Keras 2 scopes names.
+_TEXT_OR_NONE: frozenset[type] = frozenset({str, type(None)})
 _PATH = re.compile(r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]|://|\x00")
 
 
@@ -45,8 +46,8 @@ def examine_keras(info: ModelInfo) -> Iterator[Finding]:
     """Yield what is wrong with the Keras config of *info*, each matter once.
 
     Guarantees:
-        Every dict of the config, of the training config and of the normal form, and every string of them that a rule
-        may find something in, has been passed to every rule. Nothing that they name was looked up or imported.
+        Every dict that names a class, and every string, of the config, of the training config and of the normal form
+        has been passed to every rule that may find something in it. Nothing that they name was looked up or imported.
     """
     if info.keras is None:
         return
@@ -72,8 +73,8 @@ def _examine_raw(keras: KerasInfo) -> Iterator[Finding]:
 
 
 def _apply_rules(places: Iterable[Place]) -> Iterator[Finding]:
-    for place in filter(_has_rules, places):
-        for rule in _rules_for(place.value):
+    for place in places:
+        for rule in _rules_for(place):
             yield from rule(place)
 
 
@@ -88,24 +89,41 @@ def examine_config(config: Any) -> Iterator[Finding]:
 
 
 def _examine_places(places: Iterable[Place], examined: Container[int] = ()) -> Iterator[Finding]:
-    for place in filter(_has_rules, places):
+    for place in places:
         value = place.value
-        for rule in _rules_for(value) if id(place) not in examined else ():
+        for rule in _rules_for(place) if id(place) not in examined else ():
             if rule is not references or not _is_compat(value):
                 yield from rule(place)
-        if isinstance(value, dict) and "inbound_nodes" in value:
+        if place.is_object and "inbound_nodes" in value:
             yield from constant_nodes(place)
 
 
-def _has_rules(place: Place) -> bool:
-    """Tell whether any rule looks at *place*: at a text, or at a dict that names a class. Most do not."""
-    return isinstance(place.value, str) or "class_name" in place.value
-
-
-def _rules_for(value: Any) -> tuple[Callable[[Place], Iterator[Finding]], ...]:
+def _rules_for(place: Place) -> tuple[Callable[[Place], Iterator[Finding]], ...]:
+    """Return the rules that may find something at *place*: most objects are layers and parts that every model has."""
+    value = place.value
+    if place.is_object:
+        return OBJECT_RULES if _may_be_refused(value) else ()
     if isinstance(value, str):
         return TEXT_RULES
-    return OBJECT_RULES if is_object(value) else MARKER_RULES
+    return MARKER_RULES if "class_name" in value else ()
+
+
+def _may_be_refused(value: dict[str, Any]) -> bool:
+    module, registered = value.get("module"), value.get("registered_name")
+    if type(module) not in _TEXT_OR_NONE or type(registered) not in _TEXT_OR_NONE:
+        return True
+    return not _is_harmless(module, value["class_name"], registered) or "lambda" in _config(value).values()
+
+
+@lru_cache(maxsize=1024)
+def _is_harmless(module: str | None, name: str, registered: str | None) -> bool:
+    """Tell whether no rule finds anything in objects of the class *name*, unless their config declares a lambda."""
+    is_named_alone = registered in (None, name)
+    return is_named_alone and not _judged_by_config(name) and judge_class(module, name) is None
+
+
+def _judged_by_config(name: str) -> bool:
+    return name in {"function", "Lambda"} or name in SYMBOL_KEYS
 
 
 def _is_compat(value: Any) -> bool:

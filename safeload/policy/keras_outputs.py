@@ -68,6 +68,7 @@ _PADS: Mapping[str, str] = {
     "ZeroPadding3D": "padding",
 }
 """Keys that say how much is put before and behind each axis."""
+_MAKERS = frozenset({*_MADE, *_ENCODERS, *_LOOKUPS, *_PADS})
 _ONE_AXIS = frozenset({"Pad", "ZeroPadding1D"})
 """Where two numbers mean before and behind, and not one axis each."""
 
@@ -82,8 +83,11 @@ Source: keras/src/layers and keras/src/ops/nn.py (3.15.1); tensorflow/core/commo
 def enlarging_layers(keras: KerasInfo) -> Iterator[Finding]:
     """Yield layers that make more of any input, or of their config, than any host should give."""
     for place in keras.object_places:
-        for evidence, made in _enlargements(place.value):
-            message = f"{place.value['class_name']} {made}"
+        value = place.value
+        if value["class_name"] not in _MAKERS and _WINDOW.isdisjoint(config_of(value)):
+            continue  # as most parts of layers
+        for evidence, made in _enlargements(value):
+            message = f"{value['class_name']} {made}"
             yield Finding("oversized-layer", Severity.DANGEROUS, place.where, evidence, message, _HINT)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from safeload.dialects import COMPAT_MODULE
-from safeload.inspection import is_marker, is_object, own_values
+from safeload.inspection import Place, is_marker, is_object, own_values
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.keras_names import SYMBOL_KEYS
 
@@ -80,6 +81,9 @@ _KEEPS_WIDTH = (
     frozenset({"Activation", "Dropout", "ReLU", "LeakyReLU", "ELU", "Softmax", "GaussianNoise"}) | _PER_FEATURE
 )
 
+_SIZED_CLASSES = frozenset({*_SIZES, *_PER_FEATURE, *_REPEATED, "RepeatVector"})
+_SIZED_KEYS = frozenset({"batch_shape", "layers", "stateful", "unroll"})
+
 
 def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
     """Yield a finding if the layers declare more than the weights hold.
@@ -88,8 +92,8 @@ def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:
     stored by more than a small factor. It bounds what building allocates only as far as configs tell; what
     layers make of shapes that no config records is for whoever builds them to compare with the weight index.
     """
-    places = keras.object_places
-    tensors = {id(p.value): _tensors(p.value) for p in places}
+    places = _sized(keras)
+    tensors = _recorded_tensors(keras.places)
     batch_shapes = [shape for p in places if (shape := _batch_shape(p.value))]
     # A sequence of images has a state for each pixel: the time and the channels are left out.
     pixels = max((product([*shape[:1], *shape[2:-1]]) for shape in batch_shapes), default=0)
@@ -118,31 +122,40 @@ def allowed_elements(stored: int | None) -> int:
 
 def unrolled_layers(keras: KerasInfo) -> Iterator[Finding]:
     """Yield layers that are written out step by step, in more steps than anybody writes out."""
-    places = keras.object_places
+    places = _sized(keras)
     longest = max((size for p in places for size in (*_batch_shape(p.value)[1:], _repeats(p.value))), default=0)
-    yield from _many_outputs(keras)
-    yield from _many_operations(keras)
+    for place in keras.object_places:
+        if _splits(place.value["class_name"]):
+            yield from _many_outputs(place)
+    yield from _many_operations(places)
     for place in places if longest > _MAX_UNROLLED else ():
         if config_of(place.value).get("unroll") is True:
             message = f"{place.value['class_name']} would be unrolled {longest:,} times"
             yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(longest), message, _HINT)
 
 
-def _many_outputs(keras: KerasInfo) -> Iterator[Finding]:
-    """Yield operations that are split into more tensors than anybody splits into."""
-    for place in keras.places:
-        value = place.value
-        if not isinstance(value, dict) or _PARTS.isdisjoint(value):
-            continue
-        counts = [min(value[key], MOST) for key in _PARTS if isinstance(value.get(key), int)]
-        if max(counts, default=0) > _MAX_UNROLLED and _splits(place.owner):
-            message = f"{place.owner['class_name']} would make {max(counts):,} tensors"
-            yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(max(counts)), message, _HINT)
+def _sized(keras: KerasInfo) -> list[Place]:
+    """Return the objects whose class or config says something of sizes: most parts of layers say nothing."""
+    return [
+        place
+        for place in keras.object_places
+        if place.value["class_name"] in _SIZED_CLASSES or not _SIZED_KEYS.isdisjoint(config_of(place.value))
+    ]
 
 
-def _many_operations(keras: KerasInfo) -> Iterator[Finding]:
+def _many_outputs(place: Place) -> Iterator[Finding]:
+    """Yield the splits into more tensors than anybody splits into that the operation at *place* declares."""
+    for value in own_values(place.value):
+        keys = _PARTS.intersection(value) if isinstance(value, dict) else ()
+        count = max((min(value[key], MOST) for key in keys if isinstance(value[key], int)), default=0)
+        if count > _MAX_UNROLLED:
+            message = f"{place.value['class_name']} would make {count:,} tensors"
+            yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(count), message, _HINT)
+
+
+def _many_operations(places: Iterable[Place]) -> Iterator[Finding]:
     """Yield layers that are more operations than anybody writes down."""
-    for place in keras.object_places:
+    for place in places:
         name = place.value["class_name"]
         count = config_of(place.value).get(_REPEATED.get(name, ""))
         if isinstance(count, int) and count > _MAX_UNROLLED:
@@ -151,8 +164,8 @@ def _many_operations(keras: KerasInfo) -> Iterator[Finding]:
             yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, shown, message, _HINT)
 
 
-def _splits(owner: Any) -> bool:
-    return is_object(owner) and (owner["class_name"] in _SPLITTERS or owner["class_name"] in SYMBOL_KEYS)
+def _splits(name: str) -> bool:
+    return name in _SPLITTERS or name in SYMBOL_KEYS
 
 
 def _state_elements(value: Mapping[str, Any], places: int) -> int:
@@ -286,7 +299,10 @@ def _recorded_width(layer: Mapping[str, Any], tensors: list[Mapping[str, Any]]) 
     return max((_last(tensor.get("shape")) for tensor in tensors), default=1)
 
 
-def _tensors(layer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return what the nodes of *layer* record of the tensors that it is called on."""
-    nodes = layer.get("inbound_nodes")
-    return [config_of(marker) for marker in filter(is_marker, own_values(nodes))] if nodes else []
+def _recorded_tensors(places: Iterable[Place]) -> _Tensors:
+    """Return what each layer records of the tensors that it is called on."""
+    found: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for place in places:
+        if not place.is_object and is_marker(place.value):
+            found[id(place.owner)].append(config_of(place.value))
+    return found

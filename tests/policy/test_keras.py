@@ -205,6 +205,20 @@ def test_notable_texts_are_all_that_rules_for_texts_look_at():
     assert len(TEXT_RULES) == 3
 
 
+@pytest.mark.parametrize("name", ATTACKS)
+def test_rules_that_are_left_out_would_find_nothing(name):
+    """Places that are passed over, as most are, have nothing that any rule refuses."""
+    config = ATTACKS[name][0]
+    found = [
+        finding
+        for place in info_of(config).keras.raw_places
+        if place.is_object and not rules._rules_for(place)
+        for rule in OBJECT_RULES
+        for finding in rule(place)
+    ]
+    assert not found
+
+
 def test_rules_about_other_formats_find_nothing():
     """Each rule looks at its own kind of model alone."""
     info = info_of(functional())

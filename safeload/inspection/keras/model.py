@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from safeload.dialects import Flavour, normalise
 from safeload.inspection._info import KerasInfo, LayerInfo, ProducerInfo
-from safeload.inspection._walk import Place, notable_places, object_places, recorded_places
+from safeload.inspection._walk import Place, notable_places, recorded_places
 from safeload.inspection._weights import count_parameters
 from safeload.inspection.keras.objects import describe_objects, is_layer, kind_of
 from safeload.inspection.keras.parameters import with_parameters
@@ -30,7 +30,7 @@ def inspect_keras(artifact: KerasArtifact) -> tuple[KerasInfo, ProducerInfo]:
     """
     normal = normalise(artifact.config, artifact.metadata, artifact.format)
     places = notable_places(normal.config)
-    objects = object_places(places)
+    objects = tuple([place for place in places if place.is_object])
     raw_places = recorded_places(artifact.config, artifact.training_config, places)
     info = KerasInfo(
         normal=normal,

@@ -7,7 +7,7 @@ from typing import Any
 
 from safeload.dialects import functions_of, is_builtin
 from safeload.inspection._info import ObjectInfo
-from safeload.inspection._walk import Place, object_places
+from safeload.inspection._walk import Place
 
 # What the configs of keras/src/layers (Keras 3.15.1, tf_keras 2.21) call their parts.
 _KINDS = {
@@ -73,17 +73,22 @@ def is_replaceable_part(key: str, owner: Any) -> bool:
 
 
 def describe_objects(objects: Iterable[Place], raw_places: Iterable[Place]) -> Iterator[ObjectInfo]:
-    """Describe the objects of the normal form, then those that only training needs.
+    """Describe the objects of the normal form that may have to be looked for, then those that only training needs.
 
     Args:
         objects: Places of the normal form where an object stands.
         raw_places: Places of the config as the file has it, and of the training config beside it.
     """
-    raw = object_places(raw_places)
+    raw = [place for place in raw_places if place.is_object]
     # Names that the file records without a module: there a custom class looks like a built-in one.
     unlocated = frozenset(p.value["class_name"] for p in raw if not p.value.get("module"))
-    for place in (*objects, *(p for p in raw if p.is_training_only)):
-        yield _describe(place, unlocated)
+    for place in objects:
+        value = place.value
+        if value["class_name"] in unlocated or not _is_known(value):
+            yield _describe(place, unlocated)
+    for place in raw:
+        if place.is_training_only:
+            yield _describe(place, unlocated)
     for place in raw_places:
         if place.is_training_only and isinstance(place.value, dict) and place.owner is None:
             yield from _named_objects(place)
@@ -111,10 +116,8 @@ def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
 
 def _describe(place: Place, unlocated: frozenset[str]) -> ObjectInfo:
     value = place.value
-    is_function = value["class_name"] == "function"
-    name = str(value.get("config")) if is_function else value["class_name"]
-    module, registered = _text(value.get("module")), _text(value.get("registered_name"))
-    is_known = is_builtin(module, name)
+    module, name, registered = _text(value.get("module")), _name(value), _text(value.get("registered_name"))
+    is_known = _is_known(value)
     is_replaceable = not is_known and is_replaceable_part(place.key, place.owner)
     return ObjectInfo(
         where=place.where,
@@ -122,12 +125,20 @@ def _describe(place: Place, unlocated: frozenset[str]) -> ObjectInfo:
         kind=kind_of(place),
         module=module,
         registered_name=None if registered in {"function", name} else registered,
-        config=None if is_function else value.get("config"),
+        config=None if value["class_name"] == "function" else value.get("config"),
         is_builtin=is_known or (place.is_training_only and _is_training_class(module, name)),
         is_training_only=place.is_training_only or is_replaceable,
         is_replaceable=is_replaceable,
         is_module_recorded=value["class_name"] not in unlocated,
     )
+
+
+def _name(value: Any) -> str:
+    return str(value.get("config")) if value["class_name"] == "function" else str(value["class_name"])
+
+
+def _is_known(value: Any) -> bool:
+    return is_builtin(_text(value.get("module")), _name(value))
 
 
 def _is_training_class(module: str | None, name: str) -> bool:
