@@ -1,6 +1,6 @@
 """The objects of Keras, release by release, as data. Layer: dialects.
 
-Owns reading ``catalogue.json``; says what exists and which keys it has, and nothing about what they mean.
+Owns reading ``catalogue/*.json``; says what exists and which keys it has, and nothing about what they mean.
 
 Source:
     ``tests/producers/make_catalogue.py`` over the sources of the releases that the file lists (Keras 1.2.2 to 3.15.1,
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safeload.dialects._compat_names import COMPAT_MODULE, COMPAT_OBJECTS
 from safeload.dialects._normal import Flavour, Writer
@@ -50,22 +50,36 @@ class KerasClass:
 
 
 @cache
-def _data() -> Any:
-    return json.loads(Path(__file__).with_name("catalogue.json").read_text(encoding="utf-8"))
+def _table(name: str) -> Any:
+    """Return ``names``, ``classes`` or ``layers``: files of today need the first, and reading it is soon done."""
+    return json.loads((Path(__file__).with_name("catalogue") / f"{name}.json").read_text(encoding="utf-8"))
+
+
+class _Names(NamedTuple):
+    """What a module has of one kind."""
+
+    kind: str
+    classes: frozenset[str]
+    functions: frozenset[str]
 
 
 @cache
-def _modules() -> dict[str, list[tuple[str, Any]]]:
-    found: dict[str, list[tuple[str, Any]]] = {}
-    for kind, modules in _data()["objects"].items():
-        for module, entry in modules.items():
-            names = frozenset(entry["functions"].split())
-            found.setdefault(module, []).append((kind, {**entry, "functions": names}))
+def _modules() -> dict[str, list[_Names]]:
+    found: dict[str, list[_Names]] = {}
+    for kind, modules in _table("names")["objects"].items():
+        for module, (classes, functions) in modules.items():
+            names = _Names(kind, frozenset(classes.split()), frozenset(functions.split()))
+            found.setdefault(module, []).append(names)
+    return found
+
+
+def _releases(flavour: str) -> list[str]:
+    found: list[str] = _table("names")["releases"][flavour]
     return found
 
 
 def _release(index: int) -> str:
-    return str(_data()["releases"][Flavour.KERAS_3.value][index])
+    return _releases(Flavour.KERAS_3.value)[index]
 
 
 def newest_release() -> tuple[int, ...]:
@@ -75,17 +89,14 @@ def newest_release() -> tuple[int, ...]:
 
 def find_class(module: str, name: str) -> KerasClass | None:
     """Return the class *name* of the public module *module*, or None."""
-    for kind, entry in _modules().get(module, ()):
-        if name in entry["classes"]:
-            return _class(module, name, kind)
-    return None
+    kinds = [names.kind for names in _modules().get(module, ()) if name in names.classes]
+    return _class(module, name, kinds[0]) if kinds else None
 
 
 @cache
 def _class(module: str, name: str, kind: str) -> KerasClass:
     # Only for classes that there are: remembering names of files would let them fill the memory of a service.
-    entry = next(entry for found, entry in _modules()[module] if found == kind and name in entry["classes"])
-    first, _, _, keys = entry["classes"][name]
+    first, _, _, keys = _table("classes")[kind][module][name]
     described = {k: (_release(v[0]), tuple(v[1:])) for k, v in keys.items()}
     return KerasClass(module, name, kind, _release(first), described)
 
@@ -100,8 +111,8 @@ def module_of(name: str, kind: str | None = None) -> str | None:
 def _modules_by_class(kind: str) -> dict[str, str]:
     """Return the first public module of each class of *kind*."""
     found: dict[str, str] = {}
-    for module, entry in _data()["objects"].get(kind, {}).items():
-        found = {**dict.fromkeys(entry["classes"], module), **found}
+    for module, (classes, _) in _table("names")["objects"].get(kind, {}).items():
+        found = {**dict.fromkeys(classes.split(), module), **found}
     return found
 
 
@@ -113,26 +124,27 @@ def operation_module(name: str) -> str | None:
 @cache
 def _modules_by_operation() -> dict[str, str]:
     found: dict[str, str] = {}
-    for module, entry in _data()["objects"]["operation"].items():
-        found = {**dict.fromkeys(entry["functions"].split(), module), **found}
+    for module, (_, functions) in _table("names")["objects"]["operation"].items():
+        found = {**dict.fromkeys(functions.split(), module), **found}
     return found
 
 
 @cache
 def functions_of(kind: str) -> frozenset[str]:
     """Return the names of the built-in functions of *kind*: ``"activation"``, ``"loss"``, ``"metric"``, ``"op"``."""
-    modules = _data()["objects"].get(kind, {})
-    return frozenset(name for entry in modules.values() for name in entry["functions"].split())
+    modules = _table("names")["objects"].get(kind, {})
+    return frozenset(name for _, functions in modules.values() for name in functions.split())
 
 
+@lru_cache(maxsize=1024)
 def kind_of(module: str | None, name: str) -> str | None:
     """Return the kind of the built-in *name* of *module*, as the normal form spells them, or None."""
     if module == COMPAT_MODULE:
         return ("activation" if name[0].islower() else "layer") if name in COMPAT_OBJECTS else None
-    for kind, entry in _modules().get(module or "", ()):
-        if name in entry["functions"] or name in entry["classes"]:
-            return str(kind)
-    return "layer" if module == "keras.layers" and name in _data()["layers"] else None
+    for names in _modules().get(module or "", ()):
+        if name in names.functions or name in names.classes:
+            return names.kind
+    return "layer" if module == "keras.layers" and name in _table("layers") else None
 
 
 def is_builtin(module: str | None, name: str) -> bool:
@@ -158,13 +170,13 @@ class EraLayer:
 
 def era_layer(name: str, writer: Writer) -> EraLayer | None:
     """Return the layer *name* as *writer* had it, or None if it had none of this name."""
-    return _era_layer(name, writer) if name in _data()["layers"] else None
+    return _era_layer(name, writer) if name in _table("layers") else None
 
 
 @lru_cache(maxsize=1024)
 def _era_layer(name: str, writer: Writer) -> EraLayer | None:
     flavour = writer.flavour.value
-    first, last, recorded, possible = _data()["layers"][name].get(flavour, (1, 0, "", ""))
+    first, last, recorded, possible = _table("layers")[name].get(flavour, (1, 0, "", ""))
     if not first <= _index(flavour, writer.version) <= last:
         return None
     names = frozenset(recorded.split())
@@ -173,11 +185,11 @@ def _era_layer(name: str, writer: Writer) -> EraLayer | None:
 
 def _index(flavour: str, version: tuple[int, ...]) -> int:
     """Return the index of the first release read that is not older than *version*, or of the newest."""
-    releases = [tuple(map(int, v.split("."))) for v in _data()["releases"][flavour]]
+    releases = [tuple(map(int, v.split("."))) for v in _releases(flavour)]
     return next((i for i, v in enumerate(releases) if version and v >= version), len(releases) - 1)
 
 
 def is_known_release(writer: Writer) -> bool:
     """Tell whether the tables know *writer*'s release: its version is recorded and not newer than the newest read."""
-    releases = [tuple(map(int, v.split("."))) for v in _data()["releases"][writer.flavour.value]]
+    releases = [tuple(map(int, v.split("."))) for v in _releases(writer.flavour.value)]
     return bool(writer.version) and writer.version <= releases[-1]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from safeload.dialects import _values
@@ -51,15 +52,15 @@ class Normaliser:
 
     def value(self, value: Any, kind: str | None = None) -> Any:
         """Return *value* in normal form; *kind* is what its place asks for, where the place tells."""
-        if isinstance(value, list):
-            return [self.value(item, kind) for item in value]
+        if isinstance(value, dict):
+            return self._dict(value, kind)
         if isinstance(value, str):
             return self._string(value, kind)
-        if not isinstance(value, dict):
-            return _values.PLAIN_DTYPE if value is None and kind == "dtype policy" and self._is_old else value
-        return self._dict(value, kind)
+        if isinstance(value, list):
+            return [item if type(item) in _NUMBERS else self.value(item, kind) for item in value]
+        return _values.PLAIN_DTYPE if value is None and kind == "dtype policy" and self._is_old else value
 
-    @property
+    @cached_property
     def _is_old(self) -> bool:
         return self.writer.flavour is not Flavour.KERAS_3
 
@@ -199,7 +200,7 @@ class Normaliser:
         config = self.config(config)
         if module == _keras2.LAYERS and name != "InputLayer" and self._is_old:
             config["dtype"] = _layer_dtype(config)
-        known = find_class(module, name)
+        known = find_class(module, name) if self._is_old else None
         return {
             "module": module,
             "class_name": name,

@@ -101,8 +101,10 @@ def notable_places(tree: Any, where: str = "$", *, is_training_only: bool = Fals
     path: _Path = (None, where)
     if isinstance(tree, str) or (isinstance(tree, dict) and "class_name" not in tree and not is_training_only):
         found.append(Place(path, "", tree))
-    if isinstance(tree, (dict, list)):
+    if isinstance(tree, dict):
         _collect(path, "", tree, None, is_training_only, found)
+    elif isinstance(tree, list):
+        _collect_items(path, "", tree, None, is_training_only, found)
     return tuple(found)
 
 
@@ -139,13 +141,10 @@ def _shared_places(raw: dict[str, Any], normal: Sequence[Place]) -> Iterable[Pla
 
 
 def _collect(path: _Path, key: str, value: Any, owner: Any, training: bool, found: list[Place]) -> None:  # noqa: FBT001
-    """Append the place of *value* if it is a dict that somebody may look at, and what is notable in it.
+    """Append the place of the dict *value* if somebody may look at it, and what is notable in it.
 
     Each level of the tree is a call and nothing is made that is not kept, for speed.
     """
-    if isinstance(value, list):
-        _collect_items(path, key, value, owner, training, found)
-        return
     if "class_name" in value:
         is_named = is_object(value)
         found.append(_place(Place, (path, key, value, owner, training, is_named)))
@@ -154,21 +153,27 @@ def _collect(path: _Path, key: str, value: Any, owner: Any, training: bool, foun
     elif training:
         found.append(_place(Place, (path, key, value, owner, training, False)))
     for name, item in value.items():
-        if (kind := type(item)) is str:
-            if len(item) >= NOTABLE_LENGTH or name in NOTABLE_KEYS:
-                is_training = training or name in _TRAINING_KEYS
-                found.append(_place(Place, ((path, name), name, item, owner, is_training, False)))
-        elif kind not in _SCALARS:
-            _collect((path, name), name, item, owner, training or name in _TRAINING_KEYS, found)
+        if (kind := type(item)) in _SCALARS:
+            continue
+        is_training = training or name in _TRAINING_KEYS
+        if kind is dict:
+            _collect((path, name), name, item, owner, is_training, found)
+        elif kind is list:
+            _collect_items((path, name), name, item, owner, is_training, found)
+        elif len(item) >= NOTABLE_LENGTH or name in NOTABLE_KEYS:
+            found.append(_place(Place, ((path, name), name, item, owner, is_training, False)))
 
 
 def _collect_items(path: _Path, key: str, value: Any, owner: Any, training: bool, found: list[Place]) -> None:  # noqa: FBT001
     for index, item in enumerate(value):
-        if (kind := type(item)) is str:
-            if len(item) >= NOTABLE_LENGTH or key in NOTABLE_KEYS:
-                found.append(_place(Place, ((path, index), key, item, owner, training, False)))
-        elif kind not in _SCALARS:
+        if (kind := type(item)) in _SCALARS:
+            continue
+        if kind is dict:
             _collect((path, index), key, item, owner, training, found)
+        elif kind is list:
+            _collect_items((path, index), key, item, owner, training, found)
+        elif len(item) >= NOTABLE_LENGTH or key in NOTABLE_KEYS:
+            found.append(_place(Place, ((path, index), key, item, owner, training, False)))
 
 
 _place = tuple.__new__

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from safeload.dialects import COMPAT_MODULE, CONSTANT
 from safeload.inspection import Place, is_marker, is_object, notable_places, own_values
 from safeload.policy._finding import Finding, Severity
-from safeload.policy.keras_bytecode import digest_of, read_bytecode
+from safeload.policy.keras_bytecode import SHORTEST_CODE_BYTES, digest_of, read_bytecode
 from safeload.policy.keras_names import (
     ARRAY_DTYPES,
     KNOWN_MARKERS,
@@ -104,7 +104,8 @@ def _rules_for(place: Place) -> tuple[Callable[[Place], Iterator[Finding]], ...]
     if place.is_object:
         return OBJECT_RULES if _may_be_refused(value) else ()
     if isinstance(value, str):
-        return TEXT_RULES
+        is_short_name = place.key == _NAME and len(value) < SHORTEST_CODE_BYTES
+        return () if is_short_name and not _PATH.search(value) else TEXT_RULES
     return MARKER_RULES if "class_name" in value else ()
 
 

@@ -303,6 +303,7 @@ def _recorded_tensors(places: Iterable[Place]) -> _Tensors:
     """Return what each layer records of the tensors that it is called on."""
     found: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for place in places:
-        if not place.is_object and is_marker(place.value):
-            found[id(place.owner)].append(config_of(place.value))
+        value = place.value
+        if not place.is_object and is_marker(value):
+            found[id(place.owner)].append(config_of(value))
     return found

@@ -1,10 +1,10 @@
-"""Make ``safeload/dialects/catalogue.json`` from the sources of real Keras releases.
+"""Make ``safeload/dialects/catalogue/*.json`` from the sources of real Keras releases.
 
 Nothing is imported: every release is parsed. Each argument is ``flavour:version:directory`` where the directory holds
 the unpacked wheel or source archive, as ``pip download --no-deps`` brings it (for ``tf.keras`` up to TensorFlow 2.5 the
 wheel of TensorFlow itself). The order of the arguments is the order of the releases::
 
-    python make_catalogue.py keras1:1.2.2:x/Keras-1.2.2 … keras3:3.15.1:x/keras-3.15.1 > catalogue.json
+    python make_catalogue.py safeload/dialects/catalogue keras1:1.2.2:x/Keras-1.2.2 … keras3:3.15.1:x/keras-3.15.1
 """
 
 from __future__ import annotations
@@ -349,7 +349,7 @@ def by_module(kind: str, found: dict[str, dict]) -> dict[str, dict]:
     return {m: {k: " ".join(v) if k == "functions" else v for k, v in e.items()} for m, e in arranged.items()}
 
 
-def main(arguments: list[str]) -> None:
+def main(directory: str, arguments: list[str]) -> None:
     by_flavour: dict[str, list[Release]] = defaultdict(list)
     for argument in arguments:
         flavour, version, root = argument.split(":", 2)
@@ -359,14 +359,24 @@ def main(arguments: list[str]) -> None:
         for name, flavours in sorted(era_layers(by_flavour).items())
     }
     objects = {kind: by_module(kind, v) for kind, v in keras3_objects(by_flavour["keras3"]).items()}
-    catalogue = {
+    spelled = {
+        kind: {module: [" ".join(sorted(entry["classes"])), entry["functions"]] for module, entry in modules.items()}
+        for kind, modules in objects.items()
+    }
+    names = {
         "source": "tests/producers/make_catalogue.py over the releases below",
         "releases": {f: [r.version for r in rs] for f, rs in by_flavour.items()},
-        "objects": objects,
-        "layers": layers,
+        "objects": spelled,
     }
-    json.dump(catalogue, sys.stdout, separators=(",", ":"), sort_keys=True)
+    classes = {
+        kind: {module: entry["classes"] for module, entry in modules.items() if entry["classes"]}
+        for kind, modules in objects.items()
+    }
+    tables = {"names": names, "classes": {kind: found for kind, found in classes.items() if found}, "layers": layers}
+    for name, table in tables.items():
+        text = json.dumps(table, separators=(",", ":"), sort_keys=True)
+        Path(directory, f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1], sys.argv[2:])

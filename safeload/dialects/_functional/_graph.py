@@ -9,7 +9,7 @@ Source:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from safeload.dialects._functional._nodes import (
     Call,
@@ -28,8 +28,7 @@ from safeload.errors import MalformedArtifactError
 Json = Any
 
 
-@dataclass(frozen=True)
-class GraphLayer:
+class GraphLayer(NamedTuple):
     """A layer with its calls.
 
     Attributes:
@@ -138,7 +137,7 @@ def _counted_from_zero(graph: Graph) -> Graph:
 def map_graph(graph: Graph, change: Any) -> Graph:
     """Copy *graph* with *change* applied to every `TensorRef`."""
     layers = tuple(
-        replace(layer, calls=tuple(map_call(call, change) for call in layer.calls)) for layer in graph.layers
+        layer._replace(calls=tuple(map_call(call, change) for call in layer.calls)) for layer in graph.layers
     )
     return replace(graph, layers=layers, inputs=map_refs(graph.inputs, change), outputs=map_refs(graph.outputs, change))
 
@@ -148,7 +147,7 @@ def _pruned(graph: Graph) -> Graph:
     kept = _reachable(graph)
     numbers = {name: {old: new for new, old in enumerate(sorted(nodes))} for name, nodes in kept.items()}
     layers = tuple(
-        replace(layer, calls=tuple(call for i, call in enumerate(layer.calls) if i in kept[layer.name]))
+        layer._replace(calls=tuple(call for i, call in enumerate(layer.calls) if i in kept[layer.name]))
         for layer in graph.layers
         if layer.name in kept
     )

@@ -64,6 +64,8 @@ def normalise_model(
         MalformedArtifactError: ``malformed-artifact``. The graph contradicts itself.
         IncompatibleVersionError: ``incompatible-version``. The saver left out what the model needs.
     """
+    if not _may_have_layers(value):
+        return None
     if is_sequential(value):
         value = with_input_layer(value, str(value.get("name") or "Sequential"))
     config = value.get("config")
@@ -77,6 +79,12 @@ def normalise_model(
     else:
         return None
     return _model(value, parts, normaliser)
+
+
+def _may_have_layers(value: Json) -> bool:
+    """Tell what most objects are not: models."""
+    config = value.get("config")
+    return not isinstance(config, dict) or "layers" in config or value["class_name"] == "Sequential"
 
 
 def _model(value: Json, parts: dict[str, Json], normaliser: LayerNormaliser) -> dict[str, Json]:
@@ -151,11 +159,11 @@ def _functional(config: Json, writer: Writer, normaliser: LayerNormaliser, renam
     else:
         padded = with_output_padding([layer.data for layer in graph.layers])
         pairs = zip(graph.layers, padded, strict=True)
-        graph = replace(graph, layers=tuple(GraphLayer(layer.name, data, layer.calls) for layer, data in pairs))
+        graph = replace(graph, layers=tuple(layer._replace(data=data) for layer, data in pairs))
     if is_old or writer.version < _BARE_TENSORS:
         graph = replace(graph, inputs=_unwrapped(graph.inputs), outputs=_unwrapped(graph.outputs))
     graph = _with_legal_names(graph, renamed)
-    layers = [GraphLayer(layer.name, normaliser.object(layer.data, "layer"), layer.calls) for layer in graph.layers]
+    layers = [layer._replace(data=normaliser.object(layer.data, "layer")) for layer in graph.layers]
     return _written(with_model_offset(replace(graph, layers=tuple(layers))))
 
 
@@ -166,11 +174,11 @@ def _modern(layer: GraphLayer) -> GraphLayer:
     if class_name == "Merge":
         data = merge_layer(data, layer.name)
     elif class_name in STATEFUL_CLASSES:
-        return replace(layer, data=data, calls=tuple(_with_state(call, layer) for call in layer.calls))
+        return layer._replace(data=data, calls=tuple(_with_state(call, layer) for call in layer.calls))
     elif class_name in _operations.OPERATION_CLASSES:
         data, calls = _operations.modern_operation(data, layer.calls, where=layer.name)
-        return replace(layer, data=data, calls=calls)
-    return replace(layer, data=data)
+        return layer._replace(data=data, calls=calls)
+    return layer._replace(data=data)
 
 
 def _with_state(call: Call, layer: GraphLayer) -> Call:
@@ -198,7 +206,7 @@ def _with_legal_names(graph: Graph, renamed: dict[str, str]) -> Graph:
 
 
 def _renamed(layer: GraphLayer, name: str) -> GraphLayer:
-    return layer if name == layer.name else replace(layer, name=name, data=_renamed_layer(layer.data, name))
+    return layer if name == layer.name else layer._replace(name=name, data=_renamed_layer(layer.data, name))
 
 
 def _written(graph: Graph) -> dict[str, Json]:
