@@ -39,6 +39,7 @@ _ALSO_NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 
 # Classes whose own name changed; the public name was there before: keras/src/initializers of 3.6.0 and 3.7.0.
 _RENAMED = {"Orthogonal": (3, 7)}
+_NESTED: frozenset[type] = frozenset({dict, list})
 _FUNCTIONAL_KEYS = frozenset({"layers", "input_layers", "output_layers"})
 # Kinds whose configs are the arguments of the constructor, so that its keywords say what it takes.
 _CHECKED_KINDS = frozenset({"layer", "initializer", "regularizer", "constraint"})
@@ -64,10 +65,14 @@ def lower(normal: NormalForm, target: KerasTarget) -> Any:
 
 def _value(value: Any, target: KerasTarget, where: str) -> Any:
     if isinstance(value, list):
-        return [_value(item, target, f"{where}[{i}]") for i, item in enumerate(value)]
+        return [
+            _value(item, target, f"{where}[{i}]") if type(item) in _NESTED else item for i, item in enumerate(value)
+        ]
     if not isinstance(value, dict):
         return value
-    lowered = {key: _value(item, target, f"{where}.{key}") for key, item in value.items()}
+    lowered = {
+        key: _value(item, target, f"{where}.{key}") if type(item) in _NESTED else item for key, item in value.items()
+    }
     if isinstance(value.get("class_name"), str):
         lowered = _model_and_values(lowered, target, where)
     module, name = value.get("module"), value.get("class_name")
@@ -128,6 +133,8 @@ def _checked(value: dict[str, Any], target: KerasTarget, where: str) -> dict[str
     if accepted is None or not isinstance(config, dict):
         return {**value, "class_name": name}
     known = find_class(module, value["class_name"])
+    if config.keys() <= accepted:
+        return {**value, "class_name": name}
     taken = accepted.union(_taken_from_kwargs(known, target, accepted), _tf_keras.taken_from_kwargs(target.package))
     kept = {key: item for key, item in config.items() if key in accepted or not _may_go(known, key, item)}
     unknown = sorted(kept.keys() - taken)

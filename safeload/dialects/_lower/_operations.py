@@ -49,13 +49,15 @@ def require_same_meaning(config: Any, writer: Writer, target: KerasTarget) -> No
     Raises:
         IncompatibleVersionError: ``incompatible-version``.
     """
-    for name in _class_names(config):
-        meanings = _MEANINGS.get(name, ())
-        before, now = _meaning(meanings, writer.version), _meaning(meanings, target.version)
-        if before != now:
-            release = ".".join(map(str, writer.version)) or "of an unknown release"
-            meant = f"{name} {before} in Keras {release}, which wrote the file"
-            raise _refusal("$", f"{meant}, and {now} in {_called(target)}")
+    meanings = {
+        name: (_meaning(found, writer.version), _meaning(found, target.version)) for name, found in _MEANINGS.items()
+    }
+    changed = {name: (before, now) for name, (before, now) in meanings.items() if before != now}
+    for name in filter(changed.__contains__, _class_names(config) if changed else ()):
+        before, now = changed[name]
+        release = ".".join(map(str, writer.version)) or "of an unknown release"
+        meant = f"{name} {before} in Keras {release}, which wrote the file"
+        raise _refusal("$", f"{meant}, and {now} in {_called(target)}")
 
 
 def _meaning(meanings: _Meanings, version: tuple[int, ...]) -> str | None:

@@ -22,6 +22,7 @@ _LAYER_KEYWORDS = frozenset(
 )
 """Keywords that every Layer takes through ``**kwargs``. Source: keras 3.15.1 ``Layer.__init__``."""
 
+_NESTED: frozenset[type] = frozenset({dict, list, tuple})
 _EXPLICIT = {"data_format": "channels_last"}
 """Keywords that Keras fills from process-wide settings when a config leaves them out."""
 
@@ -51,11 +52,12 @@ class Resolver:
     trusted: frozenset[str] = frozenset()
     names: Mapping[str, Any] = field(default_factory=dict)
     scope: dict[str, Any] = field(default_factory=dict)
+    _keys: dict[int, str] = field(default_factory=dict)
 
     def rewrite(self, config: Any) -> Any:
         """Return a deep copy of *config* with every object renamed, and fill *scope*."""
         if isinstance(config, list | tuple):
-            return [self.rewrite(item) for item in config]
+            return [self.rewrite(item) if type(item) in _NESTED else item for item in config]
         if not isinstance(config, dict):
             return config
         if config.get("class_name") == "__lambda__":
@@ -64,16 +66,20 @@ class Resolver:
             return self._function(function)
         if _is_object(config) and isinstance(config["config"], dict):
             config = {**config, "config": self._without_replaceable(config)}
-        copied = {key: self.rewrite(value) for key, value in config.items()}
+        copied = {key: self.rewrite(value) if type(value) in _NESTED else value for key, value in config.items()}
         return self._renamed(copied) if _is_object(copied) else copied
 
     def _without_replaceable(self, owner: dict[str, Any]) -> dict[str, Any]:
         """Return the config of *owner* without initializers and such that nobody gave; its defaults stand for them."""
         parts: dict[str, Any] = owner["config"]
-        return {key: part for key, part in parts.items() if not self._is_replaceable(key, part, owner)}
+        return {
+            key: part
+            for key, part in parts.items()
+            if type(part) is not dict or not self._is_replaceable(key, part, owner)
+        }
 
     def _is_replaceable(self, key: str, part: Any, owner: dict[str, Any]) -> bool:
-        if not (isinstance(part, dict) and _is_object(part) and is_replaceable_part(key, owner)):
+        if not (_is_object(part) and is_replaceable_part(key, owner)):
             return False
         name = part["config"] if part["class_name"] == "function" else part["class_name"]
         names = (part.get("registered_name"), name, f"{part.get('module')}.{name}")
@@ -105,15 +111,22 @@ class Resolver:
         name = entry["class_name"]
         found = self.resolve(entry.get("module"), name, entry.get("registered_name"))
         self._compare_keywords(found, name, entry)
-        key = f"safeload>{len(self.scope)}:{name}"
-        self.scope[key] = found
-        if found in (*self.custom.values(), *self.compat.values()):
-            # A wrapper that serializes a layer and builds it anew finds its class by this name.
-            self.scope.setdefault(getattr(found, "__name__", name), found)
+        key = self._key_of(found, name)
         renamed = {**entry, "module": None, "registered_name": key}
         if isinstance(entry["config"], dict):
             renamed["config"] = {**_defaults(entry, found), **entry["config"]}
         return renamed
+
+    def _key_of(self, found: Any, name: str) -> str:
+        """Return the key of *found* in the scope: one for all layers of a class, as Keras copies the scope for each."""
+        key = self._keys.get(id(found))
+        if key is None:
+            key = self._keys[id(found)] = f"safeload>{len(self.scope)}:{name}"
+            self.scope[key] = found
+            if any(found is own for own in (*self.custom.values(), *self.compat.values())):
+                # A wrapper that serializes a layer and builds it anew finds its class by this name.
+                self.scope.setdefault(getattr(found, "__name__", name), found)
+        return key
 
     def _compare_keywords(self, cls: Any, name: str, entry: dict[str, Any]) -> None:
         """Compare what the constructor of the caller's class takes with what the file holds.
@@ -123,7 +136,11 @@ class Resolver:
                 recorded, or the class is abstract.
         """
         config = entry["config"]
-        if entry.get("module") == "safeload.compat" or cls not in self.custom.values() or not isinstance(config, dict):
+        if (
+            entry.get("module") == "safeload.compat"
+            or not any(cls is own for own in self.custom.values())
+            or not isinstance(config, dict)
+        ):
             return
         problem = _misfit(cls, config)
         if problem and self.keras.__name__ == "tf_keras" and "autocast" in config:
