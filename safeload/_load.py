@@ -149,7 +149,7 @@ def as_callable(obj: Any, *, signature: str | None = None) -> ModelCallable:
         AmbiguousSignatureError: ``ambiguous-signature``. Several functions, none of them the default.
         SignatureNotFoundError: ``signature-not-found``. There is none of that name.
     """
-    from safeload.runtime import as_callable as make_callable
+    from safeload.runtime._wrap import as_callable as make_callable
 
     return make_callable(obj, signature=signature)
 
@@ -169,7 +169,7 @@ def wrap_loader(loader: Callable[P, Any]) -> Callable[P, ModelCallable]:
         TensorFlow's own. The loader then reads it again, so somebody who can replace the file in between decides what
         is loaded; `load_callable` has no such gap.
     """
-    from safeload.runtime import wrap_loader as wrap
+    from safeload.runtime._wrap import wrap_loader as wrap
 
     builds_objects = not str(getattr(loader, "__module__", "")).startswith(_GRAPH_LOADERS)
     return wrap(loader, judge=partial(_judged_report, builds_objects=builds_objects), advise=_advice)

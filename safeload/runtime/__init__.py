@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from safeload.runtime._callable._fork import require_usable
 from safeload.runtime._callable._model_callable import Backend, ModelCallable, Recipe
-from safeload.runtime._ops import refuse_new_ops
-from safeload.runtime._saved_model._runtime import SavedModelRuntime
-from safeload.runtime._wrap import as_callable, wrap_loader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +15,7 @@ if TYPE_CHECKING:
     from safeload.planning import LoadPlan
     from safeload.readers import SavedModelArtifact, TFLiteArtifact
 
-__all__ = ["ModelCallable", "Recipe", "as_callable", "load", "wrap_loader"]
+__all__ = ["ModelCallable", "Recipe", "load"]
 
 
 def load(plan: LoadPlan, *, recipe: Recipe | None = None, report: Any = None) -> ModelCallable:
@@ -44,7 +41,13 @@ def load(plan: LoadPlan, *, recipe: Recipe | None = None, report: Any = None) ->
     return ModelCallable(backend, plan.signature.key, report=report, recipe=recipe, digest=plan.judged.info.digest)
 
 
+# What each road needs is imported by it: the other formats' modules are a hundredth of the start of a process.
+
+
 def _load_saved_model(plan: LoadPlan) -> Backend:
+    from safeload.runtime._ops import refuse_new_ops
+    from safeload.runtime._saved_model._runtime import SavedModelRuntime
+
     refuse_new_ops(plan.judged)
     runtime = SavedModelRuntime(
         cast("SavedModelArtifact", plan.judged.artifact), cast("MetaGraphInfo", plan.meta_graph)

@@ -13,8 +13,8 @@ from saved_models import Saved, X, load
 from threads import in_threads
 
 from safeload.errors import InputMismatchError, LoadFailedError
-from safeload.runtime import as_callable
 from safeload.runtime._callable._tensors import from_array
+from safeload.runtime._wrap import as_callable
 
 VALUES: dict[str, Any] = {
     "float32": X,

@@ -9,7 +9,7 @@ import pytest
 
 from safeload import load_callable
 from safeload.errors import InputMismatchError
-from safeload.runtime import as_callable
+from safeload.runtime._wrap import as_callable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,9 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.eager import execute
 
-from safeload.runtime import as_callable
 from safeload.runtime._dense import DenseStack, dense_stack
 from safeload.runtime._eager_function import of_concrete_function
+from safeload.runtime._wrap import as_callable
 
 Dense = keras.layers.Dense
 RNG = np.random.default_rng(0)

@@ -13,9 +13,9 @@ from tensorflow.python.eager import cancellation, context
 from tensorflow.python.ops import control_flow_ops
 
 from safeload.runtime import _eager_function as eager_function
-from safeload.runtime import as_callable
 from safeload.runtime._eager_function import EagerFunction, of_concrete_function
 from safeload.runtime._executor import ONE_THREAD, is_chain
+from safeload.runtime._wrap import as_callable
 
 X = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
 

@@ -12,8 +12,8 @@ import rich.console
 import tensorflow as tf
 
 from safeload.errors import InputMismatchError
-from safeload.runtime import as_callable
 from safeload.runtime._callable import _predict
+from safeload.runtime._wrap import as_callable
 
 X = np.arange(14, dtype="float32").reshape(7, 2)
 

@@ -22,7 +22,7 @@ from safeload.errors import (
     UnrecognizedFormatError,
     UnsafeModelError,
 )
-from safeload.runtime import as_callable, wrap_loader
+from safeload.runtime._wrap import as_callable, wrap_loader
 
 Y = X @ WEIGHTS
 
