@@ -6,7 +6,7 @@ Knows texts, not models: it opens no file and imports no loader.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _OWN = "safeload.errors"
 """Where the exceptions are that say themselves what to do."""
@@ -27,8 +27,7 @@ _INNER, _CONFIG = "Exception encountered: ", "Full object config"
 """What Keras 3 writes before the cause of an error, and before a config that follows it. Source: same function."""
 
 
-@dataclass(frozen=True)
-class FailureMode:
+class FailureMode(NamedTuple):
     """An error that people meet when they load models with TensorFlow or Keras.
 
     Attributes:

@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload._report import CustomObject, InspectionReport, Outcome, Requirement
 from safeload.dialects import COMPAT_MODULE, needs_keras_2
@@ -96,11 +96,10 @@ def plan_load(
         NoCallableError: ``no-callable``. Nothing in the model can be called.
     """
     decided = _decide(judged.artifact, judged.info, registry, signature=signature, tags=tags, architecture=architecture)
-    return LoadPlan(judged=judged, architecture=architecture, names=registry.named, **vars(decided))
+    return LoadPlan(judged=judged, architecture=architecture, names=registry.named, **decided._asdict())
 
 
-@dataclass(frozen=True)
-class _Decided:
+class _Decided(NamedTuple):
     road: str
     signature: SignatureInfo
     reason: str

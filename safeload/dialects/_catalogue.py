@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,8 +25,7 @@ FUNCTIONAL_MODULE = "keras.src.models.functional"
 """Where Keras 3 says that ``Functional`` is: the one model class without a public module."""
 
 
-@dataclass(frozen=True)
-class KerasClass:
+class KerasClass(NamedTuple):
     """A public class of Keras 3.
 
     Attributes:
@@ -155,8 +153,7 @@ def is_builtin(module: str | None, name: str) -> bool:
     return kind_of(module, name) is not None
 
 
-@dataclass(frozen=True)
-class EraLayer:
+class EraLayer(NamedTuple):
     """A layer as one Keras had it.
 
     Attributes:

@@ -148,7 +148,7 @@ def _promise(source: Source) -> str:
 
 
 def _found(source: Source, form: Format, evidence: str, kind: Kind | None = None) -> Detection:
-    facts: dict[str, Any] = {} if kind is None else vars(kind)
+    facts: dict[str, Any] = {} if kind is None else kind._asdict()
     return Detection(
         format=form,
         source=source,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
 _BLOCK = re.compile(r"^\[(?P<header>[^\]]+)\][^\n]*\n(?P<ops>[^\[#]*)", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class PackageOps:
+class PackageOps(NamedTuple):
     """Ops that another package registers.
 
     Attributes:
@@ -27,8 +25,7 @@ class PackageOps:
     is_pure: bool
 
 
-@dataclass(frozen=True)
-class OpTable:
+class OpTable(NamedTuple):
     """The parsed ``op_classes.txt``.
 
     Attributes:

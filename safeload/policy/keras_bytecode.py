@@ -11,8 +11,7 @@ import binascii
 import hashlib
 import json
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from safeload.policy._finding import DIGEST_DIGITS
 from safeload.policy.keras_instructions import writer_by_lines, writer_by_opening, writer_by_slots
@@ -48,8 +47,7 @@ _VERSIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Bytecode:
+class Bytecode(NamedTuple):
     """What a look at a marshalled function tells.
 
     Attributes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _MOST = 1 << 16
 """Bytes of instructions that are looked at; functions in models have some dozens."""
@@ -31,8 +31,7 @@ _NEW_FIRST = frozenset({62, 80, 94, 95})
 """What stands there in no earlier release."""
 
 
-@dataclass(frozen=True)
-class _Release:
+class _Release(NamedTuple):
     """How one release writes instructions, each of two bytes.
 
     Attributes:

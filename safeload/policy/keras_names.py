@@ -5,8 +5,8 @@ from __future__ import annotations
 import builtins
 import re
 import sys
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from safeload.dialects import ALLOWED_SYMBOLS
 from safeload.inspection.op_classes import op_class
@@ -166,8 +166,7 @@ def is_pure_symbol(class_name: str, symbol: str) -> bool:
     return symbol in ALLOWED_SYMBOLS or (symbol.startswith("RaggedTensor.") and symbol.partition(".")[2] in _MEMBERS)
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Why a reference may not be followed.
 
     Attributes:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from safeload.formats import Format
 
@@ -36,8 +36,7 @@ class WeightLayout(Enum):
     NONE = "none"
 
 
-@dataclass(frozen=True)
-class DatasetInfo:
+class DatasetInfo(NamedTuple):
     """One array of a weights file.
 
     Attributes:
@@ -57,8 +56,7 @@ class DatasetInfo:
     offset: int | None = None
 
 
-@dataclass(frozen=True)
-class LayerWeights:
+class LayerWeights(NamedTuple):
     """One group of the legacy layout: a layer name and its arrays in the recorded order."""
 
     layer_name: str
@@ -66,8 +64,7 @@ class LayerWeights:
     datasets: tuple[DatasetInfo, ...]
 
 
-@dataclass(frozen=True)
-class WeightIndex:
+class WeightIndex(NamedTuple):
     """What arrays a file holds, in the order that the file records.
 
     Attributes:
@@ -99,8 +96,7 @@ class WeightsFile(Protocol):
         """Close what is open; reading afterwards raises."""
 
 
-@dataclass(frozen=True)
-class Anomaly:
+class Anomaly(NamedTuple):
     """Something in the container that no writer of the format makes: a fact for the policy.
 
     Attributes:

@@ -8,7 +8,7 @@ Source:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from safeload.dialects._functional._nodes import (
@@ -42,8 +42,7 @@ class GraphLayer(NamedTuple):
     calls: tuple[Call, ...]
 
 
-@dataclass(frozen=True)
-class Graph:
+class Graph(NamedTuple):
     """The layers of a Functional model and the tensors at its ends. Calls are numbered from 0."""
 
     where: str
@@ -113,7 +112,7 @@ def _without_model_offset(graph: Graph, offset: int) -> Graph:
     def shifted(ref: TensorRef) -> TensorRef:
         return replace(ref, node=ref.node + offset) if ref.layer in models else ref
 
-    return replace(graph, inputs=map_refs(graph.inputs, shifted), outputs=map_refs(graph.outputs, shifted))
+    return graph._replace(inputs=map_refs(graph.inputs, shifted), outputs=map_refs(graph.outputs, shifted))
 
 
 def with_model_offset(graph: Graph) -> Graph:
@@ -139,7 +138,7 @@ def map_graph(graph: Graph, change: Any) -> Graph:
     layers = tuple(
         layer._replace(calls=tuple(map_call(call, change) for call in layer.calls)) for layer in graph.layers
     )
-    return replace(graph, layers=layers, inputs=map_refs(graph.inputs, change), outputs=map_refs(graph.outputs, change))
+    return graph._replace(layers=layers, inputs=map_refs(graph.inputs, change), outputs=map_refs(graph.outputs, change))
 
 
 def _pruned(graph: Graph) -> Graph:
@@ -151,7 +150,7 @@ def _pruned(graph: Graph) -> Graph:
         for layer in graph.layers
         if layer.name in kept
     )
-    return map_graph(replace(graph, layers=layers), lambda ref: replace(ref, node=numbers[ref.layer][ref.node]))
+    return map_graph(graph._replace(layers=layers), lambda ref: replace(ref, node=numbers[ref.layer][ref.node]))
 
 
 def _reachable(graph: Graph) -> dict[str, set[int]]:

@@ -155,16 +155,16 @@ def _functional(config: Json, writer: Writer, normaliser: LayerNormaliser, renam
     is_old = writer.flavour is not Flavour.KERAS_3
     graph = read_graph(config, where=str(config.get("name") or "Functional"), is_old=is_old)
     if is_old:
-        graph = replace(graph, layers=tuple(_modern(layer) for layer in graph.layers))
+        graph = graph._replace(layers=tuple(_modern(layer) for layer in graph.layers))
     else:
         padded = with_output_padding([layer.data for layer in graph.layers])
         pairs = zip(graph.layers, padded, strict=True)
-        graph = replace(graph, layers=tuple(layer._replace(data=data) for layer, data in pairs))
+        graph = graph._replace(layers=tuple(layer._replace(data=data) for layer, data in pairs))
     if is_old or writer.version < _BARE_TENSORS:
-        graph = replace(graph, inputs=_unwrapped(graph.inputs), outputs=_unwrapped(graph.outputs))
+        graph = graph._replace(inputs=_unwrapped(graph.inputs), outputs=_unwrapped(graph.outputs))
     graph = _with_legal_names(graph, renamed)
     layers = [layer._replace(data=normaliser.object(layer.data, "layer")) for layer in graph.layers]
-    return _written(with_model_offset(replace(graph, layers=tuple(layers))))
+    return _written(with_model_offset(graph._replace(layers=tuple(layers))))
 
 
 def _modern(layer: GraphLayer) -> GraphLayer:
@@ -202,7 +202,7 @@ def _with_legal_names(graph: Graph, renamed: dict[str, str]) -> Graph:
     if all(new == old for old, new in names.items()):
         return graph
     layers = tuple(_renamed(layer, names[layer.name]) for layer in graph.layers)
-    return map_graph(replace(graph, layers=layers), lambda ref: replace(ref, layer=names[ref.layer]))
+    return map_graph(graph._replace(layers=layers), lambda ref: replace(ref, layer=names[ref.layer]))
 
 
 def _renamed(layer: GraphLayer, name: str) -> GraphLayer:

@@ -10,8 +10,8 @@ Source:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.errors import MalformedArtifactError
 
@@ -58,8 +58,7 @@ class TensorRef:
     dtype: str = field(default="float32", compare=False)
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One call of a layer."""
 
     args: tuple[Tree, ...]
@@ -193,7 +192,7 @@ def split_initial_state(call: Call) -> Call:
     first = call.args[0] if call.args else None
     if not isinstance(first, list) or len(first) < 2:
         return call
-    return replace(call, args=(first[0],), kwargs={**call.kwargs, "initial_state": first[1:]})
+    return call._replace(args=(first[0],), kwargs={**call.kwargs, "initial_state": first[1:]})
 
 
 def read_tensors(tree: Json) -> Tree:

@@ -10,7 +10,6 @@ Source:
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from safeload.dialects._compat_names import COMPAT_MODULE
@@ -69,7 +68,7 @@ def _symbol(class_name: str, config: Json) -> str:
 
 def _with_flat_inputs(call: Call) -> Call:
     first = call.args[0]
-    return replace(call, args=tuple(first) if isinstance(first, list) else (first,))
+    return call._replace(args=tuple(first) if isinstance(first, list) else (first,))
 
 
 def _plain_call(call: Call) -> Call:

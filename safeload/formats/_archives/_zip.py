@@ -14,7 +14,7 @@ import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.formats._file import ByteFile, Window
@@ -41,8 +41,7 @@ FREE_EXPANSION_BYTES = 16 << 20
 """Below this many declared bytes no ratio is looked at: small files of zeros legitimately compress a thousandfold."""
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """One file of an archive.
 
     Attributes:

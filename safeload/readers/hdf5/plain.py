@@ -13,7 +13,6 @@ import math
 import struct
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from safeload.formats import FREE_EXPANSION_BYTES
@@ -85,8 +84,7 @@ _DTYPES = {
 """Name and size by the message of a datatype, IV.A.2.d: IEEE floats, whole numbers, the enumeration FALSE and TRUE."""
 
 
-@dataclass(frozen=True)
-class Hdf5Structure:
+class Hdf5Structure(NamedTuple):
     """What an HDF5 file consists of.
 
     Attributes:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,8 +33,7 @@ Source: tf_keras 2.21 ``saving/legacy/hdf5_format.py``; running_std has always h
 """
 
 
-@dataclass(frozen=True)
-class Saved:
+class Saved(NamedTuple):
     """An array that waits to be read.
 
     Attributes:
