@@ -11,7 +11,7 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -160,7 +160,10 @@ class Registry:
         missing: dict[str, ObjectInfo] = {}
         objects = [o for o in (info.keras.objects if info.keras else ()) if not o.is_training_only or o.is_replaceable]
         homes = _homes(objects)
-        for needed in objects:
+        distinct: dict[ObjectInfo, ObjectInfo] = {}
+        for needed in objects:  # most layers of a model are of a few classes, of which each is looked for once
+            distinct.setdefault(replace(needed, where="", config=None), needed)
+        for needed in distinct.values():
             value = self.resolve(needed)
             several = homes.get(key_of(needed), ())
             key = qualified(needed) if len(several) > 1 else key_of(needed)

@@ -134,7 +134,6 @@ def functions_of(kind: str) -> frozenset[str]:
     return frozenset(name for _, functions in modules.values() for name in functions.split())
 
 
-@lru_cache(maxsize=1024)
 def kind_of(module: str | None, name: str) -> str | None:
     """Return the kind of the built-in *name* of *module*, as the normal form spells them, or None."""
     if module == COMPAT_MODULE:

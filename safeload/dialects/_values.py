@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from safeload.dialects._catalogue import functions_of, module_of
@@ -48,7 +47,6 @@ _INFERRED_POLICIES = ("_infer", "infer", "infer_with_float32_vars")
 PLAIN_DTYPE = "float32"
 
 
-@lru_cache(maxsize=1024)
 def kind_at(key: str) -> str | None:
     """Return the kind of object that stands at *key* of a config, or None where the key does not tell."""
     if key in _KINDS:

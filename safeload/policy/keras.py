@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from safeload.dialects import COMPAT_MODULE, CONSTANT
+from safeload.dialects import COMPAT_MODULE, CONSTANT, is_builtin
 from safeload.inspection import Place, is_marker, is_object, notable_places, own_values
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.keras_bytecode import SHORTEST_CODE_BYTES, digest_of, read_bytecode
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 _AUTHOR = "ask the author for a file without it"
 _NAME = "name"
+_LAYERS = "keras.layers"
 _MAX_EVIDENCE = 160
 """Characters of what was found: enough for a command or a path as a whole."""
 # Parent components, absolute paths of POSIX and Windows, schemes. A "/" inside is how Keras 2 scopes names.
-_TEXT_OR_NONE: frozenset[type] = frozenset({str, type(None)})
 _PATH = re.compile(r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]|://|\x00")
 
 
@@ -110,21 +110,18 @@ def _rules_for(place: Place) -> tuple[Callable[[Place], Iterator[Finding]], ...]
 
 
 def _may_be_refused(value: dict[str, Any]) -> bool:
-    module, registered = value.get("module"), value.get("registered_name")
-    if type(module) not in _TEXT_OR_NONE or type(registered) not in _TEXT_OR_NONE:
+    module, name = value.get("module"), value["class_name"]
+    home = _LAYERS if module is None else module  # Keras 2 names layers alone
+    if not isinstance(home, str) or value.get("registered_name") not in (None, name) or not is_builtin(home, name):
         return True
-    return not _is_harmless(module, value["class_name"], registered) or "lambda" in _config(value).values()
+    return not _is_harmless(module, name) or "lambda" in _config(value).values()
 
 
-@lru_cache(maxsize=1024)
-def _is_harmless(module: str | None, name: str, registered: str | None) -> bool:
+@cache  # of the classes that there are, no others
+def _is_harmless(module: str | None, name: str) -> bool:
     """Tell whether no rule finds anything in objects of the class *name*, unless their config declares a lambda."""
-    is_named_alone = registered in (None, name)
-    return is_named_alone and not _judged_by_config(name) and judge_class(module, name) is None
-
-
-def _judged_by_config(name: str) -> bool:
-    return name in {"function", "Lambda"} or name in SYMBOL_KEYS
+    is_judged_by_config = name in {"function", "Lambda"} or name in SYMBOL_KEYS
+    return not is_judged_by_config and judge_class(module, name) is None
 
 
 def _is_compat(value: Any) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import re
 import sys
-from functools import lru_cache
 from typing import NamedTuple
 
 from safeload.dialects import ALLOWED_SYMBOLS
@@ -86,9 +85,6 @@ DANGEROUS_CLASSES = {
 Source: keras/src/export/tfsm_layer.py, keras/src/utils/torch_utils.py, keras/src/utils/jax_layer.py (Keras 3.15.1);
 tf_keras/src/layers/core/tf_op_layer.py (tf_keras 2.21.0); CVE-2026-1462, CVE-2025-49655.
 """
-
-_MODULES = 512
-"""Names of modules whose place is remembered; a model has some dozens."""
 
 VOCABULARY_KEYS = frozenset({"vocabulary", "idf_weights"})
 """Keys of the lookup layers that take a path in place of a list (CVE-2025-12058)."""
@@ -178,13 +174,11 @@ class Verdict(NamedTuple):
     message: str
 
 
-@lru_cache(maxsize=_MODULES)
 def is_keras(module: str | None) -> bool:
     """Tell whether *module* claims to be part of Keras."""
     return _KERAS_ROOT.match(module or "") is not None
 
 
-@lru_cache(maxsize=_MODULES)
 def _inside(module: str, parts: tuple[str, ...]) -> bool:
     """Tell whether *module* lies in one of Keras's *parts*, by its public or its private path."""
     rest = module[_KERAS_ROOT.match(module).end() :].lstrip(".")  # type: ignore[union-attr]  # callers checked is_keras

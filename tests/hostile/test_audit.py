@@ -21,7 +21,7 @@ from bytes_by_hand import special, tarred, zipped
 from flatbuffers_by_hand import model as flatbuffer
 from flatbuffers_by_hand import serialize, table
 from hostile.graphs import HOSTILE, benign
-from hostile.keras_configs import ATTACKS, functional
+from hostile.keras_configs import ATTACKS, functional, keras2
 from hostile.nodes import function, node, simple, text
 from keras_files import archive, model_h5
 
@@ -129,6 +129,7 @@ def _ordinary(root):
         "w.ckpt.index": b"",
         "w.ckpt.meta": made.meta_graphs[0].SerializeToString(),
         "w.bin": b"",
+        "w.json": json.dumps(functional(keras2("Dense", units=1))).encode(),  # of an earlier Keras
         "w2.h5": model_h5(lambda file: file.create_dataset("x", data=[1.0], chunks=(1,))),  # libhdf5 is asked
     }
     files = [_written(root / name, content) for name, content in contents.items()]
