@@ -68,8 +68,6 @@ def _value(value: Any, target: KerasTarget, where: str) -> Any:
         return [
             _value(item, target, f"{where}[{i}]") if type(item) in _NESTED else item for i, item in enumerate(value)
         ]
-    if not isinstance(value, dict):
-        return value
     lowered = {
         key: _value(item, target, f"{where}.{key}") if type(item) in _NESTED else item for key, item in value.items()
     }
