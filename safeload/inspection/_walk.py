@@ -101,10 +101,8 @@ def notable_places(tree: Any, where: str = "$", *, is_training_only: bool = Fals
     path: _Path = (None, where)
     if isinstance(tree, str) or (isinstance(tree, dict) and "class_name" not in tree and not is_training_only):
         found.append(Place(path, "", tree))
-    if isinstance(tree, dict):
+    if isinstance(tree, (dict, list)):
         _collect(path, "", tree, None, is_training_only, found)
-    elif isinstance(tree, list):
-        _collect_items(path, "", tree, None, is_training_only, found)
     return tuple(found)
 
 
@@ -141,39 +139,28 @@ def _shared_places(raw: dict[str, Any], normal: Sequence[Place]) -> Iterable[Pla
 
 
 def _collect(path: _Path, key: str, value: Any, owner: Any, training: bool, found: list[Place]) -> None:  # noqa: FBT001
-    """Append the place of the dict *value* if somebody may look at it, and what is notable in it.
+    """Append the place of *value* if it is a dict that somebody may look at, and what is notable in it.
 
     Each level of the tree is a call and nothing is made that is not kept, for speed.
     """
-    if "class_name" in value:
+    is_list = type(value) is list
+    if not is_list and "class_name" in value:
         is_named = is_object(value)
         found.append(_place(Place, (path, key, value, owner, training, is_named)))
         if is_named and value["class_name"] != "function":
             owner = value
-    elif training:
+    elif training and not is_list:
         found.append(_place(Place, (path, key, value, owner, training, False)))
-    for name, item in value.items():
+    steps: Iterable[tuple[Any, Any]] = enumerate(value) if is_list else value.items()
+    for step, item in steps:
         if (kind := type(item)) in _SCALARS:
             continue
+        name = key if is_list else step
         is_training = training or name in _TRAINING_KEYS
-        if kind is dict:
-            _collect((path, name), name, item, owner, is_training, found)
-        elif kind is list:
-            _collect_items((path, name), name, item, owner, is_training, found)
+        if kind is not str:
+            _collect((path, step), name, item, owner, is_training, found)
         elif len(item) >= NOTABLE_LENGTH or name in NOTABLE_KEYS:
-            found.append(_place(Place, ((path, name), name, item, owner, is_training, False)))
-
-
-def _collect_items(path: _Path, key: str, value: Any, owner: Any, training: bool, found: list[Place]) -> None:  # noqa: FBT001
-    for index, item in enumerate(value):
-        if (kind := type(item)) in _SCALARS:
-            continue
-        if kind is dict:
-            _collect((path, index), key, item, owner, training, found)
-        elif kind is list:
-            _collect_items((path, index), key, item, owner, training, found)
-        elif len(item) >= NOTABLE_LENGTH or key in NOTABLE_KEYS:
-            found.append(_place(Place, ((path, index), key, item, owner, training, False)))
+            found.append(_place(Place, ((path, step), name, item, owner, is_training, False)))
 
 
 _place = tuple.__new__

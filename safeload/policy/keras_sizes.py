@@ -83,6 +83,7 @@ _KEEPS_WIDTH = (
 
 _SIZED_CLASSES = frozenset({*_SIZES, *_PER_FEATURE, *_REPEATED, "RepeatVector"})
 _SIZED_KEYS = frozenset({"batch_shape", "layers", "stateful", "unroll"})
+"""What the rules below ask about: classes of which they know sizes, and keys that they look for in all others."""
 
 
 def oversized_layers(keras: KerasInfo) -> Iterator[Finding]:

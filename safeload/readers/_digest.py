@@ -18,7 +18,8 @@ def keras_digest(artifact: KerasArtifact, config: str | bytes = b"") -> str:
 
     Args:
         artifact: It, without its digest.
-        config: The text of its config, as the file has it: to hash that takes a tenth of what writing it anew does.
+        config: The text of its config as the file has it, or the digest of the file that it comes from: to hash that
+            takes a tenth of what writing the config anew does.
     """
     weights = artifact.weights
     content = {

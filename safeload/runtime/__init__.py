@@ -41,7 +41,7 @@ def load(plan: LoadPlan, *, recipe: Recipe | None = None, report: Any = None) ->
     return ModelCallable(backend, plan.signature.key, report=report, recipe=recipe, digest=plan.judged.info.digest)
 
 
-# What each road needs is imported by it: the other formats' modules are a hundredth of the start of a process.
+# What each road needs is imported by it: most processes load one format.
 
 
 def _load_saved_model(plan: LoadPlan) -> Backend:

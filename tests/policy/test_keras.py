@@ -212,8 +212,8 @@ def test_rules_that_are_left_out_would_find_nothing(name):
     found = [
         finding
         for place in info_of(config).keras.raw_places
-        if place.is_object and not rules._rules_for(place)
-        for rule in OBJECT_RULES
+        if not rules._rules_for(place) and (place.is_object or isinstance(place.value, str))
+        for rule in (OBJECT_RULES if place.is_object else TEXT_RULES)
         for finding in rule(place)
     ]
     assert not found
