@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from safeload._report import InspectionReport
     from safeload.formats import Detection
     from safeload.inspection import ModelInfo
+    from safeload.planning import LoadPlan
     from safeload.policy import Finding
     from safeload.readers import Artifact
     from safeload.registry import CustomObjects
@@ -97,7 +98,7 @@ def load_callable(
 
         from safeload import runtime  # the first line that imports TensorFlow
 
-        report = _report(seen, registry, signature=signature, tags=tags, architecture=build)
+        report = _report(seen, registry, plan)
         return runtime.load(plan, recipe=_recipe(source, options, seen.info.digest), report=report)
 
 
@@ -213,9 +214,9 @@ def _examined(artifact: Artifact) -> tuple[ModelInfo, tuple[Finding, ...]]:
         raise MalformedArtifactError(artifact.where, problem=problem) from error
 
 
-def _report(seen: _Seen, registry: Registry, **choice: Any) -> InspectionReport:
+def _report(seen: _Seen, registry: Registry, plan: LoadPlan | None = None) -> InspectionReport:
     found: dict[str, Any] = {"evidence": seen.detection.evidence, "is_mislabelled": seen.detection.is_mislabelled}
-    return compose_report(seen.artifact, seen.info, seen.findings, registry, **found, **choice)
+    return compose_report(seen.artifact, seen.info, seen.findings, registry, **found, plan=plan)
 
 
 def _advice(error: Exception) -> str | None:

@@ -112,9 +112,9 @@ def _decide(
     info: ModelInfo,
     registry: Registry,
     *,
-    signature: str | None,
-    tags: str | Iterable[str] | None,
-    architecture: Callable[[], Any] | None,
+    signature: str | None = None,
+    tags: str | Iterable[str] | None = None,
+    architecture: Callable[[], Any] | None = None,
 ) -> _Decided:
     if isinstance(artifact, KerasArtifact):
         _require_both_halves(artifact, architecture)
@@ -137,9 +137,7 @@ def compose_report(
     *,
     evidence: str = "",
     is_mislabelled: bool = False,
-    signature: str | None = None,
-    tags: str | Iterable[str] | None = None,
-    architecture: Callable[[], Any] | None = None,
+    plan: LoadPlan | None = None,
 ) -> InspectionReport:
     """Put the facts, the findings and what loading would come to into one report.
 
@@ -150,9 +148,7 @@ def compose_report(
         registry: Where custom objects are found; what they need is part of the answer.
         evidence: How the format was recognised.
         is_mislabelled: True if the name promises another format.
-        signature: As for `plan_load`.
-        tags: As for `plan_load`.
-        architecture: As for `plan_load`.
+        plan: How it is loaded, if that is decided; by default as it would be without options.
 
     Returns:
         The report. The error that loading would raise is in it, not raised.
@@ -162,14 +158,14 @@ def compose_report(
         evidence=evidence,
         findings=tuple(findings),
         custom_objects=_custom_objects(info, registry),
-        outcome=_outcome(artifact, info, registry, signature=signature, tags=tags, architecture=architecture),
+        outcome=_outcome(artifact, info, registry, plan),
         is_mislabelled=is_mislabelled,
     )
 
 
-def _outcome(artifact: Artifact, info: ModelInfo, registry: Registry, **choice: Any) -> Outcome:
+def _outcome(artifact: Artifact, info: ModelInfo, registry: Registry, plan: LoadPlan | None) -> Outcome:
     try:
-        decided = _decide(artifact, info, registry, **choice)
+        decided = plan or _decide(artifact, info, registry)
     except SafeloadError as error:
         return Outcome(code=error.code, error=str(error))
     requires = tuple(_requirements(decided))
@@ -201,7 +197,7 @@ def _is_registered(op: str) -> bool:
     return found is not None and found.get(op) is not None
 
 
-def _requirements(decided: _Decided) -> Iterator[Requirement]:
+def _requirements(decided: _Decided | LoadPlan) -> Iterator[Requirement]:
     """Yield the packages that register ops of the graph, and tf-keras where the model is built with it."""
     by_package: dict[str | None, list[str]] = {}
     for op, package in decided.meta_graph.missing_ops if decided.meta_graph is not None else ():

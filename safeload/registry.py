@@ -11,14 +11,16 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from safeload.errors import CustomObjectConflictError, CustomObjectNotFoundError
+from safeload.inspection import ObjectInfo
 
 if TYPE_CHECKING:
-    from safeload.inspection import ModelInfo, ObjectInfo
+    from safeload.inspection import ModelInfo
 
 T = TypeVar("T")
 
@@ -27,6 +29,9 @@ CustomObjects = Mapping[str, object] | ModuleType | Iterable[object] | None
 
 # Packages whose objects a custom module holds because it imported them, not because it defines them.
 _LIBRARIES = frozenset({"keras", "tf_keras", "tensorflow"})
+
+# What of an ObjectInfo decides which object is found for it.
+_ASKED_FOR = attrgetter(*(part.name for part in fields(ObjectInfo) if part.name not in ("where", "config")))
 
 
 @dataclass(frozen=True)
@@ -160,9 +165,9 @@ class Registry:
         missing: dict[str, ObjectInfo] = {}
         objects = [o for o in (info.keras.objects if info.keras else ()) if not o.is_training_only or o.is_replaceable]
         homes = _homes(objects)
-        distinct: dict[ObjectInfo, ObjectInfo] = {}
+        distinct: dict[tuple[object, ...], ObjectInfo] = {}
         for needed in objects:  # most layers of a model are of a few classes, of which each is looked for once
-            distinct.setdefault(replace(needed, where="", config=None), needed)
+            distinct.setdefault(_ASKED_FOR(needed), needed)
         for needed in distinct.values():
             value = self.resolve(needed)
             several = homes.get(key_of(needed), ())

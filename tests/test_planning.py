@@ -240,7 +240,7 @@ def test_report_of_weights_alone():
         (),
     )
     assert report.to_json()["parameter_count"] is None
-    assert report_of(None, architecture=dict).verdict == "fine"
+    assert report_of(None, plan=plan(None, architecture=dict)).verdict == "fine"
 
 
 def test_report_of_nested_inputs():

@@ -192,19 +192,20 @@ def _collection(meta_graph: Any, key: str) -> Any:
 
 def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, dict[str, None]], frozenset[str]]:
     """Return the functions of the object graph by who starts them, and those that make resources."""
-    functions = _functions_of(object_graph)
+    objects = object_graph.nodes[:]  # a slice is copied in one go
+    functions = _functions_of(objects)
     started: dict[EntryKind, dict[int, None]] = {kind: {} for kind in EntryKind}
     called, initializing = started[EntryKind.FUNCTION], started[EntryKind.INITIALIZER]
     steps: dict[int, None] = {}
     creators: dict[int, None] = {}
     public = set(_public_objects(object_graph))
-    for index, node in enumerate(object_graph.nodes):
+    for index, node in enumerate(objects):
         saveables = node.saveable_objects
         for saveable in saveables.values() if saveables else ():
             started[EntryKind.SAVE][saveable.save_function] = None
             # TensorFlow also saves what it is about to restore, to learn which tensors there are.
             started[EntryKind.RESTORE].update({saveable.restore_function: None, saveable.save_function: None})
-        children = [(child.node_id, child.local_name) for child in node.children if child.node_id in functions]
+        children = [(child.node_id, child.local_name) for child in node.children[:] if child.node_id in functions]
         if not children:
             continue  # as most objects, which are variables and functions
         own = functions.get(index, _NO_FUNCTIONS).keys()
@@ -240,10 +241,10 @@ def _public_objects(object_graph: Any) -> Iterator[int]:
         yield from (child.node_id for child in root.children if child.local_name == SIGNATURES_ATTRIBUTE)
 
 
-def _functions_of(object_graph: Any) -> dict[int, dict[str, None]]:
-    """Return the ConcreteFunctions of each object that is a function, by its index."""
+def _functions_of(objects: Iterable[Any]) -> dict[int, dict[str, None]]:
+    """Return the ConcreteFunctions of each of *objects* that is a function, by its index."""
     found: dict[int, dict[str, None]] = {}
-    for index, node in enumerate(object_graph.nodes):
+    for index, node in enumerate(objects):
         kind = node.WhichOneof("kind")
         if kind == "function":
             found[index] = dict.fromkeys(filter(None, node.function.concrete_functions[:]))
