@@ -141,7 +141,8 @@ class PathFinder:
         if numbered and hasattr(thing, "layers"):
             layers = [x for x in self._listed(thing, doubled=False) if has_weights(x) or not numbered["weights"]]
             return next(iter(layers[int(numbered["index"]) :]), None)
-        if part in ("layers", _DEPENDENCIES) and hasattr(thing, "layers"):
+        # Models list their layers anew whenever they are asked whether they have any.
+        if (id(thing), part) in self._members or (part in ("layers", _DEPENDENCIES) and hasattr(thing, "layers")):
             return self._members_of(thing, part)
         candidates = (getattr(thing, name, None) for name in (part, f"_{part}", part.lstrip("_")))
         found = next((candidate for candidate in candidates if candidate is not None), None)
