@@ -11,7 +11,7 @@ from safeload._explain import first_line
 from safeload.errors import ArtifactChangedError, CustomObjectConflictError, LoadFailedError, SafeloadError
 from safeload.runtime._keras._ambient import names_apart, plain_policy, require_tensorflow_backend
 from safeload.runtime._keras._budget import bounded_variables, require_bounded_outputs
-from safeload.runtime._keras._data_layers import keep_floats
+from safeload.runtime._keras._in_graphs import mend
 from safeload.runtime._keras._deferred import deferred_variables
 from safeload.runtime._keras._lowered import lowered_config
 from safeload.runtime._keras._package import import_keras, installed_target
@@ -48,7 +48,7 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
         build = plan.architecture
         model = _build(plan) if build is None else _from_caller(build, artifact.where)
         set_weights(model, artifact, normal)
-        keep_floats(model)
+        mend(model)
         _require_unchanged(artifact)
     return model, "deferred" if deferral.deferred else "ordinary"
 

@@ -15,7 +15,7 @@ from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo, 
 from safeload.runtime._callable._unrecorded import takes_one_input
 from safeload.runtime._eager_function import EagerFunction, of_concrete_function, runs_plainly
 from safeload.runtime._keras._ambient import scopes_closed
-from safeload.runtime._keras._data_layers import is_traceable
+from safeload.runtime._keras._in_graphs import is_traceable
 from safeload.runtime._keras._package import flat_layers
 from safeload.signatures import KERAS_KEYS, pack
 

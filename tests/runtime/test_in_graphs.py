@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import safeload
-from safeload.runtime._keras._data_layers import is_traceable
+from safeload.runtime._keras._in_graphs import is_traceable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,3 +60,41 @@ def test_what_computes_the_same_is_traced() -> None:
     """Only what differs runs without a graph."""
     assert is_traceable(_crop(8))
     assert not is_traceable(_crop(None))
+
+
+STEPS = np.random.default_rng(1).random((2, 5, 4)).astype("float32")
+
+
+def _tagger(steps: int | None, *, masked: bool = False) -> Any:
+    inputs = keras.Input((steps, 4))
+    hidden = keras.layers.Masking()(inputs) if masked else inputs
+    hidden = keras.layers.TimeDistributed(keras.layers.Dense(3))(hidden)
+    return keras.Model(inputs, keras.layers.LSTM(2)(hidden))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_each_step_of_any_number_is_computed(tmp_path: Path, masked: bool) -> None:
+    """Keras 3.15 takes the number of examples for that of steps, in a graph that knows neither."""
+    model = _tagger(None, masked=masked)
+    model.save(tmp_path / "m.keras")
+    predict = safeload.load_callable(tmp_path / "m.keras")
+    for steps in (STEPS, STEPS[:, :3], np.repeat(STEPS, 4, axis=0)):
+        expected = model(steps)
+        np.testing.assert_allclose(predict(steps), expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(predict.predict(steps, batch_size=3), expected, rtol=1e-5, atol=1e-6)
+        free = tf.function(predict, input_signature=[tf.TensorSpec([None, None, 4])])
+        np.testing.assert_allclose(free(tf.constant(steps)), expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(safeload.as_callable(model)(steps), expected, rtol=1e-5, atol=1e-6)
+    assert is_traceable(predict.model)
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(predict(STEPS))
+    assert all(gradient is not None for gradient in tape.gradient(total, predict.model.trainable_variables))
+    predict.model.save(tmp_path / "again.keras")
+    np.testing.assert_array_equal(safeload.load_callable(tmp_path / "again.keras")(STEPS), predict(STEPS))
+
+
+def test_steps_of_a_model_of_the_user() -> None:
+    """Where their number is known a trace is right, and the model is left as it is."""
+    assert is_traceable(_tagger(5))
+    assert not is_traceable(_tagger(None))
+    assert "call" not in vars(_tagger(None).layers[1])
