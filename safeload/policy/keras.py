@@ -19,6 +19,7 @@ from safeload.policy.keras_names import (
     ARRAY_DTYPES,
     KNOWN_MARKERS,
     SYMBOL_KEYS,
+    TYPE_SPEC_MODULES,
     TYPE_SPECS,
     VOCABULARY_KEYS,
     is_keras,
@@ -264,10 +265,15 @@ def markers(place: Place) -> Iterator[Finding]:
         return
     elif marker not in KNOWN_MARKERS:
         yield _unexamined("marker", place, f"the encoded value {marker} is unknown", marker)
-    elif marker == "__typespec__" and not _is_one_of(TYPE_SPECS, config.get("spec_name", value.get("spec_name"))):
-        yield _unexamined("type-spec", place, "a type spec of another package", _short(config or value))
+    elif marker == "__typespec__" and not _is_plain_spec(value):
+        yield _unexamined("type-spec", place, "a type spec of another package", _short(value))
     elif marker in {"__numpy__", "__tensor__"} and not _is_one_of(ARRAY_DTYPES, config.get("dtype")):
         yield _unexamined("array-dtype", place, "an array of a dtype that no model has", _short(config.get("dtype")))
+
+
+def _is_plain_spec(value: Any) -> bool:
+    is_known = _is_one_of(TYPE_SPECS, value.get("spec_name")) and _is_one_of(TYPE_SPEC_MODULES, value.get("module"))
+    return is_known and value.get("registered_name") is None
 
 
 def path_names(place: Place) -> Iterator[Finding]:

@@ -146,6 +146,17 @@ KNOWN_MARKERS = frozenset(
 TYPE_SPECS = frozenset({"TensorSpec", "RaggedTensorSpec", "SparseTensorSpec"})
 """What ``__typespec__`` may name: the specs of plain tensors."""
 
+TYPE_SPEC_MODULES = frozenset(
+    {
+        "tensorflow",
+        "tensorflow.python.framework.sparse_tensor",
+        "tensorflow.python.framework.tensor",
+        "tensorflow.python.framework.tensor_spec",
+        "tensorflow.python.ops.ragged.ragged_tensor",
+    }
+)
+"""Where TensorFlow has them, which files record: 2.13 and later, and before. Loaders import what stands there."""
+
 ARRAY_DTYPES = frozenset(
     {"bool", "bfloat16", "float16", "float32", "float64", "complex64", "complex128", "string"}
     | {f"{sign}int{bits}" for sign in ("", "u") for bits in (4, 8, 16, 32, 64)}

@@ -105,8 +105,9 @@ def _array(dtype: str) -> Any:
     return {"class_name": "__numpy__", "config": {"value": [1.0], "dtype": dtype}}
 
 
-def _typespec(name: str) -> Any:
-    return {"class_name": "__typespec__", "spec_name": name, "module": "tensorflow", "config": [[1], "float32"]}
+def _typespec(name: str, **facts: Any) -> Any:
+    spec = {"class_name": "__typespec__", "spec_name": name, "module": "tensorflow", "registered_name": None}
+    return {**spec, "config": [[1], "float32"], **facts}
 
 
 def _registered(layer: Any, name: str) -> Any:
@@ -255,6 +256,22 @@ ATTACKS: dict[str, tuple[Any, str]] = {
         "array-dtype",
     ),
     "type_spec": (functional(entry("InputLayer", "i", type_spec=_typespec("DatasetSpec"))), "type-spec"),
+    "type_spec_of_a_module": (
+        functional(entry("InputLayer", "i", type_spec=_typespec("TensorSpec", module="antigravity"))),
+        "type-spec",
+    ),
+    "type_spec_of_a_module_of_keras": (
+        functional(entry("InputLayer", "i", type_spec=_typespec("TensorSpec", module="keras.src.testing.test_utils"))),
+        "type-spec",
+    ),
+    "registered_type_spec": (
+        functional(entry("InputLayer", "i", type_spec=_typespec("TensorSpec", registered_name="mine>TensorSpec"))),
+        "type-spec",
+    ),
+    "type_spec_that_says_two_names": (
+        functional(entry("InputLayer", "i", type_spec=_typespec("Dense", config={"spec_name": "TensorSpec"}))),
+        "type-spec",
+    ),
     "unknown_marker": (functional(lambda_layer("f", arguments={"class_name": "__pickle__", "config": "x"})), "marker"),
     "class_name_that_is_no_text": (functional({"class_name": ["Dense"], "config": {}}), "marker"),
     # What runs while the model is built.
@@ -384,6 +401,9 @@ LOOK_ALIKES: dict[str, Any] = {
     "vocabulary_in_a_list_of_lists": functional(entry("TextVectorization", "v", source="inp", vocabulary=[["a"]])),
     "array": functional(entry("Rescaling", "r", source="inp", scale=_array("float32"))),
     "ragged_input": functional(entry("InputLayer", "i", type_spec=_typespec("RaggedTensorSpec"))),
+    "input_with_a_spec": functional(
+        entry("InputLayer", "i", type_spec=_typespec("TensorSpec", module="tensorflow.python.framework.tensor"))
+    ),
     "pure_symbol": functional({**keras2("TFOpLambda", function="math.reduce_mean")}),
     "pure_symbol_of_v1": functional(keras2("TFOpLambda", function="compat.v1.nn.conv2d")),
     "root_symbol": functional(keras2("TFOpLambda", function="concat")),

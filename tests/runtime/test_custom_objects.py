@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from releases import what_this_keras_can
 from threads import in_threads
 
 import safeload
 from safeload.errors import CustomObjectConflictError, CustomObjectNotFoundError, LoadFailedError
+from safeload.runtime._keras._package import import_keras
+from safeload.runtime._keras._resolve import Resolver
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,3 +194,15 @@ def test_two_threads_with_one_name(path: Path) -> None:
     for number, found in enumerate(in_threads(work, 2)):
         for value in found:
             np.testing.assert_allclose(value, (-1) ** number * 2 * X)
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_specs_of_tensors_are_those_of_tensorflow(package: str) -> None:
+    """Keras would import the module that the file names for them."""
+    pytest.importorskip(package)
+    resolver = Resolver(keras=import_keras(package), custom={}, compat={}, where="m.keras")
+    recorded = {"class_name": "__typespec__", "spec_name": "TensorSpec", "registered_name": None}
+    rewritten = resolver.rewrite({"spec": {**recorded, "module": "no.such.module", "config": [[1], "float32"]}})
+    deserialize = import_keras(package).saving.deserialize_keras_object
+    made = deserialize(rewritten["spec"], custom_objects=resolver.scope)
+    assert made == tf.TensorSpec([1], "float32")

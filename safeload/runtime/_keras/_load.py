@@ -11,8 +11,8 @@ from safeload._explain import first_line
 from safeload.errors import ArtifactChangedError, CustomObjectConflictError, LoadFailedError, SafeloadError
 from safeload.runtime._keras._ambient import names_apart, plain_policy, require_tensorflow_backend
 from safeload.runtime._keras._budget import bounded_variables, require_bounded_outputs
-from safeload.runtime._keras._in_graphs import mend
 from safeload.runtime._keras._deferred import deferred_variables
+from safeload.runtime._keras._in_graphs import mend
 from safeload.runtime._keras._lowered import lowered_config
 from safeload.runtime._keras._package import import_keras, installed_target
 from safeload.runtime._keras._resolve import Resolver

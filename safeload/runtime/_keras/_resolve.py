@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any
 
+import tensorflow as tf
+
 from safeload.dialects import is_builtin
 from safeload.errors import CustomObjectConflictError, IncompatibleVersionError
 from safeload.inspection import is_replaceable_part
@@ -64,6 +66,8 @@ class Resolver:
             names = {**self.names, **self.custom}
             function = trusted_function(config["config"], trusted=self.trusted, names=names, where=self.where)
             return self._function(function)
+        if config.get("class_name") == "__typespec__":
+            return self._type_spec(config)
         if _is_object(config) and isinstance(config["config"], dict):
             config = {**config, "config": self._without_replaceable(config)}
         copied = {key: self.rewrite(value) if type(value) in _NESTED else value for key, value in config.items()}
@@ -89,6 +93,14 @@ class Resolver:
         key = f"safeload>{len(self.scope)}"
         self.scope[key] = self._unmistakable(found, key)
         return {"module": None, "class_name": "function", "config": key, "registered_name": key}
+
+    def _type_spec(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """Return *entry* with the class of TensorFlow that it means, which Keras would import by the recorded name."""
+        named = {**entry, "module": "tensorflow", "registered_name": None}
+        if self.keras.__name__ == "keras":  # later releases do not look outside of Keras
+            named["registered_name"] = f"safeload>{len(self.scope)}"
+            self.scope[named["registered_name"]] = getattr(tf, entry["spec_name"])
+        return named
 
     def _unmistakable(self, found: Any, key: str) -> Any:
         """Return *found*, under another name if Keras would take it for its own.
