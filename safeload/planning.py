@@ -323,8 +323,14 @@ def _road(info: ModelInfo, custom_objects: Mapping[str, object]) -> str:
             problem=f"is a class for tf_keras, while {new[0]!r} is one for Keras 3; one model cannot have both",
             hint="derive the custom classes of a model from one package",
         )
-    is_old = old or (not new and info.keras is not None and needs_keras_2(info.keras.normal) is not None)
-    return "tf_keras" if is_old else "keras"
+    only_old = needs_keras_2(info.keras.normal) if info.keras is not None else None
+    if new and only_old:
+        raise CustomObjectConflictError(
+            new[0],
+            problem=f"is a class for Keras 3, while the model has {only_old}, as only Keras 2 computes it",
+            hint="derive the custom classes of this model from tf_keras",
+        )
+    return "tf_keras" if old or only_old else "keras"
 
 
 def _of_package(package: str, custom_objects: Mapping[str, object]) -> list[str]:

@@ -221,6 +221,13 @@ class TestNeedsKeras2:
         value = layer("Sequential", {"layers": [layer(name, config)]}, "keras")
         assert reason in needs_keras_2(NormalForm(value, KERAS_2))
 
+    @pytest.mark.parametrize("training", [True, 1, False, None])
+    def test_calls_as_in_training(self, training):
+        """Keras 2 goes by the call that is recorded, Keras 3 by the one from outside."""
+        entry = layer("Dropout", {"rate": 0.5}, name="d", inbound_nodes=[call(tensor("x"), training=training)])
+        reason = needs_keras_2(NormalForm(functional(entry), KERAS_2))
+        assert reason == ("a layer that is called as in training" if training else None)
+
     def test_keras_3_computes_what_it_wrote(self):
         """A writer of Keras 3 had no other package."""
         assert needs_keras_2(NormalForm(layer("InputLayer", {"ragged": True}), KERAS_3)) is None

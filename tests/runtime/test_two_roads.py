@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import safeload
 from safeload import _load, runtime
-from safeload.errors import MissingDependencyError
+from safeload.errors import CustomObjectConflictError, MissingDependencyError
 from safeload.planning import plan_load
 from safeload.policy import judge
 from safeload.registry import Registry
@@ -164,6 +164,20 @@ def test_custom_layers_for_tf_keras_decide_the_road(tmp_path: Path) -> None:
         function = safeload.load_callable(path, custom_objects={"Doubled": Doubled})
         assert isinstance(function.model, tf_keras.Model)
         np.testing.assert_allclose(function(sample(2, 4)), model(sample(2, 4)), rtol=TOLERANCE, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_layers_called_as_in_training(tmp_path: Path, suffix: str) -> None:
+    """Keras 2 goes by the recorded call: statistics are those of the batch, dropout drops."""
+    inputs = tf_keras.Input((4,))
+    inner = tf_keras.Sequential([tf_keras.Input((4,)), Doubled(), tf_keras.layers.BatchNormalization()])
+    model = tf_keras.Model(inputs, inner(inputs, training=True))
+    path = tmp_path / f"model{suffix}"
+    model.save(path)
+    predict = safeload.load_callable(path, custom_objects={"Doubled": Doubled})
+    np.testing.assert_allclose(predict(sample(5, 4)), model.predict(sample(5, 4), verbose=0), rtol=1e-5, atol=1e-6)
+    with pytest.raises(CustomObjectConflictError, match="a layer that is called as in training, as only Keras 2"):
+        safeload.load_callable(path, custom_objects={"Doubled": keras.layers.Rescaling})
 
 
 def test_ragged_inputs_go_to_tf_keras(tmp_path: Path) -> None:

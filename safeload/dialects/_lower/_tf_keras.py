@@ -76,8 +76,7 @@ def needs_keras_2(normal: NormalForm) -> str | None:
     """Return what of a model only tf_keras computes, in words, or None if Keras 3 does as well."""
     if normal.writer.flavour is Flavour.KERAS_3:
         return None
-    found = (_only_in_keras_2(value["class_name"], value["config"]) for value in _objects(normal.config))
-    return next((reason for reason in found if reason is not None), None)
+    return next(filter(None, map(_only_in_keras_2, _objects(normal.config))), None)
 
 
 def _objects(value: Json) -> Iterator[dict[str, Json]]:
@@ -90,12 +89,21 @@ def _objects(value: Json) -> Iterator[dict[str, Json]]:
             yield from _objects(item)
 
 
-def _only_in_keras_2(name: str, config: dict[str, Json]) -> str | None:
+def _only_in_keras_2(entry: dict[str, Json]) -> str | None:
+    name, config = entry["class_name"], entry["config"]
+    if any(_is_for_training(node) for node in entry.get("inbound_nodes") or ()):
+        return "a layer that is called as in training"
     if name == "InputLayer" and config.get("ragged") is True:
         return "a ragged input"
     if name == "TensorFlowSymbol" and str(config.get("function")).startswith("RaggedTensor."):
         return "members of ragged tensors"
     return "constants of a recurrent layer" if config.get("num_constants") else None
+
+
+def _is_for_training(node: Json) -> bool:
+    """Tell whether the call says ``training=True``: Keras 3 goes by what the model is called with instead."""
+    kwargs = node.get("kwargs") if isinstance(node, dict) else None
+    return isinstance(kwargs, dict) and bool(kwargs.get("training"))
 
 
 def taken_from_kwargs(package: str) -> frozenset[str]:

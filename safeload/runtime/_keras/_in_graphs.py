@@ -64,8 +64,8 @@ def _has_unknown_sizes(model: Any) -> bool:
 
 def _repeated_by(layer: Any) -> Any:
     """Return the ``call`` of Keras's own TimeDistributed if *layer* is one, else None."""
-    owners = (base for base in type(layer).__mro__ if base.__name__ == "TimeDistributed" and "call" in vars(base))
-    return next((base.call for base in owners if base.__module__.startswith("keras.")), None)
+    named = (base for base in type(layer).__mro__ if base.__name__ == "TimeDistributed")
+    return next((vars(base).get("call") for base in named if base.__module__.startswith("keras.")), None)
 
 
 def _loses_steps(layer: Any) -> bool:
