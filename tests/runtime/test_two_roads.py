@@ -180,6 +180,39 @@ def test_layers_called_as_in_training(tmp_path: Path, suffix: str) -> None:
         safeload.load_callable(path, custom_objects={"Doubled": keras.layers.Rescaling})
 
 
+_WORDS = {"vocabulary": ["a", "b", "c"]}
+_LOOKUPS = {
+    "words": lambda mode: tf_keras.layers.StringLookup(output_mode=mode, **_WORDS),
+    "text": lambda mode: tf_keras.layers.TextVectorization(output_mode=mode, **_WORDS),
+    "numbers": lambda mode: tf_keras.layers.IntegerLookup(vocabulary=[1, 2, 3], output_mode=mode),
+    "buckets": lambda mode: tf_keras.layers.Discretization([1.0, 2.0], output_mode=mode),
+}
+
+
+# TextVectorization has no "one_hot".
+_ENCODINGS = {(kind, mode) for kind in _LOOKUPS for mode in ("int", "multi_hot", "count", "one_hot")} - {
+    ("text", "one_hot")
+}
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize(("kind", "mode"), sorted(_ENCODINGS))
+def test_encoded_values_have_the_dtype_of_keras_2(tmp_path: Path, kind: str, mode: str, suffix: str) -> None:
+    """Keras 3 gives integers for counts, of which a mean is another one."""
+    dtype, values = ("string", ["a", "c", "x", "a"]) if kind in ("words", "text") else ("float32", [1.0, 2.0, 3.0, 1.0])
+    inputs = tf_keras.Input((1,), dtype="int64" if kind == "numbers" else dtype)
+    encoded = _LOOKUPS[kind](mode)(inputs)
+    model = tf_keras.Model(inputs, [encoded, tf.reduce_mean(encoded, axis=-1)])
+    model.save(tmp_path / f"model{suffix}")
+    row = tf.constant(values, dtype)[:, None]
+    row = tf.cast(row, "int64") if kind == "numbers" else row
+    predict = safeload.load_callable(tmp_path / f"model{suffix}")
+    assert isinstance(predict.model, keras.Model)
+    for found, expected in zip(predict(row).values(), model(row), strict=True):
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_ragged_inputs_go_to_tf_keras(tmp_path: Path) -> None:
     """Keras 3 has no ragged LSTM, and no members of ragged tensors."""
     x = tf_keras.Input((None,), ragged=True, dtype="int32")
