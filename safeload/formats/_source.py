@@ -81,7 +81,7 @@ def open_source(source: Loadable) -> Source:
         return Source(where="<bytes>", file=MemoryFile(bytes(source)))
     if isinstance(source, (str, os.PathLike)):
         return _open_path(os.fsdecode(source))
-    if callable(getattr(source, "read", None)):
+    if all(callable(getattr(source, method, None)) for method in ("read", "seekable")):
         return _open_file_object(source)
     kind = type(source).__name__
     raise TypeError(f"source must be a path, bytes or a binary file, not {kind}; as_callable takes a loaded model")
@@ -130,9 +130,14 @@ def _open_file_object(source: Any) -> Source:
     where = name if isinstance(name, str) and name else "<file object>"
     # Only what open() and tempfile make stands for the bytes of its descriptor: gzip and others have one as well.
     inner = getattr(source, "file", source)
-    if not isinstance(getattr(inner, "raw", inner), io.FileIO):
-        return Source(where=where, file=MemoryFile(_content(source)))
-    source.flush()
+    try:
+        if not isinstance(getattr(inner, "raw", inner), io.FileIO):
+            return Source(where=where, file=MemoryFile(_content(source)))
+        source.flush()
+        if not source.readable():
+            raise io.UnsupportedOperation("not readable")
+    except ValueError as error:  # io.UnsupportedOperation is one
+        raise TypeError(f"source is a file object that cannot be read: {error}; open it with mode 'rb'") from error
     return _opened(where, None, os.dup(source.fileno()))
 
 

@@ -7,6 +7,7 @@ import io
 import os
 import socket
 import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -112,10 +113,24 @@ def test_text_object():
         open_source(io.StringIO("contents"))
 
 
-def test_other_objects():
-    """Anything else is a TypeError that names its type."""
+@pytest.mark.parametrize("mode", ["rb", "wb", "w"])
+def test_objects_that_cannot_be_read(tmp_path, mode):
+    """A file object that is closed, or open for writing, is an error that says so."""
+    path = tmp_path / "model.h5"
+    path.write_bytes(b"contents")
+    with path.open(mode) as file:
+        if mode == "rb":
+            file.close()
+        with pytest.raises(TypeError, match="cannot be read: .*(closed|not readable)"):
+            open_source(file)
+
+
+def test_other_objects(tmp_path):
+    """Anything else is a TypeError that names its type, whatever methods it has."""
     with pytest.raises(TypeError, match="not int"):
         open_source(3)
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive, pytest.raises(TypeError, match="not ZipFile"):
+        open_source(archive)
 
 
 def test_pipe_objects():
