@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from safeload.inspection import own_values
 from safeload.policy._finding import Finding, Severity
+from safeload.policy.keras_names import SYMBOL_KEYS
 from safeload.policy.keras_sizes import MOST, config_of, product, size_of
 
 if TYPE_CHECKING:
@@ -15,6 +17,14 @@ _HINT = "ask the author for a model without it"
 _MAX_MADE = 1 << 29
 """Elements that a layer may make of a single one; as numbers of four bytes, what the graph rules give a tensor."""
 _MADE: Mapping[str, tuple[str, ...]] = {
+    "AdaptiveAveragePool": ("output_size",),
+    "AdaptiveAveragePooling1D": ("output_size",),
+    "AdaptiveAveragePooling2D": ("output_size",),
+    "AdaptiveAveragePooling3D": ("output_size",),
+    "AdaptiveMaxPool": ("output_size",),
+    "AdaptiveMaxPooling1D": ("output_size",),
+    "AdaptiveMaxPooling2D": ("output_size",),
+    "AdaptiveMaxPooling3D": ("output_size",),
     "Bincount": ("minlength",),
     "BroadcastTo": ("shape",),
     "CategoryEncoding": ("num_tokens",),
@@ -23,9 +33,11 @@ _MADE: Mapping[str, tuple[str, ...]] = {
     "Conv2DTranspose": ("strides",),
     "Conv3DTranspose": ("strides",),
     "GaussianBlur": ("kernel_size",),
+    "Geomspace": ("num",),
     "ISTFT": ("fft_length",),
     "Linspace": ("num",),
-    "MelSpectrogram": ("fft_length",),
+    "Logspace": ("num",),
+    "MelSpectrogram": ("fft_length", "num_mel_bins"),
     "MultiHot": ("num_classes",),
     "OneHot": ("num_classes",),
     "RandomCrop": ("height", "width"),
@@ -35,6 +47,7 @@ _MADE: Mapping[str, tuple[str, ...]] = {
     "Resizing": ("height", "width"),
     "STFT": ("fft_length",),
     "STFTSpectrogram": ("fft_length",),
+    "ScaleAndTranslate": ("output_shape",),
     "SegmentMax": ("num_segments",),
     "SegmentSum": ("num_segments",),
     "Tile": ("repeats",),
@@ -68,7 +81,28 @@ _PADS: Mapping[str, str] = {
     "ZeroPadding3D": "padding",
 }
 """Keys that say how much is put before and behind each axis."""
-_MAKERS = frozenset({*_MADE, *_ENCODERS, *_LOOKUPS, *_PADS})
+_SIDES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "PadImages": (
+        ("top_padding", "bottom_padding", "target_height"),
+        ("left_padding", "right_padding", "target_width"),
+    ),
+}
+"""Keys that say how large each axis becomes at least, together."""
+_LENGTHS: Mapping[str, tuple[str, int]] = {
+    "IntegerLookup": ("num_oov_indices", 64),
+    "StringLookup": ("num_oov_indices", 64),
+    "TextVectorization": ("output_sequence_length", 1),
+}
+"""Keys that say how long a list is that a layer makes, whatever it is for, and what each entry counts for.
+
+Keras makes a Python list of the words that stand for unknown ones. Source: ``set_vocabulary``, as for `_LOOKUPS`.
+"""
+_ASKED = frozenset(
+    ["block_shape", "block_size", "depth", "dims", "multiples", "num", "output_shape", "paddings", "repeats", "shape",
+     "size"]
+)  # fmt: skip
+"""Arguments with which functions of TensorFlow are asked for sizes. Source: their signatures (TensorFlow 2.21)."""
+_MAKERS = frozenset({*_MADE, *_ENCODERS, *_LOOKUPS, *_PADS, *_SIDES, *SYMBOL_KEYS})
 _ONE_AXIS = frozenset({"Pad", "ZeroPadding1D"})
 """Where two numbers mean before and behind, and not one axis each."""
 
@@ -121,13 +155,30 @@ def _characters(value: Mapping[str, Any]) -> int:
 
 def _made(value: Mapping[str, Any]) -> int:
     config, name = config_of(value), value["class_name"]
+    if name in SYMBOL_KEYS:
+        return max((_padded(size) for size in _sizes_asked_for(value)), default=0)
+    if name in _SIDES:
+        return product(1 + sum(_largest(config.get(key)) for key in keys) for keys in _SIDES[name])
     if name in _PADS:
         padding = config.get(_PADS[name])
         return _padded([padding] if name in _ONE_AXIS and _is_numbers(padding) else padding)
-    if name in _ENCODERS:
-        is_wide = "num_bins" in config or config.get("pad_to_max_tokens") is True
-        return size_of(config.get(_ENCODERS[name])) if is_wide and config.get("output_mode") not in _NUMBERS else 0
-    return product([size_of(config.get(key)) for key in _MADE[name]]) if name in _MADE else 0
+    if name in _LENGTHS:
+        key, room = _LENGTHS[name]
+        return max(_largest(config.get(key)) * room, _encoded(name, config))
+    return max(product([size_of(config.get(key)) for key in _MADE.get(name, ())]), _encoded(name, config))
+
+
+def _encoded(name: str, config: Mapping[str, Any]) -> int:
+    is_wide = "num_bins" in config or config.get("pad_to_max_tokens") is True
+    is_encoded = name in _ENCODERS and config.get("output_mode") not in _NUMBERS
+    return size_of(config.get(_ENCODERS[name])) if is_wide and is_encoded else 0
+
+
+def _sizes_asked_for(value: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the sizes that the calls of a function of TensorFlow give it."""
+    for found in own_values(value.get("inbound_nodes")):
+        if isinstance(found, dict):
+            yield from (found[key] for key in _ASKED.intersection(found))
 
 
 def _padded(padding: Any) -> int:

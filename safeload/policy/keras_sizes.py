@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # float32), and larger ones may exceed the stored weights by a small factor, which bounds the harm all the same.
 _FREE_ELEMENTS = 1 << 22
 _SLACK = 4
-_MAX_UNROLLED = 4096
+MAX_UNROLLED = 4096
 """Steps of a recurrent layer that are written out one by one; each takes milliseconds while the model is built."""
 _SPLITTERS = frozenset({"ArraySplit", "Split", "Unstack"})
 _PARTS = frozenset({"indices_or_sections", "num", "num_or_size_splits"})
@@ -129,7 +129,7 @@ def unrolled_layers(keras: KerasInfo) -> Iterator[Finding]:
         if _splits(place.value["class_name"]):
             yield from _many_outputs(place)
     yield from _many_operations(places)
-    for place in places if longest > _MAX_UNROLLED else ():
+    for place in places if longest > MAX_UNROLLED else ():
         if config_of(place.value).get("unroll") is True:
             message = f"{place.value['class_name']} would be unrolled {longest:,} times"
             yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(longest), message, _HINT)
@@ -149,7 +149,7 @@ def _many_outputs(place: Place) -> Iterator[Finding]:
     for value in own_values(place.value):
         keys = _PARTS.intersection(value) if isinstance(value, dict) else ()
         count = max((min(value[key], MOST) for key in keys if isinstance(value[key], int)), default=0)
-        if count > _MAX_UNROLLED:
+        if count > MAX_UNROLLED:
             message = f"{place.value['class_name']} would make {count:,} tensors"
             yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, str(count), message, _HINT)
 
@@ -159,7 +159,7 @@ def _many_operations(places: Iterable[Place]) -> Iterator[Finding]:
     for place in places:
         name = place.value["class_name"]
         count = config_of(place.value).get(_REPEATED.get(name, ""))
-        if isinstance(count, int) and count > _MAX_UNROLLED:
+        if isinstance(count, int) and count > MAX_UNROLLED:
             shown = f"{_REPEATED[name]} {min(count, MOST):,}"
             message = f"{name} would be written out with {shown}"
             yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, shown, message, _HINT)

@@ -127,6 +127,19 @@ def _encoder(name: str) -> Any:
     return keras2(name, output_mode="multi_hot", pad_to_max_tokens=True, **{keras_outputs._ENCODERS[name]: 1 << 33})
 
 
+def _sides(name: str) -> Any:
+    return keras2(name, **{key: 1 << 20 for keys in keras_outputs._SIDES[name] for key in keys})
+
+
+def _long(name: str) -> Any:
+    return keras2(name, **{keras_outputs._LENGTHS[name][0]: 1 << 33})
+
+
+def _asked(key: str) -> Any:
+    node = ["inp", 0, 0, {key: [[10**9, 10**9], [0, 0]]}]
+    return {**keras2("TFOpLambda", function="tile"), "inbound_nodes": [node]}
+
+
 def _words(name: str) -> Any:
     return keras2(name, vocabulary=["x" * (1 << 20), *["y"] * (1 << 10)])
 
@@ -173,6 +186,9 @@ TABLES = [
     Table(keras_outputs, "_MADE", _config(_enlarging)),
     Table(keras_outputs, "_ENCODERS", _config(_encoder)),
     Table(keras_outputs, "_PADS", _config(lambda name: keras2(name, **{keras_outputs._PADS[name]: [[1 << 33, 0]]}))),
+    Table(keras_outputs, "_SIDES", _config(_sides)),
+    Table(keras_outputs, "_LENGTHS", _config(_long)),
+    Table(keras_outputs, "_ASKED", _config(_asked)),
     Table(keras_outputs, "_WINDOW", _config(lambda key: entry("X", "x", source="inp", **{key: 1 << 31}))),
     Table(keras_outputs, "_LOOKUPS", _config(_words)),
     Table(keras_sizes, "_REPEATED", _config(lambda name: keras2(name, **{keras_sizes._REPEATED[name]: 1 << 20}))),

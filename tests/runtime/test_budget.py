@@ -53,6 +53,17 @@ def test_weights_of_the_size_of_an_input_are_counted(saved, name):
     assert caught.value.findings[0].rule == "oversized-layer"
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_steps_that_a_layer_before_makes_are_not_written_out(saved, wrapped):
+    """How long a sequence becomes is known once the layers are built, before any step is traced."""
+    layers = keras.layers
+    unrolled = layers.SimpleRNN(1, unroll=True, name="long")
+    last = layers.Bidirectional(unrolled, name="long") if wrapped else unrolled
+    with pytest.raises(UnsafeModelError, match="'long' would be unrolled 6,000 times") as caught:
+        load_callable(saved(layers.UpSampling1D(6000), last, shape=(None, 1, 1)))
+    assert caught.value.findings[0].rule == "unrolled-layer"
+
+
 LAYERS = {
     "Dense": ({"units": 7}, (None, 300)),
     "Embedding": ({"input_dim": 10, "output_dim": 30}, (None, 4)),

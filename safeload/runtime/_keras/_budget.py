@@ -13,7 +13,8 @@ from typing import Any
 
 from safeload.errors import UnsafeModelError
 from safeload.policy import Finding, Severity, allowed_elements
-from safeload.runtime._keras._package import flat_layers
+from safeload.policy.keras_sizes import MAX_UNROLLED
+from safeload.runtime._keras._package import flat_layers, is_container
 
 _MAX_OUTPUT_BYTES = 2 << 30
 """Bytes of one output for one example; the budget that the policy gives each tensor of a graph."""
@@ -74,12 +75,16 @@ def _declared_shape(kwargs: dict[str, Any]) -> tuple[int, ...]:
 
 
 def require_bounded_outputs(model: Any, where: str) -> None:
-    """Refuse a model of which a layer makes more of a single example than any host should give.
+    """Refuse a model of which a layer makes more of a single example than any host should give, or in more steps.
 
     Raises:
-        UnsafeModelError: ``unsafe-model``. An output of known size is too large.
+        UnsafeModelError: ``unsafe-model``. An output of known size is too large, or a recurrent layer too long.
     """
     for layer in _operations(model):
+        steps = max(map(_unrolled_steps, _inputs(layer)), default=0) if _is_unrolled(layer) else 0
+        if steps > MAX_UNROLLED:
+            message = f"the layer {layer.name!r} would be unrolled {steps:,} times"
+            raise _refused("unrolled-layer", where, where=f"layer {layer.name!r}", evidence=str(steps), message=message)
         size = max((_bytes(tensor) for tensor in _outputs(layer)), default=0)
         if size > _MAX_OUTPUT_BYTES:
             message = f"the layer {layer.name!r} makes {size:,} bytes of each example"
@@ -93,6 +98,22 @@ def _operations(model: Any) -> Iterator[Any]:
     for layer in flat_layers(model):
         yield layer
         yield from getattr(layer, "operations", ())
+
+
+def _is_unrolled(layer: Any) -> bool:
+    """Tell whether *layer*, or what it wraps, is written out step by step."""
+    inner = flat_layers(layer) if hasattr(layer, "_flatten_layers") else ()
+    return not is_container(layer) and any(getattr(part, "unroll", False) is True for part in inner)
+
+
+def _inputs(layer: Any) -> Iterator[Any]:
+    """Yield the symbolic inputs of each call of *layer* in the model."""
+    for node in getattr(layer, "_inbound_nodes", ()):
+        yield from _flat(node.input_tensors)
+
+
+def _unrolled_steps(tensor: Any) -> int:
+    return tensor.shape[1] or 0 if len(tensor.shape) > 1 else 0
 
 
 def _outputs(layer: Any) -> Iterator[Any]:
