@@ -74,7 +74,7 @@ def _tagger(steps: int | None, *, masked: bool = False) -> Any:
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_each_step_of_any_number_is_computed(tmp_path: Path, masked: bool) -> None:
-    """Keras 3.15 takes the number of examples for that of steps, in a graph that knows neither."""
+    """Keras 3.14 and later take the number of examples for that of steps, in a graph that knows neither."""
     model = _tagger(None, masked=masked)
     model.save(tmp_path / "m.keras")
     predict = safeload.load_callable(tmp_path / "m.keras")

@@ -271,7 +271,10 @@ class ModelCallable:
 
     @property
     def model(self) -> Any:
-        """The Keras model, or the object that TensorFlow loads; made when first asked for."""
+        """The Keras model, or the object that TensorFlow loads; made when first asked for.
+
+        The variables of a SavedModel are new objects then: ask before a `tf.GradientTape` records a call.
+        """
         return self._live().model
 
     @property

@@ -3,7 +3,7 @@
 Source:
     ``__call__`` of keras 3.15.1 ``src/layers/preprocessing/data_layer.py`` (``tf_data_layer.py`` up to 3.12),
     ``call`` of ``image_preprocessing/center_crop.py`` and ``random_crop.py``, and ``call`` of
-    ``rnn/time_distributed.py``, which up to 3.12 asks for the number of steps, and since for that of examples.
+    ``rnn/time_distributed.py``, which up to 3.13 asks for the number of steps, and since for that of examples.
 """
 
 from __future__ import annotations
