@@ -214,6 +214,8 @@ class TestNeedsKeras2:
             ("InputLayer", {"ragged": True}, "ragged input"),
             ("TensorFlowSymbol", {"function": "RaggedTensor.to_tensor"}, "members of ragged tensors"),
             ("RNN", {"num_constants": 1}, "constants"),
+            ("UpSampling2D", {"interpolation": "gaussian"}, "gaussian interpolation"),
+            ("SeparableConv1D", {"padding": "causal"}, "causal SeparableConv1D"),
         ],
     )
     def test_what_keras_3_cannot_compute(self, name, config, reason):

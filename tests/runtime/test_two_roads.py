@@ -180,6 +180,23 @@ def test_layers_called_as_in_training(tmp_path: Path, suffix: str) -> None:
         safeload.load_callable(path, custom_objects={"Doubled": keras.layers.Rescaling})
 
 
+_OF_KERAS_2 = {
+    "UpSampling2D": lambda: tf_keras.layers.UpSampling2D(3, interpolation="gaussian"),
+    "Resizing": lambda: tf_keras.layers.Resizing(5, 6, interpolation="mitchellcubic"),
+    "SeparableConv1D": lambda: tf_keras.layers.SeparableConv1D(2, 3, padding="causal"),
+}
+
+
+@pytest.mark.parametrize("name", _OF_KERAS_2)
+def test_values_that_keras_3_does_not_take(tmp_path: Path, name: str) -> None:
+    """The model is built with the package that has them."""
+    shape = (4, 3) if name.endswith("1D") else (4, 4, 2)
+    model = tf_keras.Sequential([tf_keras.Input(shape), _OF_KERAS_2[name]()])
+    model.save(tmp_path / "model.h5")
+    predict = safeload.load_callable(tmp_path / "model.h5")
+    np.testing.assert_allclose(predict(sample(2, *shape)), model(sample(2, *shape)), rtol=1e-5, atol=1e-6)
+
+
 _WORDS = {"vocabulary": ["a", "b", "c"]}
 _LOOKUPS = {
     "words": lambda mode: tf_keras.layers.StringLookup(output_mode=mode, **_WORDS),

@@ -60,6 +60,9 @@ _ACTIVATIONS = frozenset(
 )
 """Names for which ``tf_keras.activations.get`` has the function of Keras 3."""
 
+_INTERPOLATIONS = ("gaussian", "mitchellcubic")
+"""What Resizing and UpSampling2D of Keras 3 do not take. Source: keras 3.15.1 ``layers/reshaping/up_sampling2d.py``."""
+
 _PLAIN_POLICIES = frozenset({"DTypePolicy", "FloatDTypePolicy"})
 _FUNCTION_PARTS = ("function", "output_shape", "mask")
 
@@ -97,6 +100,10 @@ def _only_in_keras_2(entry: dict[str, Json]) -> str | None:
         return "a ragged input"
     if name == "TensorFlowSymbol" and str(config.get("function")).startswith("RaggedTensor."):
         return "members of ragged tensors"
+    if config.get("interpolation") in _INTERPOLATIONS:
+        return f"{config['interpolation']} interpolation"
+    if name == "SeparableConv1D" and config.get("padding") == "causal":
+        return "a causal SeparableConv1D"
     return "constants of a recurrent layer" if config.get("num_constants") else None
 
 
