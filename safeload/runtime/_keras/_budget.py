@@ -80,11 +80,9 @@ def require_bounded_outputs(model: Any, where: str) -> None:
     Raises:
         UnsafeModelError: ``unsafe-model``. An output of known size is too large, or a recurrent layer too long.
     """
+    if any(map(_is_unrolled, flat_layers(model))):
+        _require_few_steps(model, where)
     for layer in _operations(model):
-        steps = max(map(_unrolled_steps, _inputs(layer)), default=0) if _is_unrolled(layer) else 0
-        if steps > MAX_UNROLLED:
-            message = f"the layer {layer.name!r} would be unrolled {steps:,} times"
-            raise _refused("unrolled-layer", where, where=f"layer {layer.name!r}", evidence=str(steps), message=message)
         size = max((_bytes(tensor) for tensor in _outputs(layer)), default=0)
         if size > _MAX_OUTPUT_BYTES:
             message = f"the layer {layer.name!r} makes {size:,} bytes of each example"
@@ -100,10 +98,17 @@ def _operations(model: Any) -> Iterator[Any]:
         yield from getattr(layer, "operations", ())
 
 
+def _require_few_steps(model: Any, where: str) -> None:
+    for layer in flat_layers(model):
+        if not is_container(layer) and any(map(_is_unrolled, flat_layers(layer))):
+            steps = max(map(_steps, _inputs(layer)), default=0)
+            if steps > MAX_UNROLLED:
+                place, message = f"layer {layer.name!r}", f"the layer {layer.name!r} would be unrolled {steps:,} times"
+                raise _refused("unrolled-layer", where, where=place, evidence=str(steps), message=message)
+
+
 def _is_unrolled(layer: Any) -> bool:
-    """Tell whether *layer*, or what it wraps, is written out step by step."""
-    inner = flat_layers(layer) if hasattr(layer, "_flatten_layers") else ()
-    return not is_container(layer) and any(getattr(part, "unroll", False) is True for part in inner)
+    return getattr(layer, "unroll", False) is True
 
 
 def _inputs(layer: Any) -> Iterator[Any]:
@@ -112,7 +117,7 @@ def _inputs(layer: Any) -> Iterator[Any]:
         yield from _flat(node.input_tensors)
 
 
-def _unrolled_steps(tensor: Any) -> int:
+def _steps(tensor: Any) -> int:
     return tensor.shape[1] or 0 if len(tensor.shape) > 1 else 0
 
 
