@@ -35,6 +35,7 @@ def bind(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any
         InputMismatchError: ``input-mismatch``. Names or structure do not fit.
     """
     kwargs = for_inference(signature, kwargs) if kwargs else kwargs
+    _require_parts(signature, (*args, *kwargs.values()))
     given = None
     if signature.structure is not None:
         given = _by_structure(signature, signature.structure, args, kwargs)
@@ -46,6 +47,20 @@ def bind(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any
     if empty := [name for name in required if given[name] is None]:
         raise _mismatch(signature, f"None is no value of {_names(empty)}")
     return {info.name: given[info.name] for info in signature.inputs if given.get(info.name) is not None}
+
+
+def _require_parts(signature: SignatureInfo, values: Sequence[Any]) -> None:
+    """Refuse a ragged or sparse tensor for a SignatureDef that takes what it consists of as inputs of their own."""
+    takes_parts = signature.kind == "signature" and all(info.kind == "tensor" for info in signature.inputs)
+    if takes_parts and len(values) < len(signature.inputs) and any(map(_has_parts, values)):
+        raise InputMismatchError(
+            f"{signature.key}: a ragged or sparse tensor, of which this signature takes the parts",
+            hint=f"load with signature='__call__' if the object has one; else {_example_call(signature)}",
+        )
+
+
+def _has_parts(value: Any) -> bool:
+    return hasattr(value, "row_splits") or hasattr(value, "dense_shape")
 
 
 def for_inference(signature: SignatureInfo, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:

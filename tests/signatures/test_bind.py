@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -190,6 +191,17 @@ def test_hint_shows_the_right_call(signature: SignatureInfo, call: str) -> None:
     with pytest.raises(InputMismatchError) as caught:
         bind(signature, (1, 2, 3), {})
     assert caught.value.hint == f"call it as {call}"
+
+
+@pytest.mark.parametrize("part", ["row_splits", "dense_shape"])
+def test_a_tensor_that_consists_of_others(part: str) -> None:
+    """SignatureDefs take the parts of ragged and sparse tensors; the object's own function takes them whole."""
+    whole = SimpleNamespace(**{part: None})
+    for args, kwargs in [((whole,), {}), ((), {"a": whole})]:
+        with pytest.raises(InputMismatchError, match="takes the parts") as caught:
+            bind(TWO, args, kwargs)
+        assert "signature='__call__'" in caught.value.hint
+    assert bind(replace(TWO, inputs=(replace(A, kind="ragged"),)), (whole,), {}) == {"a": whole}
 
 
 def test_whole_text() -> None:
