@@ -376,6 +376,16 @@ def test_broken_attributes(value, dtype, why):
         attribute(value, dtype)
 
 
+def test_files_with_another_file_space(tmp_path):
+    """A file that is laid out in pages is intact; what rewrites it is said."""
+    with h5py.File(tmp_path / "m.h5", "w", fs_strategy="page") as file:
+        file.attrs["a"] = "text"
+    content = (tmp_path / "m.h5").read_bytes()
+    with pytest.raises(MalformedArtifactError, match="'a' cannot be read: the superblock") as caught:
+        opened(content).attribute("", "a", max_bytes=99)
+    assert "h5repack" in caught.value.hint
+
+
 @pytest.mark.parametrize("value", [3, True, [1.0, 2.0]])
 def test_attributes_of_another_type(value):
     """Attributes that hold no text are not read at all: libhdf5 crashes on some broken types."""

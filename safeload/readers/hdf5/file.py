@@ -209,7 +209,7 @@ class Hdf5File:
             else:
                 value = _read_text(header, shape, datatype)
         except _BROKEN as error:
-            if isinstance(error, LimitExceededError):
+            if isinstance(error, (LimitExceededError, MalformedArtifactError)):
                 raise
             problem = f"the attribute {name!r} is broken: {first_line(error)}"
             raise MalformedArtifactError(f"{self.where}/{path}", problem=problem) from error
@@ -220,7 +220,9 @@ class Hdf5File:
         """Read texts of variable length in the bytes of the file."""
         place = self._window.superblock
         if place is None:
-            raise NotPlainError("the superblock is of no kind that h5py writes")
+            problem = f"the attribute {name!r} cannot be read: the superblock is of no kind that h5py writes by itself"
+            hint = "rewrite the file with h5repack, or save the model again"
+            raise MalformedArtifactError(self.where, problem=problem, hint=hint)
         file = Structures(
             self._bytes, offset=self._offset + place, size=self.size - place, effort=2 * max_bytes + _HEADERS
         )
