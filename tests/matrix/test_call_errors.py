@@ -100,6 +100,11 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         "call it as f(n=<int32 [None]>, x=<float32 [None, 4]>)",
     ),
     (
+        bound(TWO, tf.ragged.constant([[1.0], [2.0, 3.0]])),
+        "serving_default: a ragged or sparse tensor, of which this signature takes the parts",
+        "load with signature='__call__' if the object has one; else f(n=<int32 [None]>, x=<float32 [None, 4]>)",
+    ),
+    (
         bound(TWO, X=ROWS, n=1),
         "serving_default: there is no input 'X'; did you mean 'x'?",
         "call it as f(n=<int32 [None]>, x=<float32 [None, 4]>)",
