@@ -156,7 +156,7 @@ def _characters(value: Mapping[str, Any]) -> int:
 def _made(value: Mapping[str, Any]) -> int:
     config, name = config_of(value), value["class_name"]
     if name in SYMBOL_KEYS:
-        return max((_padded(size) for size in _sizes_asked_for(value)), default=0)
+        return max(_sizes_asked_for(value), default=0)
     if name in _SIDES:
         return product(1 + sum(_largest(config.get(key)) for key in keys) for keys in _SIDES[name])
     if name in _PADS:
@@ -174,11 +174,17 @@ def _encoded(name: str, config: Mapping[str, Any]) -> int:
     return size_of(config.get(_ENCODERS[name])) if is_wide and is_encoded else 0
 
 
-def _sizes_asked_for(value: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the sizes that the calls of a function of TensorFlow give it."""
+def _sizes_asked_for(value: Mapping[str, Any]) -> Iterator[int]:
+    """Yield the sizes that the calls of a function of TensorFlow ask for."""
     for found in own_values(value.get("inbound_nodes")):
-        if isinstance(found, dict):
-            yield from (found[key] for key in _ASKED.intersection(found))
+        for key in _ASKED.intersection(found) if isinstance(found, dict) else ():
+            size = found[key]
+            if key == "paddings":
+                yield _padded(size)
+            elif key == "repeats" and isinstance(size, list):  # one for each element
+                yield min(sum(n for n in size if isinstance(n, int) and n > 0), MOST)
+            else:
+                yield size_of(size)
 
 
 def _padded(padding: Any) -> int:

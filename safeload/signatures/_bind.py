@@ -60,7 +60,8 @@ def _require_parts(signature: SignatureInfo, values: Sequence[Any]) -> None:
 
 
 def _has_parts(value: Any) -> bool:
-    return hasattr(value, "row_splits") or hasattr(value, "dense_shape")
+    is_tensor = hasattr(value, "row_splits") or hasattr(value, "dense_shape")
+    return is_tensor and not isinstance(value, (Mapping, tuple))
 
 
 def for_inference(signature: SignatureInfo, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from hostile.keras_configs import (
     function,
     functional,
     info_of,
+    keras2,
     lambda_layer,
     lambda_value,
     refusing,
@@ -228,3 +229,13 @@ def test_rules_about_other_formats_find_nothing():
 def test_a_split_into_few_tensors_passes():
     """Only operations that make more tensors than anybody needs are refused."""
     assert refusing(info_of(functional(entry("Unstack", "u", module="keras.src.ops.core", source="inp", num=3)))) == []
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"repeats": [2] * 40}, {"shape": [-1, *[1] * 40, 8]}, {"multiples": [1, 3]}, {"paddings": [[0, 0], [9, 9]]}],
+)
+def test_sizes_that_functions_of_tensorflow_are_asked_for(asked):
+    """Counts of single elements are added up, and axes of one element change nothing."""
+    layer = {**keras2("TFOpLambda", function="tile"), "inbound_nodes": [["inp", 0, 0, asked]]}
+    assert not refusing(info_of(functional(layer)))

@@ -136,7 +136,7 @@ def _long(name: str) -> Any:
 
 
 def _asked(key: str) -> Any:
-    node = ["inp", 0, 0, {key: [[10**9, 10**9], [0, 0]]}]
+    node = ["inp", 0, 0, {key: [[10**9, 10**9], [0, 0]] if key == "paddings" else [10**9, 10]}]
     return {**keras2("TFOpLambda", function="tile"), "inbound_nodes": [node]}
 
 

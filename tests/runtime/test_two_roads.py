@@ -180,6 +180,18 @@ def test_layers_called_as_in_training(tmp_path: Path, suffix: str) -> None:
         safeload.load_callable(path, custom_objects={"Doubled": keras.layers.Rescaling})
 
 
+def test_dtypes_that_the_author_gave(tmp_path: Path) -> None:
+    """A lookup counts in the dtype of the layer, and buckets have it if it is one of integers."""
+    words, numbers = tf_keras.Input((1,), dtype="string"), tf_keras.Input((1,))
+    layers = tf_keras.layers
+    counted = layers.StringLookup(vocabulary=["a"], output_mode="count", dtype="float64")(words)
+    model = tf_keras.Model([words, numbers], [counted, layers.Discretization([0.5], dtype="int32")(numbers)])
+    model.save(tmp_path / "model.h5")
+    given = [tf.constant([["a"]]), tf.constant([[0.7]])]
+    found = safeload.load_callable(tmp_path / "model.h5")(given).values()
+    assert [value.dtype for value in found] == [value.dtype for value in model(given)] == ["float64", "int32"]
+
+
 _OF_KERAS_2 = {
     "UpSampling2D": lambda: tf_keras.layers.UpSampling2D(3, interpolation="gaussian"),
     "Resizing": lambda: tf_keras.layers.Resizing(5, 6, interpolation="mitchellcubic"),

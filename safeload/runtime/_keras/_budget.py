@@ -14,7 +14,7 @@ from typing import Any
 from safeload.errors import UnsafeModelError
 from safeload.policy import Finding, Severity, allowed_elements
 from safeload.policy.keras_sizes import MAX_UNROLLED
-from safeload.runtime._keras._package import flat_layers, is_container
+from safeload.runtime._keras._package import flat_layers, is_own_class
 
 _MAX_OUTPUT_BYTES = 2 << 30
 """Bytes of one output for one example; the budget that the policy gives each tensor of a graph."""
@@ -100,7 +100,8 @@ def _operations(model: Any) -> Iterator[Any]:
 
 def _require_few_steps(model: Any, where: str) -> None:
     for layer in flat_layers(model):
-        if not is_container(layer) and any(map(_is_unrolled, flat_layers(layer))):
+        # What other layers around it, or a class of the caller's, make of their input is not known.
+        if _is_unrolled(layer) or (_is_both_ways(layer) and any(map(_is_unrolled, flat_layers(layer)))):
             steps = max(map(_steps, _inputs(layer)), default=0)
             if steps > MAX_UNROLLED:
                 place, message = f"layer {layer.name!r}", f"the layer {layer.name!r} would be unrolled {steps:,} times"
@@ -109,6 +110,10 @@ def _require_few_steps(model: Any, where: str) -> None:
 
 def _is_unrolled(layer: Any) -> bool:
     return getattr(layer, "unroll", False) is True
+
+
+def _is_both_ways(layer: Any) -> bool:
+    return is_own_class(layer) and type(layer).__name__ == "Bidirectional"
 
 
 def _inputs(layer: Any) -> Iterator[Any]:

@@ -9,28 +9,55 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import MethodType
 from typing import Any
 
 import tensorflow as tf
 
 from safeload.dialects import Flavour, NormalForm
+from safeload.readers import KerasArtifact
 from safeload.runtime._keras._package import flat_layers
 
-_ENCODED = dict.fromkeys(("count", "multi_hot", "one_hot"), "float32")
-_OUTPUT_DTYPES = {"IntegerLookup": _ENCODED, "StringLookup": _ENCODED, "Discretization": {"int": "int64"}}
-"""Class of Keras 3 → ``output_mode`` → dtype; a TextVectorization has a StringLookup inside."""
+_ENCODED = ("count", "multi_hot", "one_hot")
+_INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
+_NUMBERS = _INTEGERS | {"bfloat16", "float16", "float32", "float64"}
+_OUTPUTS = {
+    "Discretization": (("int",), _INTEGERS, "int64"),
+    "IntegerLookup": (_ENCODED, _NUMBERS, "float32"),
+    "StringLookup": (_ENCODED, _NUMBERS, "float32"),
+}
+"""Class → values of ``output_mode``; dtypes of the layer that are those of its output; what it is for others.
+
+A TextVectorization has a StringLookup inside.
+"""
 
 
-def give_dtypes_of_keras_2(model: Any, normal: NormalForm | None) -> None:
+def give_dtypes_of_keras_2(model: Any, artifact: KerasArtifact, normal: NormalForm | None) -> None:
     """Let layers of *model* give the dtypes that they gave in Keras 2, if it was written there."""
     if normal is None or normal.writer.flavour is Flavour.KERAS_3:
         return
+    recorded: dict[str, Any] = {}
     for layer in flat_layers(model):
-        dtypes = _OUTPUT_DTYPES.get(type(layer).__name__, {}) if type(layer).__module__.startswith("keras.") else {}
-        dtype = dtypes.get(getattr(layer, "output_mode", ""))
-        if dtype is not None:
-            layer.call = MethodType(_casting(dtype), layer)
+        name = type(layer).__name__
+        if name in _OUTPUTS and type(layer).__module__.startswith("keras."):
+            modes, dtypes, usual = _OUTPUTS[name]
+            recorded = recorded or dict(_recorded_dtypes(artifact.config))
+            dtype = recorded.get(layer.name)
+            if layer.output_mode in modes:
+                layer.call = MethodType(_casting(dtype if dtype in dtypes else usual), layer)
+
+
+def _recorded_dtypes(config: Any) -> Iterator[tuple[str, str]]:
+    """Yield the name and the dtype of each of these layers, as the file has them."""
+    if isinstance(config, dict):
+        inner = config.get("config")
+        if config.get("class_name") in _OUTPUTS and isinstance(inner, dict) and isinstance(inner.get("dtype"), str):
+            yield str(inner.get("name")), inner["dtype"]
+        config = list(config.values())
+    if isinstance(config, list):
+        for part in config:
+            yield from _recorded_dtypes(part)
 
 
 def _casting(dtype: str) -> Any:

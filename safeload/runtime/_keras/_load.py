@@ -50,7 +50,7 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
         model = _build(plan) if build is None else _from_caller(build, artifact.where)
         set_weights(model, artifact, normal)
         mend(model)
-        give_dtypes_of_keras_2(model, normal)
+        give_dtypes_of_keras_2(model, artifact, normal)
         _require_unchanged(artifact)
     return model, "deferred" if deferral.deferred else "ordinary"
 
