@@ -37,15 +37,13 @@ def give_dtypes_of_keras_2(model: Any, artifact: KerasArtifact, normal: NormalFo
     """Let layers of *model* give the dtypes that they gave in Keras 2, if it was written there."""
     if normal is None or normal.writer.flavour is Flavour.KERAS_3:
         return
-    recorded: dict[str, Any] = {}
-    for layer in flat_layers(model):
-        name = type(layer).__name__
-        if name in _OUTPUTS and type(layer).__module__.startswith("keras."):
-            modes, dtypes, usual = _OUTPUTS[name]
-            recorded = recorded or dict(_recorded_dtypes(artifact.config))
+    layers = [layer for layer in flat_layers(model) if type(layer).__name__ in _OUTPUTS and _is_of_keras_3(layer)]
+    recorded = dict(_recorded_dtypes(artifact.config)) if layers else {}
+    for layer in layers:
+        modes, dtypes, usual = _OUTPUTS[type(layer).__name__]
+        if layer.output_mode in modes:
             dtype = recorded.get(layer.name)
-            if layer.output_mode in modes:
-                layer.call = MethodType(_casting(dtype if dtype in dtypes else usual), layer)
+            layer.call = MethodType(_casting(dtype if dtype in dtypes else usual), layer)
 
 
 def _recorded_dtypes(config: Any) -> Iterator[tuple[str, str]]:
@@ -58,6 +56,10 @@ def _recorded_dtypes(config: Any) -> Iterator[tuple[str, str]]:
     if isinstance(config, list):
         for part in config:
             yield from _recorded_dtypes(part)
+
+
+def _is_of_keras_3(layer: Any) -> bool:
+    return type(layer).__module__.startswith("keras.")
 
 
 def _casting(dtype: str) -> Any:

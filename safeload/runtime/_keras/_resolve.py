@@ -98,8 +98,7 @@ class Resolver:
         """Return *entry* with the class of TensorFlow that it means, which Keras would import by the recorded name."""
         named = {**entry, "module": "tensorflow", "registered_name": None}
         if self.keras.__name__ == "keras":  # later releases do not look outside of Keras
-            named["registered_name"] = f"safeload>{len(self.scope)}"
-            self.scope[named["registered_name"]] = getattr(tf, entry["spec_name"])
+            named["registered_name"] = self._key_of(getattr(tf, entry["spec_name"]), entry["spec_name"])
         return named
 
     def _unmistakable(self, found: Any, key: str) -> Any:
