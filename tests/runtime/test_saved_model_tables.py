@@ -13,8 +13,10 @@ from artifacts import read
 from saved_models import Saved, identical, load, rewritten
 
 from safeload.inspection import inspect_artifact
+from safeload.runtime._saved_model import _creation
 from safeload.runtime._saved_model._library import NotUnderstoodError
 from safeload.runtime._saved_model._runtime import SavedModelRuntime
+from safeload.runtime._variable_function import run_once
 from safeload.signatures import choose
 
 WORDS = ["pear", "apple", "?"]
@@ -29,6 +31,20 @@ def test_table_with_asset(saved: Saved) -> None:
     other.close()
     identical(model(WORDS), tf.constant([1, 0, 2], tf.int64))
     identical(tf.function(model)(tf.constant(WORDS)), tf.constant([1, 0, 2], tf.int64))
+
+
+def test_idle_operations_are_left_out(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number that an initializer returns, for which nobody waits, is not computed; what fills the table is."""
+    ran: list[str] = []
+
+    def noting(definition: Any, *args: Any, **kwargs: Any) -> Any:
+        ran.extend(node.op for node in definition.node_def)
+        return run_once(definition, *args, **kwargs)
+
+    monkeypatch.setattr(_creation, "run_once", noting)
+    identical(load(saved("table"))(WORDS), tf.constant([1, 0, 2], tf.int64))
+    assert "Identity" not in ran
+    assert {"HashTableV2", "InitializeTableFromTextFileV2"} <= set(ran)
 
 
 class Tables(tf.Module):

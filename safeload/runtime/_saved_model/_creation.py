@@ -10,7 +10,7 @@ for each operation and dtype that it has not met.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -18,9 +18,13 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 
 from safeload.runtime._saved_model._library import FunctionLibrary, NotUnderstoodError
+from safeload.runtime._saved_model._pruning import node_of
 from safeload.runtime._variable_function import new_definition, run_once
 
 _RESOURCE, _STRING = tf.resource.as_datatype_enum, tf.string.as_datatype_enum
+
+_IDLE = frozenset({"Const", "Identity", "NoOp"})
+"""Operations that do nothing but for those who wait for them."""
 
 
 class Creation:
@@ -57,18 +61,18 @@ class Creation:
             raise NotUnderstoodError("a function of a resource takes arguments")
         before, inside = list(self._done[-1:]), f"call_{len(self._done)}"
         references = {a.name: self._reference(node_id) for a, node_id in zip(arguments, captures, strict=True)}
-        for node in body.node_def:
+        # Functions of old releases do not say what to wait for.
+        waits = list(body.control_ret.values()) or [node.name for node in body.node_def]
+        results = [_without_identities(body, body.ret[output.name]) for output in body.signature.output_arg]
+        for node in _awaited(body, [*waits, *results]):
             copy = self._definition.node_def.add()
             copy.CopyFrom(node)
             copy.name = f"{inside}/{node.name}"
             copy.attr.pop("_class", None)  # names other nodes
             copy.input[:] = [_inside(inside, source, references) for source in node.input]
             copy.input.extend(f"^{name}" for name in before)
-        # Functions of old releases do not say what to wait for.
-        waits = list(body.control_ret.values()) or [node.name for node in body.node_def]
         self._done.append(f"{inside}/done")
         self._definition.node_def.add(name=self._done[-1], op="NoOp", input=[f"^{inside}/{name}" for name in waits])
-        results = (_without_identities(body, body.ret[output.name]) for output in body.signature.output_arg)
         return [_inside(inside, result, references) for result in results]
 
     def run(self) -> dict[int, Any]:
@@ -96,6 +100,19 @@ def _inside(prefix: str, source: str, arguments: Mapping[str, str]) -> str:
     if source.startswith("^"):
         return f"^{prefix}/{source[1:]}"
     return arguments.get(source) or f"{prefix}/{source}"
+
+
+def _awaited(body: Any, roots: Iterable[str]) -> list[Any]:
+    """Return the nodes of *body* without idle ones for which neither *roots* nor another node waits."""
+    nodes = {node.name: node for node in body.node_def}
+    stack = [*roots, *(node.name for node in body.node_def if node.op not in _IDLE)]
+    found: set[str] = set()
+    while stack:
+        name = node_of(stack.pop())
+        if name in nodes and name not in found:
+            found.add(name)
+            stack.extend(nodes[name].input)
+    return [node for node in body.node_def if node.name in found]
 
 
 def _without_identities(body: Any, source: str) -> str:
