@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from safeload.policy._finding import Finding, Severity
 from safeload.policy._judged import Judged, judge
-from safeload.policy.containers import container_anomalies, empty_matrices
+from safeload.policy.containers import container_anomalies, empty_matrices, stored_objects
 from safeload.policy.keras import KERAS_RULES
 from safeload.policy.keras_sizes import allowed_elements, has_kernel
 
@@ -56,7 +56,11 @@ def examine_tflite(info: ModelInfo) -> Iterator[Finding]:
 RULES: tuple[Callable[[ModelInfo], Iterator[Finding]], ...] = (*KERAS_RULES, examine_graphs, examine_tflite)
 """Rules about what a model says, in reading order."""
 
-CONTAINER_RULES: tuple[Callable[[Artifact], Iterator[Finding]], ...] = (container_anomalies, empty_matrices)
+CONTAINER_RULES: tuple[Callable[[Artifact], Iterator[Finding]], ...] = (
+    container_anomalies,
+    empty_matrices,
+    stored_objects,
+)
 """Rules about how it is packed."""
 
 

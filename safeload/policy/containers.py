@@ -20,6 +20,7 @@ _MEANINGS = {
     "broken-link": (Severity.WARNING, "is a link to nothing"),
     "circular-link": (Severity.WARNING, "is a link to a directory above it"),
 }
+_OBJECTS = frozenset({"resource", "variant"})
 _UNKNOWN = (Severity.UNEXAMINED, "is in the container, and no writer of the format makes that")
 
 
@@ -45,6 +46,16 @@ def empty_matrices(artifact: Artifact) -> Iterator[Finding]:
             hint = "ask the author for a model without layers that have no inputs or no units"
             yield Finding("empty-matrix", Severity.UNEXAMINED, dataset.path, str(list(dataset.shape)), message, hint)
             return
+
+
+def stored_objects(artifact: Artifact) -> Iterator[Finding]:
+    """Find handles and variants among the variables of a SavedModel, which TensorFlow trusts as they stand."""
+    if isinstance(artifact, SavedModelArtifact):
+        for dataset in artifact.variables.datasets:
+            if dataset.dtype in _OBJECTS:
+                message = f"the variable {dataset.path!r} holds an object of a process ({dataset.dtype})"
+                hint = "ask the author for a model without it"
+                yield Finding("forged-handle", Severity.DANGEROUS, dataset.path, dataset.dtype, message, hint)
 
 
 def _weights(artifact: Artifact) -> WeightIndex:

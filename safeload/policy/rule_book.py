@@ -184,7 +184,7 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         ),
         "forged-handle": RuleInfo(
             (_DANGEROUS,),
-            "A constant holds the handle of a resource; handles are made by a process and never saved.",
+            "A constant or a variable is a handle, or another object that a process makes and never saves.",
             is_permittable=True,
         ),
         "debug-dump": RuleInfo(

@@ -397,7 +397,9 @@ _SERVED: dict[str, dict[str, list[Any]]] = {
     "forged-handle": {
         "forged_handle": [constant_handle()],
         "hidden_handle": [hidden_handle()],
+        "variant": [node("c", "Const", value=tensor(VARIANT, ()))],
         "parsed_handle": [node("n", "ParseTensor", "x", out_type=Type(RESOURCE))],
+        "restored_variant": [node("n", "RestoreV2", "x", "x", "x", dtypes=[Type(VARIANT)])],
     },
     "absent-function": {"absent_function": [call("c", "__inference_of_another_model")]},
     "repeated-name": {

@@ -72,6 +72,8 @@ def attribute(value: Any) -> Any:
 def _add_item(values: Any, item: Any) -> None:
     if isinstance(item, Func):
         _fill_function(values.func.add(), item)
+    elif isinstance(item, Type):
+        values.type.append(item.number)
     else:
         values.s.append(item.encode())
 

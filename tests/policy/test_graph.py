@@ -57,8 +57,12 @@ def test_no_rule_is_idle(rule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, name, tuple(r for r in getattr(module, name) if r is not rule))
     link = {"anomalies": (Anomaly("link-out-of-model", "variables", "/etc"),)}
     empty = KerasArtifact(Format.WEIGHTS_HDF5, "m", None, weights=_index((0, 3)))
-    found = [*(refusing(builder()) for builder, _ in HOSTILE.values()), refusing(benign(), **link), _refusing(empty)]
-    assert not all(found)
+    stored = dataclasses.replace(model(benign())[0], variables=_VARIANT)
+    found = [*(refusing(builder()) for builder, _ in HOSTILE.values()), refusing(benign(), **link)]
+    assert not all([*found, _refusing(empty), _refusing(stored)])
+
+
+_VARIANT = WeightIndex(datasets=(DatasetInfo("a", (), "variant", 0),))
 
 
 def _index(*shapes: tuple[int, ...]) -> WeightIndex:
@@ -79,6 +83,13 @@ def test_empty_matrices(shapes: list[tuple[int, ...]], expected: list[str]) -> N
     assert _refusing(keras_file) == expected
     saved_model, _ = model(benign())
     assert _refusing(dataclasses.replace(saved_model, variables=_index(*shapes))) == expected
+
+
+def test_stored_objects() -> None:
+    """Objects of a process are no variables of a SavedModel; those of an iterator in a training checkpoint may stay."""
+    assert _refusing(KerasArtifact(Format.CHECKPOINT, "m", None, weights=_VARIANT)) == []
+    saved_model, _ = model(benign())
+    assert _refusing(dataclasses.replace(saved_model, variables=_VARIANT)) == ["forged-handle"]
 
 
 def test_benign_graph_has_no_refusal() -> None:

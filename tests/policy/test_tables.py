@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from hostile.graphs import benign, wide_operands
 from hostile.keras_configs import entry, function, functional, info_of, keras2, lambda_layer, refusing
-from hostile.nodes import FLOAT, RESOURCE, STRING, Ints, Type, ints, model, node, simple, tensor
+from hostile.nodes import FLOAT, STRING, VARIANT, Ints, Type, ints, model, node, simple, tensor
 
 from safeload.inspection.op_classes import op_table
 from safeload.policy import Severity, containers, examine, keras_names, keras_outputs, keras_sizes
@@ -16,7 +16,6 @@ from safeload.policy.graph import _handles, _verdicts, _windows
 from safeload.policy.graph._constants import _shapes, _sizes
 from safeload.policy.graph._costs import _findings, _growth
 from safeload.readers import Anomaly
-from safeload.readers.protobuf import message_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,10 +86,10 @@ def _handle(dtype: int) -> Any:
     return simple(node("n", "Const", value=tensor(dtype, ())))
 
 
-def _variant(dtype: int) -> Any:
-    inner = message_class("VariantTensorDataProto")()
-    inner.tensors.append(tensor(RESOURCE, ()))
-    return simple(node("n", "Const", value=tensor(dtype, (), variant_val=[inner])))
+def _made_of_bytes(op: str) -> Callable[[], bool]:
+    attribute = _handles._MADE_OF_BYTES[op]
+    made = model(simple(node("n", op, "x", **{attribute: [Type(VARIANT)] if op == "RestoreV2" else Type(VARIANT)})))
+    return lambda: any(f.rule == "forged-handle" for f in examine(*made))
 
 
 def _of_class(kind: str) -> Any:
@@ -200,8 +199,8 @@ TABLES = [
     Table(_sizes, "_JOINS", _graph(_joined)),
     Table(_windows, "_BOUNDS", _graph(lambda key: simple(node("n", "Conv2D", "x", **{key: Ints((-1,))})))),
     Table(_findings, "_LENGTHS", _graph(_list_op)),
-    Table(_handles, "_RESOURCE", _graph(_handle)),
-    Table(_handles, "_VARIANT", _graph(_variant)),
+    Table(_handles, "_OBJECTS", _graph(_handle)),
+    Table(_handles, "_MADE_OF_BYTES", _made_of_bytes),
 ]
 
 

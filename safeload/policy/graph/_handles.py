@@ -1,47 +1,40 @@
-"""Rules about handles of resources in the constants of a graph. Layer: policy."""
+"""Rules about objects of TensorFlow's that bytes of a file stand for: handles of resources, variants. Layer: policy."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from safeload.policy._finding import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from safeload.inspection.graph.info import Node
     from safeload.policy.graph._subject import Subject
 
-_RESOURCE = frozenset({20, 120})
-_VARIANT = frozenset({21, 121})
-"""Numbers of the dtypes and their references. Source: tensorflow/core/framework/types.proto (2.21)."""
+_OBJECTS = frozenset({20, 120, 21, 121})
+"""Numbers of the dtypes resource and variant, and of their references.
+
+Source: tensorflow/core/framework/types.proto (2.21).
+"""
+_MADE_OF_BYTES = {"ParseTensor": "out_type", "Restore": "dt", "RestoreSlice": "dt", "RestoreV2": "dtypes"}
+"""Ops that make tensors of bytes, and their attribute with the dtypes. Source: op definitions of TensorFlow 2.21."""
 
 
 def forged_handles(subject: Subject) -> Iterator[Finding]:
-    """Find handles of resources among the constants: handles are made by the process, never saved."""
-    holding = (node for node, tensor in subject.constants if _holds_handle(tensor))
-    parsing = (node for node in subject.graph.nodes("ParseTensor") if _parses_handle(node))
-    for nodes in (holding, parsing):
-        for node in nodes:
-            yield subject.finding(
-                node,
-                rule="forged-handle",
-                severity=Severity.DANGEROUS,
-                message="holds the handle of a resource, which may belong to another model",
-            )
+    """Find objects among the constants and what is read: a process makes them, and none is saved.
 
-
-def _holds_handle(constant: Any) -> bool:
-    pending = [constant]
-    while pending:
-        tensor = pending.pop()
-        if tensor.dtype in _RESOURCE:
-            return True
-        if tensor.dtype in _VARIANT:
-            pending.extend(inner for variant in tensor.variant_val for inner in variant.tensors)
-    return False
-
-
-def _parses_handle(node: Node) -> bool:
-    kind = node.proto.attr.get("out_type")
-    return kind is not None and kind.type in _RESOURCE | _VARIANT
+    A handle may be that of another model. What is inside a variant TensorFlow takes as it stands, with sizes and
+    offsets that it does not compare with the bytes.
+    """
+    nodes = [node for node, tensor in subject.constants if tensor.dtype in _OBJECTS]
+    for node in subject.graph.nodes(*_MADE_OF_BYTES):
+        dtypes = node.proto.attr.get(_MADE_OF_BYTES[node.op])
+        if dtypes is not None and not _OBJECTS.isdisjoint([dtypes.type, *dtypes.list.type]):
+            nodes.append(node)
+    for node in nodes:
+        yield subject.finding(
+            node,
+            rule="forged-handle",
+            severity=Severity.DANGEROUS,
+            message="makes a handle or an object of the process of bytes, which may be any",
+        )

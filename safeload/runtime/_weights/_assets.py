@@ -34,7 +34,7 @@ def load_assets(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
     for path, content in artifact.assets.items():
         owner, _, name = path.replace("\\", "/").rpartition("/")
         directories.setdefault(owner, {})[name] = content
-    finder = PathFinder(model, LayerOrder(normal), directories)
+    finder = PathFinder(model, LayerOrder(model, normal), directories)
     known: dict[Any, bytes] = {}
     for owner, files in directories.items():
         layer = finder.find(owner)

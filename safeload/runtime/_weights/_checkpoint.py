@@ -30,7 +30,7 @@ def set_checkpoint(model: Any, artifact: KerasArtifact, normal: NormalForm | Non
     Raises:
         LoadFailedError: ``load-failed``. Keys and variables do not agree, or the checkpoint records names of a graph.
     """
-    finder = PathFinder(model, LayerOrder(normal))
+    finder = PathFinder(model, LayerOrder(model, normal))
     _take_summaries(finder, ledger)
     parts = _parts(list(ledger.unread))
     found = {part: _found(finder, part, keys) for part, keys in parts.items()}

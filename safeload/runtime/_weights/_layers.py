@@ -5,7 +5,7 @@ Layer: runtime.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from safeload.dialects import NormalForm
@@ -18,37 +18,57 @@ class LayerOrder:
     """Lists the layers of models in the order of the config that they were built from.
 
     Keras 3 orders the layers of a Functional model anew when it builds it; files follow the config.
+
+    Args:
+        model: The built model.
+        normal: Its config.
     """
 
-    def __init__(self, normal: NormalForm | None) -> None:
-        self.positions: dict[frozenset[str], Mapping[str, int]] = {}
+    def __init__(self, model: Any, normal: NormalForm | None) -> None:
+        self._positions: dict[int, dict[str, int]] = {}
         if normal is not None:
-            self._note(normal.config)
+            self._note(model, normal.config)
 
-    def _note(self, config: Any) -> None:
-        if isinstance(config, list | tuple):
-            for item in config:
-                self._note(item)
-        elif isinstance(config, dict):
-            layers = config.get("layers")
-            if isinstance(layers, list):
-                names = [_name_in(layer) for layer in layers if isinstance(layer, dict)]
-                self.positions[frozenset(names)] = {name: i for i, name in enumerate(names)}
-            for value in config.values():
-                self._note(value)
+    def _note(self, layer: Any, config: Any) -> None:
+        """Tie the models in *layer* to those in *config*, of which they were built, by their places and names."""
+        free = [inner for inner in flat_layers(layer) if is_container(inner)]
+        for found in _models(config) if free else ():
+            name = _name_in(found)
+            model = next((inner for inner in free if inner is layer or inner.name == name), None)
+            if model is not None:
+                free.remove(model)
+                entries = {_name_in(entry): entry for entry in _entries(found)}
+                self._positions[id(model)] = {name: index for index, name in enumerate(entries)}
+                for child in model.layers:
+                    self._note(child, entries.get(child.name))
 
     def layers(self, model: Any) -> list[Any]:
         """Return ``model.layers``, ordered as the config lists them."""
         found = list(model.layers)
-        names = frozenset(layer.name for layer in found)
-        positions = next((p for key, p in self.positions.items() if names <= key), None)
-        if positions is None or len(names) != len(found):
+        names = {layer.name for layer in found}
+        positions = self._positions.get(id(model), {})
+        if len(names) != len(found) or not names <= positions.keys():
             return found
         return sorted(found, key=lambda layer: positions[layer.name])
 
 
+def _models(config: Any) -> Iterator[dict[str, Any]]:
+    """Yield the entries of *config* that list layers, but not those inside of others."""
+    if isinstance(config, dict) and _entries(config):
+        yield config
+    elif isinstance(config, dict | list | tuple):
+        for value in config.values() if isinstance(config, dict) else config:
+            yield from _models(value)
+
+
+def _entries(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    config = entry.get("config", entry)
+    layers = config.get("layers") if isinstance(config, dict) else None
+    return [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
+
+
 def _name_in(layer: dict[str, Any]) -> str:
-    config = layer.get("config")
+    config = layer.get("config", layer)
     inner = config.get("name") if isinstance(config, dict) else None
     return str(layer.get("name") or inner or "")
 

@@ -30,7 +30,7 @@ def set_legacy(model: Any, artifact: KerasArtifact, normal: NormalForm | None, l
     Raises:
         LoadFailedError: ``load-failed``. Layers, arrays or shapes do not agree.
     """
-    order = LayerOrder(normal)
+    order = LayerOrder(model, normal)
     old_names = normal.renamed if normal is not None else {}
     by_name = {old_names.get(layer.name, layer.name): layer for layer in model.layers}
     take_states(by_name, artifact, order, ledger)

@@ -49,7 +49,7 @@ def set_by_paths(model: Any, artifact: KerasArtifact, normal: NormalForm | None,
         owner, found, key = _partition_vars(path)
         if found:
             groups.setdefault(owner, {})[key] = path
-    finder = PathFinder(model, LayerOrder(normal), groups)
+    finder = PathFinder(model, LayerOrder(model, normal), groups)
     for owner, entries in groups.items():
         thing = finder.find(owner)
         if thing is not None:

@@ -86,6 +86,26 @@ def test_weights_of_the_model_itself_are_set(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.dense.kernel.numpy(), model.dense.kernel.numpy())
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("more", [(), ("c",)], ids=["same names", "more names"])
+def test_models_inside_have_orders_of_their_own(tmp_path: Path, more: tuple[str, ...], suffix: str) -> None:
+    """Two models whose layers have the same names in other orders keep their weights apart, inside wrappers as well."""
+
+    def part(name: str, *names: str) -> Any:
+        return keras.Sequential([keras.layers.Dense(4, "tanh", name=inner) for inner in names], name=name)
+
+    parts = [
+        part("encoder", "a", "b", *more),
+        keras.layers.TimeDistributed(part("steps", "b", "a")),
+        part("d", "b", "a"),
+    ]
+    model = _shuffled(keras.Sequential([keras.Input((2, 4)), *parts]))
+    model.save(tmp_path / f"model{suffix}")
+    x = np.random.default_rng(0).normal(size=(3, 2, 4)).astype("float32")
+    loaded = safeload.load_callable(tmp_path / f"model{suffix}")
+    np.testing.assert_allclose(loaded(x), model(x), rtol=1e-5, atol=1e-6)
+
+
 def test_kernels_of_theano_are_mirrored(tmp_path: Path) -> None:
     """A file whose backend was Theano convolves, so its kernels are turned for a correlation."""
     model = _shuffled(_conv())
