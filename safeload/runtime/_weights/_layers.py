@@ -95,8 +95,16 @@ def _tree_order(layer: Any, order: LayerOrder) -> list[Any]:
 
 def _legacy(layer: Any, weights: list[Any]) -> list[Any]:
     """Order as ``_legacy_weights`` of Keras does: by what is trainable as configured."""
-    trainable = {id(v) for v in layer.trainable_weights}
+    trainable = set(_trainable(layer))
     return [v for v in weights if id(v) in trainable] + [v for v in weights if id(v) not in trainable]
+
+
+def _trainable(layer: Any) -> Iterator[int]:
+    """Yield what is trainable in *layer* for Keras 2: a frozen layer freezes all inside, in Keras 3 not always."""
+    if layer.trainable:
+        yield from (id(v) for v in own_variables(layer) if v.trainable)
+        for child in sublayers(layer):
+            yield from _trainable(child)
 
 
 def _trainable_first(weights: list[Any]) -> list[Any]:

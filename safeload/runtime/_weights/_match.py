@@ -65,19 +65,19 @@ def pair(saved: Sequence[Saved], orders: Sequence[Sequence[Slot]], fits: Fits) -
     Returns:
         The pairs, or None if no pairing agrees.
     """
-    candidates = [by_names(saved, orders[0]), *(_in_order(saved, order, _same_leaf) for order in orders)]
+    candidates = [_by_names(saved, orders[0]), *(_in_order(saved, order, _same_leaf) for order in orders)]
     candidates += [_by_leaves(saved, orders[0]), *(_in_order(saved, order, _may_differ) for order in orders)]
     return next((pairs for pairs in candidates if pairs is not None and fits(pairs)), None)
 
 
-def by_names(saved: Sequence[Saved], slots: Sequence[Slot]) -> list[tuple[Saved, Slot]] | None:
-    """Pair by the last two names, layer and leaf, where these are unique and the same on both sides."""
-    ours = {slot.path[-2:]: slot for slot in slots}
-    theirs = {(*item.owner[-1:], leaf_name(item.leaf)): item for item in saved}
-    keys = {(*path[:-1], leaf_name(path[-1])): slot for path, slot in ours.items()}
-    if len(keys) != len(slots) or len(theirs) != len(saved) or keys.keys() != theirs.keys():
-        return None
-    return [(item, keys[key]) for key, item in theirs.items()]
+def _by_names(saved: Sequence[Saved], slots: Sequence[Slot]) -> list[tuple[Saved, Slot]] | None:
+    """Pair by the last names, layer and leaf, or as many above them as tell all arrays apart, if both sides agree."""
+    for above in (1, 2, 3):
+        ours = {(*slot.path[:-1][-above:], leaf_name(slot.path[-1])): slot for slot in slots}
+        theirs = {(*item.owner[-above:], leaf_name(item.leaf)): item for item in saved}
+        if len(ours) == len(slots) and len(theirs) == len(saved) and ours.keys() == theirs.keys():
+            return [(item, ours[key]) for key, item in theirs.items()]
+    return None
 
 
 def _by_leaves(saved: Sequence[Saved], slots: Sequence[Slot]) -> list[tuple[Saved, Slot]] | None:

@@ -106,6 +106,21 @@ def test_models_inside_have_orders_of_their_own(tmp_path: Path, more: tuple[str,
     np.testing.assert_allclose(loaded(x), model(x), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("units", [2, 3], ids=["same shapes", "other shapes"])
+def test_a_frozen_wrapper_freezes_what_is_inside(tmp_path: Path, units: int) -> None:
+    """Keras 2 saves a model inside by what is trainable, and a wrapper that is not decides for its layers."""
+    tf_keras = pytest.importorskip("tf_keras")
+    layers = tf_keras.layers
+    inputs = layers.Input((3, 4))
+    frozen = layers.Bidirectional(layers.LSTM(2, return_sequences=True, name="r"), trainable=False)
+    inner = tf_keras.Model(inputs, layers.Bidirectional(layers.LSTM(units, name="r"))(frozen(inputs)))
+    model = _shuffled(tf_keras.Model(inputs, inner(inputs)))
+    model.save(tmp_path / "model.h5")
+    x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype("float32")
+    loaded = safeload.load_callable(tmp_path / "model.h5")
+    np.testing.assert_allclose(loaded(x), model(x), rtol=1e-5, atol=1e-6)
+
+
 def test_kernels_of_theano_are_mirrored(tmp_path: Path) -> None:
     """A file whose backend was Theano convolves, so its kernels are turned for a correlation."""
     model = _shuffled(_conv())

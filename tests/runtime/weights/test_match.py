@@ -31,6 +31,12 @@ def test_full_names_decide_over_the_order() -> None:
     assert found == [("b/kernel", "m/b/kernel"), ("a/kernel", "m/a/kernel")]
 
 
+def test_more_names_decide_where_two_are_not_enough() -> None:
+    """Cells of two layers have the same names; those above tell them apart."""
+    found = _paired(_saved("b/f/cell/kernel", "a/f/cell/kernel"), _slots("m/a/f/cell/kernel", "m/b/f/cell/kernel"))
+    assert found == [("b/f/cell/kernel", "m/b/f/cell/kernel"), ("a/f/cell/kernel", "m/a/f/cell/kernel")]
+
+
 def test_order_decides_where_owners_have_other_names() -> None:
     """Cells that a release numbered are matched by order."""
     found = _paired(_saved("f/gru_1/kernel", "b/gru_2/kernel"), _slots("f/gru/kernel", "b/gru/kernel"))
