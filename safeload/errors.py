@@ -77,6 +77,10 @@ class SafeloadError(Exception):
 
     code: ClassVar[str]
 
+    ag_pass_through: ClassVar[bool] = True
+    """Autograph raises this as it is, not as an error of its own. Source: `_attach_error_metadata` in
+    tensorflow/python/autograph/impl/api.py (TensorFlow 2.21)."""
+
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message

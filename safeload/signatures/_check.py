@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from safeload.errors import InputMismatchError
@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from safeload.inspection._info import TensorInfo
 
 
-class Cast(Enum):
-    """What must happen to a value before it fits."""
+class Cast(IntEnum):
+    """What must happen to a value before it fits; the less, the better the input is the one that was meant."""
 
-    NOTHING = "nothing"
-    ALWAYS = "always"
-    IF_IN_RANGE = "if-in-range"
-    """An integer type narrower than the value's: only where every element fits."""
+    NOTHING = 0
+    OF_KIND = 1
+    """To a wider type of the same kind, or to another float."""
+    IF_IN_RANGE = 2
+    """To an integer type narrower than the value's: only where every element fits."""
+    TO_KIND = 3
+    """To another kind, as from int to float."""
 
 
 _BITS = {
@@ -57,10 +60,10 @@ def check_dtype(info: TensorInfo, dtype: str, *, is_tensor: bool) -> Cast:
         return Cast.NOTHING
     (kind, bits), (to_kind, to_bits) = _BITS.get(dtype, (dtype, 0)), _BITS.get(info.dtype, (info.dtype, 0))
     if (kind, to_kind) in (_TENSOR_WIDENING if is_tensor else _WIDENING):
-        return Cast.ALWAYS
+        return Cast.OF_KIND if kind == to_kind else Cast.TO_KIND
     if {kind, to_kind} <= {"int", "uint"}:
         if bits <= to_bits and not (kind == "int" and to_kind == "uint"):
-            return Cast.ALWAYS
+            return Cast.OF_KIND
         if not is_tensor:
             return Cast.IF_IN_RANGE
     raise InputMismatchError(

@@ -18,7 +18,17 @@ def loaded(content, start):
     """Load a heap as libhdf5 does."""
     window = GuardedWindow(MemoryFile(bytes(content)))
     window.seek(start)
-    return window.read(4096)
+    return window.read(min(4096, len(content) - start))
+
+
+@pytest.mark.parametrize("start", [-8, 1 << 40, (1 << 64) - 16])
+def test_what_is_not_in_the_file(start):
+    """Of what a file does not hold, libhdf5 would get whatever its memory held."""
+    content = hdf5_bytes(lambda file: file.attrs.create("a", 1))
+    window = GuardedWindow(MemoryFile(content))
+    window.seek(start % len(content) if start < 0 else start)
+    with pytest.raises(OSError, match="ends before"):
+        window.readinto(bytearray(16))
 
 
 @pytest.mark.parametrize("length", [0, 8])

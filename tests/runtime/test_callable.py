@@ -58,6 +58,17 @@ def test_warmup_of_a_graph_that_refuses_zeros() -> None:
     assert fn([1, 2]).numpy().tolist() == [2, 3]
 
 
+def test_autograph_raises_errors_as_they_are(saved: Saved) -> None:
+    """In a function that autograph converts, a wrong call is the same error."""
+    model = load(saved("signatures"))
+
+    def wrong() -> Any:
+        return model(tf.ones([1, 5]))
+
+    with pytest.raises(InputMismatchError, match="axis 1 is 5, not 4"):
+        tf.function(wrong)()
+
+
 def test_warmup_and_close(saved: Saved) -> None:
     """Warming up calls once; closing ends it."""
     model = load(saved("tf1")).warmup()

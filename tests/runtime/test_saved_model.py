@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from releases import what_this_keras_can
-from saved_models import WEIGHTS, Saved, X, equal, load, rewritten, save_tf1_tables
+from saved_models import WEIGHTS, Saved, X, equal, identical, load, rewritten, save_tf1_tables
 
 from safeload.errors import (
     IncompatibleVersionError,
@@ -100,6 +100,23 @@ def test_traces_are_chosen_by_the_call(saved: Saved, value: Any, dtype: str) -> 
     result = load(saved("module"), signature="shaped")(value)
     assert result.dtype.name == dtype
     equal(result, np.sum(value))
+
+
+@pytest.mark.parametrize("values", [np.array([1, 2, 3]), tf.constant([1, 2, 3], tf.int16)], ids=["int64", "int16"])
+def test_integers_go_to_the_trace_for_integers(tmp_path: Path, values: Any) -> None:
+    """A trace for floats that was made before computes something else."""
+
+    class Halves(tf.Module):
+        @tf.function
+        def __call__(self, x: Any) -> Any:
+            return tf.cast(x // 2 if x.dtype.is_integer else x / 2, tf.float64)
+
+    module = Halves()
+    expected = module(tf.constant([1.0, 2.0, 3.0])), module(tf.constant([1, 2, 3]))
+    tf.saved_model.save(module, str(tmp_path / "m"))
+    model = load(tmp_path / "m")
+    identical(model(values), expected[1])
+    identical(model(np.array([1.0, 2.0, 3.0])), expected[0])
 
 
 def test_inference_trace_answers(saved: Saved) -> None:

@@ -43,8 +43,13 @@ class GuardedWindow(Window):
         return self._trees.base
 
     def readinto(self, buffer: Buffer) -> int:
-        """Read from the position; a heap that never ends raises OSError."""
+        """Read from the position; a heap that never ends, and what is not all in the file, raises OSError.
+
+        libhdf5 would take what is missing for whatever its memory held.
+        """
         start = self._position
+        if start + memoryview(buffer).nbytes > self.size:
+            raise OSError("the file ends before what it refers to")
         count = super().readinto(buffer)
         if self.is_guarding:
             found = bytes(memoryview(buffer).cast("B")[:count])

@@ -172,8 +172,8 @@ class ModelCallable:
         return self._traces[0].kind == "keras" and not self._traces[0].inputs
 
     def _bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Choose the trace that takes the arguments with the fewest casts; the first one among equals."""
-        best: tuple[int, int, dict[str, Any]] | None = None
+        """Choose the trace that takes the arguments with the least and fewest casts; the first one among equals."""
+        best: tuple[tuple[int, ...], int, dict[str, Any]] | None = None
         refusal: InputMismatchError | None = None
         for index, trace in enumerate(self._traces):
             try:
@@ -181,7 +181,7 @@ class ModelCallable:
             except InputMismatchError as error:
                 refusal = refusal or error
                 continue
-            if casts == 0:
+            if not casts:
                 return index, tensors
             if best is None or casts < best[0]:
                 best = casts, index, tensors

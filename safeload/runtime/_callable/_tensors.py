@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from safeload.inspection import TensorInfo
 
-Converted = tuple[Any, bool]
-"""A tensor, and whether the value had to be cast for it."""
+Converted = tuple[Any, Cast]
+"""A tensor, and how the value was cast for it."""
 
 Converter = Callable[[Any, Any], Converted]
 
@@ -29,7 +29,7 @@ _NUMPY_TEXT = "T"
 _HOST = "/job:localhost/replica:0/task:0/device:CPU:0"
 
 
-def to_tensors(inputs: Sequence[TensorInfo], values: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+def to_tensors(inputs: Sequence[TensorInfo], values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Cast, ...]]:
     """Convert bound values to tensors of the dtypes that the inputs want.
 
     Args:
@@ -37,19 +37,21 @@ def to_tensors(inputs: Sequence[TensorInfo], values: Mapping[str, Any]) -> tuple
         values: Input name → value, from `signatures.bind`.
 
     Returns:
-        Input name → tensor, and how many values were cast. Switches for training that were left out are False.
+        Input name → tensor, and the casts of values that changed, greatest first. Switches for training that were left
+        out are False.
 
     Raises:
         InputMismatchError: ``input-mismatch``. A shape or a dtype does not fit.
     """
-    tensors, casts = {}, 0
+    tensors: dict[str, Any] = {}
+    casts: list[Cast] = []
     for info in inputs:
         if info.name in values:
-            tensors[info.name], is_cast = to_tensor(info, values[info.name])
-            casts += is_cast
+            tensors[info.name], cast = to_tensor(info, values[info.name])
+            casts += [cast] if cast else []
         elif is_training_switch(info):
             tensors[info.name] = tf.zeros([1 if d is None else d for d in info.shape or ()], tf.bool)
-    return tensors, casts
+    return tensors, tuple(sorted(casts, reverse=True))
 
 
 def to_tensor(info: TensorInfo, value: Any) -> Converted:
@@ -107,9 +109,8 @@ def _unwrapped(value: Any) -> Any:
 
 
 def _cast(info: TensorInfo, tensor: Any) -> Converted:
-    if check_dtype(info, tensor.dtype.name, is_tensor=True) is Cast.NOTHING:
-        return tensor, False
-    return tf.cast(tensor, info.dtype), True
+    cast = check_dtype(info, tensor.dtype.name, is_tensor=True)
+    return tf.cast(tensor, info.dtype) if cast else tensor, cast
 
 
 def _static_shape(tensor: Any) -> tuple[int | None, ...] | None:
@@ -134,13 +135,13 @@ def _from_array(info: TensorInfo, array: np.ndarray[Any, Any]) -> Converted:
     cast = check_dtype(info, name, is_tensor=False)
     check_shape(info, array.shape)
     if cast is Cast.NOTHING:
-        return _constant(info, array, name), False
+        return _constant(info, array, name), cast
     target = tf.as_dtype(info.dtype)
     if cast is Cast.IF_IN_RANGE:
         _check_range(info, array, target)
     with np.errstate(over="raise"):
         try:
-            return tf.constant(array.astype(target.as_numpy_dtype)), True
+            return tf.constant(array.astype(target.as_numpy_dtype)), cast
         except FloatingPointError as error:
             raise InputMismatchError(
                 f"input {info.name!r} holds a {name} that is too large for {info.dtype}", hint="scale the values"
@@ -245,10 +246,10 @@ def _ragged(info: TensorInfo, value: Any) -> Converted:
         value = value.tolist()
     if isinstance(value, (list, tuple)):
         if not any(tf.is_tensor(row) for row in value):
-            return _ragged_constant(info, _plain(value)), True
+            return _ragged_constant(info, _plain(value))
         return _ragged(info, _ragged_stack(info, value))
-    dense, is_cast = _dense(info, value)
-    return tf.RaggedTensor.from_tensor(dense, ragged_rank=info.ragged_rank or 1), is_cast
+    dense, cast = _dense(info, value)
+    return tf.RaggedTensor.from_tensor(dense, ragged_rank=info.ragged_rank or 1), cast
 
 
 def _plain(rows: Any) -> Any:
@@ -265,8 +266,8 @@ def _ragged_stack(info: TensorInfo, rows: Sequence[Any]) -> Any:
         raise _wrong_kind(info, rows, "pass tensors of one dtype and rank, or a tf.RaggedTensor") from error
 
 
-def _ragged_constant(info: TensorInfo, rows: Any) -> Any:
-    leaves = np.asarray(tf.nest.flatten(rows))
+def _ragged_constant(info: TensorInfo, rows: Any) -> Converted:
+    leaves, cast = np.asarray(tf.nest.flatten(rows)), Cast.NOTHING
     if leaves.size:
         cast = check_dtype(info, _dtype_name(leaves), is_tensor=False)
         if cast is Cast.IF_IN_RANGE:
@@ -278,7 +279,7 @@ def _ragged_constant(info: TensorInfo, rows: Any) -> Any:
             info, rows, f"pass nested lists with ragged_rank {info.ragged_rank or 1}, or a tf.RaggedTensor"
         ) from error
     check_shape(info, _static_shape(ragged))
-    return ragged
+    return ragged, cast
 
 
 def _sparse(info: TensorInfo, value: Any) -> Converted:
@@ -291,15 +292,15 @@ def _sparse(info: TensorInfo, value: Any) -> Converted:
     if isinstance(value, tf.SparseTensor):
         check_shape(info, _static_shape(value))
         return _cast(info, value)
-    dense, is_cast = _dense(info, value)
-    return tf.sparse.from_dense(dense), is_cast
+    dense, cast = _dense(info, value)
+    return tf.sparse.from_dense(dense), cast
 
 
 def _other_composite(info: TensorInfo, value: Any) -> Converted:
     """Take any composite tensor as it is: TensorFlow compares its type with the one that was traced."""
     if not hasattr(value, "_type_spec"):
         raise _wrong_kind(info, value, "pass the composite tensor that the function was traced with")
-    return value, False
+    return value, Cast.NOTHING
 
 
 _CONVERTERS: dict[str, Converter] = {"tensor": _dense, "ragged": _ragged, "sparse": _sparse}

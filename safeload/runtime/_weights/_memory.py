@@ -58,6 +58,8 @@ def as_tensor(array: np.ndarray[Any, Any]) -> Any:
     import numpy as np
     import tensorflow as tf
 
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     is_own = array.flags.c_contiguous and array.flags.writeable and not array.ctypes.data % _ALIGNMENT
     if not is_own or array.dtype.kind not in _SHARED_KINDS:
         return tf.convert_to_tensor(array)

@@ -121,6 +121,22 @@ def test_a_frozen_wrapper_freezes_what_is_inside(tmp_path: Path, units: int) -> 
     np.testing.assert_allclose(loaded(x), model(x), rtol=1e-5, atol=1e-6)
 
 
+def test_big_endian_weights(tmp_path: Path) -> None:
+    """Arrays of a machine with another order of bytes are turned, wherever in memory they lie."""
+    model = _shuffled(_dense())
+    model.save_weights(tmp_path / "m.weights.h5")
+    with h5py.File(tmp_path / "m.weights.h5", "r+") as file:
+        paths: list[str] = []
+        file.visititems(lambda path, item: paths.append(path) if isinstance(item, h5py.Dataset) else None)
+        for path in paths:
+            values = file[path][()]
+            del file[path]
+            file[path] = values.astype(">f4")
+    for _ in range(4):
+        loaded = safeload.load_callable(tmp_path / "m.weights.h5", architecture=_dense).model
+        _assert_same_weights(loaded, model)
+
+
 def test_kernels_of_theano_are_mirrored(tmp_path: Path) -> None:
     """A file whose backend was Theano convolves, so its kernels are turned for a correlation."""
     model = _shuffled(_conv())
