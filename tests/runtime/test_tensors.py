@@ -157,7 +157,7 @@ def test_training_switch_is_off() -> None:
     """A switch that was left out is False, other optional inputs stay absent."""
     inputs = (TensorInfo("training", "bool", (), optional=True), TensorInfo("scale", "float32", (), optional=True))
     tensors, casts = to_tensors(inputs, {})
-    assert (list(tensors), bool(tensors["training"]), casts) == (["training"], False, 0)
+    assert (list(tensors), bool(tensors["training"]), casts) == (["training"], False, ())
 
 
 @pytest.mark.parametrize("kind", ["tensor", "ragged", "sparse"])
