@@ -87,6 +87,18 @@ CASES = [
         "BatchNormalization",
         {"axis": 1, "gamma_initializer": "ones"},
     ),
+    ("ParametricSoftplus", {"beta_init": 5.0}, "ParametricSoftplus", {"beta_init": 5.0}),
+    (
+        "Dense",
+        {"b_constraint": {"name": "MinMaxNorm", "low": 0, "high": 1.0, "rate": 1.0, "axis": 0}},
+        "Dense",
+        {
+            "bias_constraint": {
+                "class_name": "MinMaxNorm",
+                "config": {"min_value": 0, "max_value": 1.0, "rate": 1.0, "axis": 0},
+            }
+        },
+    ),
     ("ZeroPadding2D", {"padding": [1, 1]}, "ZeroPadding2D", {"padding": [1, 1]}),
     ("ZeroPadding2D", {"padding": [1, 2, 3, 4]}, "ZeroPadding2D", {"padding": [[1, 2], [3, 4]]}),
     ("ZeroPadding2D", {"padding": {"top_pad": 1, "left_pad": 2}}, "ZeroPadding2D", {"padding": [[1, 0], [2, 0]]}),

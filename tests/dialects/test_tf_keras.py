@@ -216,6 +216,8 @@ class TestNeedsKeras2:
             ("RNN", {"num_constants": 1}, "constants"),
             ("UpSampling2D", {"interpolation": "gaussian"}, "gaussian interpolation"),
             ("SeparableConv1D", {"padding": "causal"}, "causal SeparableConv1D"),
+            ("BatchNormalization", {"axis": [1, 3]}, "several axes"),
+            ("LocallyConnected2D", {"implementation": 3}, "implementation 3"),
         ],
     )
     def test_what_keras_3_cannot_compute(self, name, config, reason):

@@ -57,6 +57,7 @@ _RENAMED_KEYS: Mapping[str, Mapping[str, str]] = {
         "W_constraint": "embeddings_constraint",
     },
     "PReLU": {"init": "alpha_initializer"},
+    "ParametricSoftplus": {"beta_init": "beta_init"},
 }
 
 _RENAMED_CLASSES = {
@@ -124,11 +125,14 @@ def _regularizer(value: Any) -> Any:
     return {"class_name": "L1L2", "config": penalties}
 
 
+_BOUNDS = {"m": "max_value", "low": "min_value", "high": "max_value"}
+
+
 def _constraint(value: Any) -> Any:
     """Convert ``{"name": "MaxNorm", "m": 2, "axis": 0}``: keras/constraints.py."""
     if not isinstance(value, dict) or "class_name" in value or "name" not in value:
         return value
-    config = {"max_value" if k == "m" else k: v for k, v in value.items() if k != "name"}
+    config = {_BOUNDS.get(k, k): v for k, v in value.items() if k != "name"}
     return {"class_name": value["name"], "config": config}
 
 

@@ -63,6 +63,10 @@ _ACTIVATIONS = frozenset(
 _INTERPOLATIONS = ("gaussian", "mitchellcubic")
 """What Resizing and UpSampling2D of Keras 3 do not take. Source: keras 3.15.1 ``layers/reshaping/up_sampling2d.py``."""
 
+_LOCALLY_CONNECTED = ("LocallyConnected1D", "LocallyConnected2D")
+_SPARSE = 3
+"""``implementation`` of a locally connected layer of which safeload has none."""
+
 _PLAIN_POLICIES = frozenset({"DTypePolicy", "FloatDTypePolicy"})
 _FUNCTION_PARTS = ("function", "output_shape", "mask")
 
@@ -104,6 +108,10 @@ def _only_in_keras_2(entry: dict[str, Json]) -> str | None:
         return f"{config['interpolation']} interpolation"
     if name == "SeparableConv1D" and config.get("padding") == "causal":
         return "a causal SeparableConv1D"
+    if name == "BatchNormalization" and isinstance(config.get("axis"), list):
+        return "a BatchNormalization over several axes"
+    if name in _LOCALLY_CONNECTED and config.get("implementation") == _SPARSE:
+        return "a locally connected layer of implementation 3"
     return "constants of a recurrent layer" if config.get("num_constants") else None
 
 

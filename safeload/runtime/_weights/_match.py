@@ -16,12 +16,18 @@ _SAME_LEAF = {
     "depthwise_kernel": "kernel",
     "sn_u": "vector_u",
     "W": "kernel",
+    "U": "recurrent_kernel",
     "b": "bias",
+    "embeddings": "kernel",
+    "running_mean": "moving_mean",
+    "running_std": "moving_variance",
+    "alphas": "alpha",
     "p": "alpha",
 }
-"""Leaf names that changed → today's.
+"""Leaf names that changed → today's, and what Keras 1 called by the same name.
 
-Source: ``add_weight`` of DepthwiseConv and SpectralNormalization in keras 2.15 and 3.15.
+Source: ``add_weight`` of DepthwiseConv and SpectralNormalization in keras 2.15 and 3.15, of ``keras/layers`` in keras
+1.2.2, where running_std has always held the variance.
 """
 
 _COUNTER = re.compile(r"_\d+$")

@@ -58,6 +58,12 @@ def test_unique_leaves_are_matched_whatever_the_order() -> None:
     assert found == [("n/beta", "q/beta"), ("n/gamma", "q/gamma")]
 
 
+def test_what_keras_1_called_w_is_a_kernel_or_embeddings() -> None:
+    """One name of Keras 1 stands for several of today's."""
+    for ours in ("kernel", "embeddings"):
+        assert _paired(_saved("embedding_1/W"), _slots(f"embedding_1/{ours}"))
+
+
 def test_foreign_leaves_of_a_known_layer_match_nothing() -> None:
     """A layer of Keras has certain names, so other ones mean another layer."""
     assert _paired(_saved("n/weight"), _slots("q/kernel")) is None
