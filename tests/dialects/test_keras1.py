@@ -87,7 +87,6 @@ CASES = [
         "BatchNormalization",
         {"axis": 1, "gamma_initializer": "ones"},
     ),
-    ("ParametricSoftplus", {"beta_init": 5.0}, "ParametricSoftplus", {"beta_init": 5.0}),
     (
         "Dense",
         {"b_constraint": {"name": "MinMaxNorm", "low": 0, "high": 1.0, "rate": 1.0, "axis": 0}},
@@ -133,6 +132,14 @@ def test_layers_take_the_names_of_keras_2(name, config, new_name, expected):
 def test_layers_that_are_gone_become_safeloads_own(name):
     """A layer without a counterpart in Keras 3 is an object of safeload."""
     assert modernise(name, {"name": "x"})[:2] == (COMPAT_MODULE, name)
+
+
+def test_what_parametric_softplus_calls_beta_is_no_part_of_a_normalization():
+    """Its arguments keep their names."""
+    assert modernise("ParametricSoftplus", {"alpha_init": 0.2, "beta_init": 5.0})[2] == {
+        "alpha_init": 0.2,
+        "beta_init": 5.0,
+    }
 
 
 def test_deconvolution_keeps_the_shape_that_decides_its_output():

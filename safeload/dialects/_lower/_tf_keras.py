@@ -7,7 +7,7 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -60,13 +60,6 @@ _ACTIVATIONS = frozenset(
 )
 """Names for which ``tf_keras.activations.get`` has the function of Keras 3."""
 
-_INTERPOLATIONS = ("gaussian", "mitchellcubic")
-"""What Resizing and UpSampling2D of Keras 3 do not take. Source: keras 3.15.1 ``layers/reshaping/up_sampling2d.py``."""
-
-_LOCALLY_CONNECTED = ("LocallyConnected1D", "LocallyConnected2D")
-_SPARSE = 3
-"""``implementation`` of a locally connected layer of which safeload has none."""
-
 _PLAIN_POLICIES = frozenset({"DTypePolicy", "FloatDTypePolicy"})
 _FUNCTION_PARTS = ("function", "output_shape", "mask")
 
@@ -77,6 +70,25 @@ _LATER_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("SimpleRNN", "LSTM", "GRU", "Bidirectional", "RNN"), ("initial_state",)),
 }
 """Class → names of the arguments after the first: the nodes of tf_keras name all but the first."""
+
+
+_ONLY_IN_KERAS_2: Mapping[str, Callable[[str, dict[str, Json]], bool]] = {
+    "a ragged input": lambda name, config: name == "InputLayer" and config.get("ragged") is True,
+    "members of ragged tensors": lambda name, config: (
+        name == "TensorFlowSymbol" and str(config.get("function")).startswith("RaggedTensor.")
+    ),
+    "gaussian interpolation": lambda _, config: config.get("interpolation") == "gaussian",
+    "mitchellcubic interpolation": lambda _, config: config.get("interpolation") == "mitchellcubic",
+    "a causal SeparableConv1D": lambda name, config: name == "SeparableConv1D" and config.get("padding") == "causal",
+    "a BatchNormalization over several axes": lambda name, config: (
+        name == "BatchNormalization" and isinstance(config.get("axis"), list)
+    ),
+    "a locally connected layer of implementation 3": lambda name, config: (
+        name in ("LocallyConnected1D", "LocallyConnected2D") and config.get("implementation") == 3
+    ),
+    "constants of a recurrent layer": lambda _, config: bool(config.get("num_constants")),
+}
+"""What Keras 3 does not take, in words, and how it is told. Source: the constructors of keras 3.15.1."""
 
 
 def needs_keras_2(normal: NormalForm) -> str | None:
@@ -97,22 +109,10 @@ def _objects(value: Json) -> Iterator[dict[str, Json]]:
 
 
 def _only_in_keras_2(entry: dict[str, Json]) -> str | None:
-    name, config = entry["class_name"], entry["config"]
     if any(_is_for_training(node) for node in entry.get("inbound_nodes") or ()):
         return "a layer that is called as in training"
-    if name == "InputLayer" and config.get("ragged") is True:
-        return "a ragged input"
-    if name == "TensorFlowSymbol" and str(config.get("function")).startswith("RaggedTensor."):
-        return "members of ragged tensors"
-    if config.get("interpolation") in _INTERPOLATIONS:
-        return f"{config['interpolation']} interpolation"
-    if name == "SeparableConv1D" and config.get("padding") == "causal":
-        return "a causal SeparableConv1D"
-    if name == "BatchNormalization" and isinstance(config.get("axis"), list):
-        return "a BatchNormalization over several axes"
-    if name in _LOCALLY_CONNECTED and config.get("implementation") == _SPARSE:
-        return "a locally connected layer of implementation 3"
-    return "constants of a recurrent layer" if config.get("num_constants") else None
+    name, config = entry["class_name"], entry["config"]
+    return next((reason for reason, applies in _ONLY_IN_KERAS_2.items() if applies(name, config)), None)
 
 
 def _is_for_training(node: Json) -> bool:
