@@ -384,7 +384,11 @@ _SERVED: dict[str, dict[str, list[Any]]] = {
         "debug_of_a_copy": [node("n", "Copy", "x", debug_ops_spec=["DebugIdentity;file:///tmp/x;0"])],
     },
     "network": {"network": [node("n", "RpcClient", "x")]},
-    "process-control": {"sleep": [node("n", "SleepDataset", "x")]},
+    "process-control": {
+        "sleep": [node("n", "SleepDataset", "x")],
+        "threads": [node("n", "OptionsDataset", "x", serialized_options=b"\x2a\x03\x10\xf4\x03")],
+        "broken_options": [node("n", "OptionsDataset", "x", serialized_options=b"\x2a\x03")],
+    },
     "python-callback": {"python": [node("n", "EagerPyFunc", "x")]},
     "hidden-graph": {"hidden_graph": [node("n", "DatasetFromGraph", "x")]},
     "native-code": {

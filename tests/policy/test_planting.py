@@ -172,7 +172,7 @@ def test_containers_of_the_harmless_config(container: str, tmp_path: Path) -> No
 _REFUSED_OPS = sorted(
     op
     for op, kind in op_table().classes.items()
-    if kind not in HARMLESS | {"print", "debug", "file-by-attribute", "named-resource"}
+    if kind not in HARMLESS | {"print", "debug", "file-by-attribute", "named-resource", "dataset-options"}
 )
 
 

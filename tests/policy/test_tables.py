@@ -95,6 +95,7 @@ def _made_of_bytes(op: str) -> Callable[[], bool]:
 def _of_class(kind: str) -> Any:
     op = next(op for op, found in op_table().classes.items() if found == kind)
     attributes = {"output_stream": "file:///x", "debug_urls": ["file:///x"], "descriptor_source": "/x"}
+    attributes["serialized_options"] = b"\x2a\x02\x10\x09"
     return simple(node("n", op, "x", vocab_file="/x", shared_name="victim", **attributes))
 
 

@@ -64,6 +64,8 @@ _ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347"
 
 Source: tensorflow/core/framework/resource_handle.h (2.21).
 """
+_THREADING = 5
+"""Number of ``threading_options``. Source: tensorflow/core/framework/dataset_options.proto (2.21)."""
 _SAVERS = frozenset({EntryKind.SAVE, EntryKind.RESTORE})
 _BESIDE_CALLS = _SAVERS | {EntryKind.INITIALIZER}
 
@@ -159,6 +161,19 @@ def _dumps_nowhere(_: Subject, node: Node) -> bool:
     return not any(_texts(node, key) for key in ("debug_urls", "debug_ops_spec"))
 
 
+def _starts_no_threads(_: Subject, node: Node) -> bool:
+    from google.protobuf import empty_pb2
+    from google.protobuf.message import DecodeError
+    from google.protobuf.unknown_fields import UnknownFieldSet
+
+    options = node.proto.attr.get("serialized_options")
+    try:
+        fields = UnknownFieldSet(empty_pb2.Empty.FromString(options.s if options is not None else b""))
+    except DecodeError:
+        return False
+    return not any(fields[i].data for i in range(len(fields)) if fields[i].field_number == _THREADING)
+
+
 def _is_plain_module(_: Subject, node: Node) -> bool:
     value = node.proto.attr.get("module")
     return value is not None and calls_nothing(value.s)
@@ -175,6 +190,7 @@ _EXCEPTIONS: dict[str | None, Callable[[Subject, Node], bool]] = {
     "file-by-attribute": _names_no_file,
     "debug": _dumps_nowhere,
     "stablehlo": _is_plain_module,
+    "dataset-options": _starts_no_threads,
 }
 """When an op of a refused class is harmless where it stands."""
 

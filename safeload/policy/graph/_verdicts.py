@@ -44,6 +44,7 @@ _DANGEROUS = {
     "debug": ("debug-dump", "sends tensors to a file or a server"),
     "network": ("network", "talks to other processes or machines"),
     "process-control": ("process-control", "stops, delays or changes the whole process"),
+    "dataset-options": ("process-control", "may start any number of threads for a dataset"),
     "process-handle": ("process-handle", "finds an object of the process that may belong to another model"),
     "python": ("python-callback", "calls a Python function of the process"),
     "native": ("native-code", "runs native code"),

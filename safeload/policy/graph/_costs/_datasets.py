@@ -79,6 +79,7 @@ _STEPS: dict[str, Callable[[float, float | None], float]] = {
             "OptimizeDataset",
             "OptimizeDatasetV2",
             "OptionsDataset",
+            "RewriteDataset",
             "ParallelFilterDataset",
             "ParallelMapDataset",
             "ParallelMapDatasetV2",
