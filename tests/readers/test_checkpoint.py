@@ -173,6 +173,7 @@ def test_broken_snappy(data, problem):
         ({b"": header(), b"w": entry(offset=-8)}, "at byte -8"),
         ({b"": header(), b"w": entry(dtype=99, size=-8)}, "has -8 bytes"),
         ({b"": header(), b"w": entry(size=4)}, "stores 4 bytes for a float32 tensor of shape"),
+        ({b"": header(), b"w": entry(dtype=7, shape=(10**8,))}, "stores 8 bytes for a string tensor of shape"),
     ],
 )
 def test_contradictions_are_malformed(items, problem):

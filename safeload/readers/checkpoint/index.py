@@ -175,7 +175,6 @@ def _num_shards(header: bytes | None, *, where: str) -> int:
 def _entry(key: bytes, value: bytes, *, num_shards: int, is_slice: bool, where: str) -> CheckpointEntry:
     message = parse_message("BundleEntryProto", value, where=where)
     dtype, shape = dtype_name(message.dtype), tuple([dim.size for dim in message.shape.dim[: _MAX_DIMENSIONS + 1]])
-    element = dtype_bytes(dtype or "")
     try:
         name = repr(key) if is_slice else key.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -187,13 +186,21 @@ def _entry(key: bytes, value: bytes, *, num_shards: int, is_slice: bool, where: 
         shard=message.shard_id,
         offset=message.offset,
         size=message.size,
-        nbytes=message.size if element is None else element * math.prod(shape),
+        nbytes=_size_in_file(message.size, dtype, math.prod(shape)),
         is_partitioned=bool(message.slices),
     )
     problem = _contradiction(entry, message, num_shards)
     if problem:
         raise MalformedArtifactError(where, problem=f"the entry of tensor {name[:200]!r} {problem}")
     return entry
+
+
+def _size_in_file(stored: int, dtype: str | None, elements: int) -> int:
+    """Return the bytes that a tensor takes, as far as its dtype says; a text takes one at least, with its length."""
+    size = dtype_bytes(dtype or "")
+    if size is None:
+        return max(stored, elements) if dtype == "string" else stored
+    return size * elements
 
 
 def _contradiction(entry: CheckpointEntry, message: Any, num_shards: int) -> str | None:
