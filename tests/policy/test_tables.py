@@ -13,7 +13,7 @@ from safeload.inspection.op_classes import op_table
 from safeload.policy import Severity, containers, examine, keras_names, keras_outputs, keras_sizes
 from safeload.policy import keras as keras_rules
 from safeload.policy.graph import _handles, _verdicts, _windows
-from safeload.policy.graph._constants import _shapes, _sizes
+from safeload.policy.graph._constants import _facts, _shapes, _sizes
 from safeload.policy.graph._costs import _findings, _growth
 from safeload.readers import Anomaly
 
@@ -82,6 +82,12 @@ def _list_op(key: str) -> Any:
     return simple(node("n", "SomebodysOp", "x", **{key: 1 << 31}))
 
 
+def _list_of_tensors(op: str) -> Any:
+    """Make a list that is too long for what a tensor takes, and not for an int32."""
+    many = ints("many", 1 << 27, shape=())
+    return simple(many, node("n", op, "x", "many:output:0", element_dtype=Type(FLOAT)))
+
+
 def _handle(dtype: int) -> Any:
     return simple(node("n", "Const", value=tensor(dtype, ())))
 
@@ -104,8 +110,18 @@ def _joined(op: str) -> Any:
     return simple(wide, node("n", op, *["wide:output:0"] * 8, "x", T=Type(STRING)))
 
 
+def _lengthened(op: str) -> Any:
+    """Make a graph in which many texts become long."""
+    words = node("words", "Const", value=tensor(STRING, (1 << 22,), string_val=[b"some" * 10]))
+    inputs = ["words:output:0"] * (16 if op == "StringFormat" else 2)
+    if op == "UnsortedSegmentJoin":
+        inputs.append("one:output:0")
+    return simple(words, ints("one", 1, shape=()), node("n", op, *inputs, width=700, separator=b"some" * 150))
+
+
 def _allocating(op: str) -> Any:
     tables = (_sizes._OPERANDS, _operand), (_sizes._ATTRIBUTES, _attribute), (_sizes._JOINS, _joined)
+    tables = *tables, (_sizes.WIDTHS, _lengthened)
     return next((made for table, made in tables if op in table), _broadcast)(op)
 
 
@@ -198,6 +214,8 @@ TABLES = [
     Table(_sizes, "_ATTRIBUTES", _graph(_attribute)),
     Table(_growth, "ALLOCATING", _graph(_allocating), beside=_is_no_broadcast),
     Table(_sizes, "_JOINS", _graph(_joined)),
+    Table(_facts, "WIDTHS", _graph(_lengthened)),
+    Table(_findings, "_LISTS", _graph(_list_of_tensors)),
     Table(_windows, "_BOUNDS", _graph(lambda key: simple(node("n", "Conv2D", "x", **{key: Ints((-1,))})))),
     Table(_findings, "_LENGTHS", _graph(_list_op)),
     Table(_handles, "_OBJECTS", _graph(_handle)),

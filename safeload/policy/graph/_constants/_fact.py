@@ -22,7 +22,7 @@ class Fact(NamedTuple):
         numbers: Its values, flattened, None if they are not known.
         shape: Its shape with dimensions of at least one, None if its rank is not known.
         elements: How many elements it has at least; 0 if nothing is known.
-        width: Bytes of the longest text among its constants, if it holds texts.
+        width: Bytes of the longest text among its constants, or of what is made of them, if it holds texts.
         doubt: Whether it may have other values; of several facts that make one the largest counts.
         most: Its largest value, where that is known of more values than are followed.
         is_whole: True if the shape is known exactly, and is no lower bound.

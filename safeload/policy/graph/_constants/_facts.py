@@ -10,7 +10,7 @@ from safeload.policy.graph._constants._exact import EXACT, exact
 from safeload.policy.graph._constants._fact import HUGE, NOTHING, PARTIAL, POSSIBLE, SURE, Fact, at
 from safeload.policy.graph._constants._shapes import LED, SHAPES, declared_shape, least_shape
 from safeload.policy.graph._constants._sites import AFTER, BRANCHES, WATCHED, Sites, at_iteration
-from safeload.policy.graph._constants._sizes import AT_MOST, BUDGET, SIZES, deciding, least_elements
+from safeload.policy.graph._constants._sizes import AT_MOST, BUDGET, SIZES, WIDTHS, deciding, least_elements
 from safeload.policy.graph._constants._values import (
     FOLDS,
     MAX_VALUES,
@@ -206,7 +206,8 @@ class Facts:
         doubt = self._doubt(site, inputs)
         is_whole = doubt == SURE and _is_whole(node, inputs)
         most = inputs[0].most if node.op in _SAME_VALUES else None
-        return Fact(numbers, shape, min(elements, HUGE), max([fact.width for fact in inputs]), doubt, is_whole, most)
+        width = WIDTHS[node.op](node.proto.attr, inputs) if node.op in WIDTHS else max([fact.width for fact in inputs])
+        return Fact(numbers, shape, min(elements, HUGE), min(width, HUGE), doubt, is_whole, most)
 
     def _doubt(self, site: Site, inputs: list[Fact]) -> int:
         """Return how much what *site* makes of *inputs* is in doubt, where some of them are not known."""

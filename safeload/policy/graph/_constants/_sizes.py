@@ -170,7 +170,8 @@ _OPERANDS: dict[str, _Fold] = {
     "SetSize": (2, lambda shape: _product(shape[:-1])),
     **dict.fromkeys(("ExtractGlimpse", "ExtractGlimpseV2", "FFTND", "IRFFTND", "RFFTND"), (1, _product)),
     "CropAndResizeGradImage": (3, _product),
-    **dict.fromkeys(("CombinedNonMaxSuppression", "NonMaxSuppressionV4"), (2, _largest)),
+    **dict.fromkeys(("CombinedNonMaxSuppression", "NonMaxSuppressionV4", "NonMaxSuppressionV5"), (2, _largest)),
+    "EditDistance": (2, lambda shape: _product(shape[:-1])),
     # Datasets make room for their elements before they have them.
     **dict.fromkeys(
         (
@@ -227,6 +228,16 @@ def _factored(attributes: Any, shape: Ints) -> int:
     return _product(shape[:-2]) * _largest(shape[-2:]) ** 2 if is_full else 0
 
 
+def _length(attributes: Any, key: str) -> int:
+    return len(attributes[key].s) if key in attributes else 0
+
+
+def _padded_words(attributes: Any, _: Ints) -> int:
+    # A row without words has as many pieces of padding as a piece has words.
+    longest = max(_length(attributes, key) for key in ("left_pad", "right_pad", "separator"))
+    return max(1, longest) * _largest(_numbers(attributes, "ngram_widths")) ** 2
+
+
 _ATTRIBUTES: dict[str, Callable[[Any, Ints], int]] = {
     **dict.fromkeys(("FakeParam", "TemporaryVariable"), _declared),
     **dict.fromkeys(
@@ -243,8 +254,7 @@ _ATTRIBUTES: dict[str, Callable[[Any, Ints], int]] = {
             _numbers(attributes, "dct_coefficient_count", 13) + _numbers(attributes, "filterbank_channel_count", 40)
         )
     ),
-    # A row without words has as many pieces of padding as a piece has words.
-    "StringNGrams": lambda attributes, _: _largest(_numbers(attributes, "ngram_widths")) ** 2,
+    "StringNGrams": _padded_words,
     **dict.fromkeys(
         ("BatchFunction", "Batch"), lambda attributes, _: _STACK * _largest(_numbers(attributes, "num_batch_threads"))
     ),
@@ -270,14 +280,33 @@ AT_MOST: dict[str, Callable[[Any, list[Fact]], int]] = {
         lambda _, inputs: _PIECE * _characters(inputs[0]),
     ),
     "RegexReplace": lambda _, inputs: _characters(inputs[0]) * at(inputs, 2).width,
-    "StaticRegexReplace": lambda attributes, inputs: (
-        _characters(inputs[0]) * (len(attributes["rewrite"].s) if "rewrite" in attributes else 0)
-    ),
+    "StaticRegexReplace": lambda attributes, inputs: _characters(inputs[0]) * _length(attributes, "rewrite"),
     "Where": lambda _, inputs: 8 * inputs[0].elements * len(inputs[0].shape or ()),
 }
 """Bytes that an op makes at most of its first input, whose values decide how many they are.
 
 Source: op definitions of TensorFlow 2.21.
+"""
+
+
+def _separated(attributes: Any, inputs: list[Fact]) -> int:
+    return inputs[0].width + _length(attributes, "separator")
+
+
+WIDTHS: dict[str, Callable[[Any, list[Fact]], int]] = {
+    "AsString": lambda attributes, _: _largest(_numbers(attributes, "width")),
+    "ReduceJoin": _separated,
+    "StringFormat": lambda _, inputs: sum(fact.width for fact in inputs),
+    "StringJoin": lambda attributes, inputs: (
+        max(fact.width for fact in inputs) + (len(inputs) - 1) * _length(attributes, "separator")
+    ),
+    "UnsortedSegmentJoin": lambda attributes, inputs: (
+        inputs[0].elements * _separated(attributes, inputs) // max(1, _largest(at(inputs, 2).ints or ()))
+    ),
+}
+"""How wide a text of those that an op makes is, where the texts that it is given do not say it all.
+
+Source: op definitions of TensorFlow 2.21, and their kernels.
 """
 
 
@@ -332,14 +361,15 @@ _KEEPS = {
     **dict.fromkeys(
         ("Add", "AddV2", "Cast", "Identity", "Maximum", "Mul", "Neg", "Relu", "Reshape", "Sub", "ExpandDims"), 0
     ),
+    **dict.fromkeys(("AsString", "ReduceJoin", "StringFormat"), 0),
     **dict.fromkeys(("TensorListConcatV2", "TensorListFromTensor", "TensorListSplit", "TensorListStack"), 0),
     "TensorArrayConcatV3": 1,
     "TensorArrayGatherV3": 2,
 }
-"""Ops with at least as many elements as one of their inputs, and which."""
+"""Ops with at least as many elements, or texts that are joined, as one of their inputs, and which."""
 
 
-ALLOCATING = frozenset({*_OPERANDS, *_ATTRIBUTES, *_JOINS, *MULTIPLYING, *AT_MOST, "Range"})
+ALLOCATING = frozenset({*_OPERANDS, *_ATTRIBUTES, *_JOINS, *MULTIPLYING, *AT_MOST, *WIDTHS, "Range"})
 """Ops of which the size of what they make may follow from constants."""
 SIZES = frozenset({*_OPERANDS, *_ATTRIBUTES, *_JOINS, *_KEEPS, "Range"})
 """Ops whose size follows from their inputs."""

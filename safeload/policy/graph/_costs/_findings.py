@@ -12,7 +12,7 @@ from safeload.inspection.op_classes import op_table
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.graph._calls import calls_of
 from safeload.policy.graph._constants._sites import LOOPS
-from safeload.policy.graph._constants._sizes import BUDGET
+from safeload.policy.graph._constants._sizes import BUDGET, WIDTHS
 from safeload.policy.graph._constants._values import declared_elements
 from safeload.policy.graph._costs._datasets import CONSUMERS, least_cardinality
 from safeload.policy.graph._costs._encoded import DECODERS, expanded_bytes
@@ -62,6 +62,13 @@ _UNREMARKABLE = BUDGET >> 5
 """Elements that are below that budget whatever their type: the largest, strings, take 24 bytes each."""
 _FEW = 16
 """Elements of a constant that are not worth counting: its node takes as many bytes itself."""
+_TEXT = 24
+"""Bytes of the object that a tensor of texts has for each."""
+_TENSOR = 32
+"""Bytes of the object that a list of tensors has for each."""
+_BY_DEFAULT = 4
+"""Bytes of an element whose dtype is not written: defaults of ops are int32, float32 and int64."""
+_LISTS = frozenset({"TensorListReserve", "TensorListResize"})
 _BOOLEAN = frozenset({"Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "NotEqual"})
 _MANY_ITERATIONS = 10**9
 """Iterations of loops in loops that follow from constants; each takes microseconds at least."""
@@ -104,8 +111,7 @@ def _excess(tensor: Any) -> int:
 
 
 def _element_bytes(dtype: int) -> int:
-    # A string tensor has a 24-byte object for each element.
-    return dtype_bytes(dtype_name(dtype) or "") or 24
+    return dtype_bytes(dtype_name(dtype) or "") or _TEXT
 
 
 def provable_allocations(subject: Subject) -> Iterator[Finding]:
@@ -153,10 +159,13 @@ def encoded_constants(subject: Subject) -> Iterator[Finding]:
 def _output_bytes(node: Node, width: int) -> int:
     if node.op in _BOOLEAN:
         return 1
+    if node.op in WIDTHS:
+        return max(_TEXT, width)
+    if node.op in _LISTS:
+        return _TENSOR
     keys = ("output_type", "out_type", "dtype", "Tparams", "element_dtype", "T", "index_type", "Tidx")
     types = [node.proto.attr[key].type for key in keys if key in node.proto.attr]
-    # A dtype that is not written has the default of the op, of at least one byte.
-    size = _element_bytes(types[0]) if types else 1
+    size = _element_bytes(types[0]) if types else _BY_DEFAULT
     return max(size, width) if dtype_name(types[0] if types else 0) == "string" else size
 
 
