@@ -54,9 +54,16 @@ COMPAT_OBJECTS = MappingProxyType(
         **dict.fromkeys(
             [
                 f"Unmasked{name}"
-                for name in ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")
+                for name in (
+                    *("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"),
+                    *("AdditiveAttention", "Attention"),
+                )
             ],
             "Keras 3 layer before 3.4: gives no mask, whatever its inputs have",
+        ),
+        **dict.fromkeys(
+            ("ColumnCategoryEncoding", "ColumnDiscretization"),
+            "Keras 3 layer before 3.4 with output_mode one_hot: leaves the last axis of a column in place",
         ),
         **dict.fromkeys(("Identity", "Normalization", "Rescaling"), "Keras 2 layer: gives no mask"),
         "TimeDistributed": "Keras 2 layer: gives the mask of the layer inside",

@@ -188,7 +188,7 @@ class Normaliser:
         if module == _keras2.LAYERS and self._is_old:
             module, name, config = self._old_layer(name, config)
         elif module == _keras2.LAYERS:
-            name, config = _keras3.modernise(name, config, self.writer)
+            module, name, config = _keras3.modernise(name, config, self.writer)
         own_name = None
         if self.has_masks and module == _keras2.LAYERS:
             own_name = with_masks_of(name, self.writer, value.get("inbound_nodes"))

@@ -14,7 +14,7 @@ CROP = {"name": "c", "height": 2, "width": 3, "seed": 1, "data_format": "channel
 
 def test_a_random_crop_that_resized_is_a_resizing():
     """Up to Keras 3.5 RandomCrop resized in inference; the seed goes."""
-    name, config = modernise("RandomCrop", CROP, Writer(Flavour.KERAS_3, (3, 5, 0)))
+    _, name, config = modernise("RandomCrop", CROP, Writer(Flavour.KERAS_3, (3, 5, 0)))
     assert (name, config["crop_to_aspect_ratio"], "seed" in config) == ("Resizing", True, False)
 
 
@@ -22,8 +22,19 @@ def test_a_random_crop_that_resized_is_a_resizing():
 def test_other_layers_stay(version):
     """A crop of later releases, or of nobody knows which, stays what it is, and so does every other layer."""
     writer = Writer(Flavour.KERAS_3, version)
-    assert modernise("RandomCrop", CROP, writer) == ("RandomCrop", CROP)
-    assert modernise("Dense", {"units": 1}, Writer(Flavour.KERAS_3, (3, 0, 5))) == ("Dense", {"units": 1})
+    assert modernise("RandomCrop", CROP, writer) == ("keras.layers", "RandomCrop", CROP)
+    one_hot = {"num_tokens": 3, "output_mode": "one_hot"}
+    assert modernise("CategoryEncoding", one_hot, writer)[1] == "CategoryEncoding"
+    old = Writer(Flavour.KERAS_3, (3, 0, 5))
+    assert modernise("CategoryEncoding", {**one_hot, "output_mode": "count"}, old)[1] == "CategoryEncoding"
+    assert modernise("Dense", {"units": 1}, old) == ("keras.layers", "Dense", {"units": 1})
+
+
+def test_columns_of_early_keras_3_are_safeloads_own():
+    """What encodes one-hot before Keras 3.4 is an object of safeload."""
+    config = {"bin_boundaries": [0.0], "output_mode": "one_hot"}
+    expected = ("safeload.compat", "ColumnDiscretization", config)
+    assert modernise("Discretization", config, Writer(Flavour.KERAS_3, (3, 3, 3))) == expected
 
 
 def test_the_writer_decides_in_whole_configs():

@@ -24,6 +24,8 @@ DENSE = {"class_name": "Dense", "config": {"name": "d", "units": 1}}
         ("Concatenate", Flavour.KERAS_2, (2, 0, 8), "Concatenate"),
         ("Dot", Flavour.KERAS_2, (2, 0, 8), None),
         ("Add", Flavour.KERAS_3, (3, 3, 3), "UnmaskedAdd"),
+        ("Attention", Flavour.KERAS_3, (3, 3, 3), "UnmaskedAttention"),
+        ("Attention", Flavour.KERAS_3, (3, 4, 1), None),
         ("MultiHeadAttention", Flavour.KERAS_3, (3, 7, 0), "MultiHeadAttention"),
         ("MultiHeadAttention", Flavour.KERAS_3, (3, 8, 0), None),
         ("Add", Flavour.KERAS_3, (3, 4, 1), None),

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._normal import Writer
+
+LAYERS = "keras.layers"
 
 _CROPS_BY_CHANCE_ONLY = (3, 6)
 """First Keras 3 whose RandomCrop no longer resizes in inference.
@@ -14,17 +17,30 @@ Source: keras/src/layers/preprocessing/random_crop.py of 3.5.0; image_preprocess
 """
 
 
-def modernise(name: str, config: Mapping[str, Any], writer: Writer) -> tuple[str, Mapping[str, Any]]:
-    """Return the class and the config that compute what the layer *name* of *writer* did.
+_SHRINKS_COLUMNS = (3, 4)
+"""First Keras 3 that takes the last axis off a column before it is encoded one-hot.
+
+Source: ``_encode`` in keras/src/layers/preprocessing/category_encoding.py, ``encode_categorical_inputs`` in
+keras/src/utils/numerical_utils.py of 3.3.3 and 3.4.1.
+"""
+_ENCODERS = frozenset({"CategoryEncoding", "Discretization"})
+
+
+def modernise(name: str, config: Mapping[str, Any], writer: Writer) -> tuple[str, str, Mapping[str, Any]]:
+    """Return the module, the class and the config that compute what the layer *name* of *writer* did.
 
     Args:
         name: Class of a built-in layer of Keras 3.
         config: Its config; not changed.
         writer: The release that recorded it.
     """
-    if name == "RandomCrop" and writer.version and writer.version < _CROPS_BY_CHANCE_ONLY:
-        return "Resizing", resized({key: value for key, value in config.items() if key != "seed"})
-    return name, config
+    if not writer.version:
+        return LAYERS, name, config
+    if name == "RandomCrop" and writer.version < _CROPS_BY_CHANCE_ONLY:
+        return LAYERS, "Resizing", resized({key: value for key, value in config.items() if key != "seed"})
+    if name in _ENCODERS and config.get("output_mode") == "one_hot" and writer.version < _SHRINKS_COLUMNS:
+        return COMPAT_MODULE, f"Column{name}", config
+    return LAYERS, name, config
 
 
 def resized(config: Mapping[str, Any]) -> dict[str, Any]:

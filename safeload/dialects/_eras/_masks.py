@@ -50,8 +50,9 @@ Source: ``support_masking`` in tensorflow/python/keras/layers/advanced_activatio
 ``supports_masking`` in keras/layers/advanced_activations.py of 2.5.0rc0.
 """
 
+_OF_SEVERAL = _MERGING | {"AdditiveAttention", "Attention"}
 _GATHERS_MASKS = (3, 4)
-"""First Keras 3 that gathers the masks of several inputs; before, a merging layer gives none.
+"""First Keras 3 that gathers the masks of several inputs; before, a layer of a list of them gives none.
 
 Source: ``previous_mask`` in keras/src/layers/layer.py of 3.3.3 and 3.4.1.
 """
@@ -88,9 +89,10 @@ _OF_KERAS_2 = _MERGING | _ENDS_MASKS | _MASKS_BY_STEP | {"MultiHeadAttention"}
 def _of_early_keras_3(name: str, version: tuple[int, ...], nodes: Any) -> str | None:
     if name == "MultiHeadAttention" and version < _TAKES_MASKS_OFF:
         return name
-    if name in TAKES_GIVEN_MASKS and version < _PASSES_GIVEN_MASKS_ON and _gives_mask(nodes):
-        return f"InputMasked{name}"
-    return f"Unmasked{name}" if name in _MERGING and version < _GATHERS_MASKS else None
+    if name in _OF_SEVERAL and version < _GATHERS_MASKS:
+        return f"Unmasked{name}"
+    is_given = name in TAKES_GIVEN_MASKS and version < _PASSES_GIVEN_MASKS_ON and _gives_mask(nodes)
+    return f"InputMasked{name}" if is_given else None
 
 
 def _gives_mask(nodes: Any) -> bool:

@@ -12,7 +12,7 @@ from safeload.errors import ArtifactChangedError, CustomObjectConflictError, Loa
 from safeload.runtime._keras._ambient import names_apart, plain_policy, require_tensorflow_backend
 from safeload.runtime._keras._budget import bounded_variables, require_bounded_outputs
 from safeload.runtime._keras._deferred import deferred_variables
-from safeload.runtime._keras._encoded import give_dtypes_of_keras_2
+from safeload.runtime._keras._encoded import give_recorded_dtypes
 from safeload.runtime._keras._in_graphs import mend
 from safeload.runtime._keras._lowered import lowered_config
 from safeload.runtime._keras._package import import_keras, installed_target
@@ -50,7 +50,7 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
         model = _build(plan) if build is None else _from_caller(build, artifact.where)
         set_weights(model, artifact, normal)
         mend(model)
-        give_dtypes_of_keras_2(model, artifact, normal)
+        give_recorded_dtypes(model, artifact, normal)
         _require_unchanged(artifact)
     return model, "deferred" if deferral.deferred else "ordinary"
 

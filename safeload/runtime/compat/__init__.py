@@ -22,6 +22,7 @@ def compat_objects(package: str) -> dict[str, Any]:
         _activations,
         _attention,
         _bidirectional,
+        _columns,
         _keras1,
         _kernelized,
         _locally_connected,
@@ -33,7 +34,7 @@ def compat_objects(package: str) -> dict[str, Any]:
     )
 
     modules = (
-        _activations, _attention, _bidirectional, _keras1, _kernelized, _locally_connected, _masks, _node,
+        _activations, _attention, _bidirectional, _columns, _keras1, _kernelized, _locally_connected, _masks, _node,
         _normalization, _resize, _symbol,
     )  # fmt: skip
     named = {name: getattr(module, name) for module in modules for name in module.__all__}

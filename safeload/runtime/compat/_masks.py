@@ -54,11 +54,15 @@ class Concatenate(keras.layers.Concatenate):  # type: ignore[misc]
         return keras.ops.all(keras.ops.concatenate(masks, axis=self.axis), axis=-1)
 
 
-class _NoMask(_PlainInputs):
-    """Gives no mask, as merging layers up to Keras 3.3."""
+class _NoMask:
+    """Gives no mask, as layers of several inputs up to Keras 3.3."""
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         """Give none."""
+
+
+class _NoMaskOfPlainInputs(_NoMask, _PlainInputs):
+    """The same of merging layers."""
 
 
 class _EndsMask:
@@ -94,7 +98,8 @@ _ELEMENTWISE = ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")
 OBJECTS = {
     **{name: _layer(name, _AllMasks) for name in _ELEMENTWISE},
     **{name: _layer(name, _EndsMask) for name in ("Identity", "Normalization", "Rescaling")},
-    **{f"Unmasked{name}": _layer(name, _NoMask) for name in (*_ELEMENTWISE, "Concatenate")},
+    **{f"Unmasked{name}": _layer(name, _NoMaskOfPlainInputs) for name in (*_ELEMENTWISE, "Concatenate")},
+    **{f"Unmasked{name}": _layer(name, _NoMask) for name in ("AdditiveAttention", "Attention")},
     "UnmaskedReLU": _layer("ReLU", _EndsMask),
     **{f"InputMasked{name}": _layer(name, _InputMasked) for name in TAKES_GIVEN_MASKS},
 }

@@ -105,8 +105,8 @@ def test_two_layers_attend_to_one_masked_sequence(tmp_path: Path) -> None:
         np.testing.assert_allclose(np.asarray(found), model([A, B]).numpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", MERGING)
-def test_merging_layers_before_keras_3_4_give_no_mask(name: str) -> None:
+@pytest.mark.parametrize("name", [*MERGING, "Attention", "AdditiveAttention"])
+def test_layers_of_several_before_keras_3_4_give_no_mask(name: str) -> None:
     """A later layer sees every step."""
     inputs = keras.Input((5,))
     embedded = keras.layers.Embedding(9, 3, mask_zero=True)(inputs)
