@@ -83,6 +83,24 @@ def test_export_without_a_saver(tmp_path, resource):
     np.testing.assert_allclose(load_callable(tmp_path)(X), np.maximum(X @ W, 0), rtol=1e-6)
 
 
+@pytest.mark.parametrize("resource", [False, True])
+def test_variables_that_an_initializer_fills(tmp_path, resource):
+    """Local variables are in no checkpoint; where there are no others, there is none."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None])
+        local = v1.get_variable("v", initializer=3.0, use_resource=resource, collections=[v1.GraphKeys.LOCAL_VARIABLES])
+        signature = v1.saved_model.predict_signature_def({"x": x}, {"y": x * local})
+        session.run(v1.local_variables_initializer())
+        builder = v1.saved_model.Builder(str(tmp_path / "m"))
+        builder.add_meta_graph_and_variables(
+            session, ["serve"], {"serving_default": signature}, main_op=v1.local_variables_initializer()
+        )
+        builder.save()
+    assert not [*(tmp_path / "m" / "variables").iterdir()]
+    assert list(load_callable(tmp_path / "m")([1.0, 2.0])) == [3, 6]
+
+
 def test_composite_tensors_of_a_signature(tmp_path):
     """Signatures of TensorFlow 1 list sparse and ragged tensors by their parts; calls take and give them whole."""
     v1 = tf.compat.v1

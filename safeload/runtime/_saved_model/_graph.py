@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -37,7 +38,8 @@ class GraphRoute:
     """
 
     def __init__(self, definition: meta_graph_pb2.MetaGraphDef, directory: str) -> None:
-        add_saver(definition)
+        if Path(f"{directory}/variables/variables.index").exists():  # else an initializer gives all values
+            add_saver(definition)
         self._definition = _isolated(definition)
         self._directory = directory
         self._variables: dict[str, Any] = {}
