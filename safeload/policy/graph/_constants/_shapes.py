@@ -26,7 +26,8 @@ MULTIPLYING = frozenset(
         "Fill", "FloorDiv", "FloorMod", "Gather", "GatherV2", "Greater",
         "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "MatMul", "MatrixDiag", "MatrixDiagV2",
         "MatrixDiagV3", "Maximum", "Minimum", "Mul", "NotEqual", "OneHot", "Pow", "RandomGamma",
-        "RandomPoissonV2", "RandomStandardNormal", "RandomUniform", "RealDiv", "SelectV2", "SquaredDifference", "Sub",
+        "RandomPoissonV2", "RandomStandardNormal", "RandomUniform", "RealDiv", "SelectV2", "SparseReduceMax",
+        "SparseReduceSum", "SquaredDifference", "Sub",
         "TensorListGather", "TensorListGetItem", "TensorListReserve", "TensorListStack",
     ]
 )  # fmt: skip
@@ -213,6 +214,17 @@ _SAME = (
     "LogicalNot", "Neg", "OnesLike", "PreventGradient", "Relu", "ReverseV2", "Roll", "Round", "Rsqrt", "Sigmoid",
     "Sign", "Sin", "Snapshot", "Softmax", "Sqrt", "Square", "StopGradient", "Tanh", "ZerosLike",
 )  # fmt: skip
+
+
+def _sparsely_reduced(_: Node, inputs: list[Fact]) -> Shape | None:
+    """Return the dense shape without the axes that are reduced, all of them if none is named."""
+    sizes, axes = at(inputs, 2).ints, at(inputs, 3).ints
+    if sizes is None or not axes:
+        return None
+    gone = {axis % len(sizes) for axis in axes} if sizes else set()
+    return _at_least_one([size for axis, size in enumerate(sizes) if axis not in gone])
+
+
 SHAPES: dict[str, Callable[[Node, list[Fact]], Shape | None]] = {
     **dict.fromkeys(MULTIPLYING, _broadcast),
     **dict.fromkeys(_SAME, _same),
@@ -228,6 +240,7 @@ SHAPES: dict[str, Callable[[Node, list[Fact]], Shape | None]] = {
     "ExtractImagePatches": _patched,
     "OneHot": _one_hot,
     "Reshape": _reshaped,
+    **dict.fromkeys(("SparseReduceMax", "SparseReduceSum"), _sparsely_reduced),
     "TensorListGather": _items,
     "TensorListGetItem": _item,
     "TensorListReserve": _reserved,

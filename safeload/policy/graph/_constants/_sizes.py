@@ -357,6 +357,8 @@ _JOINS = {
 
 A list has the elements of all tensors in it, and so has what arrays pass on as their flow.
 """
+_WRITES = "TensorArrayWriteV3"
+"""Makes an array that may grow as long as the place that it writes, its second input, says."""
 _KEEPS = {
     **dict.fromkeys(
         ("Add", "AddV2", "Cast", "Identity", "Maximum", "Mul", "Neg", "Relu", "Reshape", "Sub", "ExpandDims"), 0
@@ -382,7 +384,8 @@ def least_elements(node: Node, inputs: list[Fact]) -> int:
     if node.op in _ATTRIBUTES:
         return _ATTRIBUTES[node.op](node.proto.attr, at(inputs, 0).shape or ())
     if node.op in _JOINS:
-        return sum(fact.elements for fact in inputs[_JOINS[node.op]])
+        written = at(inputs, 1).ints if node.op == _WRITES else None
+        return max(sum(fact.elements for fact in inputs[_JOINS[node.op]]), 1 + _largest(written) if written else 0)
     if node.op in _KEEPS:
         return at(inputs, _KEEPS[node.op]).elements
     return _range_length(inputs) if node.op == "Range" else 0
