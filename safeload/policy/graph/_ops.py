@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
+
 from safeload.inspection.graph.info import MAIN, EntryKind, Node
 from safeload.inspection.op_classes import op_class
 from safeload.policy._finding import Finding, Severity
@@ -162,13 +166,9 @@ def _dumps_nowhere(_: Subject, node: Node) -> bool:
 
 
 def _starts_no_threads(_: Subject, node: Node) -> bool:
-    from google.protobuf import empty_pb2
-    from google.protobuf.message import DecodeError
-    from google.protobuf.unknown_fields import UnknownFieldSet
-
     options = node.proto.attr.get("serialized_options")
     try:
-        fields = UnknownFieldSet(empty_pb2.Empty.FromString(options.s if options is not None else b""))
+        fields = UnknownFieldSet(Empty.FromString(options.s if options is not None else b""))
     except DecodeError:
         return False
     return not any(fields[i].data for i in range(len(fields)) if fields[i].field_number == _THREADING)
