@@ -89,6 +89,9 @@ class WeightsFile(Protocol):
     def read_into(self, path: str, buffer: Any) -> None:
         """Fill *buffer* with the bytes of a dataset whose ``offset`` is known: one read, no copy."""
 
+    def verify(self) -> None:
+        """Compare what is stored as it is with its checksum, where the container has one."""
+
     def is_unchanged(self) -> bool:
         """Return False if somebody wrote to what is open since it was opened."""
 

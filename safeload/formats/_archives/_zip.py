@@ -102,6 +102,15 @@ class ZipIndex:
         if size != member.size or crc != member.crc:
             raise _contradicted(where)
 
+    def verify(self, name: str) -> None:
+        """Compare a member with its checksum.
+
+        Raises:
+            MalformedArtifactError: ``malformed-artifact``. As of `read`.
+        """
+        for _ in self.chunks(name):
+            pass
+
     def _stored(self, member: Member) -> Iterator[bytes]:
         end = member.offset + member.stored_size
         for start in range(member.offset, end, _CHUNK):

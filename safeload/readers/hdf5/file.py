@@ -22,6 +22,8 @@ from safeload.readers.hdf5.plain_text import PlainTexts
 from safeload.readers.hdf5.stored_text import declared_length, stored_references, stored_texts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import h5py
     import numpy as np
     from typing_extensions import Buffer
@@ -57,12 +59,21 @@ class Hdf5File:
         offset: Where the HDF5 file begins, when it is stored inside another.
         size: Its length, then.
         is_on_disk: False when *file* holds a decompressed copy, so that offsets mean nothing outside.
+        verify: Compares the file with its checksum, if it has one.
     """
 
     def __init__(
-        self, file: ByteFile, *, where: str, offset: int = 0, size: int | None = None, is_on_disk: bool = True
+        self,
+        file: ByteFile,
+        *,
+        where: str,
+        offset: int = 0,
+        size: int | None = None,
+        is_on_disk: bool = True,
+        verify: Callable[[], None] | None = None,
     ) -> None:
         self.where = where
+        self._verify = verify
         self._bytes = file
         self._base = offset if is_on_disk else None
         self._offset = offset
@@ -251,6 +262,15 @@ class Hdf5File:
             self._bound_config(name, sum(map(len, joined)), max_bytes)
             index += 1
         return joined if index else None
+
+    def verify(self) -> None:
+        """Compare the file with its checksum, which the members of a zip have.
+
+        Raises:
+            MalformedArtifactError: ``malformed-artifact``. They do not agree.
+        """
+        if self._verify is not None:
+            self._verify()
 
     def is_unchanged(self) -> bool:
         """Return False if somebody wrote to the file since it was opened; a copy in memory does not change."""

@@ -9,6 +9,7 @@ import os
 import stat
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -72,7 +73,8 @@ class _Zipped:
         member = self._index.members[WEIGHTS]
         where = f"{self._index.where}/{WEIGHTS}"
         if member.is_stored:
-            return Hdf5File(self._index.file, where=where, offset=member.offset, size=member.size)
+            verify = partial(self._index.verify, WEIGHTS)
+            return Hdf5File(self._index.file, where=where, offset=member.offset, size=member.size, verify=verify)
         content = self.read(WEIGHTS, limit="max_weight_bytes", allowed=self._limits.max_weight_bytes)
         self._index.file.close()
         return Hdf5File(MemoryFile(content), where=where, is_on_disk=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -39,13 +40,14 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
     Raises:
         IncompatibleVersionError: ``incompatible-version``. The installed Keras cannot express the model.
         ArtifactChangedError: ``artifact-changed``. Somebody wrote to the file meanwhile.
+        MalformedArtifactError: ``malformed-artifact``. The weights are not those of their checksum.
         CustomObjectConflictError: ``custom-object-conflict``. A given class does not take the recorded config.
         LoadFailedError: ``load-failed``. Keras failed, or weights and model do not agree.
     """
     artifact = cast("KerasArtifact", plan.judged.artifact)
     facts = plan.judged.info.keras
     normal: NormalForm | None = facts.normal if facts is not None else None
-    with explained(artifact.where), deferred_variables(artifact.where) as deferral:
+    with explained(artifact.where), _verified(artifact), deferred_variables(artifact.where) as deferral:
         build = plan.architecture
         model = _build(plan) if build is None else _from_caller(build, artifact.where)
         set_weights(model, artifact, normal)
@@ -53,6 +55,23 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
         give_recorded_dtypes(model, artifact, normal)
         _require_unchanged(artifact)
     return model, "deferred" if deferral.deferred else "ordinary"
+
+
+@contextmanager
+def _verified(artifact: KerasArtifact) -> Iterator[None]:
+    """Compare the weights with their checksum meanwhile, in a thread.
+
+    Raises:
+        MalformedArtifactError: ``malformed-artifact``. They do not agree.
+    """
+    if artifact.weights_file is None:
+        yield
+        return
+    pool = ThreadPoolExecutor(1, thread_name_prefix="safeload")
+    verified = pool.submit(artifact.weights_file.verify)
+    pool.shutdown(wait=False)
+    yield
+    verified.result()
 
 
 def _require_unchanged(artifact: KerasArtifact) -> None:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras.src.legacy.saving import legacy_h5_format
 
 import safeload
-from safeload.errors import LoadFailedError
+from safeload.errors import LoadFailedError, MalformedArtifactError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,6 +135,16 @@ def test_big_endian_weights(tmp_path: Path) -> None:
     for _ in range(4):
         loaded = safeload.load_callable(tmp_path / "m.weights.h5", architecture=_dense).model
         _assert_same_weights(loaded, model)
+
+
+def test_weights_of_an_archive_are_held_against_their_checksum(tmp_path: Path) -> None:
+    """A bit that changed on the way is no other model."""
+    model = _shuffled(_dense())
+    model.save(tmp_path / "m.keras")
+    content = bytearray((tmp_path / "m.keras").read_bytes())
+    content[content.index(model.get_weights()[0].tobytes())] ^= 1
+    with pytest.raises(MalformedArtifactError, match="does not match its checksum"):
+        safeload.load_callable(bytes(content))
 
 
 def test_kernels_of_theano_are_mirrored(tmp_path: Path) -> None:
