@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from safeload._explain import first_line
 from safeload.errors import ArtifactChangedError, CustomObjectConflictError, LoadFailedError, SafeloadError
 from safeload.runtime._keras._ambient import names_apart, plain_policy, require_tensorflow_backend
+from safeload.runtime._keras._biased import add_biases_where_they_are
 from safeload.runtime._keras._budget import bounded_variables, require_bounded_outputs
 from safeload.runtime._keras._deferred import deferred_variables
 from safeload.runtime._keras._encoded import give_recorded_dtypes
@@ -52,6 +53,7 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
         model = _build(plan) if build is None else _from_caller(build, artifact.where)
         set_weights(model, artifact, normal)
         mend(model)
+        add_biases_where_they_are(model, normal)
         give_recorded_dtypes(model, artifact, normal)
         _require_unchanged(artifact)
     return model, "deferred" if deferral.deferred else "ordinary"

@@ -1,0 +1,58 @@
+"""Biases along another axis than the last, which Keras 3 from 3.7 on may add along the last. Layer: runtime.
+
+Keras 3 takes a bias of one axis for one of ``tf.nn.bias_add``, and guesses that axis by its length: with channels
+first, and as many channels as there are columns, it adds along the columns. Files of releases that did not are
+computed as those did.
+
+Source: ``add`` in keras/src/backend/tensorflow/numpy.py of 3.6.0, 3.7.0 and 3.15.1.
+"""
+
+from __future__ import annotations
+
+from types import MethodType
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from safeload.dialects import Flavour, NormalForm, Writer
+from safeload.runtime._keras._package import flat_layers
+
+_GUESSING = (3, 7)
+
+
+def add_biases_where_they_are(model: Any, normal: NormalForm | None) -> None:
+    """Let layers of *model* add their biases along the axis that they belong to, as the writer did."""
+    if normal is not None and not _guesses(normal.writer):
+        for layer in flat_layers(model):
+            if type(layer).__module__.startswith("keras.") and _has_bias_inside(layer):
+                layer.call = MethodType(_with_plain_bias(layer), layer)
+
+
+def _guesses(writer: Writer) -> bool:
+    return writer.flavour is Flavour.KERAS_3 and not (writer.version and writer.version < _GUESSING)
+
+
+def _has_bias_inside(layer: Any) -> bool:
+    """Tell whether *layer* is one of Keras's convolutions or products whose bias has one axis, and not the last one."""
+    bias = getattr(layer, "bias", None)
+    if bias is None:
+        return False
+    if hasattr(layer, "kernel_size"):
+        return bool(layer.data_format == "channels_first")
+    return type(layer).__name__ == "EinsumDense" and bias.shape[-1] == 1 and len(bias.shape) > 1
+
+
+def _with_plain_bias(layer: Any) -> Any:
+    bare = object.__new__(type(layer))  # shares all that the layer has, but adds no bias and has no activation
+    bare.__dict__.update(layer.__dict__, use_bias=False, bias=None, activation=None)
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        outputs = type(self).call(bare, *args, **kwargs)
+        bias = keras.ops.convert_to_tensor(self.bias)
+        if hasattr(self, "kernel_size"):
+            bias = tf.reshape(bias, [1, -1] + [1] * (len(outputs.shape) - 2))
+        outputs = tf.add(outputs, bias)
+        return outputs if self.activation is None else self.activation(outputs)
+
+    return call

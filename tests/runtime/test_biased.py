@@ -1,0 +1,44 @@
+"""Biases along another axis than the last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from safeload import load_callable
+
+tf_keras = pytest.importorskip("tf_keras")
+layers = tf_keras.layers
+FIRST = {"data_format": "channels_first"}
+MODELS = {
+    "separable": (layers.SeparableConv2D(4, 3, activation="tanh", **FIRST), (2, 5, 6)),
+    "depthwise": (layers.DepthwiseConv2D(3, depth_multiplier=2, **FIRST), (2, 6, 6)),
+    "transposed": (layers.Conv1DTranspose(4, 2, **FIRST), (2, 3)),
+    "einsum": (layers.EinsumDense("abc,bcd->abd", output_shape=(4, 4), bias_axes="b", activation="tanh"), (4, 4)),
+}
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_bias_as_long_as_the_last_axis(tmp_path: Path, name: str, suffix: str) -> None:
+    """Keras 3 takes it for one of the last axis; what is trained, and saved again, is the same variable."""
+    layer, shape = MODELS[name]
+    model = tf_keras.Sequential([layers.Input(shape), layer])
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in model.get_weights()])
+    model.save(tmp_path / f"m{suffix}")
+    x = rng.normal(size=(2, *shape)).astype("float32")
+    loaded = load_callable(tmp_path / f"m{suffix}")
+    for call in (loaded, loaded.model):
+        np.testing.assert_allclose(np.asarray(call(x)), np.asarray(model(x)), rtol=1e-5, atol=1e-6)
+    trained: Any = loaded.model
+    trained.compile("sgd", "mse")
+    before = trained.layers[-1].bias.numpy().copy()
+    trained.fit(x, np.asarray(model(x)) + 1, verbose=0)
+    assert not np.allclose(before, trained.layers[-1].bias.numpy())
+    trained.save(tmp_path / "again.keras")
+    assert keras.models.load_model(tmp_path / "again.keras").count_params() == model.count_params()
