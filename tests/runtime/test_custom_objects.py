@@ -102,6 +102,21 @@ def test_class_of_keras_2_for_a_file_of_keras_3(tmp_path: Path, suffix: str) -> 
         safeload.load_callable(tmp_path / f"m{suffix}", custom_objects=[old])
 
 
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+@pytest.mark.parametrize("name", ["LSTM", "MultiHeadAttention", "LayerNormalization"])
+def test_subclasses_of_layers_that_take_more_than_they_declare(tmp_path: Path, package: str, name: str) -> None:
+    """What a constructor of Keras pops, or its ``from_config``, is taken by subclasses as well."""
+    library = pytest.importorskip(package)
+    mine = type("Mine", (getattr(library.layers, name),), {})
+    inputs = library.Input((3, 4))
+    layer = mine(2, 2) if name == "MultiHeadAttention" else mine(2) if name == "LSTM" else mine()
+    model = library.Model(inputs, layer(inputs, inputs) if name == "MultiHeadAttention" else layer(inputs))
+    model.save(tmp_path / "m.keras")
+    x = np.ones((2, 3, 4), "float32")
+    loaded = safeload.load_callable(tmp_path / "m.keras", custom_objects=[mine])
+    np.testing.assert_allclose(np.asarray(loaded(x)), np.asarray(model(x)), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("suffix", "text"),
     [

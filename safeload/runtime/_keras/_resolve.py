@@ -24,6 +24,11 @@ _LAYER_KEYWORDS = frozenset(
 )
 """Keywords that every Layer takes through ``**kwargs``. Source: keras 3.15.1 ``Layer.__init__``."""
 
+_PLAIN = frozenset(
+    {"Constraint", "Initializer", "Layer", "Loss", "Metric", "Model", "Operation", "Optimizer", "Regularizer"}
+)
+"""Classes of Keras whose ``from_config`` calls the constructor with the config; others may change it before."""
+
 _NESTED: frozenset[type] = frozenset({dict, list, tuple})
 _EXPLICIT = {"data_format": "channels_last"}
 """Keywords that Keras fills from process-wide settings when a config leaves them out."""
@@ -197,11 +202,19 @@ def _misfit(cls: Any, config: dict[str, Any]) -> str | None:
     if not _is_default_from_config(cls) or {"layers", "input_layers"} <= config.keys():
         return None
     accepted = keywords_of(cls)
-    unknown = sorted(config.keys() - (accepted or config.keys()) - _LAYER_KEYWORDS)
+    unknown = sorted(config.keys() - (accepted or config.keys()) - _LAYER_KEYWORDS - _popped(cls))
     if unknown:
         return f"does not take {', '.join(unknown)}, which the file records"
     missing = [name for name in _required_keywords(cls) if name not in config]
     return f"needs {', '.join(missing)}, which the file does not record" if missing else None
+
+
+def _popped(cls: Any) -> set[str]:
+    """Return what constructors of Keras's layers above *cls* may take out of ``**kwargs``: their code names it."""
+    bases = (base for base in inspect.getmro(cls) if _is_of_keras(base) and base.__name__ not in _PLAIN)
+    constructors = (vars(base).get("__init__") for base in bases)
+    codes = (inspect.unwrap(constructor).__code__ for constructor in constructors if constructor is not None)
+    return {constant for code in codes for constant in code.co_consts if isinstance(constant, str)}
 
 
 def _required_keywords(cls: Any) -> list[str]:
@@ -212,7 +225,11 @@ def _required_keywords(cls: Any) -> list[str]:
 
 def _is_default_from_config(cls: Any) -> bool:
     defined = next((base for base in inspect.getmro(cls) if "from_config" in vars(base)), None)
-    return defined is not None and defined.__module__.partition(".")[0] in ("keras", "tf_keras")
+    return defined is not None and _is_of_keras(defined) and defined.__name__ in _PLAIN
+
+
+def _is_of_keras(cls: Any) -> bool:
+    return cls.__module__.partition(".")[0] in ("keras", "tf_keras")
 
 
 def _is_object(entry: dict[str, Any]) -> bool:
