@@ -29,7 +29,16 @@ _KERAS_1_AXES = {
 """(class, data_format) → axes of a Keras 1 kernel in today's order."""
 
 _FLIPPED = frozenset(
-    {"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Deconvolution2D", "ConvLSTM2D", "ConvLSTM2DCell"}
+    {
+        "Conv1D",
+        "Conv2D",
+        "Conv2DTranspose",
+        "Conv3D",
+        "Conv3DTranspose",
+        "ConvLSTM2D",
+        "ConvLSTM2DCell",
+        "Deconvolution2D",
+    }
 )
 """Layers whose kernels Theano, which convolves where TensorFlow correlates, held mirrored."""
 

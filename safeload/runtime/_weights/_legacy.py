@@ -16,6 +16,7 @@ from safeload.runtime._weights._convert import converted
 from safeload.runtime._weights._layers import LayerOrder, slot_orders
 from safeload.runtime._weights._ledger import Ledger
 from safeload.runtime._weights._match import Slot, pair
+from safeload.runtime._weights._paths import snake_case
 from safeload.runtime._weights._saved import Saved, saved_arrays
 from safeload.runtime._weights._states import take_states
 
@@ -25,7 +26,9 @@ _TOP = "top_level_model_weights"
 def set_legacy(model: Any, artifact: KerasArtifact, normal: NormalForm | None, ledger: Ledger) -> None:
     """Set the weights of *model* from groups per layer.
 
-    Groups are matched with layers by name where the names agree, else by the recorded order.
+    Groups are matched with layers by name where the names agree, else by the recorded order. Names that Keras gave
+    to the layers of a model that the caller built only say in which order they were made: there the recorded order
+    comes first, as with ``load_weights``.
 
     Raises:
         LoadFailedError: ``load-failed``. Layers, arrays or shapes do not agree.
@@ -37,19 +40,22 @@ def set_legacy(model: Any, artifact: KerasArtifact, normal: NormalForm | None, l
     used = [g for g in artifact.weights.layers if any(d.path in ledger.unread for d in g.datasets)]
     groups = [g for g in used if g.layer_name != _TOP]
     renamed = {old: new for new, old in old_names.items()}
-    for group, layer in _matched(groups, model, order, renamed, ledger):
+    for group, layer in _matched(groups, model, order, None if normal is None else renamed, ledger):
         _set_group(group, slot_orders(layer, order), artifact, ledger)
     _set_top(model, artifact, ledger)
 
 
 def _matched(
-    groups: Sequence[LayerWeights], model: Any, order: LayerOrder, renamed: dict[str, str], ledger: Ledger
+    groups: Sequence[LayerWeights], model: Any, order: LayerOrder, renamed: dict[str, str] | None, ledger: Ledger
 ) -> list[tuple[LayerWeights, Any]]:
     choices = [[layer for layer in listed if layer.weights] for listed in (order.layers(model), _leaves(model, order))]
     for layers in choices:
         named = {layer.name: layer for layer in layers}
-        wanted = [renamed.get(group.layer_name, group.layer_name) for group in groups]
+        wanted = [(renamed or {}).get(group.layer_name, group.layer_name) for group in groups]
         if len(named) == len(layers) and set(wanted) == set(named):
+            in_order = list(zip(groups, layers, strict=True))
+            if renamed is None and all(_is_made_in_order(group, layer) for group, layer in in_order):
+                return in_order
             return [(group, named[name]) for group, name in zip(groups, wanted, strict=True)]
     for layers in choices:
         if len(layers) == len(groups):
@@ -57,6 +63,15 @@ def _matched(
     found, expected = [g.layer_name for g in groups], [layer.name for layer in choices[0]]
     theirs = f"the file has weights for {len(found)} layers ({_names(found)})"
     raise ledger.mismatch([f"{theirs}, the model for {len(expected)} ({_names(expected)})"])
+
+
+def _is_made_in_order(group: LayerWeights, layer: Any) -> bool:
+    """Tell whether *layer* has a name of Keras's, a counter behind that of its class, and arrays of these shapes."""
+    stem, _, counter = layer.name.rpartition("_")
+    automatic = snake_case(type(layer).__name__)
+    is_automatic = layer.name == automatic or (stem == automatic and counter.isdecimal())
+    ours = sorted(tuple(weight.shape) for weight in layer.weights)
+    return is_automatic and ours == sorted(dataset.shape for dataset in group.datasets)
 
 
 def _names(names: list[str]) -> str:

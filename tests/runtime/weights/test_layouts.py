@@ -147,6 +147,22 @@ def test_weights_of_an_archive_are_held_against_their_checksum(tmp_path: Path) -
         safeload.load_callable(bytes(content))
 
 
+@pytest.mark.parametrize("is_swapped", [False, True])
+@pytest.mark.parametrize("names", [(None, None), ("a", "b")], ids=["automatic", "given"])
+def test_names_that_keras_gave_say_little(tmp_path: Path, names: tuple[Any, Any], is_swapped: bool) -> None:
+    """A builder that makes its layers in another order gets the recorded order, unless the names were chosen."""
+
+    def build(is_swapped: bool) -> Any:
+        keras.backend.clear_session()
+        made = {index: keras.layers.Dense(3, name=names[index]) for index in ((1, 0) if is_swapped else (0, 1))}
+        return keras.Sequential([keras.Input((3,)), made[0], made[1]])
+
+    model = _shuffled(build(is_swapped=False))
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+    _assert_same_weights(safeload.load_callable(tmp_path / "w.h5", architecture=lambda: build(is_swapped)).model, model)
+
+
 def test_kernels_of_theano_are_mirrored(tmp_path: Path) -> None:
     """A file whose backend was Theano convolves, so its kernels are turned for a correlation."""
     model = _shuffled(_conv())
