@@ -12,7 +12,6 @@ from __future__ import annotations
 from types import MethodType
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from safeload.dialects import Flavour, NormalForm, Writer
@@ -49,7 +48,7 @@ def _with_plain_bias(layer: Any) -> Any:
 
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         outputs = type(self).call(bare, *args, **kwargs)
-        bias = keras.ops.convert_to_tensor(self.bias)
+        bias = tf.convert_to_tensor(self.bias)
         if hasattr(self, "kernel_size"):
             bias = tf.reshape(bias, [1, -1] + [1] * (len(outputs.shape) - 2))
         outputs = tf.add(outputs, bias)
