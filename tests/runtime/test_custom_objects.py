@@ -113,6 +113,8 @@ def test_subclasses_of_layers_that_take_more_than_they_declare(tmp_path: Path, p
     model = library.Model(inputs, layer(inputs, inputs) if name == "MultiHeadAttention" else layer(inputs))
     model.save(tmp_path / "m.keras")
     x = np.ones((2, 3, 4), "float32")
+    with what_this_keras_can():
+        library.models.load_model(tmp_path / "m.keras", custom_objects={"Mine": mine})
     loaded = safeload.load_callable(tmp_path / "m.keras", custom_objects=[mine])
     np.testing.assert_allclose(np.asarray(loaded(x)), np.asarray(model(x)), rtol=1e-5, atol=1e-6)
 
