@@ -1,7 +1,7 @@
 """A Keras config of any era ↔ one normal form; era knowledge lives here and nowhere else. Layer: above readers."""
 
 from safeload.dialects._catalogue import find_class, functions_of, is_builtin, kind_of, newest_release
-from safeload.dialects._compat_names import COMPAT_MODULE, COMPAT_OBJECTS, TAKES_GIVEN_MASKS
+from safeload.dialects._compat_names import COMPAT_MODULE, COMPAT_OBJECTS, MERGING, OF_SEVERAL, TAKES_GIVEN_MASKS
 from safeload.dialects._functional._nodes import CONSTANT
 from safeload.dialects._functional._symbols import ALLOWED_SYMBOLS
 from safeload.dialects._lower._config import lower
@@ -15,6 +15,8 @@ __all__ = [
     "COMPAT_MODULE",
     "COMPAT_OBJECTS",
     "CONSTANT",
+    "MERGING",
+    "OF_SEVERAL",
     "TAKES_GIVEN_MASKS",
     "Flavour",
     "KerasTarget",

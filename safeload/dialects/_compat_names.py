@@ -10,6 +10,10 @@ from types import MappingProxyType
 
 COMPAT_MODULE = "safeload.compat"
 
+MERGING = ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")
+OF_SEVERAL = (*MERGING, "AdditiveAttention", "Attention")
+"""Layers that a list of tensors is given to, of which several may have masks; the first ones merge them."""
+
 TAKES_GIVEN_MASKS = (
     "AdditiveAttention",
     "Attention",
@@ -52,13 +56,7 @@ COMPAT_OBJECTS = MappingProxyType(
         ),
         "Concatenate": "Keras 2 layer: as Add, where it joins features",
         **dict.fromkeys(
-            [
-                f"Unmasked{name}"
-                for name in (
-                    *("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"),
-                    *("AdditiveAttention", "Attention"),
-                )
-            ],
+            [f"Unmasked{name}" for name in OF_SEVERAL],
             "Keras 3 layer before 3.4: gives no mask, whatever its inputs have",
         ),
         **dict.fromkeys(

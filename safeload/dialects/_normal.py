@@ -52,6 +52,10 @@ class Writer:
     flavour: Flavour
     version: tuple[int, ...] = ()
 
+    def is_before(self, release: tuple[int, ...]) -> bool:
+        """Tell whether a Keras before *release*, one of Keras 3, wrote it; a Keras 3 of unknown version is of today."""
+        return self.flavour is not Flavour.KERAS_3 or bool(self.version and self.version < release)
+
 
 @dataclass(frozen=True)
 class NormalForm:

@@ -22,7 +22,7 @@ from safeload.dialects._catalogue import (
 )
 from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._eras import _keras1, _keras2, _keras3
-from safeload.dialects._eras._masks import with_masks_of
+from safeload.dialects._eras._masks import LAYERS, with_masks_of
 from safeload.dialects._normal import Flavour, Writer
 
 # Module prefixes under which Keras's own classes were recorded: keras 2.12 keras.engine, 2.13 keras.src, the packages
@@ -142,7 +142,7 @@ class Normaliser:
         if kind == "initializer":
             return module_of(_values.initializer_class(name), kind)
         if kind in {None, "layer"} and self._era_name(name):
-            return _keras2.LAYERS
+            return LAYERS
         return module_of(name, kind) or operation_module(name)
 
     def _era_name(self, name: str) -> bool:
@@ -159,13 +159,13 @@ class Normaliser:
         layer = era_layer(plain, self.writer) if kind in {None, "layer"} else None
         spellings = (config, _keras2.with_later_keys(plain, config)) if isinstance(config, dict) else ()
         if layer is not None and any(self._has_keys_of(layer, spelling) for spelling in spellings):
-            return _keras2.LAYERS
+            return LAYERS
         is_operation = not self._is_old and not (isinstance(config, dict) and "trainable" in config)
         operation = operation_module(name) if is_operation else None
         if operation is not None or layer is not None or kind == "layer":
             return operation
         found = self._module_by_name(name, kind)
-        return found if found != _keras2.LAYERS else None
+        return found if found != LAYERS else None
 
     def _has_keys_of(self, layer: EraLayer, config: Mapping[str, Any]) -> bool:
         is_possible = config.keys() <= layer.possible | _ANY_LAYER or not is_known_release(self.writer)
@@ -185,12 +185,12 @@ class Normaliser:
     def _builtin(self, value: dict[str, Any], module: str) -> dict[str, Any]:
         name = value["class_name"]
         config = value["config"] if isinstance(value.get("config"), dict) else {}
-        if module == _keras2.LAYERS and self._is_old:
+        if module == LAYERS and self._is_old:
             module, name, config = self._old_layer(name, config)
-        elif module == _keras2.LAYERS:
+        elif module == LAYERS:
             module, name, config = _keras3.modernise(name, config, self.writer)
         own_name = None
-        if self.has_masks and module == _keras2.LAYERS:
+        if self.has_masks and module == LAYERS:
             own_name = with_masks_of(name, self.writer, value.get("inbound_nodes"))
         if own_name is not None:
             module, name = COMPAT_MODULE, own_name
@@ -198,7 +198,7 @@ class Normaliser:
             name = _values.initializer_class(name)
             config = _values.initializer_config(name, config)
         config = self.config(config)
-        if module == _keras2.LAYERS and name != "InputLayer" and self._is_old:
+        if module == LAYERS and name != "InputLayer" and self._is_old:
             config["dtype"] = _layer_dtype(config)
         known = find_class(module, name) if self._is_old else None
         return {

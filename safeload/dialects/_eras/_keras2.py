@@ -13,11 +13,11 @@ from typing import Any
 from safeload.dialects._catalogue import find_class
 from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._eras._keras3 import resized
+from safeload.dialects._eras._masks import LAYERS
 from safeload.dialects._normal import Flavour, Writer
 
 Config = dict[str, Any]
 
-LAYERS = "keras.layers"
 
 # Old class → class of Keras 3 that computes the same.
 _RENAMED_CLASSES = {

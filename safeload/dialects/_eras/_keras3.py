@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from safeload.dialects._compat_names import COMPAT_MODULE
+from safeload.dialects._eras._masks import LAYERS
 from safeload.dialects._normal import Writer
-
-LAYERS = "keras.layers"
 
 _CROPS_BY_CHANCE_ONLY = (3, 6)
 """First Keras 3 whose RandomCrop no longer resizes in inference.
 
 Source: keras/src/layers/preprocessing/random_crop.py of 3.5.0; image_preprocessing/random_crop.py of 3.6.0.
 """
-
 
 _SHRINKS_COLUMNS = (3, 4)
 """First Keras 3 that takes the last axis off a column before it is encoded one-hot.
@@ -34,11 +32,9 @@ def modernise(name: str, config: Mapping[str, Any], writer: Writer) -> tuple[str
         config: Its config; not changed.
         writer: The release that recorded it.
     """
-    if not writer.version:
-        return LAYERS, name, config
-    if name == "RandomCrop" and writer.version < _CROPS_BY_CHANCE_ONLY:
+    if name == "RandomCrop" and writer.is_before(_CROPS_BY_CHANCE_ONLY):
         return LAYERS, "Resizing", resized({key: value for key, value in config.items() if key != "seed"})
-    if name in _ENCODERS and config.get("output_mode") == "one_hot" and writer.version < _SHRINKS_COLUMNS:
+    if name in _ENCODERS and config.get("output_mode") == "one_hot" and writer.is_before(_SHRINKS_COLUMNS):
         return COMPAT_MODULE, f"Column{name}", config
     return LAYERS, name, config
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from safeload.dialects._catalogue import era_layer
-from safeload.dialects._compat_names import COMPAT_MODULE, TAKES_GIVEN_MASKS
+from safeload.dialects._compat_names import COMPAT_MODULE, MERGING, OF_SEVERAL, TAKES_GIVEN_MASKS
 from safeload.dialects._normal import Flavour, Writer
 
 LAYERS = "keras.layers"
 
-_MERGING = frozenset({"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"})
+_MERGING = frozenset(MERGING)
 """Keras 2 takes what all masks have, Keras 3 what any has, and none if one input has none.
 
 Source: ``compute_mask`` in keras/layers/merging of 2.9.0 and in keras/src/layers/merging of 3.4.1 and 3.15.1.
@@ -50,7 +50,6 @@ Source: ``support_masking`` in tensorflow/python/keras/layers/advanced_activatio
 ``supports_masking`` in keras/layers/advanced_activations.py of 2.5.0rc0.
 """
 
-_OF_SEVERAL = _MERGING | {"AdditiveAttention", "Attention"}
 _GATHERS_MASKS = (3, 4)
 """First Keras 3 that gathers the masks of several inputs; before, a layer of a list of them gives none.
 
@@ -67,8 +66,7 @@ Source: ``previous_mask`` in keras/src/layers/layer.py of 3.10.0 and 3.11.3. Ker
 
 def may_mask_otherwise(config: Any, writer: Writer) -> bool:
     """Tell whether *config* may make masks, and *writer* treats some otherwise than today's Keras 3."""
-    is_today = writer.flavour is Flavour.KERAS_3 and not (writer.version and writer.version < _PASSES_GIVEN_MASKS_ON)
-    return not is_today and may_mask(config, writer)
+    return writer.is_before(_PASSES_GIVEN_MASKS_ON) and may_mask(config, writer)
 
 
 def with_masks_of(name: str, writer: Writer, nodes: Any = None) -> str | None:
@@ -89,7 +87,7 @@ _OF_KERAS_2 = _MERGING | _ENDS_MASKS | _MASKS_BY_STEP | {"MultiHeadAttention"}
 def _of_early_keras_3(name: str, version: tuple[int, ...], nodes: Any) -> str | None:
     if name == "MultiHeadAttention" and version < _TAKES_MASKS_OFF:
         return name
-    if name in _OF_SEVERAL and version < _GATHERS_MASKS:
+    if name in OF_SEVERAL and version < _GATHERS_MASKS:
         return f"Unmasked{name}"
     is_given = name in TAKES_GIVEN_MASKS and version < _PASSES_GIVEN_MASKS_ON and _gives_mask(nodes)
     return f"InputMasked{name}" if is_given else None

@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from safeload.dialects import Flavour, NormalForm, Writer
+from safeload.dialects import NormalForm
 from safeload.runtime._keras._package import flat_layers
 
 _GUESSING = (3, 7)
@@ -22,14 +22,10 @@ _GUESSING = (3, 7)
 
 def add_biases_where_they_are(model: Any, normal: NormalForm | None) -> None:
     """Let layers of *model* add their biases along the axis that they belong to, as the writer did."""
-    if normal is not None and not _guesses(normal.writer):
+    if normal is not None and normal.writer.is_before(_GUESSING):
         for layer in flat_layers(model):
             if type(layer).__module__.startswith("keras.") and _has_bias_inside(layer):
                 layer.call = MethodType(_with_plain_bias(layer), layer)
-
-
-def _guesses(writer: Writer) -> bool:
-    return writer.flavour is Flavour.KERAS_3 and not (writer.version and writer.version < _GUESSING)
 
 
 def _has_bias_inside(layer: Any) -> bool:

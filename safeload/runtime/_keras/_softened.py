@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from safeload.dialects import Flavour, NormalForm
+from safeload.dialects import NormalForm
 from safeload.runtime._keras._package import flat_layers, is_own_class
 
 _MAKES_ZERO = (3, 10)
@@ -24,10 +24,7 @@ _MASKED_ELSE = -1e9
 
 def add_masks_to_softmax(model: Any, normal: NormalForm | None) -> None:
     """Let Softmax layers of *model* take masks as the writer did."""
-    if normal is None:
-        return
-    version = normal.writer.version
-    if normal.writer.flavour is not Flavour.KERAS_3 or (version and version < _MAKES_ZERO):
+    if normal is not None and normal.writer.is_before(_MAKES_ZERO):
         for layer in flat_layers(model):
             if type(layer).__name__ == "Softmax" and is_own_class(layer):
                 layer.call = MethodType(_with_mask_added, layer)

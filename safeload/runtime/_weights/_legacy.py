@@ -39,22 +39,22 @@ def set_legacy(model: Any, artifact: KerasArtifact, normal: NormalForm | None, l
     take_states(by_name, artifact, order, ledger)
     used = [g for g in artifact.weights.layers if any(d.path in ledger.unread for d in g.datasets)]
     groups = [g for g in used if g.layer_name != _TOP]
-    renamed = {old: new for new, old in old_names.items()}
-    for group, layer in _matched(groups, model, order, None if normal is None else renamed, ledger):
+    for group, layer in _matched(groups, model, order, normal, ledger):
         _set_group(group, slot_orders(layer, order), artifact, ledger)
     _set_top(model, artifact, ledger)
 
 
 def _matched(
-    groups: Sequence[LayerWeights], model: Any, order: LayerOrder, renamed: dict[str, str] | None, ledger: Ledger
+    groups: Sequence[LayerWeights], model: Any, order: LayerOrder, normal: NormalForm | None, ledger: Ledger
 ) -> list[tuple[LayerWeights, Any]]:
+    renamed = {old: new for new, old in normal.renamed.items()} if normal is not None else {}
     choices = [[layer for layer in listed if layer.weights] for listed in (order.layers(model), _leaves(model, order))]
     for layers in choices:
         named = {layer.name: layer for layer in layers}
-        wanted = [(renamed or {}).get(group.layer_name, group.layer_name) for group in groups]
+        wanted = [renamed.get(group.layer_name, group.layer_name) for group in groups]
         if len(named) == len(layers) and set(wanted) == set(named):
             in_order = list(zip(groups, layers, strict=True))
-            if renamed is None and all(_is_made_in_order(group, layer) for group, layer in in_order):
+            if normal is None and all(_is_made_in_order(group, layer) for group, layer in in_order):
                 return in_order
             return [(group, named[name]) for group, name in zip(groups, wanted, strict=True)]
     for layers in choices:

@@ -16,19 +16,16 @@ _SAME_LEAF = {
     "depthwise_kernel": "kernel",
     "sn_u": "vector_u",
     "W": "kernel",
-    "U": "recurrent_kernel",
     "b": "bias",
-    "embeddings": "kernel",
-    "running_mean": "moving_mean",
-    "running_std": "moving_variance",
-    "alphas": "alpha",
     "p": "alpha",
 }
-"""Leaf names that changed → today's, and what Keras 1 called by the same name.
+"""Leaf names that changed → today's.
 
-Source: ``add_weight`` of DepthwiseConv and SpectralNormalization in keras 2.15 and 3.15, of ``keras/layers`` in keras
-1.2.2, where running_std has always held the variance.
+Source: ``add_weight`` of DepthwiseConv and SpectralNormalization in keras 2.15 and 3.15.
 """
+
+_OF_KERAS_1 = {"embeddings": "kernel"}
+"""Leaf names of today → that of another weight that Keras 1 called the same: both are its ``W``."""
 
 _COUNTER = re.compile(r"_\d+$")
 
@@ -104,7 +101,8 @@ def _in_order(
 
 
 def _same_leaf(item: Saved, slot: Slot) -> bool:
-    return leaf_name(item.leaf) == leaf_name(slot.path[-1])
+    ours = leaf_name(slot.path[-1])
+    return leaf_name(item.leaf) == (_OF_KERAS_1.get(ours, ours) if item.era_1 else ours)
 
 
 def _may_differ(item: Saved, slot: Slot) -> bool:

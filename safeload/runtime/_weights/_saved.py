@@ -18,10 +18,19 @@ _KERAS_1 = re.compile(
 )
 """Source: ``name=`` of every ``add_weight`` in keras 1.2.2 ``keras/layers``."""
 
+_KERAS_1_LEAVES = {
+    "W": "kernel",
+    "U": "recurrent_kernel",
+    "b": "bias",
+    "running_mean": "moving_mean",
+    "running_std": "moving_variance",
+    "alphas": "alpha",
+    "betas": "beta",
+}
 _GATE_ORDER = {frozenset("icfo"): "ifco", frozenset("zrh"): "zrh"}
 """Order in which LSTM and GRU of Keras 2 and 3 join their gates.
 
-Source: tf_keras 2.21 ``saving/legacy/hdf5_format.py``.
+Source: tf_keras 2.21 ``saving/legacy/hdf5_format.py``; running_std has always held the variance.
 """
 
 
@@ -30,7 +39,7 @@ class Saved(NamedTuple):
 
     Attributes:
         owner: Names above the leaf: ``("bi", "forward_gru", "gru_cell")``.
-        leaf: ``"kernel"``, of Keras 1 ``"W"``.
+        leaf: ``"kernel"``.
         shape: Its shape.
         read: Reads it.
         era_1: True if Keras 1 named it, so that its axes are those of Keras 1.
@@ -62,7 +71,8 @@ def _plain(name: str, shape: tuple[int, ...], read: Callable[[], Any]) -> Saved:
 def _keras_1(
     match: re.Match[str], name: str, shape: tuple[int, ...], read: Callable[[], Any]
 ) -> tuple[str | None, Saved]:
-    return match["gate"], Saved((match["owner"],), match["leaf"], shape, read, name, era_1=True)
+    leaf = _KERAS_1_LEAVES.get(match["leaf"], match["leaf"])
+    return match["gate"], Saved((match["owner"],), leaf, shape, read, name, era_1=True)
 
 
 def _joined(entries: list[tuple[str | None, Saved]]) -> list[Saved]:

@@ -138,10 +138,10 @@ class SReLU(_SharedAxesLayer):
 class ParametricSoftplus(_SharedAxesLayer):
     """``alpha * softplus(beta * x)``.
 
-    Weights: alphas, betas, each of the shape of a sample.
+    Weights: alpha, beta, each of the shape of a sample.
     """
 
-    weight_names: ClassVar[tuple[str, ...]] = ("alphas", "betas")
+    weight_names: ClassVar[tuple[str, ...]] = ("alpha", "beta")
 
     def __init__(self, *, alpha_init: Any = None, beta_init: Any = None, **kwargs: Any) -> None:
         del alpha_init, beta_init
@@ -149,13 +149,13 @@ class ParametricSoftplus(_SharedAxesLayer):
 
     def call(self, inputs: Any) -> Any:
         """Apply the function."""
-        return ops.softplus(self.betas * inputs) * self.alphas
+        return ops.softplus(self.beta * inputs) * self.alpha
 
 
 class BatchNormalization(_Keras1Layer):
     """Batch normalization of mode 1 (each sample over its last axis) or 2 (each batch, in inference too).
 
-    Weights: gamma, beta, running_mean, running_std, each of the size of *axis*; the last two are not used.
+    Weights: gamma, beta, moving_mean, moving_variance, each of the size of *axis*; the last two are not used.
     """
 
     def __init__(
@@ -180,8 +180,8 @@ class BatchNormalization(_Keras1Layer):
         shape = (input_shape[self.axis],)
         self.gamma = self.add_weight(shape=shape, name="gamma")
         self.beta = self.add_weight(shape=shape, name="beta")
-        self.running_mean = self.add_weight(shape=shape, name="running_mean", trainable=False)
-        self.running_std = self.add_weight(shape=shape, name="running_std", trainable=False)
+        self.moving_mean = self.add_weight(shape=shape, name="moving_mean", trainable=False)
+        self.moving_variance = self.add_weight(shape=shape, name="moving_variance", trainable=False)
 
     def call(self, inputs: Any) -> Any:
         """Normalise *inputs* by their own statistics."""

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from safeload.dialects import TAKES_GIVEN_MASKS
+from safeload.dialects import MERGING, OF_SEVERAL, TAKES_GIVEN_MASKS
 
 __all__ = [
     "Concatenate",
@@ -98,8 +98,7 @@ _ELEMENTWISE = ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")
 OBJECTS = {
     **{name: _layer(name, _AllMasks) for name in _ELEMENTWISE},
     **{name: _layer(name, _EndsMask) for name in ("Identity", "Normalization", "Rescaling")},
-    **{f"Unmasked{name}": _layer(name, _NoMaskOfPlainInputs) for name in (*_ELEMENTWISE, "Concatenate")},
-    **{f"Unmasked{name}": _layer(name, _NoMask) for name in ("AdditiveAttention", "Attention")},
+    **{f"Unmasked{name}": _layer(name, _NoMaskOfPlainInputs if name in MERGING else _NoMask) for name in OF_SEVERAL},
     "UnmaskedReLU": _layer("ReLU", _EndsMask),
     **{f"InputMasked{name}": _layer(name, _InputMasked) for name in TAKES_GIVEN_MASKS},
 }
