@@ -53,9 +53,10 @@ def is_chain(graph: Any) -> bool:
     depths: dict[str, int] = {}
     length = 0
     for operation in operations:
-        if not _is_pure(operation.type):
+        sources = [tensor.op.name for tensor in operation.inputs]
+        if not _is_pure(operation.type) or not all(map(depths.__contains__, sources)):  # some come after what they feed
             return False
-        depth = max((depths[tensor.op.name] for tensor in operation.inputs), default=0)
+        depth = max(map(depths.__getitem__, sources), default=0)
         if not _is_light(operation):
             depth, length = depth + 1, length + 1
             if depth != length:

@@ -17,6 +17,7 @@ from safeload.runtime._eager_function import EagerFunction, of_concrete_function
 from safeload.runtime._keras._ambient import scopes_closed
 from safeload.runtime._keras._in_graphs import is_traceable
 from safeload.runtime._keras._package import flat_layers
+from safeload.runtime._unfused import keep_apart_in
 from safeload.signatures import KERAS_KEYS, pack
 
 _LOG = logging.getLogger("safeload")
@@ -96,7 +97,7 @@ class _Compiled:
         self._specs = specs
         self._traced: Any = None
         if is_traceable:
-            self._traced = tf.function(eager, autograph=False, reduce_retracing=specs is None)
+            self._traced = tf.function(_unfused(eager), autograph=False, reduce_retracing=specs is None)
             # TensorFlow counts traces by line of code, here of all models together, and blames this line.
             self._traced._omit_frequent_tracing_warning = True  # noqa: SLF001
         self.plain: EagerFunction | None = None
@@ -130,6 +131,15 @@ class _Compiled:
         except Exception as error:  # noqa: BLE001 - custom layers may raise anything
             _LOG.info("the model cannot be traced with %s: %s", arguments, error)
             return None
+
+
+def _unfused(eager: Callable[[Mapping[str, Any]], Any]) -> Callable[[Mapping[str, Any]], Any]:
+    def traced(tensors: Mapping[str, Any]) -> Any:
+        result = eager(tensors)
+        keep_apart_in(tf.compat.v1.get_default_graph())
+        return result
+
+    return traced
 
 
 def _specs(inputs: Sequence[TensorInfo]) -> dict[str, Any] | None:

@@ -29,7 +29,7 @@ def close_files(definition: meta_graph_pb2.MetaGraphDef, graph: GraphInfo) -> No
     if not readers:
         return
     unreached = {(node.body, node.name) for node in readers if not graph.reached(node)}
-    for name, nodes in _bodies(definition):
+    for name, nodes in bodies(definition):
         for node in list(nodes):
             if (name, node.name) in unreached:
                 waiting = nodes.add(name=f"{node.name}/left_behind", op="Placeholder")
@@ -38,7 +38,8 @@ def close_files(definition: meta_graph_pb2.MetaGraphDef, graph: GraphInfo) -> No
     _empty_paths(definition, {reference_producer(tensor) for tensor in graph.assets})
 
 
-def _bodies(definition: meta_graph_pb2.MetaGraphDef) -> Iterator[tuple[str, Any]]:
+def bodies(definition: meta_graph_pb2.MetaGraphDef) -> Iterator[tuple[str, Any]]:
+    """Yield the nodes of the graph, under the name `MAIN`, and of each function."""
     yield MAIN, definition.graph_def.node
     yield from ((function.signature.name, function.node_def) for function in definition.graph_def.library.function)
 

@@ -24,6 +24,7 @@ from safeload.inspection.saved_model.functions import argument_name
 from safeload.runtime._eager_function import EagerFunction, Flat, runs_plainly
 from safeload.runtime._saved_model._library import FunctionLibrary, NotUnderstoodError
 from safeload.runtime._saved_model._objects import ObjectStore
+from safeload.runtime._unfused import keep_apart
 
 if TYPE_CHECKING:
     from safeload.inspection import SignatureInfo
@@ -96,6 +97,8 @@ class DirectRoute:
         reached = self.library.reached([name], with_gradients=True)
         library = function_pb2.FunctionDefLibrary.FromString(self._meta_graph.graph_def.library.SerializeToString())
         kept = [function for function in library.function if function.signature.name in set(reached)]
+        for function in kept:
+            keep_apart(function.node_def, in_function=True)
         gradients = [g for g in library.registered_gradients if g.gradient_func in set(reached)]
         part = function_pb2.FunctionDefLibrary(function=kept, registered_gradients=gradients)
         objects = saved_object_graph_pb2.SavedObjectGraph()

@@ -18,6 +18,7 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework import op_def_registry, ops
 
 from safeload.inspection.op_classes import op_table
+from safeload.runtime._unfused import keep_apart
 
 GRADIENT_ATTRIBUTE = "_gradient_op_type"
 """Attribute that names a custom gradient. Source: ops.py, `override_gradient_function`."""
@@ -112,6 +113,7 @@ class FunctionLibrary:
         definition.attr.pop("_input_shapes", None)  # may contradict the shapes of a call
         for node in definition.node_def:
             self._rename(node)
+        keep_apart(definition.node_def, in_function=True)
         return definition
 
     def _rename(self, node: Any) -> None:

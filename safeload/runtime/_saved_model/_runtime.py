@@ -22,12 +22,14 @@ from tensorflow.python.framework import kernels, op_def_registry
 
 from safeload._explain import first_line
 from safeload.errors import IncompatibleVersionError, LoadFailedError, OpNotRegisteredError, SafeloadError
-from safeload.runtime._saved_model._closed_files import close_files
+from safeload.inspection.graph.info import MAIN
+from safeload.runtime._saved_model._closed_files import bodies, close_files
 from safeload.runtime._saved_model._direct import DirectRoute
 from safeload.runtime._saved_model._graph import GraphRoute
 from safeload.runtime._saved_model._library import NotUnderstoodError
 from safeload.runtime._saved_model._object_graph import prepare_objects
 from safeload.runtime._saved_model._private_directory import PrivateDirectory
+from safeload.runtime._unfused import keep_apart
 from safeload.signatures import candidates, is_training_switch, pack, requested, traces_of
 
 if TYPE_CHECKING:
@@ -224,6 +226,8 @@ class SavedModelRuntime:
         definition = container.meta_graphs[self._meta_graph.index]
         if self._meta_graph.graph is not None:
             close_files(definition, self._meta_graph.graph)
+        for name, nodes in bodies(definition):
+            keep_apart(nodes, in_function=name != MAIN)
         return definition
 
     def _prepare_ops(self) -> None:
