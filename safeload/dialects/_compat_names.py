@@ -74,7 +74,7 @@ COMPAT_OBJECTS = MappingProxyType(
         "UnmaskedMultiHeadAttention": "tf.keras before 2.10: attends to masked steps, too, and gives no mask",
         "CausalAttention": "keras.layers.Attention of Keras 2 with causal=True: called with use_causal_mask=True",
         "CausalAdditiveAttention": "AdditiveAttention of Keras 2 with causal=True: called with use_causal_mask=True",
-        "Bidirectional": "TensorFlow 1.13: a direction whose last step is masked gives zeros, not its last state",
+        "Bidirectional": "Keras 2 layer: each direction gives zeros for masked steps if its layer was told to",
         "TensorFlowSymbol": "tf.keras TFOpLambda, SlicingOpLambda …: a function of `ALLOWED_SYMBOLS`",
         "TensorFlowNode": "tf.keras TensorFlowOpLayer: the op of a NodeDef, with constants by input index",
         "RandomFourierFeatures": "Keras 2 layer: cos(x.W / scale + b); weights unscaled_kernel, bias, scale",

@@ -191,7 +191,7 @@ class Normaliser:
             module, name, config = _keras3.modernise(name, config, self.writer)
         own_name = None
         if self.has_masks and module == LAYERS:
-            own_name = with_masks_of(name, self.writer, value.get("inbound_nodes"))
+            own_name = with_masks_of(name, self.writer, config, value.get("inbound_nodes"))
         if own_name is not None:
             module, name = COMPAT_MODULE, own_name
         elif module == "keras.initializers" and self._is_old:

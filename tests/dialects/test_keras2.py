@@ -164,7 +164,6 @@ def test_layers_are_written_as_keras_3_has_them(name, config, writer, new_name, 
         ("Attention", {"causal": True}, TF_2, "CausalAttention"),
         ("AdditiveAttention", {"causal": True}, TF_2, "CausalAdditiveAttention"),
         ("RandomCrop", {"height": 2}, TF_2, "RandomCrop"),
-        ("Bidirectional", {"layer": {"config": {"zero_output_for_mask": True}}}, TF_1, "Bidirectional"),
     ],
 )
 def test_what_keras_3_computes_differently_is_safeloads_own(name, config, writer, new_name):

@@ -5,12 +5,20 @@ from __future__ import annotations
 import pytest
 
 from safeload.dialects import COMPAT_MODULE, Flavour, KerasTarget, NormalForm, lower, normalise
-from safeload.dialects._eras._masks import may_mask, may_mask_otherwise, with_masks_of
+from safeload.dialects._eras._masks import gives_zeroes, may_mask, may_mask_otherwise, with_masks_of
 from safeload.dialects._normal import Writer
 from safeload.formats import Format
 
 TF_2_9 = Writer(Flavour.TF_KERAS_1X, (2, 9, 0))
 MASKING = {"class_name": "Masking", "config": {"name": "m", "mask_value": 0.0}}
+FOR_GPUS = {
+    "activation": "tanh",
+    "recurrent_activation": "sigmoid",
+    "recurrent_dropout": 0.0,
+    "unroll": False,
+    "use_bias": True,
+    "implementation": 2,
+}
 DENSE = {"class_name": "Dense", "config": {"name": "d", "units": 1}}
 
 
@@ -39,7 +47,53 @@ DENSE = {"class_name": "Dense", "config": {"name": "d", "units": 1}}
 )
 def test_what_with_masks_of(name, flavour, version, expected):
     """What Keras 3 and its early releases changed, under the name of what the writer computed."""
-    assert with_masks_of(name, Writer(flavour, version)) == expected
+    assert with_masks_of(name, Writer(flavour, version), {}) == expected
+
+
+@pytest.mark.parametrize(
+    ("flavour", "version", "name", "config", "expected"),
+    [
+        (Flavour.KERAS_2, (2, 3, 1), "LSTM", {"return_sequences": True}, True),
+        (Flavour.KERAS_2, (2, 3, 1), "LSTM", {"return_sequences": False}, False),
+        (Flavour.KERAS_1, (1, 2, 2), "Mine", {"return_sequences": True}, True),
+        (Flavour.TF_KERAS_1X, (2, 1, 6), "GRU", {"return_sequences": True}, True),
+        (Flavour.TF_KERAS_1X, (2, 9, 0), "Mine", {"return_sequences": True}, False),
+        (Flavour.TF_KERAS_1X, (2, 9, 0), "GRU", {"return_sequences": True, "zero_output_for_mask": True}, False),
+        (Flavour.TF_KERAS_1X, (2, 2, 4), "GRU", {"return_sequences": True}, False),
+        (Flavour.TF_KERAS_1X, (2, 2, 4), "LSTM", {"return_sequences": True, **FOR_GPUS}, True),
+        (Flavour.TF_KERAS_1X, (), "LSTM", {"return_sequences": True, **FOR_GPUS}, False),
+        (Flavour.TF_KERAS_1X, (2, 2, 4), "GRU", {"return_sequences": False, "zero_output_for_mask": True}, True),
+        (Flavour.TF_KERAS, (2, 21, 0), "GRU", {"return_sequences": False}, False),
+        (Flavour.TF_KERAS, (2, 21, 0), "GRU", None, False),
+    ],
+)
+def test_directions_that_give_zeros(flavour, version, name, config, expected):
+    """Keras 3 has those that return sequences give zeros for masked steps; so did not all."""
+    layer = {"layer": {"class_name": name, "config": config}}
+    assert (with_masks_of("Bidirectional", Writer(flavour, version), layer) == "Bidirectional") is expected
+
+
+def test_a_bidirectional_around_nothing():
+    """What is damaged is refused elsewhere."""
+    assert with_masks_of("Bidirectional", TF_2_9, {"layer": "damaged"}) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "other", "expected"),
+    [
+        ((2, 2, 4), "LSTM", {}, False),
+        ((2, 2, 4), "LSTM", {"zero_output_for_mask": False}, False),
+        ((2, 2, 4), "LSTM", {"implementation": 1}, True),
+        ((2, 2, 4), "GRU", {"reset_after": False}, True),
+        ((2, 2, 4), "SimpleRNN", {}, True),
+        ((2, 3, 0), "LSTM", {}, True),
+        ((), "LSTM", {}, True),
+    ],
+)
+def test_zeros_that_were_ignored(version, name, other, expected):
+    """In TensorFlow 2.0 and 2.1, by what a GPU could compute."""
+    config = {"zero_output_for_mask": True, **FOR_GPUS, **other}
+    assert gives_zeroes(name, config, Writer(Flavour.TF_KERAS_1X, version)) is expected
 
 
 @pytest.mark.parametrize(
@@ -106,4 +160,4 @@ def test_early_keras_3_treats_masks_otherwise(version, expected):
 )
 def test_masks_that_calls_give(name, version, nodes, expected):
     """Before 3.11 they did not go on."""
-    assert with_masks_of(name, Writer(Flavour.KERAS_3, version), nodes) == expected
+    assert with_masks_of(name, Writer(Flavour.KERAS_3, version), {}, nodes) == expected

@@ -13,7 +13,7 @@ from typing import Any
 from safeload.dialects._catalogue import find_class
 from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._eras._keras3 import resized
-from safeload.dialects._eras._masks import LAYERS
+from safeload.dialects._eras._masks import LAYERS, gives_zeroes
 from safeload.dialects._normal import Flavour, Writer
 
 Config = dict[str, Any]
@@ -174,6 +174,8 @@ def _fill(name: str, new_name: str, config: Config, writer: Writer) -> None:
         config.setdefault("reset_after", name in {"CuDNNGRU", "UnifiedGRU"})
     if new_name in _RECURRENT and not _has_sigmoid_gates(writer):
         config.setdefault("recurrent_activation", "hard_sigmoid")
+    if "zero_output_for_mask" in config:
+        config["zero_output_for_mask"] = gives_zeroes(new_name, config, writer)
     if new_name == "LeakyReLU":
         config.setdefault("negative_slope", 0.3)
 
@@ -188,19 +190,11 @@ def _own_object(name: str, config: Config, writer: Writer) -> tuple[str, str]:
     if name in {"Attention", "AdditiveAttention"} and config.get("causal"):
         del config["causal"]
         return COMPAT_MODULE, f"Causal{name}"
-    if name == "Bidirectional" and _zeroes_last_output(config.get("layer")):
-        return COMPAT_MODULE, name
     # keras/backend/tensorflow_backend.py of 2.2.4 and 2.3.1: image_ops.resize_bilinear, as in TensorFlow 1.
     is_old_resize = writer.flavour is Flavour.KERAS_2 and config.get("interpolation") == "bilinear"
     if name in _GONE or name == "RandomCrop" or (name == "UpSampling2D" and is_old_resize):
         return COMPAT_MODULE, name
     return LAYERS, name
-
-
-def _zeroes_last_output(layer: Any) -> bool:
-    """Tell whether Bidirectional made its layers give zeros after the last step: TensorFlow 1.13 writes that down."""
-    inner = layer.get("config") if isinstance(layer, dict) else None
-    return isinstance(inner, dict) and inner.get("zero_output_for_mask") is True and not inner.get("return_sequences")
 
 
 def _known(module: str, name: str, config: Config) -> Config:

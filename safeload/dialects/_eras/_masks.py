@@ -64,12 +64,44 @@ Source: ``previous_mask`` in keras/src/layers/layer.py of 3.10.0 and 3.11.3. Ker
 """
 
 
+_TAKES_ZEROES = (2, 3)
+"""First ``tf.keras`` whose LSTM and GRU give zeros for masked steps on a processor, too, if they are told to.
+
+Source: ``zero_output_for_mask`` in tensorflow/python/keras/layers/recurrent_v2.py of TensorFlow 2.1 and 2.2. Before, what
+a GPU could compute ignored it. 2.1 cannot be told from 2.2, for both call themselves 2.3.0-tf; it is taken for 2.2.
+"""
+
+_FOR_GPUS = {
+    "activation": "tanh",
+    "recurrent_activation": "sigmoid",
+    "recurrent_dropout": 0,
+    "unroll": False,
+    "use_bias": True,
+    "implementation": 2,
+}
+
+_FORCES_ZEROES = (2, 2, 4)
+"""First ``tf.keras``, that of TensorFlow 1.13, whose Bidirectional has its layers give zeros for masked steps."""
+
+
 def may_mask_otherwise(config: Any, writer: Writer) -> bool:
     """Tell whether *config* may make masks, and *writer* treats some otherwise than today's Keras 3."""
     return writer.is_before(_PASSES_GIVEN_MASKS_ON) and may_mask(config, writer)
 
 
-def with_masks_of(name: str, writer: Writer, nodes: Any = None) -> str | None:
+def gives_zeroes(name: str, config: Any, writer: Writer) -> bool:
+    """Tell whether the recurrent layer *name* of Keras 2 gives zeros for masked steps."""
+    ignored = (
+        name in {"GRU", "LSTM"}
+        and writer.flavour is Flavour.TF_KERAS_1X
+        and () < writer.version < _TAKES_ZEROES
+        and all(config.get(key) == value for key, value in _FOR_GPUS.items())
+        and config.get("reset_after", True)
+    )
+    return config.get("zero_output_for_mask") is True and not ignored
+
+
+def with_masks_of(name: str, writer: Writer, config: Any, nodes: Any = None) -> str | None:
     """Return safeload's own layer for *name*, called by *nodes*, if *writer* treated masks otherwise than Keras 3."""
     if writer.flavour is Flavour.KERAS_3:
         return _of_early_keras_3(name, writer.version, nodes)
@@ -78,7 +110,25 @@ def with_masks_of(name: str, writer: Writer, nodes: Any = None) -> str | None:
         return f"Unmasked{name}"
     if name == "ReLU":
         return f"Unmasked{name}" if is_tensorflow and writer.version < _RELU_KEEPS_MASKS else None
+    if name == "Bidirectional":
+        return name if _differ_from_keras_3(config.get("layer"), writer) else None
     return name if name in _OF_KERAS_2 else None
+
+
+def _differ_from_keras_3(layer: Any, writer: Writer) -> bool:
+    """Tell whether the layers that Bidirectional makes of *layer* give zeros for masked steps where Keras 3 does not.
+
+    Keras 3 has them give zeros if they return sequences, like TensorFlow from 1.14 on. TensorFlow 1.13 records zeros for
+    all. What was before, and standalone Keras, knew none: ``keras/layers/wrappers.py`` of 2.3.1.
+    """
+    inner = layer.get("config") if isinstance(layer, dict) else None
+    if not isinstance(layer, dict) or not isinstance(inner, dict):
+        return False
+    is_sequence = inner.get("return_sequences") is True
+    if writer.flavour in {Flavour.KERAS_1, Flavour.KERAS_2} or () < writer.version < _FORCES_ZEROES:
+        return is_sequence
+    told = {**inner, "zero_output_for_mask": is_sequence or inner.get("zero_output_for_mask")}
+    return gives_zeroes(str(layer.get("class_name")), told, writer) != is_sequence
 
 
 _OF_KERAS_2 = _MERGING | _ENDS_MASKS | _MASKS_BY_STEP | {"MultiHeadAttention"}

@@ -1,10 +1,12 @@
-"""Softmax of what is masked in whole, which Keras 3 from 3.10 on makes zero. Layer: runtime.
+"""Softmax where there are masks, as earlier releases computed it. Layer: runtime.
 
-Earlier releases add a large negative number to what is masked, so that where all is masked all counts alike: so do
-padded steps that attend in MultiHeadAttention, which has a Softmax inside.
+From 3.10 on, Keras makes all zero where all is masked. Before, it added a large negative number to what is masked, so
+that where all is masked all counts alike: so do padded steps that attend in MultiHeadAttention, which has a Softmax
+inside. The first releases looked at no mask.
 
 Source: ``call`` in keras/src/layers/activations/softmax.py of 3.9.2 and 3.10.0; tf_keras 2.21
-``layers/activation/softmax.py``.
+``layers/activation/softmax.py``; ``layers/advanced_activations.py`` of Keras 2.3.1, and of TensorFlow 2.3 and 2.4,
+which both call themselves 2.4.0.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from safeload.dialects import NormalForm
+from safeload.dialects import Flavour, NormalForm
 from safeload.runtime._keras._package import flat_layers, is_own_class
 
+_TAKES_MASKS, _SURELY_TAKES_MASKS = (2, 4), (2, 5)
 _MAKES_ZERO = (3, 10)
 _MASKED = {"float16": -3e4}
 _MASKED_ELSE = -1e9
@@ -24,10 +27,29 @@ _MASKED_ELSE = -1e9
 
 def add_masks_to_softmax(model: Any, normal: NormalForm | None) -> None:
     """Let Softmax layers of *model* take masks as the writer did."""
-    if normal is not None and normal.writer.is_before(_MAKES_ZERO):
-        for layer in flat_layers(model):
-            if type(layer).__name__ == "Softmax" and is_own_class(layer):
-                layer.call = MethodType(_with_mask_added, layer)
+    if normal is None or not normal.writer.is_before(_MAKES_ZERO):
+        return
+    call = _call_of(normal.writer.flavour, normal.writer.version)
+    for layer in flat_layers(model):
+        if type(layer).__name__ == "Softmax" and is_own_class(layer):
+            layer.call = MethodType(call, layer)
+
+
+def _call_of(flavour: Flavour, version: tuple[int, ...]) -> Any:
+    is_tensorflow = flavour is Flavour.TF_KERAS_1X
+    if flavour in {Flavour.KERAS_1, Flavour.KERAS_2} or (is_tensorflow and version and version < _TAKES_MASKS):
+        return _without_mask
+    return _with_fitting_mask_added if is_tensorflow and version < _SURELY_TAKES_MASKS else _with_mask_added
+
+
+def _without_mask(self: Any, inputs: Any, mask: Any = None) -> Any:
+    del mask
+    return type(self).call(self, inputs)
+
+
+def _with_fitting_mask_added(self: Any, inputs: Any, mask: Any = None) -> Any:
+    """With a mask that has fewer axes TensorFlow 2.4 fails, so it was 2.3."""
+    return _with_mask_added(self, inputs, None if mask is None or len(mask.shape) < len(inputs.shape) else mask)
 
 
 def _with_mask_added(self: Any, inputs: Any, mask: Any = None) -> Any:

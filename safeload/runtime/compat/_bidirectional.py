@@ -1,4 +1,4 @@
-"""Bidirectional of TensorFlow 1.13."""
+"""Bidirectional of Keras 1 and 2."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ __all__ = ["Bidirectional"]
 
 
 class Bidirectional(keras.layers.Bidirectional):  # type: ignore[misc]
-    """``keras.layers.Bidirectional`` whose layers give zeros for masked steps, the last one too. Weights as there.
+    """``keras.layers.Bidirectional`` whose layers give zeros for masked steps if they are told to. Weights as there.
 
-    Source: TensorFlow 1.13 ``python/keras/layers/wrappers.py``; later releases do so for whole sequences alone.
+    Source: ``layers/wrappers.py`` of TensorFlow 1.13, which tells all layers to, and of Keras 2.3.1, which tells none;
+    Keras 3 tells those that return sequences.
     """
 
     def __init__(self, layer: Any, **kwargs: Any) -> None:
+        told = [getattr(one, _ZEROES, None) for one in (layer, kwargs.get("backward_layer") or layer)]
         super().__init__(layer, **kwargs)
-        self.forward_layer.zero_output_for_mask = self.backward_layer.zero_output_for_mask = True
+        for direction, zeroes in zip((self.forward_layer, self.backward_layer), told, strict=True):
+            if zeroes is not None:
+                setattr(direction, _ZEROES, zeroes)
+
+
+_ZEROES = "zero_output_for_mask"

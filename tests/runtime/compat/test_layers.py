@@ -137,19 +137,38 @@ class TestAgainstKeras2:
         scaled = tf.image.resize(x, (6, 4) if rows > columns else (4, 6)).numpy()
         assert np.allclose(model(x), scaled[:, 1:5] if rows > columns else scaled[:, :, 1:5])
 
-    def test_a_masked_last_step_gives_zeros(self) -> None:
+    def test_directions_that_give_zeros_at_the_end(self) -> None:
         """Forward, the masked last step is the output; backward, the first step comes last and is not masked."""
-        x = sample(2, 4, 3)
-        x[:, 3:] = 0
-        inputs = keras.Input((4, 3))
-        masked = keras.layers.Masking()(inputs)
-        classes = (COMPAT["Bidirectional"], keras.layers.Bidirectional)
-        layers = [cls(keras.layers.GRU(2, name="g"), name="b") for cls in classes]
-        models = [keras.Model(inputs, layer(masked)) for layer in layers]
-        models[1].set_weights(models[0].get_weights())
-        zeroed, plain = (model(x).numpy() for model in models)
+        zeroed, plain = both_ways(keras.layers.GRU(2, zero_output_for_mask=True))
         assert not zeroed[:, :2].any()
         assert np.allclose(zeroed[:, 2:], plain[:, 2:])
+
+    def test_directions_that_repeat_what_was_before(self) -> None:
+        """Forward, the masked last step has the output of the one before; backward, nothing comes before it."""
+        repeated, plain = both_ways(keras.layers.GRU(2, return_sequences=True))
+        assert np.allclose(repeated[:, :3], plain[:, :3])
+        assert np.allclose(repeated[:, 3, :2], plain[:, 2, :2])
+        assert not plain[:, 3].any()
+
+    def test_a_direction_of_its_own(self) -> None:
+        """Each is told for itself."""
+        forward, backward = (
+            keras.layers.GRU(2, go_backwards=backwards, zero_output_for_mask=backwards) for backwards in (False, True)
+        )
+        layer = COMPAT["Bidirectional"](forward, backward_layer=backward)
+        assert (layer.forward_layer.zero_output_for_mask, layer.backward_layer.zero_output_for_mask) == (False, True)
+
+
+def both_ways(layer: Any) -> list[np.ndarray]:
+    """Return what safeload's Bidirectional and that of Keras 3 make of *layer*; the last of four steps is masked."""
+    x = sample(2, 4, 3)
+    x[:, 3:] = 0
+    inputs = keras.Input((4, 3))
+    masked = keras.layers.Masking()(inputs)
+    classes = (COMPAT["Bidirectional"], keras.layers.Bidirectional)
+    models = [keras.Model(inputs, cls(layer)(masked)) for cls in classes]
+    models[1].set_weights(models[0].get_weights())
+    return [model(x).numpy() for model in models]
 
 
 class TestKeras1:
