@@ -66,6 +66,70 @@ def test_pivots_of_branches_are_no_outputs():
     assert found == {"p": (["x"], {"p": "p:0"})}
 
 
+GUARD = (
+    "all All x", "Assert/AssertGuard/Switch Switch all all", "Assert/AssertGuard/pred_id Identity all",
+    "Assert/AssertGuard/switch_t Identity Assert/AssertGuard/Switch:1",
+    "Assert/AssertGuard/Assert/Switch Switch all Assert/AssertGuard/pred_id",
+    "Assert/AssertGuard/Assert/Switch_1 Switch shown Assert/AssertGuard/pred_id",
+    "Assert/AssertGuard/Assert Assert Assert/AssertGuard/Assert/Switch Assert/AssertGuard/Assert/Switch_1",
+    "Assert/AssertGuard/control_dependency Identity Assert/AssertGuard/switch_t",
+    "Assert/AssertGuard/Merge Merge Assert/AssertGuard/control_dependency",
+)  # fmt: skip
+"""What tf.Assert of TensorFlow 1 makes of ``tf.Assert(all, [shown])``."""
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [("all All x", "shown Sub x", "Assert Assert all shown"), ("shown Sub x", *GUARD)],
+    ids=["unguarded", "guarded"],
+)
+def test_assertions(nodes):
+    """What is asserted, and what an assertion would show, is a result only where nothing else is one."""
+    assert derived("x Placeholder", *nodes, "p Softmax x ^Assert/AssertGuard/Merge").keys() == {"p"}
+    assert set(derived("x Placeholder", *nodes)["graph"][1]) == {"all", "shown"}
+
+
+def test_prints():
+    """A tf.Print returns its first input, which is no output where something takes it from there."""
+    nodes = "x Placeholder", "p MatMul x w", "seen Sub x"
+    assert derived(*nodes, "Print Print p seen", "o Add Print w").keys() == {"o"}
+    assert derived(*nodes, "Print Print p seen").keys() == {"p"}
+
+
+LEFT = {
+    "loop": ("in Enter x", "turn Merge in next", "out Exit turn", "next NextIteration turn"),
+    "condition": ("cond/pred_id Identity x",),
+    "length": ("rnn/while/Exit Exit x", "rnn/Min Min x"),
+    "shape": ("s Shape x", "rows StridedSlice s", "zeros Fill rows"),
+    "read-after-update": ("add AssignAddVariableOp w x", "read ReadVariableOp w ^add"),
+}
+SAVER = "save/Const PlaceholderWithDefault", "save/SaveV2 SaveV2 save/Const"
+
+
+@pytest.mark.parametrize("nodes", LEFT.values(), ids=LEFT)
+def test_leftovers(nodes):
+    """What loops and branches left unused, or follows from shapes, is no output beside others of a whole graph."""
+    nodes = "x Placeholder", "w VariableV2", *nodes
+    assert derived(*nodes, *SAVER, "p Softmax x").keys() == {"p"}
+    assert derived(*nodes, *SAVER).keys() == derived(*nodes).keys() != set()
+
+
+@pytest.mark.parametrize("nodes", LEFT.values(), ids=LEFT)
+def test_graphs_that_were_cut_down(nodes):
+    """What nothing consumes in a graph without a saver was asked for when it was frozen."""
+    found = derived("x Placeholder", "w VariableV2", *nodes, "p Softmax x")
+    assert len(found["graph"][1]) > 1
+
+
+def test_branches_of_constants():
+    """A result may depend on an input by the branch alone that is taken."""
+    found = derived(
+        "x Placeholder", "c/Switch Switch x x", "c/switch_t Identity c/Switch:1", "c/one Const ^c/switch_t",
+        "c/Merge Merge c/one", "p Softmax c/Merge", "rows Shape x", *SAVER,
+    )  # fmt: skip
+    assert found.keys() == {"p"}
+
+
 def test_graphs_without_inputs():
     """A graph that reads its own data has no signature."""
     assert derived("a Const", "b Relu a") == {}

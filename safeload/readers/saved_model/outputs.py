@@ -31,7 +31,7 @@ _ENTERS, _EXITS = frozenset({"Enter", "RefEnter"}), frozenset({"Exit", "RefExit"
 _MAX_NESTED_LOOPS = 16
 
 _BOOKKEEPING = re.compile(
-    r"NoOp|Assert|ControlTrigger|Print(V2)?|.*Summary(V2)?|Save(V2|Slices)?|Restore(V2|Slice)?|MergeV2Checkpoints"
+    r"NoOp|Assert|ControlTrigger|PrintV2|.*Summary(V2)?|Save(V2|Slices)?|Restore(V2|Slice)?|MergeV2Checkpoints"
     r"|Sharded(Filename|Filespec)|Assign\w*|(Resource)?(Sparse)?Apply\w+|(Resource)?Scatter(Nd)?[A-Z]\w*"
     r"|Initialize\w*|LookupTable(Import|Insert)\w*|\w+(Enqueue|EnqueueMany|Close)(V2)?|(Destroy|Delete)\w+"
 )
@@ -45,6 +45,21 @@ _SAVERS = frozenset({"SaveV2", "SaveSlices", "Save", "RestoreV2", "RestoreSlice"
 
 _TRAINING_SCOPE = re.compile(r"(^|/)gradients(_\d+)?/")
 """Where tf.gradients puts its nodes. Source: tensorflow/python/ops/gradients_util.py (2.21)."""
+
+_GUARD_SCOPE = re.compile(r"(^|/)AssertGuard(_\d+)?(/|$)")
+"""The branches of tf.cond in which tf.Assert fails or goes on.
+
+Source: ``Assert`` in tensorflow/python/ops/control_flow_ops.py (1.8 to 2.3), control_flow_assert.py (2.21).
+"""
+
+_PREDICATE = re.compile(r"(^|/)pred_id(_\d+)?$")
+"""Conditions of tf.cond, which its branches may leave unused.
+
+Source: ``cond`` in tensorflow/python/ops/cond.py (2.21).
+"""
+
+_SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
+"""Ops that need the shape of their input and not its values."""
 
 _OLDEST_KNOWN_SHAPE = 21
 """Up to this version of graphs the shape of a scalar stood for an unknown one.
@@ -90,17 +105,18 @@ def derive_signatures(meta_graph: Any) -> None:
 
     Inputs are the placeholders on which an output depends; outputs are the nodes that depend on a placeholder, that no
     other node consumes, that are in no loop, and that can be computed without a step of training. What is assigned to a
-    variable, as the averages of batches are, is none beside others. Where all outputs have the same inputs there is
-    one signature, named after its only output or `ALL_OUTPUTS`; otherwise there is one for each output, named after
-    it, for the caller to choose.
+    variable, as the averages of batches are, is none beside others; nor is what is only asserted, or what loops and
+    branches left unused in a graph that was not cut down to its outputs. Where all outputs have the same inputs there
+    is one signature, named after its only output or `ALL_OUTPUTS`; otherwise there is one for each output, named
+    after it, for the caller to choose.
     """
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     consumers = _consumers(nodes)
     fed = _reached(nodes, consumers, _PLACEHOLDERS.__contains__) - _inside_loops(nodes, consumers)
     fed -= _reached(nodes, consumers, _TRAINING.fullmatch)
     found = [name for name in _ends(nodes) if name in fed and _is_result(nodes[name], nodes)]
-    written = _written(nodes)
-    outputs = [name for name in found if name not in written] or found
+    aside = _written(nodes) | _reported(nodes) | _leftovers(nodes, consumers)
+    outputs = [name for name in found if name not in aside] or found
     if len(outputs) > _MAX_OUTPUTS:
         return
     inputs = {name: _placeholders(nodes, name) for name in outputs}
@@ -122,9 +138,19 @@ def variables_behind(meta_graph: Any) -> list[str]:
 def _ends(nodes: Mapping[str, Any]) -> Iterator[str]:
     """Yield the nodes that no node outside of training and saving consumes."""
     scopes = {name.rpartition("/")[0] for name, node in nodes.items() if node.op in _SAVERS} - {""}
-    rest = [name for name in nodes if not _is_bookkeeping(nodes[name], scopes)]
-    consumed = {_producer(source) for name in rest for source in nodes[name].input if not source.startswith("^")}
+    used = _consumed(nodes.values())
+    rest = [name for name, node in nodes.items() if not (_is_bookkeeping(node, scopes) or _is_unused_print(node, used))]
+    consumed = _consumed(nodes[name] for name in rest)
     yield from (name for name in rest if name not in consumed)
+
+
+def _consumed(nodes: Iterable[Any]) -> set[str]:
+    return {_producer(source) for node in nodes for source in filter(_is_data, node.input)}
+
+
+def _is_unused_print(node: Any, used: set[str]) -> bool:
+    """Tell whether a tf.Print only prints: it also returns its first input, and what follows may take that."""
+    return node.op == "Print" and node.name not in used
 
 
 def _written(nodes: Mapping[str, Any]) -> set[str]:
@@ -132,24 +158,69 @@ def _written(nodes: Mapping[str, Any]) -> set[str]:
     return {_producer(source) for node in nodes.values() if node.op.startswith("Assign") for source in node.input}
 
 
+def _reported(nodes: Mapping[str, Any]) -> set[str]:
+    """Return the nodes whose values are asserted or printed."""
+    asserted = _consumed(node for node in nodes.values() if node.op == "Assert" or _GUARD_SCOPE.search(node.name))
+    printed = {_producer(source) for node in nodes.values() if node.op == "Print" for source in node.input[1:]}
+    return asserted | printed
+
+
+def _leftovers(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> set[str]:
+    """Return what loops and branches need, and what follows from shapes alone, of a graph that is whole.
+
+    A graph without a saver was cut down to its outputs, as freeze_graph does: what nothing uses there was asked for.
+    """
+    if not any(node.op in _SAVERS for node in nodes.values()):
+        return set()
+    exits = {name for name, node in nodes.items() if node.op in _EXITS}
+    predicates = {name for name in nodes if _PREDICATE.search(name)}
+    return exits | predicates | _lengths(nodes, exits) | (nodes.keys() - _valued(nodes, consumers))
+
+
+def _lengths(nodes: Mapping[str, Any], exits: Iterable[str]) -> set[str]:
+    """Return the least lengths of sequences, which tf.nn.dynamic_rnn computes beside its loop and may not need.
+
+    Source: ``_dynamic_rnn_loop`` in tensorflow/python/ops/rnn.py (1.8 to 2.3).
+    """
+    scopes = {name.rpartition("/while/")[0] for name in exits}
+    return {name for name, node in nodes.items() if node.op == "Min" and name.rpartition("/")[0] in scopes}
+
+
+def _valued(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> set[str]:
+    """Return the nodes that depend on the values of placeholders, be it by the branch that is taken."""
+    by_data = _consumers(nodes, with_control=False)
+
+    def following(name: str) -> Iterator[str]:
+        after = consumers if _is_pivot(nodes[name], nodes) else by_data
+        yield from (found for found in after.get(name, ()) if nodes[found].op not in _SHAPES)
+
+    return _closure([name for name, node in nodes.items() if node.op in _PLACEHOLDERS], following)
+
+
 def _is_bookkeeping(node: Any, savers: set[str]) -> bool:
     if any(str(scope) in savers for scope in PurePosixPath(node.name).parents):
         return True
-    return bool(_BOOKKEEPING.fullmatch(node.op) or _TRAINING_SCOPE.search(node.name))
+    scoped = _TRAINING_SCOPE.search(node.name) or _GUARD_SCOPE.search(node.name)
+    return bool(_BOOKKEEPING.fullmatch(node.op) or scoped)
 
 
 def _is_result(node: Any, nodes: Mapping[str, Any]) -> bool:
     """Tell results from what has no input or no values, and from pivots of branches, which only control edges leave."""
-    source = nodes.get(_producer(node.input[0])) if node.input else None
-    is_pivot = node.op == "Identity" and source is not None and source.op in _SWITCHES
     is_handle = node.op == "Identity" and _types(node)[0] in _HANDLES
-    return not (is_pivot or is_handle) and node.op not in _PLACEHOLDERS | _VARIABLES and node.op != "Const"
+    return (
+        not (is_handle or _is_pivot(node, nodes)) and node.op not in _PLACEHOLDERS | _VARIABLES and node.op != "Const"
+    )
 
 
-def _consumers(nodes: Mapping[str, Any]) -> dict[str, list[str]]:
+def _is_pivot(node: Any, nodes: Mapping[str, Any]) -> bool:
+    source = nodes.get(_producer(node.input[0])) if node.input else None
+    return node.op == "Identity" and source is not None and source.op in _SWITCHES
+
+
+def _consumers(nodes: Mapping[str, Any], *, with_control: bool = True) -> dict[str, list[str]]:
     consumers: dict[str, list[str]] = {}
     for name, node in nodes.items():
-        for source in node.input:
+        for source in node.input if with_control else filter(_is_data, node.input):
             consumers.setdefault(_producer(source), []).append(name)
     return consumers
 
@@ -192,6 +263,10 @@ def _closure(roots: Iterable[str], following: Callable[[str], Iterable[str]]) ->
             seen.add(name)
             pending.extend(following(name))
     return seen
+
+
+def _is_data(reference: str) -> bool:
+    return not reference.startswith("^")
 
 
 def _producer(reference: str) -> str:
