@@ -17,7 +17,7 @@ from safeload.formats import detect, open_source
 from safeload.inspection import inspect_artifact
 from safeload.planning import compose_report, plan_load
 from safeload.policy import examine, judge
-from safeload.readers import KerasArtifact, read_artifact, with_architecture
+from safeload.readers import KerasArtifact, read_artifact, with_architecture, with_signature
 from safeload.registry import Registry
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def load_callable(
             parent with versions, a checkpoint prefix, the bytes of a file, or a binary file object.
         signature: Key of the signature to call. By default what the saver declared: ``serving_default``, else
             ``default``, else the only one; without signatures the object's ``__call__``, ``serve``, or the only traced
-            function.
+            function. Of a frozen graph or a TensorFlow 1 checkpoint also the name of a node.
         tags: Tags of the MetaGraph of a SavedModel. By default ``serve``.
         version: Version below a parent such as ``model/1``, ``model/2``. By default the highest.
         custom_objects: Classes and functions that the model needs: a dict by name, a module, or a list.
@@ -91,7 +91,7 @@ def load_callable(
         "architecture": _absolute(architecture), **registry.options(),
     }  # fmt: skip
     build = architecture if callable(architecture) else None
-    looking = _looking(source, version=version, architecture=architecture, limits=limits)
+    looking = _looking(source, version=version, architecture=architecture, signature=signature, limits=limits)
     with paused_collector(), looking as seen:
         judged = judge(seen.artifact, seen.info, seen.findings, trusted)
         plan = plan_load(judged, registry, signature=signature, tags=tags, architecture=build)
@@ -187,7 +187,12 @@ class _Seen(NamedTuple):
 
 @contextmanager
 def _looking(
-    source: Source, *, version: int | None = None, architecture: Architecture = None, limits: Limits | None = None
+    source: Source,
+    *,
+    version: int | None = None,
+    architecture: Architecture = None,
+    signature: str | None = None,
+    limits: Limits | None = None,
 ) -> Iterator[_Seen]:
     """Open, detect, read, inspect and examine *source*; its weights stay open inside the context."""
     limits = limits or Limits()
@@ -196,6 +201,8 @@ def _looking(
     try:
         if isinstance(architecture, (str, os.PathLike)) and isinstance(artifact, KerasArtifact):
             artifact = with_architecture(artifact, architecture, limits)
+        if isinstance(signature, str):
+            artifact = with_signature(artifact, signature)
         yield _Seen(detection, artifact, *_examined(artifact))
     finally:
         if isinstance(artifact, KerasArtifact) and artifact.weights_file is not None:

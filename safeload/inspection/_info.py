@@ -264,6 +264,7 @@ class MetaGraphInfo:
         graph: `inspection.graph.GraphInfo`: every node and function with what reaches what.
         missing_ops: Ops that stock TensorFlow does not have, by op name → package or None.
         tensorflow_version: Of the producer.
+        ends: Nodes that may be outputs of a graph without SignatureDefs, where they are too many for signatures.
     """
 
     index: int
@@ -275,6 +276,7 @@ class MetaGraphInfo:
     graph: Any = field(repr=False, default=None)
     missing_ops: tuple[tuple[str, str | None], ...] = ()
     tensorflow_version: str | None = None
+    ends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

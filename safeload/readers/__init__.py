@@ -46,6 +46,7 @@ __all__ = [
     "WeightsFile",
     "read_artifact",
     "with_architecture",
+    "with_signature",
 ]
 
 
@@ -72,6 +73,15 @@ def read_artifact(detection: Detection, limits: Limits) -> Artifact:
     except BaseException:
         detection.source.close()
         raise
+
+
+def with_signature(artifact: Artifact, key: str) -> Artifact:
+    """Return *artifact*, a graph with a signature of the node *key* where it has one; see `saved_model.graph`."""
+    if not isinstance(artifact, SavedModelArtifact):
+        return artifact
+    from safeload.readers.saved_model import graph
+
+    return graph.with_signature(artifact, key)
 
 
 # Imported when used: h5py and protobuf take longer than reading a model.

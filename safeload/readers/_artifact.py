@@ -158,6 +158,7 @@ class SavedModelArtifact:
         saved_model: *graph_bytes* parsed by `readers.protobuf` (a message of the private pool).
         files: Size in bytes of every file of the model by POSIX path relative to *directory* (links resolved).
         checkpoint: Prefix of the files of the variables in *files*; empty if there are none.
+        ends: Of a graph without SignatureDefs: what may be its outputs, where that is too much for signatures.
         variables: Index of the checkpoint, or an empty one.
         assets: Contents of the asset files that MetaGraphs name, by path relative to *directory*.
         keras_metadata: Bytes of ``keras_metadata.pb``, or None.
@@ -174,6 +175,7 @@ class SavedModelArtifact:
     saved_model: Any
     files: Mapping[str, int]
     checkpoint: str = "variables/variables"
+    ends: tuple[str, ...] = ()
     variables: WeightIndex = field(default_factory=WeightIndex)
     assets: Mapping[str, bytes] = field(default_factory=dict)
     keras_metadata: bytes | None = None

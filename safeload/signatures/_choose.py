@@ -34,6 +34,13 @@ _KERAS_BOOKKEEPING = frozenset(
 )
 """What Keras 2 attaches to every layer. Source: tf_keras/src/saving/legacy/saved_model/save_impl.py (2.21)."""
 
+_MAX_LISTED_ENDS = 8
+
+_EXPORT = (
+    "save it again with a signature: tf.compat.v1.saved_model.simple_save(session, path, inputs, outputs); "
+    "of an Estimator: estimator.export_saved_model(path, serving_input_receiver_fn)"
+)
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -188,11 +195,24 @@ def candidates(meta_graph: MetaGraphInfo) -> list[SignatureInfo]:
 
 
 def _undecided(meta_graph: MetaGraphInfo, where: str) -> AmbiguousSignatureError | NoCallableError:
-    found = candidates(meta_graph)
+    found = _listed(meta_graph)
     if found:
-        return AmbiguousSignatureError(where, candidates=[str(candidate) for candidate in found])
-    holds = "an object without traced functions" if meta_graph.has_object_graph else "a graph without signatures"
-    return NoCallableError(where, holds=holds)
+        return AmbiguousSignatureError(where, candidates=found)
+    if meta_graph.has_object_graph:
+        return NoCallableError(where, holds="an object without traced functions")
+    return NoCallableError(where, holds="a graph without signatures", hint=_EXPORT)
+
+
+def _listed(meta_graph: MetaGraphInfo) -> list[str]:
+    """Return what ``signature=`` may name as text, floats first: predictions are that more often than not."""
+    found = sorted(candidates(meta_graph), key=lambda candidate: not any(map(_is_float, candidate.outputs)))
+    rest = len(meta_graph.ends) - _MAX_LISTED_ENDS
+    more = [f"{rest:,} more nodes that nothing uses"] if rest > 0 else []
+    return [*map(str, found), *meta_graph.ends[:_MAX_LISTED_ENDS], *more]
+
+
+def _is_float(info: TensorInfo) -> bool:
+    return "float" in (info.dtype or "")
 
 
 def requested(meta_graph: MetaGraphInfo, key: str) -> Choice:
@@ -207,7 +227,7 @@ def requested(meta_graph: MetaGraphInfo, key: str) -> Choice:
     traces = traces_of(meta_graph, key)
     if traces:
         return Choice(meta_graph, traces[0], f"the function {key!r} was asked for")
-    raise SignatureNotFoundError(key, available=[str(candidate) for candidate in candidates(meta_graph)])
+    raise SignatureNotFoundError(key, available=_listed(meta_graph))
 
 
 def traces_of(meta_graph: MetaGraphInfo, key: str) -> tuple[SignatureInfo, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from artifacts import read
 from checkpoints_by_hand import entry, header, table
@@ -10,6 +12,7 @@ from graphs_by_hand import frozen, meta
 
 from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
 from safeload.formats import Format
+from safeload.readers import KerasArtifact, with_signature
 
 
 def test_frozen_graph():
@@ -34,6 +37,33 @@ def test_declared_signatures_stay():
     artifact = read(meta_graph.SerializeToString())
     assert artifact.format is Format.TF1_CHECKPOINT
     assert list(artifact.saved_model.meta_graphs[0].signature_def) == ["mine"]
+
+
+def test_signature_of_a_node():
+    """A node that is asked for becomes a signature of what is judged; the digest stays that of the file."""
+    content = frozen("x Placeholder", "h Relu x", "y Softmax h", "n NoOp").SerializeToString()
+    plain, found = read(content), with_signature(read(content), "h")
+    assert sorted(found.saved_model.meta_graphs[0].signature_def) == ["h", "y"]
+    assert type(found.saved_model).FromString(found.graph_bytes) == found.saved_model
+    assert found.digest == plain.digest
+    assert with_signature(plain, "y") is with_signature(plain, "n") is with_signature(plain, "gone") is plain
+
+
+def test_signature_of_a_node_without_values():
+    """A node that needs variables says so, where the outputs of the graph need none."""
+    artifact = read(
+        frozen("x Placeholder", "y Relu x", "w VariableV2", "r Identity w", "a Assign w r").SerializeToString()
+    )
+    with pytest.raises(UnsupportedFormatError, match=r"1 variables \(w\)"):
+        with_signature(artifact, "r")
+
+
+def test_only_graphs_have_nodes_to_call():
+    """The signatures of a SavedModel are those that it declares; a Keras model is itself what is called."""
+    keras = KerasArtifact(Format.KERAS_JSON, "m", {})
+    saved_model = replace(read(frozen().SerializeToString()), format=Format.SAVED_MODEL)
+    assert with_signature(keras, "y") is keras
+    assert with_signature(saved_model, "x") is saved_model
 
 
 def test_variables_without_values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from graphs_by_hand import graph
 
-from safeload.readers.saved_model.outputs import derive_signatures, variables_behind
+from safeload.readers.saved_model.outputs import add_signature, derive_signatures, variables_behind
 
 
 def derived(*nodes, **options):
@@ -136,8 +136,55 @@ def test_graphs_without_inputs():
 
 
 def test_too_many_ends():
-    """A graph with very many ends says nothing about what its author wanted."""
-    assert derived("x Placeholder", *(f"y{i} Relu x" for i in range(65))) == {}
+    """A graph with very many ends says nothing about what its author wanted; those of floats are told first."""
+    meta_graph = graph("x Placeholder", "n Unique x", *(f"y{i} Relu x" for i in range(64)))
+    meta_graph.graph_def.node[1].attr["T"].type = 9
+    assert derive_signatures(meta_graph) == (*(f"y{i}" for i in range(64)), "n")
+    assert not meta_graph.signature_def
+    del meta_graph.graph_def.node[-1]
+    assert derive_signatures(meta_graph) == ()
+    assert list(meta_graph.signature_def) == ["graph"]
+
+
+BRANCHES = (
+    "c/Switch Switch x p", "c/a Relu c/Switch", "c/inner/Switch Switch c/Switch:1 q", "c/inner/a Relu c/inner/Switch",
+    "c/inner/Merge Merge c/inner/a c/inner/Switch:1", "c/aside Relu c/inner/Merge", "c/Merge Merge c/a c/inner/Merge",
+)  # fmt: skip
+LOOP = (
+    "in Enter x", "turn Merge in next", "done LoopCond turn", "keep Switch turn done", "step Relu keep:1",
+    "next NextIteration step", "out Exit keep",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "is_result"),
+    [
+        ("y", True), ("z", True), ("c/Merge", True), ("out", True), ("read", True), ("after", True),
+        ("gone", False), ("x", False), ("w", False), ("one", False), ("init", False), ("none", False),
+        ("c/Switch", False), ("c/a", False), ("c/inner/a", False), ("c/inner/Merge", False), ("c/aside", False),
+        ("in", False), ("step", False), ("train", False), ("trained", False),
+    ],
+)  # fmt: skip
+def test_signatures_of_nodes(name, is_result):
+    """A node may be asked for if it has a value without a step of training, in any turn and branch."""
+    meta_graph = graph(
+        "x Placeholder", "w VariableV2", "one Const", "read Identity w", "y Relu x", "z Softmax y", "init NoOp",
+        *BRANCHES, *LOOP, "after Relu out", "none IdentityN x", "train ApplyAdam w y", "trained Mul y ^train",
+    )  # fmt: skip
+    next(node for node in meta_graph.graph_def.node if node.name == "none").ClearField("attr")
+    assert add_signature(meta_graph, name) is is_result
+    assert list(meta_graph.signature_def) == [name] * is_result
+    if is_result:
+        signature = meta_graph.signature_def[name]
+        assert list(signature.inputs) == ["x"] * (name != "read")
+        assert {key: info.name for key, info in signature.outputs.items()} == {name: f"{name}:0"}
+
+
+def test_branches_without_an_end():
+    """What has no value in the other branch is an output only where nothing else is one."""
+    nodes = "x Placeholder", "c/Switch Switch x x", "c/a Relu c/Switch"
+    assert derived(*nodes, "p Softmax x").keys() == {"p"}
+    assert derived(*nodes).keys() == {"c/a"}
 
 
 def test_loops():

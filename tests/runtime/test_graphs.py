@@ -52,6 +52,20 @@ def test_training_graph(tmp_path):
     np.testing.assert_allclose(predict(X), np.maximum(X @ W, 0), rtol=1e-6)
 
 
+@pytest.mark.parametrize("count", [1, 65])
+def test_any_node(tmp_path, count):
+    """A node is called by its name, however many there are that nothing uses."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        y = build()
+        for i in range(count):
+            tf.identity(y * i, name=f"end_{i}")
+        session.run(tf.compat.v1.global_variables_initializer())
+        tf.compat.v1.train.Saver().save(session, str(tmp_path / "m.ckpt"))
+    predict = load_callable(tmp_path, signature="y")
+    assert predict.key == "y"
+    np.testing.assert_allclose(predict(X), np.maximum(X @ W, 0), rtol=1e-6)
+
+
 @pytest.mark.parametrize("suffix", ["pb", "pbtxt"])
 def test_frozen_graph(tmp_path, suffix):
     """A frozen graph is a model, whatever types its last op has."""

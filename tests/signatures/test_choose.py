@@ -100,6 +100,31 @@ def test_nothing_to_call(has_objects: bool, holds: str) -> None:
         choose(model(graph(has_objects=has_objects)))
 
 
+def test_graphs_without_signatures_are_exported() -> None:
+    """Who has a graph of TensorFlow 1 has no object to save, but a session or an Estimator."""
+    with pytest.raises(NoCallableError, match=r"simple_save.*estimator\.export_saved_model"):
+        choose(model(graph(has_objects=False)))
+
+
+def test_floats_are_proposed_first() -> None:
+    """What gives floats is a prediction more often than what gives a flag or a count."""
+    flag = SignatureInfo("a", "signature", (X,), (TensorInfo("a", "bool", ()), TensorInfo("b", None, None)))
+    with pytest.raises(AmbiguousSignatureError, match="choose one: signature='b'"):
+        choose(model(replace(graph("b c"), signatures=(flag, signature("b"), signature("c")))))
+
+
+def test_too_many_ends() -> None:
+    """A graph with too many possible outputs shows some, says how many there are, and asks for a node."""
+    found = model(replace(graph(has_objects=False), ends=tuple(f"y{i}" for i in range(93))))
+    with pytest.raises(AmbiguousSignatureError, match=r"y0; .*; y7; 85 more nodes that nothing uses\n.*signature='y0'"):
+        choose(found)
+    with pytest.raises(SignatureNotFoundError, match=r"available: y0; .*; 85 more nodes"):
+        choose(found, signature="z")
+    few = model(replace(graph(has_objects=False), ends=("y0", "y1")))
+    with pytest.raises(AmbiguousSignatureError, match=r"default: y0; y1\n"):
+        choose(few)
+
+
 def test_one_name_is_listed_once() -> None:
     """A signature that is a function of this name as well is one candidate: asking for the name gives the signature."""
     with pytest.raises(SignatureNotFoundError) as caught:

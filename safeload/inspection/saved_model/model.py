@@ -56,7 +56,7 @@ def inspect_saved_model(artifact: SavedModelArtifact) -> ModelInfo:
     records = KerasRecords(artifact)
     outputs = listed_outputs(records.root.get("config"))
     graphs = tuple(
-        _meta_graph(index, meta_graph, where=artifact.where, outputs=outputs)
+        _meta_graph(index, meta_graph, artifact, outputs=outputs)
         for index, meta_graph in enumerate(artifact.saved_model.meta_graphs)
     )
     return ModelInfo(
@@ -70,8 +70,8 @@ def inspect_saved_model(artifact: SavedModelArtifact) -> ModelInfo:
     )
 
 
-def _meta_graph(index: int, meta_graph: Any, *, where: str, outputs: Sequence[str]) -> MetaGraphInfo:
-    reader = FunctionReader(meta_graph.object_graph_def, where=where)
+def _meta_graph(index: int, meta_graph: Any, artifact: SavedModelArtifact, *, outputs: Sequence[str]) -> MetaGraphInfo:
+    reader = FunctionReader(meta_graph.object_graph_def, where=artifact.where)
     functions, wrappers = reader.functions(), reader.wrappers()
     graph = inspect_graph(meta_graph)
     signatures = [_with_outputs(found, outputs) for found in _signatures(meta_graph, wrappers, graph)]
@@ -85,6 +85,7 @@ def _meta_graph(index: int, meta_graph: Any, *, where: str, outputs: Sequence[st
         graph=graph,
         missing_ops=_missing_ops(graph),
         tensorflow_version=meta_graph.meta_info_def.tensorflow_version or None,
+        ends=artifact.ends,
     )
 
 

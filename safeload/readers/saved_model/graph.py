@@ -8,6 +8,7 @@ tensorflow/python/training/saver.py (TensorFlow 2.21): ``<prefix>.meta`` beside 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +17,7 @@ from safeload.formats import Format, is_text, open_member
 from safeload.readers._artifact import SavedModelArtifact, WeightIndex
 from safeload.readers.checkpoint.index import read_checkpoint_index, require_shards
 from safeload.readers.protobuf import message_class, parse_message, parse_text
-from safeload.readers.saved_model.outputs import derive_signatures, variables_behind
+from safeload.readers.saved_model.outputs import add_signature, derive_signatures, variables_behind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,8 +55,7 @@ def read_graph(detection: Detection, limits: Limits) -> SavedModelArtifact:
     """
     content = _content(detection, limits)
     meta_graph = _meta_graph(detection, content)
-    if not meta_graph.signature_def:
-        derive_signatures(meta_graph)
+    ends = derive_signatures(meta_graph) if not meta_graph.signature_def else ()
     checkpoint = _checkpoint(detection, limits)
     if not checkpoint.prefix:
         _require_no_variables(meta_graph, detection.where)
@@ -69,10 +69,29 @@ def read_graph(detection: Detection, limits: Limits) -> SavedModelArtifact:
         saved_model=saved_model,
         files=checkpoint.files,
         checkpoint=checkpoint.prefix,
+        ends=ends,
         variables=checkpoint.variables,
         size=len(content) + sum(checkpoint.files.values()),
         digest=hashlib.sha256(b"%d\0" % len(graph_bytes) + graph_bytes + checkpoint.index_bytes).hexdigest(),
     )
+
+
+def with_signature(artifact: SavedModelArtifact, key: str) -> SavedModelArtifact:
+    """Return a graph that was just read with a signature of the node *key*, if it has such a node.
+
+    What is judged is then what is called. The digest stays that of the file.
+
+    Raises:
+        UnsupportedFormatError: ``unsupported-format``. The node needs variables whose values are not there.
+    """
+    if artifact.format not in _MESSAGES:
+        return artifact
+    meta_graph = artifact.saved_model.meta_graphs[0]
+    if key in meta_graph.signature_def or not add_signature(meta_graph, key):
+        return artifact
+    if not artifact.checkpoint:
+        _require_no_variables(meta_graph, artifact.where)
+    return replace(artifact, graph_bytes=artifact.saved_model.SerializeToString(deterministic=True))
 
 
 def _content(detection: Detection, limits: Limits) -> bytes:

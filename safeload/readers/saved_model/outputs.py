@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
 ALL_OUTPUTS = "graph"
 """Key of the signature with every output, where all are computed from the same inputs."""
@@ -23,12 +24,12 @@ _MAX_OUTPUTS = 64
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 _VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 
-_SWITCHES = frozenset({"Switch", "RefSwitch"})
-"""Where branches of tf.cond begin. Source: tensorflow/python/ops/cond.py (2.21), ``switch_t``, ``switch_f``."""
+_SWITCHES, _MERGES = frozenset({"Switch", "RefSwitch"}), frozenset({"Merge", "RefMerge"})
+"""Where branches of tf.cond begin and end. Source: tensorflow/python/ops/cond.py (2.21), ``switch_t``, ``merges``."""
 
 _ENTERS, _EXITS = frozenset({"Enter", "RefEnter"}), frozenset({"Exit", "RefExit"})
 """Where loops begin and end. Source: tensorflow/core/ops/control_flow_ops.cc (2.21)."""
-_MAX_NESTED_LOOPS = 16
+_MAX_NESTED = 16
 
 _BOOKKEEPING = re.compile(
     r"NoOp|Assert|ControlTrigger|PrintV2|.*Summary(V2)?|Save(V2|Slices)?|Restore(V2|Slice)?|MergeV2Checkpoints"
@@ -68,6 +69,7 @@ Source: Placeholder in tensorflow/core/ops/array_ops.cc (2.21).
 """
 
 _INT32, _INT64 = 3, 9
+_FLOATS = frozenset({1, 2, 14, 19})
 _HANDLES = frozenset({20, 21})
 """DT_RESOURCE and DT_VARIANT: the lists of tensors that loops leave behind have no value for a caller."""
 
@@ -100,7 +102,7 @@ Source: op definitions of TensorFlow 2.21.
 _DEFAULT_TYPES = {"output_type": _INT64, "index_type": _INT32, "out_idx": _INT32, "Targmax": _INT64}
 
 
-def derive_signatures(meta_graph: Any) -> None:
+def derive_signatures(meta_graph: Any) -> tuple[str, ...]:
     """Give *meta_graph* the SignatureDefs that follow from its nodes.
 
     Inputs are the placeholders on which an output depends; outputs are the nodes that depend on a placeholder, that no
@@ -109,23 +111,39 @@ def derive_signatures(meta_graph: Any) -> None:
     branches left unused in a graph that was not cut down to its outputs. Where all outputs have the same inputs there
     is one signature, named after its only output or `ALL_OUTPUTS`; otherwise there is one for each output, named
     after it, for the caller to choose.
+
+    Returns:
+        The outputs where they are too many for signatures, those of floats first; otherwise nothing.
     """
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     consumers = _consumers(nodes)
-    fed = _reached(nodes, consumers, _PLACEHOLDERS.__contains__) - _inside_loops(nodes, consumers)
-    fed -= _reached(nodes, consumers, _TRAINING.fullmatch)
+    fed = _reached(nodes, consumers, _PLACEHOLDERS.__contains__) - _unfetchable(nodes, consumers)
     found = [name for name in _ends(nodes) if name in fed and _is_result(nodes[name], nodes)]
-    aside = _written(nodes) | _reported(nodes) | _leftovers(nodes, consumers)
+    aside = _written(nodes) | _reported(nodes) | _inside_branches(nodes, consumers) | _leftovers(nodes, consumers)
     outputs = [name for name in found if name not in aside] or found
     if len(outputs) > _MAX_OUTPUTS:
-        return
+        return tuple(sorted(outputs, key=lambda name: _FLOATS.isdisjoint(_types(nodes[name]))))
     inputs = {name: _placeholders(nodes, name) for name in outputs}
     if len({inputs[name] for name in outputs}) == 1:
         key = outputs[0] if len(outputs) == 1 else ALL_OUTPUTS
         _add_signature(meta_graph, key, nodes, inputs[outputs[0]], outputs)
-        return
+        return ()
     for name in outputs:
         _add_signature(meta_graph, name, nodes, inputs[name], [name])
+    return ()
+
+
+def add_signature(meta_graph: Any, name: str) -> bool:
+    """Give *meta_graph* a SignatureDef of the node *name*; return False if it has none whose value could be fetched."""
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    node = nodes.get(name)
+    if node is None or _BOOKKEEPING.fullmatch(node.op) or not (_is_result(node, nodes) and _types(node)):
+        return False
+    consumers = _consumers(nodes)
+    if name in _unfetchable(nodes, consumers) | _inside_branches(nodes, consumers):
+        return False
+    _add_signature(meta_graph, name, nodes, _placeholders(nodes, name), [name])
+    return True
 
 
 def variables_behind(meta_graph: Any) -> list[str]:
@@ -232,17 +250,39 @@ def _reached(
     return _closure([name for name, node in nodes.items() if is_start(node.op)], lambda name: consumers.get(name, ()))
 
 
+def _unfetchable(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> set[str]:
+    """Return the nodes that have no value for a caller, or that take a step of training to compute."""
+    return _inside_loops(nodes, consumers) | _reached(nodes, consumers, _TRAINING.fullmatch)
+
+
 def _inside_loops(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> set[str]:
     """Return the nodes that have a value for each turn of a loop, and so none that could be fetched."""
+    enters = {name for name, node in nodes.items() if node.op in _ENTERS}
+    return _between(enters, {name for name, node in nodes.items() if node.op in _EXITS}, consumers)
+
+
+def _inside_branches(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> set[str]:
+    """Return the nodes that have no value when the other branch of a tf.cond is taken."""
+
+    def takes(node: Any, op: str) -> bool:
+        return any(nodes[source].op == op for source in map(_producer, node.input) if source in nodes)
+
+    switches = {name for name, node in nodes.items() if node.op in _SWITCHES and not takes(node, "LoopCond")}
+    merges = {name for name, node in nodes.items() if node.op in _MERGES and not takes(node, "NextIteration")}
+    return _between(switches, merges, consumers)
+
+
+def _between(opening: AbstractSet[str], closing: AbstractSet[str], consumers: Mapping[str, list[str]]) -> set[str]:
+    """Return the nodes after *opening* ones that come before as many *closing* ones."""
     depths: dict[str, int] = {}
-    pending = [(name, 1) for name, node in nodes.items() if node.op in _ENTERS]
+    pending = [(name, 1) for name in opening]
     while pending:
         name, depth = pending.pop()
-        if depths.get(name, 0) < depth <= _MAX_NESTED_LOOPS:
+        if depths.get(name, 0) < depth <= _MAX_NESTED:
             depths[name] = depth
-            after = depth - (nodes[name].op in _EXITS)
-            pending += [(found, after + (nodes[found].op in _ENTERS)) for found in consumers.get(name, ())]
-    return {name for name, depth in depths.items() if depth > (nodes[name].op in _EXITS)}
+            after = depth - (name in closing)
+            pending += [(found, after + (found in opening)) for found in consumers.get(name, ())]
+    return {name for name, depth in depths.items() if depth > (name in closing)}
 
 
 def _placeholders(nodes: Mapping[str, Any], name: str) -> tuple[str, ...]:
