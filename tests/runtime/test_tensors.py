@@ -39,6 +39,7 @@ def info(dtype: str | None, shape: tuple[int | None, ...] | None = None, **more:
         ([], "float32", []),
         ("a", "string", b"a"),
         (b"a\0", "string", b"a\0"),
+        (np.array(b"a\0", object), "string", b"a\0"),
         ([b"a\0", "b"], "string", [b"a\0", b"b"]),
         (np.array(["é"]), "string", ["é".encode()]),
         (np.array([b"a", "b"], object), "string", [b"a", b"b"]),

@@ -162,7 +162,7 @@ def _array(info: TensorInfo, value: Any) -> np.ndarray[Any, Any]:
     if np.ma.is_masked(value):
         raise InputMismatchError(f"input {info.name!r} holds masked values", hint="fill them: value.filled(…)")
     array = _read(info, value)
-    if array.dtype == object and array.ndim == 0 and not isinstance(value, (str, bytes)):
+    if array.dtype == object and array.ndim == 0 and not isinstance(array.item(), (str, bytes)):
         raise InputMismatchError(
             f"input {info.name!r} is of type {type(value).__name__}, which is no array", hint=_array_hint(info, value)
         )
