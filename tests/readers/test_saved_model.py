@@ -224,6 +224,9 @@ def test_missing_variables(model, tmp_path):
     (old / "variables").mkdir()
     (old / "variables" / "variables").write_bytes(b"checkpoint of format V1")
     assert read(old).variables.datasets == ()
+    (model / "variables" / "variables.index").unlink()
+    with pytest.raises(MalformedArtifactError, match=r"variables.index is missing, and the model has 1 variables"):
+        read(model)
     shutil.rmtree(model / "variables")
     with pytest.raises(MalformedArtifactError, match=r"variables.index is missing, and the model has 1 variables"):
         read(model)

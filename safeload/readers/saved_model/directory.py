@@ -133,8 +133,13 @@ class _Reader:
         return data, index
 
     def has_old_checkpoint(self) -> bool:
-        """True if there is a checkpoint of format V1, which has no index."""
-        return any(name.startswith(_VARIABLES) for name in self.tree.files)
+        """True if there is a checkpoint of format V1, which has no index: what is left of V2 is none.
+
+        Source: ``DataFilename`` in tensorflow/core/util/tensor_bundle/naming.h, ``ShardedFilename`` in
+        tensorflow/core/ops/io_ops.cc (2.21).
+        """
+        names = (name for name in self.tree.files if not name.startswith(f"{_VARIABLES}.data-"))
+        return any(name.startswith(_VARIABLES) for name in names)
 
     def require_no_variables(self, saved_model: Any) -> None:
         count = max(map(_variable_count, saved_model.meta_graphs))
