@@ -7,7 +7,7 @@ import io
 import os
 import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Union
 
@@ -26,6 +26,7 @@ _SPECIAL_FILES = (
     (stat.S_ISSOCK, "is a socket, not a file"),
 )
 
+_SHARDS = re.compile(r"-\?{5}-of-(\d{5})$")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
@@ -98,6 +99,9 @@ def _open_path(where: str) -> Source:
     except (FileNotFoundError, NotADirectoryError) as error:
         if is_checkpoint_prefix(path):
             return Source(where=where, path=path)
+        first = _first_shard(path)
+        if first is not None:
+            return replace(_open_path(first), where=where)
         raise ArtifactNotFoundError(where, problem=_absence(path), nearest=_nearest(where, path)) from error
     except OSError as error:
         # Windows cannot open directories; Path.is_dir raises for odd names.
@@ -160,6 +164,16 @@ def is_checkpoint_prefix(path: Path) -> bool:
         tensorflow/core/util/tensor_bundle/naming.cc (TensorFlow 2.21): ``MetaFilename`` appends ``.index``.
     """
     return os.path.isfile(f"{path}.index")  # noqa: PTH113 - does not raise for odd names
+
+
+def _first_shard(path: Path) -> str | None:
+    """Return the first file of what the saver of a sharded checkpoint of format V1 returned, or None.
+
+    Source:
+        ``Saver.save`` in tensorflow/python/training/saver.py (2.21): "this string ends with: '-?????-of-nnnnn'".
+    """
+    first = _SHARDS.sub(r"-00000-of-\1", str(path))
+    return first if first != str(path) and os.path.isfile(first) else None  # noqa: PTH113 - as above
 
 
 def _absence(path: Path) -> str:

@@ -13,7 +13,12 @@ import tarfile
 import pytest
 from bytes_by_hand import field, special, tarred, zipped
 
-from safeload.errors import MalformedArtifactError, SignatureNotFoundError, UnrecognizedFormatError
+from safeload.errors import (
+    ArtifactNotFoundError,
+    MalformedArtifactError,
+    SignatureNotFoundError,
+    UnrecognizedFormatError,
+)
 from safeload.formats import Format, MemoryFile, detect, open_source
 from safeload.formats._archives import _contents
 from safeload.formats._wire import _top_level
@@ -265,6 +270,17 @@ def test_parts_of_checkpoints(tmp_path, name, content, said):
     """Files of a checkpoint whose other files are missing are explained."""
     (tmp_path / name).write_bytes(content)
     assert said in detect(open_source(tmp_path / name)).kind
+
+
+def test_pattern_of_shards(tmp_path):
+    """What the saver of a sharded checkpoint of format V1 returned means its files, if they are there."""
+    pattern = tmp_path / "old.ckpt-?????-of-00002"
+    with pytest.raises(ArtifactNotFoundError):
+        open_source(pattern)
+    (tmp_path / "old.ckpt-00000-of-00002").write_bytes(TABLE)
+    found = detect(open_source(pattern))
+    assert "V1" in found.kind
+    assert found.where == str(pattern)
 
 
 def test_long_messages():
