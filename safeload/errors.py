@@ -266,10 +266,11 @@ class ArchitectureMissingError(SafeloadError, ValueError):
 
     code = "architecture-missing"
 
-    def __init__(self, path: str, *, holds: str) -> None:
+    def __init__(self, path: str, *, holds: str, instead: str = "") -> None:
+        hint = "pass architecture= the model's JSON file (model.to_json()) or a function that builds the model"
         super().__init__(
             f"{path!r} holds {holds} and no architecture",
-            hint="pass architecture= the model's JSON file (model.to_json()) or a function that builds the model",
+            hint=f"{instead}{hint}",
         )
         self.path = path
         self.holds = holds

@@ -246,13 +246,24 @@ def _is_available(found: ObjectInfo, registry: Registry) -> bool:
 def _require_both_halves(artifact: KerasArtifact, architecture: Callable[[], Any] | None) -> None:
     """Refuse an architecture without weights, and weights without one."""
     if artifact.config is None and architecture is None:
-        raise ArchitectureMissingError(artifact.where, holds=_contents(artifact.weights))
+        raise _no_architecture(artifact)
     if artifact.format is Format.KERAS_JSON:
         raise UnsupportedFormatError(
             artifact.where,
             kind="a Keras architecture without weights",
             remedy=f"pass the file of its weights, with architecture={artifact.where!r}",
         )
+
+
+def _no_architecture(artifact: KerasArtifact) -> ArchitectureMissingError:
+    holds, graph = _contents(artifact.weights), artifact.graph_beside
+    if graph is None:
+        return ArchitectureMissingError(artifact.where, holds=holds)
+    if graph:
+        instead = f"pass the directory that holds {graph} to load the SavedModel; or "
+        return ArchitectureMissingError(artifact.where, holds=f"{holds} of a SavedModel", instead=instead)
+    holds = f"{holds} of a SavedModel whose saved_model.pb (or .pbtxt) is missing"
+    return ArchitectureMissingError(artifact.where, holds=holds, instead="copy the whole directory again; or ")
 
 
 def _require_input_shape(info: ModelInfo) -> None:

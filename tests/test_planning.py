@@ -43,8 +43,9 @@ def judged_of(artifact, info=None):
     return judge(artifact, info or inspect_artifact(artifact), ())
 
 
-def plan(config, registry=None, *, weights=WeightIndex(), **options):
-    return plan_load(judged_of(keras_artifact(config, weights=weights)), registry or Registry.of_call(), **options)
+def plan(config, registry=None, *, weights=WeightIndex(), graph_beside=None, **options):
+    artifact = keras_artifact(config, weights=weights, graph_beside=graph_beside)
+    return plan_load(judged_of(artifact), registry or Registry.of_call(), **options)
 
 
 def a_class(package, name="Scale"):
@@ -128,6 +129,9 @@ def _datasets(*paths):
     return tuple(DatasetInfo(path, (2,), "float32", 8) for path in paths)
 
 
+CHECKPOINT = WeightIndex(WeightLayout.CHECKPOINT, _datasets("w/.ATTRIBUTES/VARIABLE_VALUE", "w/.OPTIMIZER_SLOT/m"))
+
+
 @pytest.mark.parametrize(
     ("weights", "holds"),
     [
@@ -140,7 +144,7 @@ def _datasets(*paths):
             "the weights of 2 layers (d, e)",
         ),
         (
-            WeightIndex(WeightLayout.CHECKPOINT, _datasets("w/.ATTRIBUTES/VARIABLE_VALUE", "w/.OPTIMIZER_SLOT/m")),
+            CHECKPOINT,
             "a checkpoint of 1 variables (w)",
         ),
     ],
@@ -152,6 +156,27 @@ def test_weights_alone(weights, holds):
         plan(None, weights=weights)
     assert caught.value.holds == holds
     assert plan(None, weights=weights, architecture=dict).architecture is dict
+
+
+@pytest.mark.parametrize(
+    ("graph", "holds", "hint"),
+    [
+        ("", "of a SavedModel whose saved_model.pb (or .pbtxt) is missing", "copy the whole directory again; or"),
+        (
+            "saved_model.pb",
+            "of a SavedModel",
+            "pass the directory that holds saved_model.pb to load the SavedModel; or",
+        ),
+    ],
+    ids=["lost", "there"],
+)
+def test_variables_of_a_saved_model(graph, holds, hint):
+    """The variables of a SavedModel alone say what they belong to, and load as weights all the same."""
+    with pytest.raises(ArchitectureMissingError) as caught:
+        plan(None, weights=CHECKPOINT, graph_beside=graph)
+    assert caught.value.holds == f"a checkpoint of 1 variables (w) {holds}"
+    assert caught.value.hint.startswith(f"{hint} pass architecture= ")
+    assert plan(None, weights=CHECKPOINT, graph_beside=graph, architecture=dict).architecture is dict
 
 
 def report_of(config, registry=None, **options):

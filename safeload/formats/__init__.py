@@ -2,7 +2,7 @@
 
 from safeload.formats._archives._unpack import Unpacked, unpack
 from safeload.formats._archives._zip import FREE_EXPANSION_BYTES, ZipIndex, read_zip
-from safeload.formats._detect import Detection, detect
+from safeload.formats._detect import SAVED_MODEL_NAMES, Detection, detect
 from safeload.formats._file import ByteFile, MemoryFile, Window
 from safeload.formats._foreign import HDF5_MARKS, OTHER_HDF5, is_text
 from safeload.formats._format import Format
@@ -13,6 +13,7 @@ __all__ = [
     "FREE_EXPANSION_BYTES",
     "HDF5_MARKS",
     "OTHER_HDF5",
+    "SAVED_MODEL_NAMES",
     "ByteFile",
     "Detection",
     "Format",

@@ -130,6 +130,8 @@ class KerasArtifact:
         digest: SHA-256 (hex) of config, metadata, assets and weight index: the content digest.
         anomalies: What is odd about the container and does not keep it from being read.
         unpacked: Where the archive lies from which it was read, or None; deleted with the artifact.
+        graph_beside: Of a checkpoint: the graph of the SavedModel whose variables it holds, ``""`` if that is gone;
+            None for a checkpoint of its own.
     """
 
     format: Format
@@ -144,6 +146,7 @@ class KerasArtifact:
     digest: str = ""
     anomalies: tuple[Anomaly, ...] = ()
     unpacked: Unpacked | None = None
+    graph_beside: str | None = None
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,20 @@ def checkpoint(tmp_path):
     return tmp_path / "ckpt"
 
 
+@pytest.mark.parametrize("graph", ["saved_model.pb", "saved_model.pbtxt", ""])
+def test_variables_of_a_saved_model(tmp_path, graph):
+    """The checkpoint that a SavedModel holds is known by its name, with the graph or without; another has none."""
+    variables = tmp_path / "variables"
+    variables.mkdir()
+    for prefix in ("variables", "ckpt"):
+        (variables / f"{prefix}.index").write_bytes(table({b"": header(), b"w": entry(FLOAT, (), size=4)}))
+        (variables / f"{prefix}.data-00000-of-00001").write_bytes(bytes(4))
+    if graph:
+        (tmp_path / graph).touch()
+    assert read(variables / "variables").graph_beside == graph
+    assert read(variables / "ckpt").graph_beside is None
+
+
 def test_checkpoint(checkpoint):
     """Every tensor is listed, and read from its data file."""
     artifact = read(checkpoint)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
-from safeload.formats import Format, open_member
+from safeload.formats import SAVED_MODEL_NAMES, Format, open_member
 from safeload.readers._artifact import KerasArtifact
 from safeload.readers._digest import keras_digest
 from safeload.readers.checkpoint.index import read_checkpoint_index, require_shards
@@ -113,8 +113,20 @@ def read_weights_checkpoint(detection: Detection, limits: Limits) -> KerasArtifa
         weights=weights,
         weights_file=weights_file,
         size=weights_file.size,
+        graph_beside=_graph_beside(prefix),
     )
     return replace(artifact, digest=keras_digest(artifact))
+
+
+def _graph_beside(prefix: Path) -> str | None:
+    """Return the graph of the SavedModel whose variables *prefix* names; see `KerasArtifact`.
+
+    Source:
+        tensorflow/python/saved_model/constants.py (2.21): ``VARIABLES_DIRECTORY``, ``VARIABLES_FILENAME``.
+    """
+    if prefix.parts[-2:] != ("variables", "variables"):
+        return None
+    return next((name for name in SAVED_MODEL_NAMES if (prefix.parents[1] / name).is_file()), "")
 
 
 def open_checkpoint(prefix: Path, *, where: str, limits: Limits) -> tuple[WeightIndex, CheckpointFile]:
