@@ -332,17 +332,25 @@ class InputMismatchError(SafeloadError, TypeError, ValueError):
         self.problem = problem
 
 
+ENDED_PACKAGES = {"tf.contrib": "1.15", "tensorflow-addons": "2.15"}
+"""The last TensorFlow of packages that register ops and have no release for those that safeload runs on."""
+
+
 class OpNotRegisteredError(SafeloadError, RuntimeError):
     """The graph uses ops that the installed TensorFlow does not have."""
 
     code = "op-not-registered"
 
     def __init__(self, where: str, *, ops: Sequence[str], package: str | None) -> None:
-        hint = (
-            f"pip install {package} and import it before loading: it registers the op"
-            if package
-            else "the op is of another package or a newer TensorFlow; import the package that registers it, or upgrade"
-        )
+        if package in ENDED_PACKAGES:
+            last = f"TensorFlow {ENDED_PACKAGES[package]}"
+            hint = f"{package} registers it, which ended with {last}: export the model without the op, or call it there"
+        elif package:
+            hint = f"pip install {package} and import it before loading: it registers the op"
+        else:
+            hint = (
+                "the op is of another package or a newer TensorFlow; import the package that registers it, or upgrade"
+            )
         super().__init__(f"{where} needs ops that TensorFlow does not have here: {', '.join(ops)}", hint=hint)
         self.where = where
         self.ops: tuple[str, ...] = tuple(ops)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from safeload._report import CustomObject, InspectionReport, Outcome, Requirement
 from safeload.dialects import COMPAT_MODULE, needs_keras_2
 from safeload.errors import (
+    ENDED_PACKAGES,
     ArchitectureMissingError,
     CustomObjectConflictError,
     IncompatibleVersionError,
@@ -203,7 +204,8 @@ def _requirements(decided: _Decided | LoadPlan) -> Iterator[Requirement]:
     for op, package in decided.meta_graph.missing_ops if decided.meta_graph is not None else ():
         by_package.setdefault(package, []).append(op)
     for package, ops in by_package.items():
-        yield Requirement(package, package, tuple(ops), is_installed=package is not None and _is_installed(package))
+        install = package if package not in ENDED_PACKAGES else None
+        yield Requirement(package, install, tuple(ops), is_installed=package is not None and _is_installed(package))
     if decided.road == "tf_keras":
         yield Requirement("tf-keras", "safeload[keras2]", is_installed=_is_installed("tf-keras"))
 

@@ -182,6 +182,15 @@ def test_unknown_op_without_a_known_package_says_so():
     assert "upgrade" in str(errors.OpNotRegisteredError("m", ops=["Zap"], package=None))
 
 
+@pytest.mark.parametrize(("package", "last"), errors.ENDED_PACKAGES.items(), ids=errors.ENDED_PACKAGES)
+def test_ops_of_packages_that_ended(package, last):
+    """What cannot be installed beside this TensorFlow is not proposed."""
+    hint = errors.OpNotRegisteredError("m", ops=["GatherTree"], package=package).hint
+    assert f"{package} registers it" in hint
+    assert f"TensorFlow {last}" in hint
+    assert "pip" not in hint
+
+
 def test_missing_object_of_main_asks_for_your_module():
     """``__main__`` is no module to import."""
     missing = SimpleNamespace(name="Scale", kind="layer", module="__main__", where="$")

@@ -255,6 +255,15 @@ def test_report_names_the_error_of_what_is_missing_here(monkeypatch):
     assert report_of(config, Registry.of_call({"Scale": a_class("tf_keras")})).verdict == "fine"
 
 
+def test_packages_that_ended_are_not_to_be_installed():
+    """What no pip install gives is named without one."""
+    ops = [("GatherTree", "tf.contrib"), ("CaseFoldUTF8", "tensorflow-text")]
+    decided = SimpleNamespace(meta_graph=SimpleNamespace(missing_ops=ops), road="saved-model")
+    assert {needed.package: needed.install for needed in planning._requirements(decided)} == {
+        "tf.contrib": None, "tensorflow-text": "tensorflow-text",
+    }  # fmt: skip
+
+
 def test_report_of_weights_alone():
     """Weights alone have neither layers nor signatures, and need an architecture."""
     report = report_of(None)

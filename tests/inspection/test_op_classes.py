@@ -131,10 +131,11 @@ def test_classes_of_known_ops() -> None:
 
 def test_packages() -> None:
     """Ops of other packages are known by name or by prefix."""
-    found = {op: op_package(op) for op in ("CaseFoldUTF8", "TFText>New", "IO>ReadX", "SomebodysOp")}
+    found = {op: op_package(op) for op in ("CaseFoldUTF8", "TFText>New", "IO>ReadX", "GatherTree", "SomebodysOp")}
     assert {op: (p.package, p.is_pure) if p else None for op, p in found.items()} == {
         "CaseFoldUTF8": ("tensorflow-text", True),
         "TFText>New": ("tensorflow-text", True),
         "IO>ReadX": ("tensorflow-io", False),
+        "GatherTree": ("tf.contrib", False),
         "SomebodysOp": None,
     }
