@@ -67,8 +67,8 @@ Source: ``previous_mask`` in keras/src/layers/layer.py of 3.10.0 and 3.11.3. Ker
 _TAKES_ZEROES = (2, 3)
 """First ``tf.keras`` whose LSTM and GRU give zeros for masked steps on a processor, too, if they are told to.
 
-Source: ``zero_output_for_mask`` in tensorflow/python/keras/layers/recurrent_v2.py of TensorFlow 2.1 and 2.2. Before, what
-a GPU could compute ignored it. 2.1 cannot be told from 2.2, for both call themselves 2.3.0-tf; it is taken for 2.2.
+Source: ``zero_output_for_mask`` in tensorflow/python/keras/layers/recurrent_v2.py of TensorFlow 2.1 and 2.2. Before,
+what a GPU could compute ignored it. 2.1 cannot be told from 2.2: both call themselves 2.3.0-tf; it is taken for 2.2.
 """
 
 _FOR_GPUS = {
@@ -118,8 +118,8 @@ def with_masks_of(name: str, writer: Writer, config: Any, nodes: Any = None) -> 
 def _differ_from_keras_3(layer: Any, writer: Writer) -> bool:
     """Tell whether the layers that Bidirectional makes of *layer* give zeros for masked steps where Keras 3 does not.
 
-    Keras 3 has them give zeros if they return sequences, like TensorFlow from 1.14 on. TensorFlow 1.13 records zeros for
-    all. What was before, and standalone Keras, knew none: ``keras/layers/wrappers.py`` of 2.3.1.
+    Keras 3 has them give zeros if they return sequences, like TensorFlow from 1.14 on. TensorFlow 1.13 records zeros
+    for all. What was before, and standalone Keras, knew none: ``keras/layers/wrappers.py`` of 2.3.1.
     """
     inner = layer.get("config") if isinstance(layer, dict) else None
     if not isinstance(layer, dict) or not isinstance(inner, dict):
