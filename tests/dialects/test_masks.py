@@ -43,6 +43,13 @@ DENSE = {"class_name": "Dense", "config": {"name": "d", "units": 1}}
         ("Identity", Flavour.TF_KERAS_1X, (2, 12, 0), "Identity"),
         ("Rescaling", Flavour.TF_KERAS, (2, 21, 0), "Rescaling"),
         ("TimeDistributed", Flavour.KERAS_2, (2, 2, 4), "TimeDistributed"),
+        ("TimeDistributed", Flavour.KERAS_2, (), "TimeDistributed"),
+        ("TimeDistributed", Flavour.KERAS_2, (2, 1, 6), "MaskPassingTimeDistributed"),
+        ("TimeDistributed", Flavour.KERAS_1, (), "MaskPassingTimeDistributed"),
+        ("TimeDistributed", Flavour.TF_KERAS_1X, (2, 1, 5), "MaskPassingTimeDistributed"),
+        ("TimeDistributed", Flavour.TF_KERAS_1X, (2, 1, 6), "EitherTimeDistributed"),
+        ("TimeDistributed", Flavour.TF_KERAS_1X, (2, 2, 4), "TimeDistributed"),
+        ("TimeDistributed", Flavour.TF_KERAS, (2, 16, 0), "TimeDistributed"),
     ],
 )
 def test_what_with_masks_of(name, flavour, version, expected):

@@ -43,6 +43,14 @@ _MASKS_BY_STEP = frozenset({"TimeDistributed"})
 Source: ``compute_mask`` in ``layers/rnn/time_distributed.py`` of keras 2.15.0; 3.15.1 has none.
 """
 
+_ASKS_INSIDE = {Flavour.KERAS_1: (2,), Flavour.KERAS_2: (2, 2), Flavour.TF_KERAS_1X: (2, 1, 6)}
+"""First release whose TimeDistributed asks the layer inside, and masks what it computes; before, neither.
+
+TensorFlow 1.9 does not, 1.10 does, and both record 2.1.6-tf.
+
+Source: ``call`` and ``compute_mask`` in ``layers/wrappers.py`` of keras 2.1.6 and 2.2.0, TensorFlow 1.9.0 and 1.10.0.
+"""
+
 _RELU_KEEPS_MASKS = (2, 5)
 """First ``tf.keras`` whose ReLU gives the mask of its input; before, the attribute was misspelt.
 
@@ -112,7 +120,16 @@ def with_masks_of(name: str, writer: Writer, config: Any, nodes: Any = None) -> 
         return f"Unmasked{name}" if is_tensorflow and writer.version < _RELU_KEEPS_MASKS else None
     if name == "Bidirectional":
         return name if _differ_from_keras_3(config.get("layer"), writer) else None
-    return name if name in _OF_KERAS_2 else None
+    return _of_steps(name, writer) if name in _MASKS_BY_STEP else name if name in _OF_KERAS_2 else None
+
+
+def _of_steps(name: str, writer: Writer) -> str:
+    """Return safeload's own layer for what *writer* computed; of an unknown version, what the latest did."""
+    first = _ASKS_INSIDE.get(writer.flavour, ())
+    if writer.flavour is Flavour.KERAS_1 or (writer.version and writer.version < first):
+        return f"MaskPassing{name}"
+    is_either = writer.flavour is Flavour.TF_KERAS_1X and writer.version == first
+    return f"Either{name}" if is_either else name
 
 
 def _differ_from_keras_3(layer: Any, writer: Writer) -> bool:

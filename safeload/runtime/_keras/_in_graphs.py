@@ -39,7 +39,7 @@ def mend(model: Any) -> None:
     for layer in flat_layers(model):
         if _casts_floats(layer):
             layer.backend = _KeepsFloats(layer.backend)
-        if _repeated_by(layer) is type(layer).call:
+        if _repeated_by(layer) is type(layer).call or _ignores_mask(layer):
             layer.call = MethodType(_each_step, layer)
 
 
@@ -68,6 +68,11 @@ def _repeated_by(layer: Any) -> Any:
     return next((vars(base).get("call") for base in named if base.__module__.startswith("keras.")), None)
 
 
+def _ignores_mask(layer: Any) -> bool:
+    """Tell whether *layer* is safeload's own TimeDistributed that masks no step."""
+    return getattr(layer, "ignores_mask", False) is True
+
+
 def _loses_steps(layer: Any) -> bool:
     """Tell whether *layer*, which is not mended, may be called on a number of steps that a graph does not know."""
     if _repeated_by(layer) is None or "call" in vars(layer):
@@ -81,7 +86,7 @@ def _each_step(self: Any, inputs: Any, training: Any = None, mask: Any = None) -
     if inputs.shape[1] is not None:
         return type(self).call(self, inputs, training=training, mask=mask)
     inside = self.layer
-    inputs, mask = _swapped(inputs), None if mask is None else _swapped(mask)
+    inputs, mask = _swapped(inputs), None if mask is None or _ignores_mask(self) else _swapped(mask)
 
     def step(index: Any) -> Any:
         given = {"training": training} if inside._call_has_training_arg else {}  # noqa: SLF001

@@ -13,6 +13,7 @@ from safeload.runtime.compat._tensorflow import NodeFunction, symbol_function
 __all__ = [
     "CausalAdditiveAttention",
     "CausalAttention",
+    "MaskPassingTimeDistributed",
     "TensorFlowNode",
     "TensorFlowSymbol",
     "UnmaskedMultiHeadAttention",
@@ -42,6 +43,18 @@ class CausalAdditiveAttention(tf_keras.layers.AdditiveAttention):  # type: ignor
     def call(self, inputs: Any, **kwargs: Any) -> Any:
         """Attend to earlier steps only."""
         return super().call(inputs, **{**kwargs, "use_causal_mask": True})
+
+
+class MaskPassingTimeDistributed(tf_keras.layers.TimeDistributed):  # type: ignore[misc]
+    """``TimeDistributed`` whose layer inside knows no masks: as up to Keras 2.1 and TensorFlow 1.9."""
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:  # noqa: ARG002
+        """Compute each step, whole."""
+        return super().call(inputs, training=training)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:  # noqa: ARG002
+        """Pass the mask on."""
+        return mask
 
 
 class UnmaskedMultiHeadAttention(tf_keras.layers.MultiHeadAttention):  # type: ignore[misc]

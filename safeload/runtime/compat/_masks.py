@@ -14,9 +14,12 @@ import keras
 import tensorflow as tf
 
 from safeload.dialects import MERGING, OF_SEVERAL, TAKES_GIVEN_MASKS
+from safeload.errors import IncompatibleVersionError
 
 __all__ = [
     "Concatenate",
+    "EitherTimeDistributed",
+    "MaskPassingTimeDistributed",
     "MultiHeadAttention",
     "TimeDistributed",
     "UnmaskedMultiHeadAttention",
@@ -117,6 +120,43 @@ class TimeDistributed(keras.layers.TimeDistributed):  # type: ignore[misc]
         if inner is not None or mask is None:
             return inner
         return keras.ops.any(mask, axis=tuple(range(2, len(mask.shape)))) if len(mask.shape) > 2 else mask
+
+
+class MaskPassingTimeDistributed(keras.layers.TimeDistributed):  # type: ignore[misc]
+    """``keras.layers.TimeDistributed`` whose layer inside knows no masks. Weights as there.
+
+    Source: ``call`` in ``layers/wrappers.py`` of keras 1.2.2 and 2.1.6, and of TensorFlow 1.9.0.
+    """
+
+    ignores_mask = True
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:  # noqa: ARG002
+        """Compute each step, whole."""
+        return super().call(inputs, training=training)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:  # noqa: ARG002
+        """Pass the mask on."""
+        return mask
+
+
+class EitherTimeDistributed(TimeDistributed):
+    """``TimeDistributed`` where it does not matter whether TensorFlow 1.9 or 1.10 wrote it. Weights as there."""
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Give the mask of the input, if the layer inside gives no other one.
+
+        Raises:
+            IncompatibleVersionError: ``incompatible-version``. It gives one.
+        """
+        inner = self.layer.compute_mask(inputs, mask) if self.layer.supports_masking else None
+        is_given = inner is not None and inner is not mask
+        if is_given or (mask is not None and len(mask.shape) > 2):
+            raise IncompatibleVersionError(
+                self.name,
+                problem="the file does not tell whether the masks of the layer inside count",
+                hint="they do since TensorFlow 1.10, which records the same version as 1.9; save it with another one",
+            )
+        return mask
 
 
 class UnmaskedMultiHeadAttention(keras.layers.MultiHeadAttention):  # type: ignore[misc]

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from safeload import load_callable
+from safeload.errors import IncompatibleVersionError
+from safeload.runtime._keras._in_graphs import mend
 
 tf_keras = pytest.importorskip("tf_keras")
 
@@ -163,6 +166,48 @@ def test_layers_for_each_step_give_the_mask_of_the_layer_inside(tmp_path: Path, 
     data = data if inner == "Embedding" else np.repeat(data[..., None], 2, axis=-1) / 9
     model.save(tmp_path / "m.h5")
     np.testing.assert_allclose(np.asarray(load_callable(tmp_path / "m.h5")(data)), model(data).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("inner", ["LSTM", "Masking"])
+@pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras", "tf_keras"])
+def test_layers_for_each_step_before_2_2_knew_no_masks_inside(package: Any, inner: str) -> None:
+    """What is inside sees whole steps and masks none."""
+    layers, steps = package.layers, compat_objects(package.__name__)["MaskPassingTimeDistributed"]
+    inputs = package.Input((3, 5, 2))
+    x = layers.Masking()(inputs) if inner == "LSTM" else steps(layers.Masking())(inputs)
+    model = package.Model(inputs, steps(layers.LSTM(2))(x))
+    data = np.repeat(np.stack([A, B, A * 0], axis=1)[..., None], 2, axis=-1) / np.float32(9)
+    lstm = model.layers[-1].layer
+    expected = np.stack([np.asarray(lstm(data[:, i])) for i in range(3)], axis=1)
+    np.testing.assert_allclose(np.asarray(model(data)), expected, atol=1e-6)
+
+
+def test_layers_for_each_step_before_2_2_pass_masks_on(tmp_path: Path) -> None:
+    """In a graph that does not know the number of steps, too."""
+    steps = compat_objects("keras")["MaskPassingTimeDistributed"]
+    inputs = keras.Input((None, 5))
+    last = keras.layers.LSTM(2)
+    model = keras.Model(inputs, last(steps(keras.layers.Dense(2))(keras.layers.Masking()(inputs))))
+    data = np.where(np.arange(3)[:, None] == 1, np.float32(0), A[:, None].astype("float32"))
+    counted = np.asarray(model.layers[2](data))[:, [0, 2]]
+    mend(model)
+    found = tf.function(model, input_signature=[tf.TensorSpec([None, None, 5])])(tf.constant(data))
+    np.testing.assert_allclose(np.asarray(found), np.asarray(last(counted)), atol=1e-6)
+
+
+@pytest.mark.parametrize("inner", ["Dense", "LSTM"])
+def test_layers_for_each_step_of_tensorflow_1_9_or_later(inner: str) -> None:
+    """Where nothing inside makes a mask, both give that of the input."""
+    steps = compat_objects("keras")["EitherTimeDistributed"]
+    inputs = keras.Input((3, 5, 2) if inner == "LSTM" else (3, 5))
+    layer = steps(getattr(keras.layers, inner)(2))
+    assert layer.compute_mask(inputs, None) is None
+    mask = keras.Input((3,), dtype="bool")
+    assert layer.compute_mask(inputs, mask) is mask
+    with pytest.raises(IncompatibleVersionError, match="does not tell whether the masks"):
+        layer.compute_mask(inputs, keras.Input((3, 5), dtype="bool"))
+    with pytest.raises(IncompatibleVersionError, match="does not tell whether the masks"):
+        steps(keras.layers.Masking())(keras.Input((3, 5, 2)))
 
 
 def test_attention_before_keras_3_8_leaves_masks_in_place() -> None:
