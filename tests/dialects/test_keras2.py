@@ -11,11 +11,16 @@ KERAS_2 = Writer(Flavour.KERAS_2, (2, 2, 4))
 TF_1 = Writer(Flavour.TF_KERAS_1X, (2, 2, 4))
 TF_2 = Writer(Flavour.TF_KERAS_1X, (2, 4, 0))
 TF_KERAS = Writer(Flavour.TF_KERAS, (2, 21, 0))
+RATE = {"filters": 2, "dilation_rate": [2, 2], "data_format": "channels_last"}
 
 CASES = [
     ("Dense", {"units": 2, "input_dim": 3, "batch_input_shape": [None, 3]}, TF_2, "Dense", {"units": 2}),
     ("LSTM", {"units": 2, "time_major": False, "implementation": 0, "input_length": None}, TF_2, "LSTM", {"units": 2}),
     ("LSTM", {"units": 2}, KERAS_2, "LSTM", {"units": 2, "recurrent_activation": "hard_sigmoid"}),
+    ("SeparableConv2D", RATE, Writer(Flavour.KERAS_2, (2, 0, 8)), "SeparableConv2D", {**RATE, "dilation_rate": [1, 1]}),
+    ("SeparableConv2D", RATE, Writer(Flavour.KERAS_2, (2, 0, 9)), "SeparableConv2D", RATE),
+    ("SeparableConv2D", RATE, Writer(Flavour.KERAS_2), "SeparableConv2D", RATE),
+    ("SeparableConv2D", RATE, Writer(Flavour.TF_KERAS_1X, (2, 0, 8)), "SeparableConv2D", RATE),
     (
         "GRU",
         {"units": 2, "recurrent_activation": "tanh"},

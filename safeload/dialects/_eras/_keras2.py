@@ -176,8 +176,17 @@ def _fill(name: str, new_name: str, config: Config, writer: Writer) -> None:
         config.setdefault("recurrent_activation", "hard_sigmoid")
     if "zero_output_for_mask" in config:
         config["zero_output_for_mask"] = gives_zeroes(new_name, config, writer)
+    if new_name == "SeparableConv2D" and writer.flavour is Flavour.KERAS_2 and () < writer.version < _DILATES:
+        config["dilation_rate"] = [1, 1]
     if new_name == "LeakyReLU":
         config.setdefault("negative_slope", 0.3)
+
+
+_DILATES = (2, 0, 9)
+"""First standalone Keras whose SeparableConv2D is dilated; before, it only recorded the rate.
+
+Source: ``call`` in keras/layers/convolutional.py of 2.0.8 and 2.0.9; that of TensorFlow 1.4 passes the rate on.
+"""
 
 
 def _has_sigmoid_gates(writer: Writer) -> bool:
