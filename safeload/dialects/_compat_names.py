@@ -65,7 +65,7 @@ COMPAT_OBJECTS = MappingProxyType(
         ),
         **dict.fromkeys(("Identity", "Normalization", "Rescaling"), "Keras 2 layer: gives no mask"),
         "TimeDistributed": "Keras 2 layer: gives the mask of the layer inside",
-        "MaskPassingTimeDistributed": "Keras up to 2.1, TensorFlow up to 1.9: no masks inside, that of the input goes on",
+        "MaskPassingTimeDistributed": "Keras up to 2.1, TensorFlow up to 1.9: no masks inside, the input's goes on",
         "EitherTimeDistributed": "TensorFlow 1.9 to 1.12: refused where the first and the later ones differ in masks",
         "UnmaskedReLU": "tf.keras before 2.5: gives no mask",
         **dict.fromkeys(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from safeload.dialects._eras._keras1 import with_orderings
 from safeload.dialects._eras._masks import may_mask_otherwise
 from safeload.dialects._functional._model import normalise_model
-from safeload.dialects._normal import NormalForm
+from safeload.dialects._normal import Flavour, NormalForm
 from safeload.dialects._objects import Normaliser
 from safeload.dialects._writer import writer_of
 from safeload.errors import MalformedArtifactError
@@ -29,11 +30,14 @@ def normalise(config: Any, metadata: Mapping[str, str], format: Format) -> Norma
         The normal form. Keys that Keras 3 does not know and that matter are still in it: `lower` refuses them.
 
     Raises:
+        IncompatibleVersionError: ``incompatible-version``. It does not tell what it would compute.
         MalformedArtifactError: ``malformed-artifact``. The config is not that of a model.
     """
     if not isinstance(config, dict) or not isinstance(config.get("class_name"), str) or "config" not in config:
         raise MalformedArtifactError("model config", problem="it is not a serialized model with class_name and config")
     writer = writer_of(config, metadata, format)
+    if writer.flavour is Flavour.KERAS_1:
+        config = with_orderings(config)
     renamed: dict[str, str] = {}
     normaliser = Normaliser(
         writer,

@@ -77,7 +77,7 @@ def _flavour_of(version: tuple[int, ...], *, is_tensorflow: bool) -> Flavour:
 def _inferred(config: Any, format: Format) -> Flavour:  # noqa: A002
     modules: set[str] = set()
     keys: set[str] = set()
-    for entry in _dicts(config):
+    for entry in dicts(config):
         keys.update(entry)
         if isinstance(entry.get("module"), str):
             modules.add(entry["module"])
@@ -95,7 +95,8 @@ def _inferred(config: Any, format: Format) -> Flavour:  # noqa: A002
     return next((flavour for seen, flavour in evidence if seen), Flavour.KERAS_2)
 
 
-def _dicts(tree: Any) -> Iterator[dict[str, Any]]:
+def dicts(tree: Any) -> Iterator[dict[str, Any]]:
+    """Yield every dict in *tree*."""
     stack = [tree]
     while stack:
         value = stack.pop()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from safeload.dialects import COMPAT_MODULE
-from safeload.dialects._eras._keras1 import modernise
+from safeload.dialects import COMPAT_MODULE, normalise
+from safeload.dialects._eras._keras1 import modernise, with_orderings
+from safeload.errors import IncompatibleVersionError
+from safeload.formats import Format
 
 CASES = [
     (
@@ -163,3 +165,39 @@ def test_regularizers_written_by_later_releases_are_kept():
     penalty = {"class_name": "L1L2", "config": {"l1": 0.1, "l2": 0.0}}
     config = modernise("Dense", {"output_dim": 2, "W_regularizer": penalty})[2]
     assert config["kernel_regularizer"] == penalty
+
+
+def _entry(name, **config):
+    return {"class_name": name, "config": {"name": name.lower(), **config}}
+
+
+def _with(*layers):
+    return {"class_name": "Sequential", "config": list(layers)}
+
+
+POOLING = {"pool_size": [2, 2], "strides": [2, 2], "border_mode": "valid"}
+PADDING = _entry("ZeroPadding2D", padding=[1, 2], trainable=True)
+
+
+@pytest.mark.parametrize(("ordering", "expected"), [("th", "channels_first"), ("tf", "channels_last")])
+def test_layers_that_do_not_record_their_ordering_have_that_of_the_others(ordering, expected):
+    """A release had one setting for all layers, which these six leave out of their configs."""
+    first = {**PADDING, "config": {**PADDING["config"], "batch_input_shape": [None, 4, 5, 6]}}
+    pooling = _entry("MaxPooling2D", **POOLING, dim_ordering=ordering, trainable=True)
+    config = _with(first, pooling, _entry("TimeDistributed", trainable=True, layer=PADDING))
+    before = repr(config)
+    normal = normalise(config, {"keras_version": "1.1.2"}, Format.KERAS_HDF5)
+    _, padding, _, wrapper = normal.config["config"]["layers"]
+    assert padding["config"]["data_format"] == wrapper["config"]["layer"]["config"]["data_format"] == expected
+    assert repr(config) == before
+
+
+def test_an_ordering_that_nothing_tells_is_not_guessed():
+    """Layers that disagree, or none: the setting of the process that saved the file is unknown."""
+    pooling = [_entry("MaxPooling2D", dim_ordering=ordering) for ordering in ("tf", "th")]
+    with pytest.raises(IncompatibleVersionError, match="differ in it"):
+        with_orderings(_with(PADDING, *pooling))
+    with pytest.raises(IncompatibleVersionError, match="no other layer tells"):
+        with_orderings(_with(PADDING))
+    recorded = _with(_entry("UpSampling2D", dim_ordering="th"), *pooling)
+    assert with_orderings(recorded) is recorded

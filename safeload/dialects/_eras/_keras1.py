@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from safeload.dialects._compat_names import COMPAT_MODULE
+from safeload.dialects._writer import dicts
+from safeload.errors import IncompatibleVersionError
 
 Config = dict[str, Any]
 
@@ -78,6 +80,53 @@ _WITHOUT_EFFECT = {
 }
 _ORDERINGS = {"tf": "channels_last", "th": "channels_first", "default": "channels_last"}
 _INITIALIZERS = {"zero": "zeros", "one": "ones", "uniform": "random_uniform", "normal": "random_normal"}
+
+
+_SILENT = frozenset({"Cropping2D", "Cropping3D", "UpSampling2D", "UpSampling3D", "ZeroPadding2D", "ZeroPadding3D"})
+"""Layers that do not record their ``dim_ordering``.
+
+Source: ``get_config`` in keras/layers/convolutional.py of 1.0.8, 1.1.2 and 1.2.2.
+"""
+
+
+def with_orderings(config: Any) -> Any:
+    """Return the *config* of a model with the ordering of the other layers where a layer does not record its own.
+
+    Raises:
+        IncompatibleVersionError: ``incompatible-version``. No other layer tells, or they differ.
+    """
+    objects = [value for value in dicts(config) if isinstance(value.get("config"), dict)]
+    silent = [value for value in objects if _is_silent(value)]
+    recorded = {
+        each["config"]["dim_ordering"] for each in objects if isinstance(each["config"].get("dim_ordering"), str)
+    }
+    if not silent:
+        return config
+    if len(recorded) != 1:
+        named = f"{silent[0]['class_name']} {silent[0]['config'].get('name')!r}"
+        raise IncompatibleVersionError(
+            named,
+            problem="Keras 1 does not record whether its channels come first, and "
+            + ("the other layers differ in it" if recorded else "no other layer tells"),
+            hint="rebuild the model with the layers of Keras 2",
+        )
+    return _filled(config, recorded.pop())
+
+
+def _is_silent(value: Config) -> bool:
+    name = value.get("class_name")
+    return isinstance(name, str) and name in _SILENT and "dim_ordering" not in value["config"]
+
+
+def _filled(value: Any, ordering: str) -> Any:
+    if isinstance(value, list):
+        return [_filled(item, ordering) for item in value]
+    if not isinstance(value, dict):
+        return value
+    filled = {key: _filled(item, ordering) for key, item in value.items()}
+    if isinstance(filled.get("config"), dict) and _is_silent(filled):
+        filled["config"]["dim_ordering"] = ordering
+    return filled
 
 
 def modernise(name: str, config: Mapping[str, Any]) -> tuple[str | None, str, Config]:
