@@ -22,6 +22,20 @@ MODELS = {
 }
 
 
+def test_a_convolution_that_recurs_adds_its_bias_itself(tmp_path: Path) -> None:
+    """Its cell has an activation, and a bias for each gate, as long as the last axis here."""
+    model = tf_keras.Sequential([layers.Input((3, 2, 5, 4)), layers.ConvLSTM2D(4, 2, padding="same", **FIRST)])
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(-1, 1, weight.shape) for weight in model.get_weights()])
+    model.save(tmp_path / "m.h5")
+    x = rng.normal(size=(2, 3, 2, 5, 4)).astype("float32")
+    found = load_callable(tmp_path / "m.h5")(x)
+    last = tf_keras.Sequential([layers.Input((3, 5, 4, 2)), layers.ConvLSTM2D(4, 2, padding="same")])
+    last.set_weights(model.get_weights())
+    expected = np.moveaxis(np.asarray(last(np.moveaxis(x, 2, -1))), -1, 1)
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("name", MODELS)
 def test_a_bias_as_long_as_the_last_axis(tmp_path: Path, name: str, suffix: str) -> None:

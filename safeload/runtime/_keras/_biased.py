@@ -31,7 +31,7 @@ def add_biases_where_they_are(model: Any, normal: NormalForm | None) -> None:
 def _has_bias_inside(layer: Any) -> bool:
     """Tell whether *layer* is one of Keras's convolutions or products whose bias has one axis, and not the last one."""
     bias = getattr(layer, "bias", None)
-    if bias is None:
+    if bias is None or hasattr(layer, "recurrent_activation"):  # a ConvLSTM adds its bias by the sign, along its axis
         return False
     if hasattr(layer, "kernel_size"):
         return bool(layer.data_format == "channels_first")
