@@ -80,6 +80,12 @@ CASES = [
             "recurrent_dropout": 0.2,
         },
     ),
+    (
+        "ConvLSTM2D",
+        {"nb_filter": 2, "nb_row": 3, "nb_col": 4, "forget_bias_init": "one", "dim_ordering": "th"},
+        "ConvLSTM2D",
+        {"filters": 2, "kernel_size": [3, 4], "unit_forget_bias": True, "data_format": "channels_first"},
+    ),
     ("LSTM", {"forget_bias_init": "zero"}, "LSTM", {"unit_forget_bias": False}),
     ("GRU", {"output_dim": 3}, "GRU", {"units": 3, "reset_after": False}),
     ("PReLU", {"init": "zero"}, "PReLU", {"alpha_initializer": "zeros"}),

@@ -13,7 +13,29 @@ TF_2 = Writer(Flavour.TF_KERAS_1X, (2, 4, 0))
 TF_KERAS = Writer(Flavour.TF_KERAS, (2, 21, 0))
 RATE = {"filters": 2, "dilation_rate": [2, 2], "data_format": "channels_last"}
 
+TURNED = {"class_name": "RNN", "config": {"name": "r", "go_backwards": True, "cell": [{"shared_object_id": 3}]}}
+AHEAD = {"class_name": "RNN", "config": {**TURNED["config"], "go_backwards": False}}
+
 CASES = [
+    (
+        "Bidirectional",
+        {"layer": {**TURNED, "shared_object_id": 2}},
+        KERAS_2,
+        "Bidirectional",
+        {
+            "layer": {**TURNED, "shared_object_id": 2},
+            "backward_layer": {**AHEAD, "config": {**AHEAD["config"], "name": "backward_r", "cell": [{}]}},
+        },
+    ),
+    ("Bidirectional", {"layer": AHEAD}, KERAS_2, "Bidirectional", {"layer": AHEAD}),
+    ("Bidirectional", {"layer": None}, KERAS_2, "Bidirectional", {"layer": None}),
+    (
+        "Bidirectional",
+        {"layer": TURNED, "backward_layer": AHEAD},
+        TF_2,
+        "Bidirectional",
+        {"layer": TURNED, "backward_layer": AHEAD},
+    ),
     ("Dense", {"units": 2, "input_dim": 3, "batch_input_shape": [None, 3]}, TF_2, "Dense", {"units": 2}),
     ("LSTM", {"units": 2, "time_major": False, "implementation": 0, "input_length": None}, TF_2, "LSTM", {"units": 2}),
     ("LSTM", {"units": 2}, KERAS_2, "LSTM", {"units": 2, "recurrent_activation": "hard_sigmoid"}),

@@ -206,6 +206,12 @@ def _lstm(config: Config) -> None:
     config["unit_forget_bias"] = config.pop("forget_bias_init", "one") in {"one", "ones"}
 
 
+def _conv_lstm(config: Config) -> None:
+    """Convert what there is; Keras 1 records no strides, and loads its own file with those of the default."""
+    _kernel_of("nb_row", "nb_col")(config)
+    _lstm(config)
+
+
 def _gru(config: Config) -> None:
     config["reset_after"] = False
 
@@ -221,9 +227,10 @@ def _padding_2d(config: Config) -> None:
 
 _CONVERSIONS: Mapping[str, Callable[[Config], None]] = {
     **dict.fromkeys(
-        ("Convolution2D", "AtrousConvolution2D", "Deconvolution2D", "LocallyConnected2D", "ConvLSTM2D"),
+        ("Convolution2D", "AtrousConvolution2D", "Deconvolution2D", "LocallyConnected2D"),
         _kernel_of("nb_row", "nb_col"),
     ),
+    "ConvLSTM2D": _conv_lstm,
     "Convolution3D": _kernel_of("kernel_dim1", "kernel_dim2", "kernel_dim3"),
     "SeparableConvolution2D": _separable,
     "UpSampling2D": _upsampling,

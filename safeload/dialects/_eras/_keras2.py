@@ -240,9 +240,30 @@ def _convert(name: str, config: Config) -> None:
         config["dtype"] = "float32"
     if name == "Lambda":
         _convert_lambda(config)
+    if name == "Bidirectional" and config.get("backward_layer") is None:
+        _turn_back(config)
     known = find_class(LAYERS, name)
     if known and "data_format" in known.keys and config.get("data_format") is None:
         config["data_format"] = "channels_last"
+
+
+def _turn_back(config: Config) -> None:
+    """Write down the second layer where the first goes backwards: it goes forwards, and in Keras 3 backwards.
+
+    Source: ``__init__`` in keras/layers/wrappers.py of 1.2.2 to 2.3.1, ``layers/rnn/bidirectional.py`` of 2.15.0.
+    """
+    layer = config.get("layer")
+    inner = layer.get("config") if isinstance(layer, dict) else None
+    if isinstance(inner, dict) and inner.get("go_backwards") is True:
+        turned = {"go_backwards": False, "name": f"backward_{inner.get('name')}"}
+        config["backward_layer"] = {**_apart(layer), "config": {**_apart(inner), **turned}}
+
+
+def _apart(value: Any) -> Any:
+    """Return a copy of *value* that shares no object with it."""
+    if isinstance(value, dict):
+        return {key: _apart(item) for key, item in value.items() if key != "shared_object_id"}
+    return [_apart(item) for item in value] if isinstance(value, list) else value
 
 
 _NO_SALT = [0xDECAFCAFFE] * 2

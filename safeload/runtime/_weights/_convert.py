@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 _KERAS_1_AXES = {
     ("Conv2D", "channels_first"): (2, 3, 1, 0),
     ("Conv3D", "channels_first"): (2, 3, 4, 1, 0),
+    ("ConvLSTMCell", "channels_first"): (2, 3, 1, 0),
+    ("SeparableConv2D", "channels_first"): (2, 3, 1, 0),
     ("Conv2DTranspose", "channels_last"): (0, 1, 3, 2),
     ("Conv2DTranspose", "channels_first"): (2, 3, 0, 1),
     ("Deconvolution2D", "channels_last"): (0, 1, 3, 2),
     ("Deconvolution2D", "channels_first"): (2, 3, 0, 1),
 }
-"""(class, data_format) → axes of a Keras 1 kernel in today's order."""
+"""(class, data_format) → axes of a Keras 1 kernel, or of that of a gate, in today's order."""
 
 _FLIPPED = frozenset(
     {
@@ -37,6 +39,7 @@ _FLIPPED = frozenset(
         "Conv3DTranspose",
         "ConvLSTM2D",
         "ConvLSTM2DCell",
+        "ConvLSTMCell",
         "Deconvolution2D",
     }
 )
@@ -74,7 +77,7 @@ def _convert(item: Saved, slot: Slot, *, is_cudnn: bool, backend: str | None) ->
         return _with(item, slot.shape, lambda a: a.reshape(slot.shape))
     if is_cudnn:
         return _from_cudnn(item, slot, _GATES[kind])
-    if item.era_1 and slot.path[-1] == "kernel":
+    if item.era_1 and slot.path[-1].endswith("kernel"):
         item = _from_keras_1(item, kind, getattr(slot.layer, "data_format", "channels_last"))
     if backend == "theano" and kind in _FLIPPED and len(item.shape) > 2:
         item = _with(item, item.shape, _mirror)
@@ -87,7 +90,17 @@ def _from_keras_1(item: Saved, kind: str, data_format: str) -> Saved:
     axes = _KERAS_1_AXES.get((kind, data_format))
     if axes is None or len(axes) != len(item.shape):
         return item
-    return _with(item, tuple(item.shape[axis] for axis in axes), lambda a: a.transpose(axes))
+    gates = 4 if kind == "ConvLSTMCell" else 1
+    one = (*item.shape[:-1], item.shape[-1] // gates)
+    shape = [one[axis] for axis in axes]
+    return _with(item, (*shape[:-1], shape[-1] * gates), lambda a: _transposed(a, axes, gates))
+
+
+def _transposed(array: Array, axes: tuple[int, ...], gates: int) -> Array:
+    """Transpose each gate: they were joined along the last axis, which stays so."""
+    import numpy as np
+
+    return np.concatenate([part.transpose(axes) for part in np.split(array, gates, axis=-1)], axis=-1)
 
 
 def _is_cudnn_bias(item: Saved, slot: Slot) -> bool:

@@ -42,6 +42,33 @@ def test_kernels_of_keras_1_are_transposed(kind: str, data_format: str, axes: tu
     np.testing.assert_array_equal(item.read(), array.transpose(axes))
 
 
+@pytest.mark.parametrize("leaf", ["depthwise_kernel", "pointwise_kernel"])
+def test_both_kernels_of_a_separable_convolution_are_transposed(leaf: str) -> None:
+    """With channels first, Keras 1 had them in the order of Theano."""
+    array = np.random.default_rng(0).normal(size=(2, 3, 4, 5))
+    slot = _slot("SeparableConv2D", leaf, (4, 5, 3, 2), data_format="channels_first")
+    ((item, _),) = converted([(_item(leaf, array, era_1=True), slot)], backend=None)
+    assert item.shape == (4, 5, 3, 2)
+    np.testing.assert_array_equal(item.read(), array.transpose(2, 3, 1, 0))
+
+
+def test_each_gate_of_a_convolution_that_recurs_is_transposed() -> None:
+    """Keras 1 had an array for each; joined along the last axis, they stay apart."""
+    gates = np.random.default_rng(0).normal(size=(4, 2, 3, 5, 6))
+    slot = _slot("ConvLSTMCell", "recurrent_kernel", (5, 6, 3, 8), data_format="channels_first")
+    item = _item("recurrent_kernel", np.concatenate(gates, axis=-1), era_1=True)
+    ((found, _),) = converted([(item, slot)], backend=None)
+    assert found.shape == (5, 6, 3, 8)
+    np.testing.assert_array_equal(found.read(), np.concatenate([g.transpose(2, 3, 1, 0) for g in gates], axis=-1))
+
+
+def test_kernels_of_theano_that_recur_are_mirrored() -> None:
+    """Under the name that the layer inside has in Keras 3."""
+    array = np.random.default_rng(0).normal(size=(2, 3, 1, 4))
+    ((item, _),) = converted([(_item("kernel", array), _slot("ConvLSTMCell", "kernel", array.shape))], backend="theano")
+    np.testing.assert_array_equal(item.read(), array[::-1, ::-1])
+
+
 def _cudnn(kind: str, gates: int, bias: tuple[int, ...]) -> list[np.ndarray[Any, Any]]:
     rng = np.random.default_rng(1)
     layer = type(kind, (SimpleNamespace,), {})(units=3)
