@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from safeload.dialects import NormalForm
+from safeload.dialects import Flavour, NormalForm
 from safeload.readers import KerasArtifact, LayerWeights
 from safeload.runtime._keras._package import is_container, own_variables
 from safeload.runtime._weights._convert import converted
@@ -39,8 +39,9 @@ def set_legacy(model: Any, artifact: KerasArtifact, normal: NormalForm | None, l
     take_states(by_name, artifact, order, ledger)
     used = [g for g in artifact.weights.layers if any(d.path in ledger.unread for d in g.datasets)]
     groups = [g for g in used if g.layer_name != _TOP]
+    is_era_1 = normal is not None and normal.writer.flavour is Flavour.KERAS_1
     for group, layer in _matched(groups, model, order, normal, ledger):
-        _set_group(group, slot_orders(layer, order), artifact, ledger)
+        _set_group(group, slot_orders(layer, order), artifact, ledger, is_era_1=is_era_1)
     _set_top(model, artifact, ledger)
 
 
@@ -85,8 +86,10 @@ def _leaves(model: Any, order: LayerOrder) -> list[Any]:
     ]
 
 
-def _set_group(group: LayerWeights, orders: list[list[Slot]], artifact: KerasArtifact, ledger: Ledger) -> None:
-    arrays = _arrays(zip(group.weight_names, group.datasets, strict=True), ledger)
+def _set_group(
+    group: LayerWeights, orders: list[list[Slot]], artifact: KerasArtifact, ledger: Ledger, *, is_era_1: bool = False
+) -> None:
+    arrays = _arrays(zip(group.weight_names, group.datasets, strict=True), ledger, is_era_1=is_era_1)
     backend = artifact.metadata.get("backend")
     pairs = pair(arrays, orders, lambda found: _fits(found, backend))
     if pairs is None:
@@ -95,9 +98,10 @@ def _set_group(group: LayerWeights, orders: list[list[Slot]], artifact: KerasArt
         ledger.assign(slot.variable, item.read(), source=item.source)
 
 
-def _arrays(named: Any, ledger: Ledger) -> list[Saved]:
+def _arrays(named: Any, ledger: Ledger, *, is_era_1: bool) -> list[Saved]:
     used = [(name, dataset) for name, dataset in named if dataset.path in ledger.unread]
-    return saved_arrays((name, dataset.shape, partial(ledger.read, dataset.path)) for name, dataset in used)
+    entries = ((name, dataset.shape, partial(ledger.read, dataset.path)) for name, dataset in used)
+    return saved_arrays(entries, is_era_1=is_era_1)
 
 
 def _fits(pairs: Sequence[tuple[Saved, Slot]], backend: str | None) -> bool:

@@ -54,10 +54,15 @@ class Saved(NamedTuple):
     era_1: bool = False
 
 
-def saved_arrays(entries: Iterable[tuple[str, tuple[int, ...], Callable[[], Any]]]) -> list[Saved]:
-    """Return the arrays of one group: (weight name, shape, reader) in the recorded order."""
+def saved_arrays(
+    entries: Iterable[tuple[str, tuple[int, ...], Callable[[], Any]]], *, is_era_1: bool = False
+) -> list[Saved]:
+    """Return the arrays of one group: (weight name, shape, reader) in the recorded order.
+
+    A slash parts a layer from its weight; in a file of Keras 1, *is_era_1*, a layer may have it in its name.
+    """
     listed = list(entries)
-    matches = [_KERAS_1.match(name) if "/" not in name else None for name, _, _ in listed]
+    matches = [_KERAS_1.match(name) if is_era_1 or "/" not in name else None for name, _, _ in listed]
     if listed and all(matches):
         return _joined([_keras_1(m, *entry) for m, entry in zip(matches, listed, strict=True) if m])
     return [_plain(*entry) for entry in listed]

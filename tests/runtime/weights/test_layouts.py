@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -162,6 +163,25 @@ def test_names_that_keras_gave_say_little(tmp_path: Path, names: tuple[Any, Any]
     with h5py.File(tmp_path / "w.h5", "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, model)
     _assert_same_weights(safeload.load_callable(tmp_path / "w.h5", architecture=lambda: build(is_swapped)).model, model)
+
+
+def test_a_layer_of_keras_1_with_a_slash_in_its_name(tmp_path: Path) -> None:
+    """Its name is the beginning of those of its weights."""
+    dense = {"name": "a/b", "trainable": True, "batch_input_shape": [None, 3], "input_dtype": "float32"}
+    dense |= {"output_dim": 2, "input_dim": 3, "init": "uniform", "activation": "linear", "bias": True}
+    dense |= dict.fromkeys(f"{part}_regularizer" for part in ("W", "b", "activity"))
+    dense |= dict.fromkeys(("W_constraint", "b_constraint"))
+    config = {"class_name": "Sequential", "config": [{"class_name": "Dense", "config": dense}]}
+    kernel, bias = np.arange(6, dtype="float32").reshape(3, 2), np.array([1, -1], "float32")
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["keras_version"], file.attrs["model_config"] = b"1.2.2", json.dumps(config).encode()
+        group = file.create_group("model_weights")
+        group.attrs["layer_names"] = [b"a/b"]
+        layer = group.create_group("a/b")
+        layer.attrs["weight_names"] = [b"a/b_W:0", b"a/b_b:0"]
+        layer["a/b_W:0"], layer["a/b_b:0"] = kernel, bias
+    x = np.array([[1, 2, 3]], "float32")
+    np.testing.assert_allclose(np.asarray(safeload.load_callable(tmp_path / "m.h5")(x)), x @ kernel + bias)
 
 
 def test_kernels_of_theano_are_mirrored(tmp_path: Path) -> None:

@@ -49,6 +49,14 @@ def test_leaves_of_keras_1(name: str, leaf: str) -> None:
     assert (item.leaf, item.era_1) == (leaf, True)
 
 
+def test_a_slash_in_a_file_of_keras_1_is_part_of_the_layers_name() -> None:
+    """Elsewhere it parts the layer from its weight."""
+    (item,) = saved_arrays(_entries("block/dense_W:0"), is_era_1=True)
+    assert (item.owner, item.leaf, item.era_1) == (("block/dense",), "kernel", True)
+    (item,) = saved_arrays(_entries("block/dense_W:0"))
+    assert (item.owner, item.leaf, item.era_1) == (("block",), "dense_W", False)
+
+
 def test_plain_names_are_not_taken_for_keras_1() -> None:
     """``mean:0`` of a Normalization layer has no owner and no era."""
     items = saved_arrays(_entries("mean:0", "variance:0", "count:0"))
