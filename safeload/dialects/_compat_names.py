@@ -47,6 +47,7 @@ COMPAT_OBJECTS = MappingProxyType(
         "ParametricSoftplus": "Keras 1 layer: softplus(beta * x) * alpha with weights alpha, beta; shared_axes",
         "BatchNormalization": "Keras 1 layer: mode 1 (each sample over its last axis) or 2 (each batch); "
         "mode, axis, epsilon, momentum",
+        "EinsumDense": "Keras 2 layer with None in output_shape: a size that the input has, its output has, too",
         "SyncBatchNormalization": "Keras 2 layer: BatchNormalization, in archives under a name of its own",
         "UpSampling2D": "standalone Keras 2: bilinear, corners at the origin (no half-pixel centres)",
         "RandomCrop": "tf.keras before 2.7: resized bilinearly to cover height x width, centre cropped",

@@ -199,6 +199,8 @@ def _own_object(name: str, config: Config, writer: Writer) -> tuple[str, str]:
     if name in {"Attention", "AdditiveAttention"} and config.get("causal"):
         del config["causal"]
         return COMPAT_MODULE, f"Causal{name}"
+    if name == "EinsumDense" and isinstance(config.get("output_shape"), list) and None in config["output_shape"]:
+        return COMPAT_MODULE, name
     # keras/backend/tensorflow_backend.py of 2.2.4 and 2.3.1: image_ops.resize_bilinear, as in TensorFlow 1.
     is_old_resize = writer.flavour is Flavour.KERAS_2 and config.get("interpolation") == "bilinear"
     if name in _GONE or name == "RandomCrop" or (name == "UpSampling2D" and is_old_resize):

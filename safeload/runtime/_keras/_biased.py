@@ -18,13 +18,14 @@ from safeload.dialects import NormalForm
 from safeload.runtime._keras._package import flat_layers
 
 _GUESSING = (3, 7)
+_OF_KERAS_3 = ("keras.", "safeload.runtime.compat._einsum")
 
 
 def add_biases_where_they_are(model: Any, normal: NormalForm | None) -> None:
     """Let layers of *model* add their biases along the axis that they belong to, as the writer did."""
     if normal is not None and normal.writer.is_before(_GUESSING):
         for layer in flat_layers(model):
-            if type(layer).__module__.startswith("keras.") and _has_bias_inside(layer):
+            if type(layer).__module__.startswith(_OF_KERAS_3) and _has_bias_inside(layer):
                 layer.call = MethodType(_with_plain_bias(layer), layer)
 
 

@@ -23,6 +23,7 @@ def compat_objects(package: str) -> dict[str, Any]:
         _attention,
         _bidirectional,
         _columns,
+        _einsum,
         _keras1,
         _kernelized,
         _locally_connected,
@@ -34,8 +35,8 @@ def compat_objects(package: str) -> dict[str, Any]:
     )
 
     modules = (
-        _activations, _attention, _bidirectional, _columns, _keras1, _kernelized, _locally_connected, _masks, _node,
-        _normalization, _resize, _symbol,
+        _activations, _attention, _bidirectional, _columns, _einsum, _keras1, _kernelized, _locally_connected, _masks,
+        _node, _normalization, _resize, _symbol,
     )  # fmt: skip
     named = {name: getattr(module, name) for module in modules for name in module.__all__}
     return {**named, **_masks.OBJECTS}
@@ -51,6 +52,7 @@ def _of_keras_2() -> dict[str, Any]:
     return {
         **{name: getattr(_keras2, name) for name in _keras2.__all__},
         "hard_sigmoid": tf_keras.activations.hard_sigmoid,
+        "EinsumDense": layers.EinsumDense,
         "RandomFourierFeatures": layers.experimental.RandomFourierFeatures,
         "SyncBatchNormalization": layers.experimental.SyncBatchNormalization,
         **{name: getattr(layers, name) for name in names},

@@ -137,6 +137,19 @@ class TestAgainstKeras2:
         scaled = tf.image.resize(x, (6, 4) if rows > columns else (4, 6)).numpy()
         assert np.allclose(model(x), scaled[:, 1:5] if rows > columns else scaled[:, :, 1:5])
 
+    def test_open_sizes_of_a_product(self) -> None:
+        """Keras 2 took them from the tensor, for a later layer to ask for; an ellipsis stands for what is known."""
+        layer = COMPAT["EinsumDense"]("abc,cde->adbe", output_shape=(2, None, None))
+        assert layer.compute_output_shape((None, 4, 3)) == (None, 2, 4, None)
+        assert COMPAT["EinsumDense"]("...x,xy->...y", output_shape=5).compute_output_shape((None, 4, 3)) == (None, 4, 5)
+        inputs = keras.Input((4, 6))
+        first = COMPAT["EinsumDense"]("abc,cde->abde", output_shape=(None, 2, 3))
+        second = keras.layers.EinsumDense("abde,def->abf", output_shape=(4, 5))
+        model, x = keras.Model(inputs, second(first(inputs))), sample(2, 4, 6)
+        kernels = [weight.numpy() for weight in model.weights]
+        expected = np.einsum("abde,def->abf", np.einsum("abc,cde->abde", x, kernels[0]), kernels[1])
+        assert np.allclose(model(x), expected, atol=1e-5)
+
     def test_directions_that_give_zeros_at_the_end(self) -> None:
         """Forward, the masked last step is the output; backward, the first step comes last and is not masked."""
         zeroed, plain = both_ways(keras.layers.GRU(2, zero_output_for_mask=True))
