@@ -156,7 +156,7 @@ class Normaliser:
         trainable.
         """
         plain = name.removesuffix("V1").removesuffix("V2")
-        layer = era_layer(plain, self.writer) if kind in {None, "layer"} else None
+        layer = era_layer(plain, self.writer) if kind in {None, "layer", "activation"} else None
         spellings = (config, _keras2.with_later_keys(plain, config)) if isinstance(config, dict) else ()
         if layer is not None and any(self._has_keys_of(layer, spelling) for spelling in spellings):
             return LAYERS

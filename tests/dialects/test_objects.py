@@ -58,6 +58,15 @@ def test_a_name_alone_is_built_in_only_with_the_keys_of_its_time(writer, config,
     assert found["module"] == module
 
 
+def test_a_layer_for_an_activation():
+    """TensorFlow records it by its name alone; with other keys it is the user's."""
+    config = {"name": "l", "trainable": True, "dtype": "float32", "alpha": 0.3}
+    value = {"class_name": "LeakyReLU", "config": config}
+    found = normaliser(TF_2).object(value, "activation")
+    assert (found["module"], found["config"]["negative_slope"]) == ("keras.layers", 0.3)
+    assert normaliser(TF_2).object({**value, "config": {"mine": 1}}, "activation")["module"] is None
+
+
 def test_keys_that_tensorflow_2_3_spelt_otherwise():
     """It calls itself Keras 2.4.0 as TensorFlow 2.4 does; the layers are those of Keras all the same."""
     config = {"name": "n", "trainable": True, "dtype": "float32", "sparse": False}

@@ -218,6 +218,8 @@ class TestNeedsKeras2:
             ("SeparableConv1D", {"padding": "causal"}, "causal SeparableConv1D"),
             ("BatchNormalization", {"axis": [1, 3]}, "several axes"),
             ("LocallyConnected2D", {"implementation": 3}, "implementation 3"),
+            ("Conv1D", {"activation": {"class_name": "PReLU"}}, "a PReLU"),
+            ("LSTM", {"time_major": True}, "whose first axis is time"),
         ],
     )
     def test_what_keras_3_cannot_compute(self, name, config, reason):
@@ -239,4 +241,6 @@ class TestNeedsKeras2:
     def test_ordinary_models(self):
         """Most models need nothing of it."""
         layers = [layer("InputLayer", {"ragged": False}), layer("RNN", {"num_constants": None}), "text"]
+        layers += [layer("LSTM", {"time_major": False}), layer("Dense", {"activation": {"class_name": "ReLU"}})]
+        layers += [layer("Mine", {"time_major": True})]
         assert needs_keras_2(NormalForm(layer("Sequential", {"layers": layers}), KERAS_2)) is None

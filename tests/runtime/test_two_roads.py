@@ -264,3 +264,32 @@ def test_without_tf_keras_the_error_names_the_extra(tmp_path: Path, monkeypatch:
         safeload.load_callable(tmp_path / "model.keras")
     with pytest.raises(MissingDependencyError):
         _package.import_keras("tf_keras")
+
+
+def test_layers_for_activations(tmp_path: Path) -> None:
+    """One with weights is for tf_keras alone."""
+    layers = tf_keras.layers
+    inputs = tf_keras.Input((6,))
+    steps = layers.Reshape((3, 2))(inputs)
+    outputs = {
+        "keras": layers.Dense(3, activation=layers.LeakyReLU(0.3))(inputs),
+        "tf_keras": layers.Conv1D(2, 2, activation=layers.PReLU("uniform"))(steps),
+    }
+    data = sample(2, 6)
+    for package, output in outputs.items():
+        model = tf_keras.Model(inputs, output)
+        model.save(tmp_path / "m.h5")
+        loaded = safeload.load_callable(tmp_path / "m.h5")
+        assert type(loaded.model).__module__.startswith(f"{package}.")
+        np.testing.assert_allclose(loaded(data), model(data), rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_time_on_the_first_axis(tmp_path: Path) -> None:
+    """Only tf_keras can: the same as with the axes exchanged."""
+    first = tf_keras.Sequential([tf_keras.Input(batch_shape=(5, 2, 3)), tf_keras.layers.LSTM(4, time_major=True)])
+    first.save(tmp_path / "m.h5")
+    last = tf_keras.Sequential([tf_keras.Input((5, 3)), tf_keras.layers.LSTM(4)])
+    last.set_weights(first.get_weights())
+    data = sample(5, 2, 3)
+    found = safeload.load_callable(tmp_path / "m.h5")(data)
+    np.testing.assert_allclose(found, last(data.swapaxes(0, 1)), rtol=TOLERANCE, atol=TOLERANCE)

@@ -169,11 +169,11 @@ def _find(module: str, name: str, target: KerasTarget, where: str) -> tuple[str,
             except KeyError:
                 continue
     known = find_class(module, name)
-    since = f"it came with Keras {known.first_release}" if known else "no Keras 3 has it"
+    instead = "pass architecture=, a function that builds the model with a class of your own in its place"
     raise IncompatibleVersionError(
         where,
         problem=f"{target.package} {_dotted(target.version)} has no {module}.{name}",
-        hint=f"{since}; install a release that has it",
+        hint=f"it came with Keras {known.first_release}; install a release that has it" if known else instead,
     )
 
 

@@ -63,11 +63,12 @@ _ACTIVATIONS = frozenset(
 _PLAIN_POLICIES = frozenset({"DTypePolicy", "FloatDTypePolicy"})
 _FUNCTION_PARTS = ("function", "output_shape", "mask")
 
+_RECURRENT = ("SimpleRNN", "LSTM", "GRU", "Bidirectional", "RNN")
 _FIRST_ARGUMENTS = ("inputs", "x", "query", "sequences", "sequence")
 _LATER_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "MultiHeadAttention": ("value", "key"),
     "UnmaskedMultiHeadAttention": ("value", "key"),
-    **dict.fromkeys(("SimpleRNN", "LSTM", "GRU", "Bidirectional", "RNN"), ("initial_state",)),
+    **dict.fromkeys(_RECURRENT, ("initial_state",)),
 }
 """Class → names of the arguments after the first: the nodes of tf_keras name all but the first."""
 
@@ -86,9 +87,17 @@ _ONLY_IN_KERAS_2: Mapping[str, Callable[[str, dict[str, Json]], bool]] = {
     "a locally connected layer of implementation 3": lambda name, config: (
         name in ("LocallyConnected1D", "LocallyConnected2D") and config.get("implementation") == 3
     ),
+    "a PReLU for an activation": lambda _, config: _class_of(config.get("activation")) == "PReLU",
+    "a recurrent layer whose first axis is time": lambda name, config: (
+        name in _RECURRENT and config.get("time_major") is True
+    ),
     "constants of a recurrent layer": lambda _, config: bool(config.get("num_constants")),
 }
 """What Keras 3 does not take, in words, and how it is told. Source: the constructors of keras 3.15.1."""
+
+
+def _class_of(value: Json) -> Json:
+    return value.get("class_name") if isinstance(value, dict) else None
 
 
 def needs_keras_2(normal: NormalForm) -> str | None:
