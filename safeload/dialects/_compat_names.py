@@ -43,6 +43,7 @@ COMPAT_OBJECTS = MappingProxyType(
         "Deconvolution2D": "Keras 1 layer: keys of Conv2DTranspose; output_shape decides the size",
         "MaxoutDense": "Keras 1 layer: max over nb_feature of x.W + b; the other keys as in Dense",
         "Highway": "Keras 1 layer: t * act(x.W + b) + (1 - t) * x, t = sigmoid(x.W_carry + b_carry)",
+        "CosineMerge": "Keras 1 Merge, mode cos: a.b / max(sqrt(a.a * b.b), 1e-7), and an axis of one after the first",
         "SReLU": "Keras 1 layer with weights t_left, a_left, t_right, a_right; shared_axes",
         "ParametricSoftplus": "Keras 1 layer: softplus(beta * x) * alpha with weights alpha, beta; shared_axes",
         "BatchNormalization": "Keras 1 layer: mode 1 (each sample over its last axis) or 2 (each batch); "

@@ -268,9 +268,16 @@ class TestMerge:
             normal({"class_name": "Sequential", "config": [merge(flat, mode="sum")]}, "1.2.2")
 
     def test_unknown_modes(self) -> None:
-        """The cosine of Keras 1 has another shape than that of Keras 2."""
-        with pytest.raises(IncompatibleVersionError, match="cos"):
-            normal(simple("Merge", [["x", 0, 0], ["x", 0, 0]], mode="cos"), "1.2.2")
+        """A mode that Keras 1 did not have is no layer."""
+        with pytest.raises(IncompatibleVersionError, match="median"):
+            normal(simple("Merge", [["x", 0, 0], ["x", 0, 0]], mode="median"), "1.2.2")
+
+    def test_cosine(self) -> None:
+        """That of Keras 1 has another shape than that of Keras 2."""
+        form = normal(simple("Merge", [["x", 0, 0], ["x", 0, 0]], mode="cos", dot_axes=[1, 1]), "1.2.2")
+        layer = layers_of(form)["y"]
+        assert (layer["module"], layer["class_name"]) == ("safeload.compat", "CosineMerge")
+        assert layer["config"]["axes"] == [1, 1]
 
     def test_code_stays_visible(self) -> None:
         """A mode that is Python code is a Lambda layer for the policy to see."""

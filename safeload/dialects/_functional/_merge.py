@@ -9,14 +9,23 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
+from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.errors import IncompatibleVersionError
 
 Json = Any
 
 MERGE_CLASSES = MappingProxyType(
-    {"sum": "Add", "mul": "Multiply", "ave": "Average", "max": "Maximum", "concat": "Concatenate", "dot": "Dot"}
+    {
+        "sum": "Add",
+        "mul": "Multiply",
+        "ave": "Average",
+        "max": "Maximum",
+        "concat": "Concatenate",
+        "dot": "Dot",
+        "cos": "CosineMerge",
+    }
 )
-"""Mode of a Keras 1 Merge → layer of Keras 2."""
+"""Mode of a Keras 1 Merge → layer of Keras 2, or of safeload."""
 
 
 def merge_layer(layer: Json, where: str) -> Json:
@@ -41,7 +50,7 @@ def merge_layer(layer: Json, where: str) -> Json:
         )
     return {
         **layer,
-        "module": "keras.layers",
+        "module": COMPAT_MODULE if class_name == "CosineMerge" else "keras.layers",
         "class_name": class_name,
         "config": {"name": name, "trainable": True, **_options(class_name, config)},
     }
@@ -50,6 +59,8 @@ def merge_layer(layer: Json, where: str) -> Json:
 def _options(class_name: str, config: Json) -> dict[str, Json]:
     if class_name == "Concatenate":
         return {"axis": config.get("concat_axis", -1)}
+    if class_name == "CosineMerge":
+        return {"axes": config.get("dot_axes", -1)}
     if class_name == "Dot":
         return {"axes": config.get("dot_axes", -1), "normalize": False}
     return {}

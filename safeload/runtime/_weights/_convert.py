@@ -45,6 +45,9 @@ _FLIPPED = frozenset(
 )
 """Layers whose kernels Theano, which convolves where TensorFlow correlates, held mirrored."""
 
+_SHARING = frozenset({"PReLU", "ParametricSoftplus", "SReLU"})
+"""Layers of Keras 1 that do not record their ``shared_axes``: keras/layers/advanced_activations.py of 1.2.2."""
+
 _GATES = {"LSTMCell": 4, "GRUCell": 3}
 
 
@@ -77,11 +80,25 @@ def _convert(item: Saved, slot: Slot, *, is_cudnn: bool, backend: str | None) ->
         return _with(item, slot.shape, lambda a: a.reshape(slot.shape))
     if is_cudnn:
         return _from_cudnn(item, slot, _GATES[kind])
+    if item.era_1 and _is_shared(kind, item.shape, slot.shape):
+        return _with(item, slot.shape, lambda a: _repeated(a, slot.shape))
     if item.era_1 and slot.path[-1].endswith("kernel"):
         item = _from_keras_1(item, kind, getattr(slot.layer, "data_format", "channels_last"))
     if backend == "theano" and kind in _FLIPPED and len(item.shape) > 2:
         item = _with(item, item.shape, _mirror)
     return item
+
+
+def _is_shared(kind: str, saved: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Tell whether *saved* is *wanted* but for axes along which all share one number, which Keras 1 does not record."""
+    sizes = zip(saved, wanted, strict=False)
+    return kind in _SHARING and len(saved) == len(wanted) and saved != wanted and all(a in (1, b) for a, b in sizes)
+
+
+def _repeated(array: Array, shape: tuple[int, ...]) -> Array:
+    import numpy as np
+
+    return np.ascontiguousarray(np.broadcast_to(array, shape))
 
 
 def _from_keras_1(item: Saved, kind: str, data_format: str) -> Saved:

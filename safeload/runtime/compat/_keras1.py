@@ -14,7 +14,15 @@ from keras import ops
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["BatchNormalization", "Deconvolution2D", "Highway", "MaxoutDense", "ParametricSoftplus", "SReLU"]
+__all__ = [
+    "BatchNormalization",
+    "CosineMerge",
+    "Deconvolution2D",
+    "Highway",
+    "MaxoutDense",
+    "ParametricSoftplus",
+    "SReLU",
+]
 
 
 class _Keras1Layer(keras.layers.Layer):  # type: ignore[misc]
@@ -88,6 +96,29 @@ class Highway(_Keras1Layer):
         """Transform, carry, mix."""
         gate = ops.sigmoid(ops.matmul(inputs, self.carry_kernel) + self.carry_bias)
         return gate * self.activation(ops.matmul(inputs, self.kernel) + self.bias) + (1 - gate) * inputs
+
+
+class CosineMerge(_Keras1Layer):
+    """The product of two inputs along *axes*, over the root of those with themselves. No weights.
+
+    Source: ``_merge_function`` in keras/engine/topology.py of 1.0.8 to 1.2.2.
+    """
+
+    def __init__(self, *, axes: Any = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dot = keras.layers.Dot(axes)
+
+    def call(self, inputs: Any) -> Any:
+        """Multiply and divide."""
+        left, right = inputs
+        squares = self.dot.call([left, left]) * self.dot.call([right, right])
+        size = ops.sqrt(ops.maximum(squares, 0))  # as ``sqrt`` of the backend of Keras 1 does
+        return ops.expand_dims(self.dot.call(inputs) / ops.maximum(size, 1e-7), 1)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """That of the product, with an axis of one after the first."""
+        first, *rest = self.dot.compute_output_shape(input_shape)
+        return (first, 1, *rest)
 
 
 class _SharedAxesLayer(_Keras1Layer):

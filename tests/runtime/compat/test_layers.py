@@ -206,6 +206,21 @@ class TestKeras1:
         gate = 1 / (1 + np.exp(-(x @ carry + carry_bias)))
         assert np.allclose(layer(x), gate * np.tanh(x @ kernel + bias) + (1 - gate) * x, atol=1e-5)
 
+    def test_cosine(self) -> None:
+        """The denominator is that of each pair; it is never zero."""
+        layer, a, b = COMPAT["CosineMerge"](axes=[1, 1]), sample(3, 4), sample(3, 4) + 1
+        a[1] = 0
+        expected = (a * b).sum(axis=1) / np.maximum(np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1)), 1e-7)
+        inputs = [keras.Input((4,)), keras.Input((4,))]
+        output = layer(inputs)
+        assert tuple(output.shape) == (None, 1, 1)
+        assert np.allclose(keras.Model(inputs, output)([a, b]), expected.reshape(3, 1, 1), atol=1e-6)
+        a, b = sample(2, 3, 4), np.abs(sample(2, 3, 4)) + 1
+        squares = (a @ a.swapaxes(1, 2)) * (b @ b.swapaxes(1, 2))
+        assert squares.min() < 0
+        expected = a @ b.swapaxes(1, 2) / np.maximum(np.sqrt(np.maximum(squares, 0)), 1e-7)
+        assert np.allclose(COMPAT["CosineMerge"](axes=2)([a, b]), expected[:, None], rtol=1e-4, atol=1e-6)
+
     def test_srelu(self) -> None:
         """Between the thresholds the input passes; outside the slopes are learnt."""
         x, layer = sample(3, 4, 2), COMPAT["SReLU"](shared_axes=[1])

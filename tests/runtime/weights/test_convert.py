@@ -62,6 +62,15 @@ def test_each_gate_of_a_convolution_that_recurs_is_transposed() -> None:
     np.testing.assert_array_equal(found.read(), np.concatenate([g.transpose(2, 3, 1, 0) for g in gates], axis=-1))
 
 
+@pytest.mark.parametrize(("shape", "wanted"), [((1, 1, 2), (3, 4, 2)), ((1, 5, 2), (3, 4, 2)), ((1, 2), (3, 4, 2))])
+def test_weights_of_shared_axes_are_repeated(shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """Keras 1 does not record the axes, but the shape tells them; another one fits nowhere."""
+    array = np.random.default_rng(0).normal(size=shape)
+    ((item, _),) = converted([(_item("t_left", array, era_1=True), _slot("SReLU", "t_left", wanted))], backend=None)
+    assert item.shape == (wanted if shape == (1, 1, 2) else shape)
+    np.testing.assert_array_equal(item.read(), np.broadcast_to(array, item.shape))
+
+
 def test_kernels_of_theano_that_recur_are_mirrored() -> None:
     """Under the name that the layer inside has in Keras 3."""
     array = np.random.default_rng(0).normal(size=(2, 3, 1, 4))
