@@ -279,8 +279,9 @@ def _require_input_shape(info: ModelInfo) -> None:
     if first.module in ("keras.layers", COMPAT_MODULE):
         raise IncompatibleVersionError(
             info.where,
-            problem="the Sequential model does not record the shape of its input: TensorFlow 1.13 leaves it out",
-            hint="pass architecture=, a function that builds the same layers after a keras.Input",
+            problem="the Sequential model does not record the shape of its input",
+            hint="pass architecture=, a function that builds the same layers after a keras.Input: Keras up to 2.3 and "
+            "TensorFlow 1.13 do not save the InputLayer",
         )
 
 

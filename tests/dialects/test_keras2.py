@@ -6,6 +6,7 @@ import pytest
 
 from safeload.dialects import COMPAT_MODULE, Flavour, Writer
 from safeload.dialects._eras._keras2 import LAYERS, modernise
+from safeload.errors import IncompatibleVersionError
 
 KERAS_2 = Writer(Flavour.KERAS_2, (2, 2, 4))
 TF_1 = Writer(Flavour.TF_KERAS_1X, (2, 2, 4))
@@ -239,3 +240,9 @@ def test_a_named_function_of_a_lambda_layer_is_a_custom_function():
     config = {"function": "scale", "function_type": "function", "module": "mine"}
     function = {"module": "mine", "class_name": "function", "config": "scale", "registered_name": "scale"}
     assert modernise("Lambda", config, TF_2)[2] == {"function": function}
+
+
+def test_cells_without_their_arguments_are_refused():
+    """Before Keras 2.1.3 cells record a name alone."""
+    with pytest.raises(IncompatibleVersionError, match="not recorded by Keras before 2.1.3"):
+        modernise("LSTMCell", {"name": "lstm_cell_1", "trainable": True}, Writer(Flavour.KERAS_2, (2, 1, 2)))

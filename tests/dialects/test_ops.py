@@ -81,6 +81,13 @@ class TestSymbols:
         assert found["config"]["function"] == symbol
         assert symbol not in ALLOWED_SYMBOLS
 
+    def test_a_constant_before_a_tensor(self) -> None:
+        """It is no tensor any more, whose operator could be called."""
+        node = ["_CONSTANT_VALUE", -1, [0.0, 1.0], {"y": ["x", 0, 0], "name": None}]
+        assert rewritten("TFOpLambda", node, function="__operators__.add")["config"]["function"] == "math.add"
+        node = ["x", 0, 0, {"y": [0.0, 1.0], "name": None}]
+        assert rewritten("TFOpLambda", node, function="__operators__.add")["config"]["function"] == "__operators__.add"
+
     def test_lost_tensors(self) -> None:
         """A permitted function without its tensors cannot be right; any other is left to the policy."""
         node = ["_CONSTANT_VALUE", -1, "bi,bj->bij", {}]

@@ -15,6 +15,7 @@ from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._eras._keras3 import resized
 from safeload.dialects._eras._masks import LAYERS, gives_zeroes
 from safeload.dialects._normal import Flavour, Writer
+from safeload.errors import IncompatibleVersionError
 
 Config = dict[str, Any]
 
@@ -130,6 +131,9 @@ _ONE_AXIS = frozenset({"BatchNormalization", "LayerNormalization", "SyncBatchNor
 _RECURRENT = frozenset({"LSTM", "GRU", "LSTMCell", "GRUCell", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
 
 
+_CELLS = frozenset({"SimpleRNNCell", "GRUCell", "LSTMCell"})
+"""Classes without ``get_config`` in keras/layers/recurrent.py of 2.0.9, which has it in 2.1.3."""
+
 _RESPELT = frozenset({"CategoryEncoding", "IntegerLookup"})
 """Layers whose keys TensorFlow 2.3 spelt otherwise than 2.4, both of which call themselves Keras 2.4.0.
 
@@ -166,7 +170,17 @@ def modernise(name: str, config: Mapping[str, Any], writer: Writer) -> tuple[str
 
 
 def _fill(name: str, new_name: str, config: Config, writer: Writer) -> None:
-    """Write down what the writer meant by keys that it did not record."""
+    """Write down what the writer meant by keys that it did not record.
+
+    Raises:
+        IncompatibleVersionError: ``incompatible-version``. Nobody knows what it meant.
+    """
+    if new_name in _CELLS and writer.flavour is Flavour.KERAS_2 and "units" not in config:
+        raise IncompatibleVersionError(
+            f"{new_name} {config.get('name')!r}",
+            problem="the arguments of cells are not recorded by Keras before 2.1.3",
+            hint="pass a file of the weights alone with architecture=, a function that builds the model",
+        )
     if name.startswith("CuDNN"):
         # keras/layers/cudnn_recurrent.py of 2.2.4: fixed activations; both biases, that is reset_after.
         config.update(activation="tanh", recurrent_activation="sigmoid", use_bias=True)
