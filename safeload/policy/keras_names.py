@@ -104,6 +104,9 @@ Source: tf_keras/src/layers/core/tf_op_layer.py (2.21.0); tensorflow/python/kera
 ``TensorFlowOpLayer``; `dialects` for those of the normal form.
 """
 
+# Ops that hand on what they are given, which no class of the table says: ``control-flow`` and ``check`` hold others.
+_HANDING_ON = frozenset({"CheckNumerics", "CheckNumericsV2", "Identity", "IdentityN"})
+
 # What Keras records of composite tensors: they read the tensor that they belong to.
 _MEMBERS = frozenset(
     [
@@ -167,7 +170,7 @@ ARRAY_DTYPES = frozenset(
 def is_pure_symbol(class_name: str, symbol: str) -> bool:
     """Tell whether a layer of the class *class_name*, one of `SYMBOL_KEYS`, may call *symbol*."""
     if SYMBOL_KEYS[class_name] == "node_def":
-        return op_class(symbol) == "pure"
+        return op_class(symbol) == "pure" or symbol in _HANDING_ON
     if SYMBOL_KEYS[class_name] == "attr_name":
         return symbol in _MEMBERS
     return symbol in ALLOWED_SYMBOLS or (symbol.startswith("RaggedTensor.") and symbol.partition(".")[2] in _MEMBERS)

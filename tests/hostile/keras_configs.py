@@ -239,6 +239,7 @@ ATTACKS: dict[str, tuple[Any, str]] = {
     "instance_method": (functional(keras2("InstanceMethod", attr_name="save")), "tensorflow-symbol"),
     "member_of_nothing": (functional(keras2("TensorFlowSymbol", function="RaggedTensor.save")), "tensorflow-symbol"),
     "node_def": (functional(keras2("TensorFlowOpLayer", node_def={"op": "ReadFile"})), "tensorflow-symbol"),
+    "node_def_that_calls": (functional(keras2("TensorFlowOpLayer", node_def={"op": "If"})), "tensorflow-symbol"),
     # Files: CVE-2025-12058, CVE-2026-12479.
     "vocabulary_path": (functional(entry("StringLookup", "v", **_LOOKUP)), "vocabulary-path"),
     "vocabulary_url": (functional(keras2("TextVectorization", vocabulary="http://host/v.txt")), "vocabulary-path"),
@@ -411,6 +412,7 @@ LOOK_ALIKES: dict[str, Any] = {
     "ragged_member": functional(keras2("TensorFlowSymbol", function="RaggedTensor.flat_values")),
     "member": functional(keras2("InstanceProperty", attr_name="flat_values")),
     "pure_node_def": functional(keras2("TensorFlowOpLayer", node_def={"op": "Mul"})),
+    "node_def_that_hands_on": functional(keras2("TensorFlowOpLayer", node_def={"op": "Identity"})),
     "dtype_policy": functional(
         entry("Dense", "d", source="inp", units=2)
         | {

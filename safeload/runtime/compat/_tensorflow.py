@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice, repeat
 from typing import Any
 
 import tensorflow as tf
@@ -66,8 +67,9 @@ class NodeFunction:
 
     def _import(self, *inputs: Any) -> list[Any]:
         tensors = list(inputs)
+        dtypes = dict(enumerate(islice(self._dtypes(), len(inputs) + len(self._constants))))
         for index in sorted(self._constants):
-            tensors.insert(index, tf.constant(self._constants[index], dtype=self._dtype(index)))
+            tensors.insert(index, tf.constant(self._constants[index], dtype=dtypes.get(index)))
         graph = tf.compat.v1.GraphDef()
         node = graph.node.add()
         node.CopyFrom(self._node)
@@ -80,13 +82,15 @@ class NodeFunction:
         (op,) = tf.graph_util.import_graph_def(graph, input_map=feeds, return_elements=[node.name], name="")
         return list(op.outputs)
 
-    def _dtype(self, index: int) -> Any:
-        """Type of an input, where the op takes single tensors up to there; None leaves it to the value."""
-        arguments = op_def_registry.get(self._node.op).input_arg
-        if index >= len(arguments) or any(a.number_attr or a.type_list_attr for a in arguments[: index + 1]):
-            return None
-        argument = arguments[index]
-        return tf.as_dtype(self._node.attr[argument.type_attr].type if argument.type_attr else argument.type)
+    def _dtypes(self) -> Iterator[Any]:
+        """Yield the type of each input."""
+        attributes = self._node.attr
+        for argument in op_def_registry.get(self._node.op).input_arg:
+            if argument.type_list_attr:
+                yield from map(tf.as_dtype, attributes[argument.type_list_attr].list.type)
+                continue
+            dtype = tf.as_dtype(attributes[argument.type_attr].type if argument.type_attr else argument.type)
+            yield from repeat(dtype, attributes[argument.number_attr].i if argument.number_attr else 1)
 
 
 def _parse(node_def: Any) -> Any:
@@ -94,10 +98,14 @@ def _parse(node_def: Any) -> Any:
         node = json_format.ParseDict(node_def, tf.compat.v1.NodeDef())
     except json_format.ParseError as cause:
         raise MalformedArtifactError("TensorFlowOpLayer", problem="its node_def is no NodeDef") from cause
-    if op_def_registry.get(node.op) is None:
+    definition = op_def_registry.get(node.op)
+    if definition is None:
         raise IncompatibleVersionError(
             node.name,
             problem=f"TensorFlow {tf.__version__} has no op {node.op!r}",
             hint="load it with an older TensorFlow",
         )
+    for attribute in definition.attr:  # what later releases added means what it meant without: tf.nn.top_k had no types
+        if attribute.HasField("default_value") and attribute.name not in node.attr:
+            node.attr[attribute.name].CopyFrom(attribute.default_value)
     return node

@@ -337,6 +337,28 @@ class TestTensorFlowNode:
         }
         assert COMPAT["TensorFlowNode"](node, {"1": 1.0})(tf.constant(3.0)).numpy().tolist() == [3.0, 1.0]
 
+    def test_an_empty_constant_in_a_list(self) -> None:
+        """An element of a list has the list's type, which an empty one does not tell: ``K.switch`` writes this."""
+        types = {"T": {"type": "DT_INT32"}, "Tidx": {"type": "DT_INT32"}}
+        node = {"name": "c", "op": "ConcatV2", "input": ["a", "b", "i"], "attr": {"N": {"i": "2"}, **types}}
+        assert COMPAT["TensorFlowNode"](node, {"1": [], "2": 0})(tf.constant([3, 4])).numpy().tolist() == [3, 4]
+
+    def test_a_constant_in_a_list_of_types(self) -> None:
+        """An op may take tensors of several types."""
+        attr = {"T": {"list": {"type": ["DT_FLOAT", "DT_INT64"]}}}
+        node = {"name": "n", "op": "IdentityN", "input": ["x", "y"], "attr": attr}
+        found = COMPAT["TensorFlowNode"](node, {"1": [1, 2]})(tf.constant(3.0))
+        assert [t.dtype for t in found] == [tf.float32, tf.int64]
+        assert found[1].numpy().tolist() == [1, 2]
+
+    def test_an_op_that_has_got_more_attributes(self) -> None:
+        """``TopKV2`` of TensorFlow 2.8 had no types of ``k`` and of the positions."""
+        node = {"name": "t", "op": "TopKV2", "input": ["x", "k"], "attr": {"T": {"type": "DT_FLOAT"}}}
+        values, positions = COMPAT["TensorFlowNode"](node, {"1": 2})(tf.constant([[5.0, 7.0, 6.0]]))
+        assert values.numpy().tolist() == [[7.0, 6.0]]
+        assert positions.numpy().tolist() == [[1, 2]]
+        assert positions.dtype == tf.int32
+
     def test_gradients_flow(self) -> None:
         """The op is differentiable."""
         layer = COMPAT["TensorFlowNode"](
