@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from safeload.runtime.compat._inferred import output_spec
 from safeload.runtime.compat._tensorflow import NodeFunction
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class TensorFlowNode(keras.Operation):  # type: ignore[misc]
 
     def compute_output_spec(self, *inputs: Any) -> Any:
         """Trace the op."""
-        return keras.src.backend.compute_output_spec(self.call, *inputs)
+        return output_spec(self.call, *inputs)
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from safeload.runtime.compat._inferred import output_spec
 from safeload.runtime.compat._tensorflow import symbol_function
 
 __all__ = ["TensorFlowSymbol"]
@@ -32,7 +33,7 @@ class TensorFlowSymbol(keras.Operation):  # type: ignore[misc]
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Trace the function."""
-        return keras.src.backend.compute_output_spec(self.call, *args, **kwargs)
+        return output_spec(self.call, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

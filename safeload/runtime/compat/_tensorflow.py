@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 from google.protobuf import json_format
+from tensorflow.python.eager import execute
 from tensorflow.python.framework import op_def_registry
 
 from safeload.dialects import ALLOWED_SYMBOLS
@@ -62,7 +63,8 @@ class NodeFunction:
 
     def __call__(self, *inputs: Any) -> Any:
         """Run the op."""
-        outputs = self._run(*inputs)
+        # In a graph the op itself stands, so that TensorFlow sees through it: what it knows of shapes ends at calls.
+        outputs = self._run(*inputs) if tf.executing_eagerly() else self._import(*inputs)
         return outputs[0] if len(outputs) == 1 else outputs
 
     def _import(self, *inputs: Any) -> list[Any]:
@@ -71,15 +73,13 @@ class NodeFunction:
         for index in sorted(self._constants):
             tensors.insert(index, tf.constant(self._constants[index], dtype=dtypes.get(index)))
         graph = tf.compat.v1.GraphDef()
+        feeds = {f"input_{index}:0": tensor for index, tensor in enumerate(tensors)}
         node = graph.node.add()
         node.CopyFrom(self._node)
-        del node.input[:]
-        for index, tensor in enumerate(tensors):
-            source = graph.node.add(name=f"input_{index}", op="Placeholder")
-            source.attr["dtype"].type = tensor.dtype.as_datatype_enum
-            node.input.append(source.name)
-        feeds = {f"input_{index}:0": tensor for index, tensor in enumerate(tensors)}
+        node.input[:] = feeds
         (op,) = tf.graph_util.import_graph_def(graph, input_map=feeds, return_elements=[node.name], name="")
+        attributes = tuple(part for a in op.op_def.attr for part in (a.name, op.get_attr(a.name)))
+        execute.record_gradient(op.type, op.inputs, attributes, op.outputs)  # imported ops are on no tape
         return list(op.outputs)
 
     def _dtypes(self) -> Iterator[Any]:

@@ -287,6 +287,17 @@ class TestTensorFlowSymbol:
         """Functions of tf.keras resolve to what Keras 3 kept of them."""
         assert np.allclose(COMPAT["TensorFlowSymbol"](function)(tf.constant([1.0, 3.0])), expected)
 
+    def test_shapes_that_are_computed(self) -> None:
+        """A layer that makes a shape and one that uses it are two, and the layer behind needs to know the 12."""
+        inputs = keras.Input((4, 3))
+        size = COMPAT["TensorFlowSymbol"]("shape")(inputs, out_type="int64")
+        batch = COMPAT["TensorFlowSymbol"]("__operators__.getitem")(size, {"start": 0, "stop": 1, "step": None})
+        shape = COMPAT["TensorFlowSymbol"]("concat")([batch, [12]], 0)
+        outputs = COMPAT["TensorFlowSymbol"]("reshape")(inputs, shape)
+        assert outputs.shape == (None, 12)
+        x = sample(5, 4, 3)
+        assert np.array_equal(keras.Model(inputs, outputs)(x), x.reshape(5, 12))
+
     @pytest.mark.parametrize("function", ["io.write_file", "load_op_library", "__class__", "keras.utils.get_file"])
     def test_other_functions_are_refused(self, function: str) -> None:
         """The table is asked again when the layer is made."""
@@ -302,6 +313,12 @@ class TestTensorFlowSymbol:
         for package in (_symbol, _keras2):
             found = (symbol_function(name, keras=package._keras_module) for name in ALLOWED_SYMBOLS)
             assert all(map(callable, found))
+
+
+def operation(op: str, constants: Any = None, attributes: Any = None, /, **types: str) -> Any:
+    """Return a layer that runs *op*."""
+    attr = {**{key: {"type": value} for key, value in types.items()}, **(attributes or {})}
+    return COMPAT["TensorFlowNode"]({"name": op.lower(), "op": op, "attr": attr}, constants)
 
 
 class TestTensorFlowNode:
@@ -369,6 +386,48 @@ class TestTensorFlowNode:
             tape.watch(x)
             y = layer(x)
         assert tape.gradient(y, x).numpy() == 6.0
+
+        @tf.function  # type: ignore[untyped-decorator]
+        def slope(x: Any) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = layer(x)
+            return tape.gradient(y, x)
+
+        assert slope(x).numpy() == 6.0
+
+    def test_shapes_that_are_computed(self) -> None:
+        """``tf.reshape(x, [tf.shape(x)[0], 12])`` is four ops, and the layer behind it needs to know the 12."""
+        inputs = keras.Input((4, 3))
+        size = operation("Shape", T="DT_FLOAT", out_type="DT_INT32")(inputs)
+        masks = {"shrink_axis_mask": {"i": "1"}}
+        first = operation("StridedSlice", {"1": [0], "2": [1], "3": [1]}, masks, T="DT_INT32", Index="DT_INT32")(size)
+        shape = operation("Pack", {"1": 12}, {"N": {"i": "2"}}, T="DT_INT32")(first)
+        outputs = operation("Reshape", T="DT_FLOAT", Tshape="DT_INT32")(inputs, shape)
+        assert outputs.shape == (None, 12)
+        x = sample(5, 4, 3)
+        assert np.array_equal(keras.Model(inputs, outputs)(x), x.reshape(5, 12))
+
+    def test_ranks_that_are_computed(self) -> None:
+        """Of positions, the last dimension says what ``GatherNd`` returns."""
+        x, positions = keras.Input((5, 3)), keras.Input((2,), dtype="int32")
+        size = operation("Shape", T="DT_INT32", out_type="DT_INT64")(positions)
+        shape = operation("ConcatV2", {"1": [1], "2": 0}, {"N": {"i": "2"}}, T="DT_INT64", Tidx="DT_INT32")(size)
+        positions_of_rows = operation("Reshape", T="DT_INT32", Tshape="DT_INT64")(positions, shape)
+        outputs = operation("GatherNd", Tparams="DT_FLOAT", Tindices="DT_INT32")(x, positions_of_rows)
+        assert outputs.shape == (None, 2, 5, 3)
+        values = sample(4, 5, 3)
+        found = keras.Model([x, positions], outputs)([values, np.array([[0, 3], [2, 1]], "int32")])
+        assert np.array_equal(found, values[[[0, 3], [2, 1]]])
+
+    def test_numbers_that_are_no_shape(self) -> None:
+        """Integers need not mean a shape, and may be many."""
+        inputs = keras.Input((4, 3))
+        size = operation("Shape", T="DT_FLOAT", out_type="DT_INT32")(inputs)
+        below = operation("Sub", {"1": [0, 9, 0]}, T="DT_INT32")(size)
+        many = operation("Tile", {"1": [100]}, T="DT_INT32", Tmultiples="DT_INT32")(below)
+        assert many.shape == (300,)
+        assert np.array_equal(keras.Model(inputs, many)(sample(5, 4, 3)), [5, -5, 3] * 100)
 
     def test_unknown_ops_are_refused(self) -> None:
         """An op that TensorFlow does not have is named."""
