@@ -51,6 +51,7 @@ COMPAT_OBJECTS = MappingProxyType(
         "EinsumDense": "Keras 2 layer with None in output_shape: a size that the input has, its output has, too",
         "SyncBatchNormalization": "Keras 2 layer: BatchNormalization, in archives under a name of its own",
         "UpSampling2D": "standalone Keras 2: bilinear, corners at the origin (no half-pixel centres)",
+        "Discretization": "TensorFlow 2.5: boundaries and NaN belong to the bin below; weight bins, which ends in inf",
         "RandomCrop": "tf.keras before 2.7: resized bilinearly to cover height x width, centre cropped",
         **dict.fromkeys(
             ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"),

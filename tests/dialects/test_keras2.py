@@ -194,11 +194,18 @@ def test_layers_are_written_as_keras_3_has_them(name, config, writer, new_name, 
         ("Attention", {"causal": True}, TF_2, "CausalAttention"),
         ("AdditiveAttention", {"causal": True}, TF_2, "CausalAdditiveAttention"),
         ("RandomCrop", {"height": 2}, TF_2, "RandomCrop"),
+        ("Discretization", {"num_bins": 3, "epsilon": 0.01}, TF_2, "Discretization"),
     ],
 )
 def test_what_keras_3_computes_differently_is_safeloads_own(name, config, writer, new_name):
     """A layer that is gone, or that computes something else today, is an object of safeload."""
     assert modernise(name, config, writer)[:2] == (COMPAT_MODULE, new_name)
+
+
+def test_bins_of_later_releases_are_those_of_keras_3():
+    """From 2.6 on a boundary belongs to the bin above."""
+    config = {"bin_boundaries": [0.0], "num_bins": None, "epsilon": 0.01, "output_mode": "int"}
+    assert modernise("Discretization", config, TF_KERAS)[:2] == ("keras.layers", "Discretization")
 
 
 @pytest.mark.parametrize(

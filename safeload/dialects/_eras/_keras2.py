@@ -217,7 +217,10 @@ def _own_object(name: str, config: Config, writer: Writer) -> tuple[str, str]:
         return COMPAT_MODULE, name
     # keras/backend/tensorflow_backend.py of 2.2.4 and 2.3.1: image_ops.resize_bilinear, as in TensorFlow 1.
     is_old_resize = writer.flavour is Flavour.KERAS_2 and config.get("interpolation") == "bilinear"
-    if name in _GONE or name == "RandomCrop" or (name == "UpSampling2D" and is_old_resize):
+    # tensorflow/python/keras/layers/preprocessing/discretization.py of 2.5.0, the only one with weights; 2.3.0 has no
+    # epsilon, and neither that nor 2.8.0 puts boundaries into the bin below.
+    is_of_trees = name == "Discretization" and "epsilon" in config and writer.version < (2, 6)
+    if is_of_trees or name in _GONE or name == "RandomCrop" or (name == "UpSampling2D" and is_old_resize):
         return COMPAT_MODULE, name
     return LAYERS, name
 

@@ -150,6 +150,17 @@ class TestAgainstKeras2:
         expected = np.einsum("abde,def->abf", np.einsum("abc,cde->abde", x, kernels[0]), kernels[1])
         assert np.allclose(model(x), expected, atol=1e-5)
 
+    @pytest.mark.parametrize("config", [{"bin_boundaries": [-0.5, 0.0, 1.0]}, {"num_bins": 4}])
+    def test_boundaries_of_tensorflow_2_5_belong_to_the_bin_below(self, config: Any) -> None:
+        """As does NaN. The numbers are those of TensorFlow 2.5.3."""
+        x = np.array([[-1, 0, 0.5], [1, 2, np.nan], [np.inf, -np.inf, -0.5]], "float32")
+        layer = COMPAT["Discretization"](**config, epsilon=0.01)
+        layer.set_weights([np.array([-0.5, 0, 1, np.inf], "float32")])
+        inputs = keras.Input((3,))
+        found = keras.Model(inputs, layer(inputs))(x)
+        assert found.numpy().tolist() == [[0, 1, 2], [2, 3, 0], [3, 0, 0]]
+        assert found.dtype == layer(inputs).dtype == "int32"
+
     def test_directions_that_give_zeros_at_the_end(self) -> None:
         """Forward, the masked last step is the output; backward, the first step comes last and is not masked."""
         zeroed, plain = both_ways(keras.layers.GRU(2, zero_output_for_mask=True))
