@@ -18,6 +18,7 @@ from safeload.runtime._weights._legacy import set_legacy
 from safeload.runtime._weights._paths import set_by_paths
 from safeload.runtime._weights._shared import fill_shared
 from safeload.runtime._weights._states import require_states
+from safeload.runtime._weights._tables import take_tables
 
 __all__ = ["set_weights"]
 
@@ -41,6 +42,8 @@ def set_weights(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
     """
     ledger = Ledger(model, artifact)
     load_assets(model, artifact, normal)
+    if artifact.weights.layout is WeightLayout.CHECKPOINT:
+        take_tables(model, artifact, normal, ledger)
     require_vocabularies(model, artifact)
     if artifact.weights.layout is not WeightLayout.NONE:
         _SETTERS[artifact.weights.layout](model, artifact, normal, ledger)
