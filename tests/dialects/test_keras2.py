@@ -212,6 +212,7 @@ def test_bins_of_later_releases_are_those_of_keras_3():
     ("name", "key", "value"),
     [
         ("LSTM", "time_major", True),
+        ("BatchNormalization", "virtual_batch_size", 2),
         ("Conv2DTranspose", "groups", 2),
         ("Dense", "wings", 2),
         ("DepthwiseConv2D", "groups", 3),

@@ -72,7 +72,6 @@ _WITHOUT_EFFECT = frozenset(
         "value_shape",
         "vocabulary_size",
         "fused",
-        "virtual_batch_size",
         "adjustment",
         "renorm_clipping",
         "renorm_momentum",
@@ -98,6 +97,9 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "causal": (False, None),
     "num_constants": (None, 0),
     "renorm": (False,),
+    # Otherwise the weights have an axis more, and the recorded axis is one too high: build() of BatchNormalizationBase
+    # in keras/layers/normalization/batch_normalization.py (2.8.0).
+    "virtual_batch_size": (None,),
     "autocast": (True,),
     "activity_regularizer": (None,),
     "synchronized": (False, True),
