@@ -208,6 +208,14 @@ def test_bins_of_later_releases_are_those_of_keras_3():
     assert modernise("Discretization", config, TF_KERAS)[:2] == ("keras.layers", "Discretization")
 
 
+@pytest.mark.parametrize("most", [None, 9])
+def test_nothing_is_filled_up_to_no_number(most):
+    """TensorFlow 2.3 fills up to ``max_tokens`` by default, which Keras 3 takes together with a number alone."""
+    config = {"max_tokens": most, "pad_to_max_tokens": True}
+    kept = modernise("TextVectorization", config, TF_2)[2]
+    assert kept == {**config, "pad_to_max_tokens": most is not None}
+
+
 @pytest.mark.parametrize(
     ("name", "key", "value"),
     [

@@ -257,6 +257,10 @@ def _convert(name: str, config: Config) -> None:
         config["output_mode"] = _OUTPUT_MODES.get(mode, mode)
     if name == "Hashing":
         _convert_hashing(config)
+    if name == "TextVectorization" and config.get("max_tokens") is None and "pad_to_max_tokens" in config:
+        # Without a number there is no place to fill up; TensorFlow 2.3 wrote True all the same: __init__ in
+        # tensorflow/python/keras/layers/preprocessing/text_vectorization.py (2.3.4).
+        config["pad_to_max_tokens"] = False
     if name == "InputLayer" and config.get("dtype") is None:
         config["dtype"] = "float32"
     if name == "Lambda":
