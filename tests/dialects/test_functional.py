@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from keras2_configs import history, layer, layers_of, model, normal, simple, source
@@ -283,6 +283,56 @@ class TestMerge:
         """A mode that is Python code is a Lambda layer for the policy to see."""
         form = normal(simple("Merge", [["x", 0, 0]], mode="code", mode_type="lambda"), "1.2.2")
         assert layers_of(form)["y"]["class_name"] == "Lambda"
+
+
+def called_twice(*consumers: int, outputs: list[list[Any]]) -> dict[str, Any]:
+    """Return a model of Keras 3 whose layer ``d`` is called twice, and consumed as *consumers* say."""
+
+    def node(name: str, number: int = 0) -> dict[str, Any]:
+        config = {"shape": [None, 4], "dtype": "float32", "keras_history": [name, number, 0]}
+        return {"args": [{"class_name": "__keras_tensor__", "config": config}], "kwargs": {}}
+
+    taking = [layer("Flatten", f"f{i}", node("d", number)) for i, number in enumerate(consumers)]
+    layers = [layer("InputLayer", "x", batch_shape=[None, 4]), layer("Flatten", "d", node("x"), node("x")), *taking]
+    return {**model(*layers, inputs=[["x", 0, 0]], outputs=outputs), "class_name": "Functional"}
+
+
+class TestConfusedCalls:
+    """Keras 3.2 names the first call of a layer in every node."""
+
+    ENDS: ClassVar = [["f0", 0, 0], ["f1", 0, 0]]
+
+    @pytest.mark.parametrize("version", ["3.2.0", "3.2.1", ""])
+    def test_refused(self, version: str) -> None:
+        """Nobody can tell which node means which call, whether or not an output names the second."""
+        for outputs in (self.ENDS, [*self.ENDS, ["d", 1, 0]]):
+            with pytest.raises(IncompatibleVersionError, match=r"m\.d: its 2 calls cannot be told apart: Keras 3\.2"):
+                normal(called_twice(0, 0, outputs=outputs), version)
+
+    @pytest.mark.parametrize("version", ["3.1.1", "3.3.0"])
+    def test_other_releases_say_what_they_mean(self, version: str) -> None:
+        """They may leave calls unused."""
+        normal(called_twice(0, 0, outputs=self.ENDS), version)
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            called_twice(outputs=[["d", 0, 0], ["d", 1, 0]]),
+            called_twice(0, outputs=[["f0", 0, 0], ["d", 1, 0]]),
+            called_twice(0, 1, outputs=ENDS),
+        ],
+        ids=["only outputs", "one consumer, of what is no output", "told apart"],
+    )
+    def test_what_is_certain_loads(self, config: dict[str, Any]) -> None:
+        """Outputs are numbered rightly, and what is no output has a consumer."""
+        before = [node for each in config["config"]["layers"] for node in each["inbound_nodes"]]
+        found = [node for each in layers_of(normal(config, "3.2.1")).values() for node in each["inbound_nodes"]]
+        assert [history(node["args"][0]) for node in found] == [history(node["args"][0]) for node in before]
+
+    def test_one_consumer_of_what_may_be_an_output(self) -> None:
+        """If both calls are outputs, it may take either."""
+        with pytest.raises(IncompatibleVersionError, match="told apart"):
+            normal(called_twice(0, outputs=[["f0", 0, 0], ["d", 0, 0], ["d", 1, 0]]), "3.2.1")
 
 
 class TestClasses:

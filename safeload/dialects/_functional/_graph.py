@@ -23,9 +23,18 @@ from safeload.dialects._functional._nodes import (
     refs_of,
 )
 from safeload.dialects._functional._sequential import is_object
-from safeload.errors import MalformedArtifactError
+from safeload.dialects._normal import Writer
+from safeload.errors import IncompatibleVersionError, MalformedArtifactError
 
 Json = Any
+
+_CONFUSES_CALLS = (3, 2)
+_TELLS_CALLS_APART = (3, 3)
+"""From the first of these to the second, Keras names call 0 of a layer in every node, whichever call it means.
+
+Source: ``serialize_keras_tensor`` in keras/src/models/functional.py of 3.2.0, 3.2.1 and 3.3.0: 3.2 looks for nodes
+among keys of nodes, so that it takes every earlier one for that of another model. The outputs are numbered elsewhere.
+"""
 
 
 class GraphLayer(NamedTuple):
@@ -73,6 +82,30 @@ def read_graph(config: Json, *, where: str, is_old: bool) -> Graph:
     graph = Graph(where, layers, read_tensors(config["input_layers"]), read_tensors(config["output_layers"]))
     _require_known(graph, known)
     return _pruned(_counted_from_zero(graph)) if is_old else _without_model_offset(graph, -1)
+
+
+def require_calls_apart(graph: Graph, writer: Writer) -> None:
+    """Refuse the *graph* of a Keras 3 that named call 0 of a layer for all of its calls.
+
+    One node that names call 0 means it where every other call is an output: Keras writes what leads to an output.
+
+    Raises:
+        IncompatibleVersionError: ``incompatible-version``.
+    """
+    if writer.version and not _CONFUSES_CALLS <= writer.version < _TELLS_CALLS_APART:
+        return
+    ends = {(ref.layer, ref.node) for ref in iter_refs(graph.outputs)}
+    inner = [ref for layer in graph.layers for call in layer.calls for ref in refs_of(call)]
+    for layer in (layer for layer in graph.layers if len(layer.calls) > 1):
+        named = [ref.node for ref in inner if ref.layer == layer.name]
+        missing = [i for i in range(len(layer.calls)) if (layer.name, i) not in ends]
+        if named and not any(named) and not (len(named) == 1 and missing == [0]):
+            count = len(layer.calls)
+            raise IncompatibleVersionError(
+                f"{graph.where}.{layer.name}",
+                problem=f"its {count} calls cannot be told apart: Keras 3.2 recorded each of them as the first",
+                hint="build the model with its code in another release, load the weights, and save it again",
+            )
 
 
 def _layer_name(layer: Json, where: str) -> str:

@@ -14,7 +14,14 @@ from typing import Any, Protocol
 
 from safeload.dialects._eras._transposed import with_output_padding
 from safeload.dialects._functional import _operations
-from safeload.dialects._functional._graph import Graph, GraphLayer, map_graph, read_graph, with_model_offset
+from safeload.dialects._functional._graph import (
+    Graph,
+    GraphLayer,
+    map_graph,
+    read_graph,
+    require_calls_apart,
+    with_model_offset,
+)
 from safeload.dialects._functional._merge import merge_layer
 from safeload.dialects._functional._nodes import STATEFUL_CLASSES, Call, Tree, map_refs, split_initial_state, write_call
 from safeload.dialects._functional._sequential import is_sequential, with_input_layer
@@ -157,6 +164,7 @@ def _functional(config: Json, writer: Writer, normaliser: LayerNormaliser, renam
     if is_old:
         graph = graph._replace(layers=tuple(_modern(layer) for layer in graph.layers))
     else:
+        require_calls_apart(graph, writer)
         padded = with_output_padding([layer.data for layer in graph.layers])
         pairs = zip(graph.layers, padded, strict=True)
         graph = graph._replace(layers=tuple(layer._replace(data=data) for layer, data in pairs))
