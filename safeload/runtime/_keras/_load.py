@@ -19,6 +19,7 @@ from safeload.runtime._keras._in_graphs import mend
 from safeload.runtime._keras._lowered import lowered_config
 from safeload.runtime._keras._package import import_keras, installed_target
 from safeload.runtime._keras._resolve import Resolver
+from safeload.runtime._keras._scaled import give_recorded_alphas
 from safeload.runtime._keras._softened import add_masks_to_softmax
 from safeload.runtime._weights import set_weights
 
@@ -56,6 +57,7 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
         mend(model)
         add_biases_where_they_are(model, normal)
         add_masks_to_softmax(model, normal)
+        give_recorded_alphas(model, normal, artifact.where)
         give_recorded_dtypes(model, artifact, normal)
         _require_unchanged(artifact)
     return model, "deferred" if deferral.deferred else "ordinary"
