@@ -27,6 +27,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from safeload.errors import IncompatibleVersionError
+
 
 class Flavour(Enum):
     """Which Keras wrote a config: what decides the meaning of names and defaults."""
@@ -47,14 +49,35 @@ class Writer:
     Attributes:
         flavour: Which Keras.
         version: Numbers of the version, such as ``(2, 12, 0)``; empty when not recorded.
+        since: Where it is not: the release of Keras 3 from which on it may be; empty when not known.
+        before: The same for the release before which it was.
     """
 
     flavour: Flavour
     version: tuple[int, ...] = ()
+    since: tuple[int, ...] = ()
+    before: tuple[int, ...] = ()
 
-    def is_before(self, release: tuple[int, ...]) -> bool:
-        """Tell whether a Keras before *release*, one of Keras 3, wrote it; a Keras 3 of unknown version is of today."""
-        return self.flavour is not Flavour.KERAS_3 or bool(self.version and self.version < release)
+    def may_be_before(self, release: tuple[int, ...]) -> bool:
+        """Tell whether a Keras before *release*, one of Keras 3, may have written it."""
+        return self.flavour is not Flavour.KERAS_3 or (self.version or self.since) < release
+
+    def is_before(self, release: tuple[int, ...], what: str) -> bool:
+        """Tell whether a Keras before *release*, one of Keras 3, wrote it; for *what* gives other outputs if so.
+
+        Raises:
+            IncompatibleVersionError: ``incompatible-version``. The file does not tell.
+        """
+        if not self.may_be_before(release):
+            return False
+        if self.flavour is not Flavour.KERAS_3 or self.version or (self.before and self.before <= release):
+            return True
+        number = ".".join(map(str, release))
+        raise IncompatibleVersionError(
+            what,
+            problem=f"it changed in Keras {number}, and nothing tells whether an older one wrote this model",
+            hint='write the release beside class_name into the JSON, such as "keras_version": "3.7.0"',
+        )
 
 
 @dataclass(frozen=True)

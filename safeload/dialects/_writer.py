@@ -33,6 +33,17 @@ _KERAS_1_KEYS = frozenset(
 _KERAS_3_KEYS = frozenset({"batch_shape", "zero_output_for_mask", "lora_rank", "quantization_config"})
 # Keys that tf.keras writes and standalone Keras 2 does not: tensorflow/python/keras/layers, engine/input_layer.py.
 _TF_KERAS_KEYS = frozenset({"ragged", "time_major", "groups", "synchronized", "build_input_shape", "shared_object_id"})
+# What tells apart the releases of Keras 3, which record none in JSON: the first that writes it of every InputLayer
+# (core/input_layer.py of 3.8.0 and 3.9.0, 3.12.0 and 3.13.0), the first whose layers write a policy as an object
+# (layer.py of 3.3.3 and 3.4.0), the first that writes how a model that is not compiled is (trainers/trainer.py of 3.9.2
+# and 3.10.0).
+_INPUT_KEYS = {"ragged": (3, 9), "optional": (3, 13)}
+_POLICIES_ARE_OBJECTS = (3, 4)
+_WRITES_NO_COMPILATION = (3, 10)
+# Layers that write the name of their dtype in every release: the same files of 3.15.1 beside their class.
+_NAMES_DTYPE = frozenset(
+    ["InputLayer", "Discretization", "HashedCrossing", *(f"SpatialDropout{i}D" for i in (1, 2, 3))]
+)
 _NUMBERS = re.compile(r"\d{1,9}")
 
 
@@ -47,7 +58,7 @@ def writer_of(config: Any, metadata: Mapping[str, str], format: Format) -> Write
         format: The container.
 
     Returns:
-        The writer; its version is empty where the file does not record it.
+        The writer; its version is empty where the file does not record it, and bounded where it is a Keras 3.
 
     Source:
         ``keras_version``: keras/src/legacy/saving/legacy_h5_format.py; ``metadata.json``: saving_lib.py (3.15.1);
@@ -61,7 +72,31 @@ def writer_of(config: Any, metadata: Mapping[str, str], format: Format) -> Write
     version = tuple(int(n) for n in _NUMBERS.findall(text.partition("-")[0])[:3])
     if version:
         return Writer(_flavour_of(version, is_tensorflow="-tf" in text), version)
-    return Writer(_inferred(config, format))
+    flavour = _inferred(config, format)
+    since, before = _bounds(config) if flavour is Flavour.KERAS_3 else ((), ())
+    return Writer(flavour, (), since, before)
+
+
+def _bounds(config: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Between which releases a Keras 3 wrote *config*, as far as it shows; nothing if it contradicts itself."""
+    seen = {sign for entry in _dicts(config) for sign in _signs(entry)}
+    if isinstance(config, dict) and config.get("class_name") in {"Functional", "Sequential"}:
+        compilation = config.get("compile_config")
+        seen |= {(_WRITES_NO_COMPILATION, compilation is not None)} if not compilation else set()
+    since = max((release for release, is_written in seen if is_written), default=())
+    before = min((release for release, is_written in seen if not is_written), default=())
+    return (since, before) if not before or since < before else ((), ())
+
+
+def _signs(entry: Mapping[str, Any]) -> Iterator[tuple[tuple[int, ...], bool]]:
+    """Yield releases, with whether *entry* has what the first of them that writes it does, or lacks it."""
+    name, config, module = entry.get("class_name"), entry.get("config"), str(entry.get("module"))
+    if not isinstance(config, dict) or not module.startswith(("keras.layers", "keras.src.layers")):
+        return
+    if name == "InputLayer":
+        yield from ((release, key in config) for key, release in _INPUT_KEYS.items())
+    elif name not in _NAMES_DTYPE and isinstance(config.get("dtype"), dict | str):
+        yield _POLICIES_ARE_OBJECTS, isinstance(config["dtype"], dict)
 
 
 def _flavour_of(version: tuple[int, ...], *, is_tensorflow: bool) -> Flavour:

@@ -7,6 +7,7 @@ import pytest
 from safeload.dialects import Flavour, normalise
 from safeload.dialects._eras._keras3 import modernise
 from safeload.dialects._normal import Writer
+from safeload.errors import IncompatibleVersionError
 from safeload.formats import Format
 
 CROP = {"name": "c", "height": 2, "width": 3, "seed": 1, "data_format": "channels_last"}
@@ -18,9 +19,9 @@ def test_a_random_crop_that_resized_is_a_resizing():
     assert (name, config["crop_to_aspect_ratio"], "seed" in config) == ("Resizing", True, False)
 
 
-@pytest.mark.parametrize("version", [(), (3, 6, 0), (3, 15, 1)])
+@pytest.mark.parametrize("version", [(3, 6, 0), (3, 15, 1)])
 def test_other_layers_stay(version):
-    """A crop of later releases, or of nobody knows which, stays what it is, and so does every other layer."""
+    """A crop of later releases stays what it is, and so does every other layer."""
     writer = Writer(Flavour.KERAS_3, version)
     assert modernise("RandomCrop", CROP, writer) == ("keras.layers", "RandomCrop", CROP)
     one_hot = {"num_tokens": 3, "output_mode": "one_hot"}
@@ -35,6 +36,15 @@ def test_columns_of_early_keras_3_are_safeloads_own():
     config = {"bin_boundaries": [0.0], "output_mode": "one_hot"}
     expected = ("safeload.compat", "ColumnDiscretization", config)
     assert modernise("Discretization", config, Writer(Flavour.KERAS_3, (3, 3, 3))) == expected
+
+
+def test_what_depends_on_a_release_that_nobody_knows_is_refused():
+    """Bounds of the release may be enough."""
+    with pytest.raises(IncompatibleVersionError, match=r"^RandomCrop: it changed in Keras 3\.6, and nothing tells"):
+        modernise("RandomCrop", CROP, Writer(Flavour.KERAS_3))
+    old, new = Writer(Flavour.KERAS_3, before=(3, 4)), Writer(Flavour.KERAS_3, since=(3, 9))
+    assert [modernise("RandomCrop", CROP, writer)[1] for writer in (old, new)] == ["Resizing", "RandomCrop"]
+    assert modernise("Dense", {"units": 1}, Writer(Flavour.KERAS_3))[1] == "Dense"
 
 
 def test_the_writer_decides_in_whole_configs():

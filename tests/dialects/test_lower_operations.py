@@ -117,6 +117,21 @@ def test_an_operation_that_means_something_else_is_refused(version, writer):
     assert lowered(value, frozenset({"is_causal"}), version=writer, writer=writer)
 
 
+@pytest.mark.parametrize(
+    ("since", "before", "is_certain"), [((), (3, 4), True), ((3, 4), (3, 9), False), ((3, 9), (), True)]
+)
+def test_bounds_of_the_release_may_tell_what_is_meant(since, before, is_certain):
+    """Where Keras 3.6 is among them, it may be the other attention."""
+    value = {"layers": [node("DotProductAttention", {"is_causal": True}, module="keras.src.ops.nn")]}
+    target = KerasTarget("keras", (3, 15, 1), lambda module, name: frozenset({"is_causal"}))
+    normal = NormalForm(value, Writer(Flavour.KERAS_3, (), since, before))
+    if is_certain:
+        assert lower(normal, target)
+    else:
+        with pytest.raises(IncompatibleVersionError, match="squares the logits in Keras of an unknown release"):
+            lower(normal, target)
+
+
 @pytest.mark.parametrize(("writer", "version"), [((3, 8, 0), (3, 3, 3)), ((3, 6, 0), (3, 15, 1)), ((), (3, 15, 1))])
 def test_a_layer_that_means_something_else_is_refused(writer, version):
     """RandomCrop had three meanings in inference; a class of the user's with that name has its own."""

@@ -5,10 +5,18 @@ from __future__ import annotations
 import pytest
 
 from safeload.dialects import COMPAT_MODULE, Flavour, KerasTarget, NormalForm, lower, normalise
-from safeload.dialects._eras._masks import gives_zeroes, may_mask, may_mask_otherwise, with_masks_of
+from safeload.dialects._eras._masks import (
+    gives_zeroes,
+    may_mask,
+    may_mask_attention,
+    may_mask_otherwise,
+    with_masks_of,
+)
 from safeload.dialects._normal import Writer
+from safeload.errors import IncompatibleVersionError
 from safeload.formats import Format
 
+KERAS_3_15 = Writer(Flavour.KERAS_3, (3, 15, 1))
 TF_2_9 = Writer(Flavour.TF_KERAS_1X, (2, 9, 0))
 MASKING = {"class_name": "Masking", "config": {"name": "m", "mask_value": 0.0}}
 FOR_GPUS = {
@@ -114,6 +122,7 @@ def test_zeros_that_were_ignored(version, name, other, expected):
         ([{"class_name": "Mine", "config": {}}], True),
         ([{"class_name": "LSTM", "config": {}, "inbound_nodes": [[["a", 0, 0, {"mask": ["b", 0, 0]}]]]}], True),
         ([{"class_name": "Sequential", "config": {"layers": [DENSE]}}], False),
+        ([{"class_name": "NotEqual", "module": "keras.src.ops.numpy", "config": {}}], False),
         (["damaged"], False),
     ],
 )
@@ -147,9 +156,9 @@ def test_tf_keras_gets_its_own_layers_back():
     assert all(layer["config"].keys() >= {"query_shape", "key_shape"} for layer in lowered[1:])
 
 
-@pytest.mark.parametrize(("version", "expected"), [((3, 10, 0), True), ((3, 11, 0), False), ((), False)])
+@pytest.mark.parametrize(("version", "expected"), [((3, 10, 0), True), ((3, 11, 0), False), ((), True)])
 def test_early_keras_3_treats_masks_otherwise(version, expected):
-    """Up to 3.10 layers do not pass on what a call gives; a writer that nobody knows is taken for today's."""
+    """Up to 3.10 layers do not pass on what a call gives; a writer that nobody knows may be so old."""
     config = {"config": {"layers": [MASKING]}}
     assert may_mask_otherwise(config, Writer(Flavour.KERAS_3, version)) is expected
 
@@ -168,3 +177,43 @@ def test_early_keras_3_treats_masks_otherwise(version, expected):
 def test_masks_that_calls_give(name, version, nodes, expected):
     """Before 3.11 they did not go on."""
     assert with_masks_of(name, Writer(Flavour.KERAS_3, version), {}, nodes) == expected
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (MASKING, True),
+        (DENSE, False),
+        ({"class_name": "MultiHeadAttention", "inbound_nodes": [{"kwargs": {"attention_mask": {}}}]}, True),
+        ({"class_name": "Softmax", "inbound_nodes": [{"args": ["x", "mask"]}]}, True),
+        ({"class_name": "Softmax", "inbound_nodes": [{"args": ["x"]}, "damaged"]}, False),
+    ],
+)
+def test_what_may_mask_attention(layer, expected):
+    """What masks, or is given to attention or a softmax."""
+    assert may_mask_attention({"config": {"layers": [{"config": {}, **layer}]}}, KERAS_3_15) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "nodes", "since", "before", "expected"),
+    [
+        ("MultiHeadAttention", None, (), (3, 4), "MultiHeadAttention"),
+        ("MultiHeadAttention", None, (3, 9), (), None),
+        ("Add", None, (), (3, 4), "UnmaskedAdd"),
+        ("Add", None, (3, 4), (3, 9), None),
+        ("LSTM", [{"kwargs": {"mask": {}}}], (3, 4), (3, 9), "InputMaskedLSTM"),
+        ("LSTM", None, (), (), None),
+    ],
+)
+def test_bounds_of_the_release_may_do(name, nodes, since, before, expected):
+    """They are all that JSON tells."""
+    assert with_masks_of(name, Writer(Flavour.KERAS_3, (), since, before), {}, nodes) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "nodes"), [("MultiHeadAttention", None), ("Add", None), ("LSTM", [{"kwargs": {"mask": {}}}])]
+)
+def test_masks_of_nobody_knows_when_are_refused(name, nodes):
+    """Either might be meant."""
+    with pytest.raises(IncompatibleVersionError, match=f"^{name}: it changed in Keras"):
+        with_masks_of(name, Writer(Flavour.KERAS_3), {}, nodes)

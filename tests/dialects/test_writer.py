@@ -54,3 +54,35 @@ def test_json_records_the_version_in_the_config():
 def test_spelling_decides_where_no_version_is_recorded(config, format_, flavour):
     """Keys and modules that only one Keras writes tell it apart; no version is made up."""
     assert writer_of(config, {}, format_) == Writer(flavour)
+
+
+def _keras_3(dtype="float32", source=(), layers=(), **beside):
+    """Return a model as ``to_json`` of Keras 3 writes it."""
+    named = [("InputLayer", {"batch_shape": [None, 3], "dtype": "float32", **dict.fromkeys(source, False)})]
+    named += [("Dense", {"dtype": dtype}), *layers]
+    objects = [{"module": "keras.layers", "class_name": name, "config": config} for name, config in named]
+    return {"module": "keras", "class_name": "Sequential", "config": {"layers": objects}, **beside}
+
+
+POLICY = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}}
+
+
+@pytest.mark.parametrize(
+    ("config", "since", "before"),
+    [
+        (_keras_3(), (), (3, 4)),
+        (_keras_3(POLICY), (3, 4), (3, 9)),
+        (_keras_3(POLICY, ["ragged"]), (3, 9), (3, 10)),
+        (_keras_3(POLICY, ["ragged"], compile_config={}), (3, 10), (3, 13)),
+        (_keras_3(POLICY, ["ragged"], compile_config={"loss": "mse"}), (3, 9), (3, 13)),
+        (_keras_3(POLICY, ["ragged", "optional"], compile_config={}), (3, 13), ()),
+        (_keras_3(POLICY, layers=[("SpatialDropout1D", {"dtype": "float32"})]), (3, 4), (3, 9)),
+        (_keras_3(POLICY, layers=[("Flatten", {}), ("Dense", 3)]), (3, 4), (3, 9)),
+        (_keras_3("float32", ["ragged"]), (), ()),
+        ({**_keras_3(), "class_name": "Mine", "config": {"batch_shape": []}}, (), ()),
+    ],
+    ids=["3.3", "3.4", "3.9", "3.10", "3.10, compiled", "3.13", "named dtype", "no dtype", "contradiction", "custom"],
+)
+def test_keys_bound_the_release_of_keras_3(config, since, before):
+    """``to_json`` of Keras 3 records none; keys that came later tell."""
+    assert writer_of(config, {}, Format.KERAS_JSON) == Writer(Flavour.KERAS_3, (), since, before)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from safeload import ModelCallable, load_callable
+from safeload.errors import IncompatibleVersionError
 
 NOTHING = np.zeros((1, 3), bool)
 ONES = np.ones((1, 3), "float32")
@@ -89,3 +90,27 @@ def test_a_mask_that_only_a_later_release_takes(tmp_path: Path) -> None:
     layers = [entry("x", 3), entry("m", 3, dtype="bool"), ("Softmax", "s", {"axis": -1}, nodes)]
     found = of_release("2.4.0", layers, tmp_path / "m.h5")(ONES, np.array([[True, True, False]]))
     np.testing.assert_allclose(found, [[0.5, 0.5, 0]], atol=1e-6)
+
+
+@pytest.mark.parametrize("mask", ["none", "given"])
+def test_a_release_that_json_does_not_tell(mask: str, tmp_path: Path) -> None:
+    """It is asked for where there are masks: these keys are those of Keras 3.9 to 3.12."""
+    inputs, given = keras.Input((3,), name="x"), keras.Input((3,), dtype="bool")
+    outputs = keras.layers.Softmax(name="s")(inputs, *([given] if mask == "given" else []))
+    model = keras.Model([inputs, given] if mask == "given" else inputs, outputs)
+    config = {**json.loads(model.to_json()), "compile_config": {"loss": "mse"}}
+    for layer in config["config"]["layers"]:
+        layer["config"] = {key: layer["config"][key] for key in ("name", "batch_shape") if key in layer["config"]}
+        if layer["class_name"] == "InputLayer":
+            layer["config"] |= {"ragged": False, "dtype": "float32" if layer["name"] == "x" else "bool"}
+    path = tmp_path / "m.weights.h5"
+    model.save_weights(path)
+    (tmp_path / "m.json").write_text(json.dumps(config))
+    if mask == "none":
+        np.testing.assert_allclose(load_callable(path, architecture=tmp_path / "m.json")(ONES), ONES / 3, rtol=1e-6)
+        return
+    with pytest.raises(IncompatibleVersionError, match=r"^s: it changed in Keras 3\.10"):
+        load_callable(path, architecture=tmp_path / "m.json")
+    (tmp_path / "m.json").write_text(json.dumps({**config, "keras_version": "3.9.2"}))
+    found = load_callable(path, architecture=tmp_path / "m.json")(ONES, NOTHING)
+    np.testing.assert_allclose(found, ONES / 3, rtol=1e-6)

@@ -31,10 +31,13 @@ def modernise(name: str, config: Mapping[str, Any], writer: Writer) -> tuple[str
         name: Class of a built-in layer of Keras 3.
         config: Its config; not changed.
         writer: The release that recorded it.
+
+    Raises:
+        IncompatibleVersionError: ``incompatible-version``. It depends on the release, which is not known.
     """
-    if name == "RandomCrop" and writer.is_before(_CROPS_BY_CHANCE_ONLY):
+    if name == "RandomCrop" and writer.is_before(_CROPS_BY_CHANCE_ONLY, name):
         return LAYERS, "Resizing", resized({key: value for key, value in config.items() if key != "seed"})
-    if name in _ENCODERS and config.get("output_mode") == "one_hot" and writer.is_before(_SHRINKS_COLUMNS):
+    if name in _ENCODERS and config.get("output_mode") == "one_hot" and writer.is_before(_SHRINKS_COLUMNS, name):
         return COMPAT_MODULE, f"Column{name}", config
     return LAYERS, name, config
 

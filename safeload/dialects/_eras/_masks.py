@@ -5,6 +5,7 @@ Only where a model has masks; elsewhere these layers compute the same.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from safeload.dialects._catalogue import era_layer
@@ -94,7 +95,7 @@ _FORCES_ZEROES = (2, 2, 4)
 
 def may_mask_otherwise(config: Any, writer: Writer) -> bool:
     """Tell whether *config* may make masks, and *writer* treats some otherwise than today's Keras 3."""
-    return writer.is_before(_PASSES_GIVEN_MASKS_ON) and may_mask(config, writer)
+    return writer.may_be_before(_PASSES_GIVEN_MASKS_ON) and may_mask(config, writer)
 
 
 def gives_zeroes(name: str, config: Any, writer: Writer) -> bool:
@@ -110,9 +111,13 @@ def gives_zeroes(name: str, config: Any, writer: Writer) -> bool:
 
 
 def with_masks_of(name: str, writer: Writer, config: Any, nodes: Any = None) -> str | None:
-    """Return safeload's own layer for *name*, called by *nodes*, if *writer* treated masks otherwise than Keras 3."""
+    """Return safeload's own layer for *name*, called by *nodes*, if *writer* treated masks otherwise than Keras 3.
+
+    Raises:
+        IncompatibleVersionError: ``incompatible-version``. It depends on the release, which is not known.
+    """
     if writer.flavour is Flavour.KERAS_3:
-        return _of_early_keras_3(name, writer.version, nodes)
+        return _of_early_keras_3(name, writer, nodes)
     is_tensorflow = writer.flavour is Flavour.TF_KERAS_1X
     if name == "MultiHeadAttention" and is_tensorflow and writer.version < _TAKES_MASKS:
         return f"Unmasked{name}"
@@ -151,13 +156,13 @@ def _differ_from_keras_3(layer: Any, writer: Writer) -> bool:
 _OF_KERAS_2 = _MERGING | _ENDS_MASKS | _MASKS_BY_STEP | {"MultiHeadAttention"}
 
 
-def _of_early_keras_3(name: str, version: tuple[int, ...], nodes: Any) -> str | None:
-    if name == "MultiHeadAttention" and version < _TAKES_MASKS_OFF:
+def _of_early_keras_3(name: str, writer: Writer, nodes: Any) -> str | None:
+    if name == "MultiHeadAttention" and writer.is_before(_TAKES_MASKS_OFF, name):
         return name
-    if name in OF_SEVERAL and version < _GATHERS_MASKS:
+    if name in OF_SEVERAL and writer.is_before(_GATHERS_MASKS, name):
         return f"Unmasked{name}"
-    is_given = name in TAKES_GIVEN_MASKS and version < _PASSES_GIVEN_MASKS_ON and _gives_mask(nodes)
-    return f"InputMasked{name}" if is_given else None
+    is_given = name in TAKES_GIVEN_MASKS and _gives_mask(nodes)
+    return f"InputMasked{name}" if is_given and writer.is_before(_PASSES_GIVEN_MASKS_ON, name) else None
 
 
 def _gives_mask(nodes: Any) -> bool:
@@ -173,24 +178,43 @@ def is_of_keras_2(module: str, name: str) -> bool:
 
 def may_mask(config: Any, writer: Writer) -> bool:
     """Tell whether *config* has masks: of an Embedding, a Masking, one of the user's layers, or given in a call."""
+    return any(_makes_mask(value, writer) for value in _dicts(config))
+
+
+def may_mask_attention(config: Any, writer: Writer) -> bool:
+    """Tell whether *config* has masks, or a call gives one to attention or to a softmax."""
+    return any(_makes_mask(value, writer) or _masks_attention(value) for value in _dicts(config))
+
+
+def _dicts(config: Any) -> Iterator[dict[str, Any]]:
     pending = [config]
     while pending:
         value = pending.pop()
         if isinstance(value, list):
             pending.extend(value)
         elif isinstance(value, dict):
-            if value.get("class_name") == "Masking" or value.get("mask_zero") is True or value.get("mask") is not None:
-                return True
-            layers = value.get("layers")
-            if isinstance(layers, list) and any(_is_custom(layer, writer) for layer in layers):
-                return True
+            yield value
             pending.extend(value.values())
-    return False
+
+
+def _makes_mask(value: dict[str, Any], writer: Writer) -> bool:
+    if value.get("class_name") == "Masking" or value.get("mask_zero") is True or value.get("mask") is not None:
+        return True
+    layers = value.get("layers")
+    return isinstance(layers, list) and any(_is_custom(layer, writer) for layer in layers)
+
+
+def _masks_attention(value: dict[str, Any]) -> bool:
+    nodes = value.get("inbound_nodes") if value.get("class_name") == "Softmax" else ()
+    given = [node.get("args") for node in nodes or () if isinstance(node, dict)]
+    return value.get("attention_mask") is not None or any(isinstance(args, list) and len(args) > 1 for args in given)
 
 
 def _is_custom(layer: Any, writer: Writer) -> bool:
     name = layer.get("class_name") if isinstance(layer, dict) else None
-    return isinstance(name, str) and name not in _MODELS and era_layer(name, writer) is None
+    if not isinstance(name, str) or name in _MODELS or str(layer.get("module")).startswith("keras."):
+        return False
+    return era_layer(name, writer) is None
 
 
 _MODELS = frozenset({"Sequential", "Functional", "Model"})

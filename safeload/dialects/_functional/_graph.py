@@ -92,7 +92,7 @@ def require_calls_apart(graph: Graph, writer: Writer) -> None:
     Raises:
         IncompatibleVersionError: ``incompatible-version``.
     """
-    if writer.version and not _CONFUSES_CALLS <= writer.version < _TELLS_CALLS_APART:
+    if not writer.may_be_before(_TELLS_CALLS_APART) or (writer.version and writer.version < _CONFUSES_CALLS):
         return
     ends = {(ref.layer, ref.node) for ref in iter_refs(graph.outputs)}
     inner = [ref for layer in graph.layers for call in layer.calls for ref in refs_of(call)]

@@ -168,7 +168,7 @@ def _functional(config: Json, writer: Writer, normaliser: LayerNormaliser, renam
         padded = with_output_padding([layer.data for layer in graph.layers])
         pairs = zip(graph.layers, padded, strict=True)
         graph = graph._replace(layers=tuple(layer._replace(data=data) for layer, data in pairs))
-    if is_old or writer.version < _BARE_TENSORS:
+    if writer.may_be_before(_BARE_TENSORS):
         graph = graph._replace(inputs=_unwrapped(graph.inputs), outputs=_unwrapped(graph.outputs))
     graph = _with_legal_names(graph, renamed)
     layers = [layer._replace(data=normaliser.object(layer.data, "layer")) for layer in graph.layers]

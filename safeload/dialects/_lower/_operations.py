@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from safeload.dialects._functional._operations import EXPORT_HINT
-from safeload.dialects._normal import KerasTarget, Writer
+from safeload.dialects._normal import Flavour, KerasTarget, Writer
 from safeload.errors import IncompatibleVersionError
 
 __all__ = ["lower_operation", "require_same_meaning"]
@@ -49,15 +49,24 @@ def require_same_meaning(config: Any, writer: Writer, target: KerasTarget) -> No
     Raises:
         IncompatibleVersionError: ``incompatible-version``.
     """
-    meanings = {
-        name: (_meaning(found, writer.version), _meaning(found, target.version)) for name, found in _MEANINGS.items()
-    }
-    changed = {name: (before, now) for name, (before, now) in meanings.items() if before != now}
+    meanings = {name: (_possible(found, writer), _meaning(found, target.version)) for name, found in _MEANINGS.items()}
+    pairs = ((name, before, now) for name, (possible, now) in meanings.items() for before in possible)
+    changed = {name: (before, now) for name, before, now in pairs if before != now}
     for name in filter(changed.__contains__, _class_names(config) if changed else ()):
         before, now = changed[name]
         release = ".".join(map(str, writer.version)) or "of an unknown release"
         meant = f"{name} {before} in Keras {release}, which wrote the file"
         raise _refusal("$", f"{meant}, and {now} in {_called(target)}")
+
+
+def _possible(meanings: _Meanings, writer: Writer) -> list[str | None]:
+    """What *writer* computes, or may compute where its release is not known."""
+    if writer.version or writer.flavour is not Flavour.KERAS_3:
+        return [_meaning(meanings, writer.version)]
+    later = [
+        what for first, what in meanings if writer.since < first and not (writer.before and writer.before <= first)
+    ]
+    return [_meaning(meanings, writer.since), *later]
 
 
 def _meaning(meanings: _Meanings, version: tuple[int, ...]) -> str | None:

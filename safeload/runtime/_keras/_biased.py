@@ -22,10 +22,15 @@ _OF_KERAS_3 = ("keras.", "safeload.runtime.compat._einsum")
 
 
 def add_biases_where_they_are(model: Any, normal: NormalForm | None) -> None:
-    """Let layers of *model* add their biases along the axis that they belong to, as the writer did."""
-    if normal is not None and normal.writer.is_before(_GUESSING):
+    """Let layers of *model* add their biases along the axis that they belong to, as the writer did.
+
+    Raises:
+        IncompatibleVersionError: ``incompatible-version``. It is not known which release that is.
+    """
+    if normal is not None and normal.writer.may_be_before(_GUESSING):
         for layer in flat_layers(model):
-            if type(layer).__module__.startswith(_OF_KERAS_3) and _has_bias_inside(layer):
+            is_biased = type(layer).__module__.startswith(_OF_KERAS_3) and _has_bias_inside(layer)
+            if is_biased and normal.writer.is_before(_GUESSING, layer.name):
                 layer.call = MethodType(_with_plain_bias(layer), layer)
 
 

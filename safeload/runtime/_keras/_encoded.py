@@ -55,7 +55,7 @@ def _otherwise(writer: Writer) -> Collection[str]:
     """Return the layers that gave other dtypes for *writer*."""
     if writer.flavour is not Flavour.KERAS_3:
         return _OUTPUTS
-    return ("Discretization",) if writer.is_before(_BUCKETS_ARE_INT32) else ()
+    return ("Discretization",) if writer.may_be_before(_BUCKETS_ARE_INT32) else ()
 
 
 def _recorded_dtypes(config: Any) -> Iterator[tuple[str, str]]:

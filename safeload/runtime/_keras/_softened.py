@@ -16,7 +16,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from safeload.dialects import Flavour, NormalForm
+from safeload.dialects import Flavour, NormalForm, may_mask_attention
 from safeload.runtime._keras._package import flat_layers, is_own_class
 
 _TAKES_MASKS, _SURELY_TAKES_MASKS = (2, 4), (2, 5)
@@ -26,13 +26,25 @@ _MASKED_ELSE = -1e9
 
 
 def add_masks_to_softmax(model: Any, normal: NormalForm | None) -> None:
-    """Let Softmax layers of *model* take masks as the writer did."""
-    if normal is None or not normal.writer.is_before(_MAKES_ZERO):
+    """Let Softmax layers of *model* take masks as the writer did.
+
+    Raises:
+        IncompatibleVersionError: ``incompatible-version``. It is not known which release that is.
+    """
+    if normal is None or not normal.writer.may_be_before(_MAKES_ZERO) or _needs_no_release(normal):
         return
     call = _call_of(normal.writer.flavour, normal.writer.version)
     for layer in flat_layers(model):
-        if type(layer).__name__ == "Softmax" and is_own_class(layer):
+        is_softmax = type(layer).__name__ == "Softmax" and is_own_class(layer)
+        if is_softmax and normal.writer.is_before(_MAKES_ZERO, layer.name):
             layer.call = MethodType(call, layer)
+
+
+def _needs_no_release(normal: NormalForm) -> bool:
+    """Tell whether the release is not known, and there are no masks for which it would matter."""
+    writer = normal.writer
+    is_unknown = writer.flavour is Flavour.KERAS_3 and not writer.version
+    return is_unknown and not may_mask_attention(normal.config, writer)
 
 
 def _call_of(flavour: Flavour, version: tuple[int, ...]) -> Any:
