@@ -17,6 +17,7 @@ from safeload.runtime._weights._layers import LayerOrder, slot_orders
 from safeload.runtime._weights._ledger import Ledger
 from safeload.runtime._weights._match import Slot, pair
 from safeload.runtime._weights._paths import snake_case
+from safeload.runtime._weights._rms import find_rms_scaling
 from safeload.runtime._weights._saved import Saved, saved_arrays
 from safeload.runtime._weights._states import take_states
 
@@ -41,6 +42,8 @@ def set_legacy(model: Any, artifact: KerasArtifact, normal: NormalForm | None, l
     groups = [g for g in used if g.layer_name != _TOP]
     is_era_1 = normal is not None and normal.writer.flavour is Flavour.KERAS_1
     for group, layer in _matched(groups, model, order, normal, ledger):
+        stored = [name.rpartition("/")[2].partition(":")[0] for name in group.weight_names]
+        find_rms_scaling(layer, stored, normal, ledger)
         _set_group(group, slot_orders(layer, order), artifact, ledger, is_era_1=is_era_1)
     _set_top(model, artifact, ledger)
 

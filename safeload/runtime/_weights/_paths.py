@@ -24,6 +24,7 @@ from safeload.runtime._weights._convert import in_order, is_reordered
 from safeload.runtime._weights._layers import LayerOrder
 from safeload.runtime._weights._ledger import Ledger, name_of
 from safeload.runtime._weights._memory import as_tensor
+from safeload.runtime._weights._rms import find_rms_scaling
 from safeload.runtime._weights._states import has_weights, set_summary, takes_summary
 
 _DEPENDENCIES = "_layer_checkpoint_dependencies"
@@ -53,6 +54,7 @@ def set_by_paths(model: Any, artifact: KerasArtifact, normal: NormalForm | None,
     for owner, entries in groups.items():
         thing = finder.find(owner)
         if thing is not None:
+            find_rms_scaling(thing, list(entries), normal, ledger)
             _set_object(thing, owner, entries, ledger)
 
 
