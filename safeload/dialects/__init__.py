@@ -4,6 +4,7 @@ from safeload.dialects._catalogue import find_class, functions_of, is_builtin, k
 from safeload.dialects._compat_names import COMPAT_MODULE, COMPAT_OBJECTS, MERGING, OF_SEVERAL, TAKES_GIVEN_MASKS
 from safeload.dialects._eras._masks import may_mask_attention
 from safeload.dialects._functional._nodes import CONSTANT
+from safeload.dialects._functional._operations import EXPORT_HINT
 from safeload.dialects._functional._symbols import ALLOWED_SYMBOLS
 from safeload.dialects._lower._config import lower
 from safeload.dialects._lower._tf_keras import needs_keras_2
@@ -16,6 +17,7 @@ __all__ = [
     "COMPAT_MODULE",
     "COMPAT_OBJECTS",
     "CONSTANT",
+    "EXPORT_HINT",
     "MERGING",
     "OF_SEVERAL",
     "TAKES_GIVEN_MASKS",

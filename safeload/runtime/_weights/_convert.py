@@ -69,6 +69,14 @@ def is_reordered(layer: Any, saved: tuple[int, ...], wanted: tuple[int, ...]) ->
     return is_permuted and type(layer).__name__ == "LayerNormalization"
 
 
+def is_scale_of_one_row(layer: Any, saved: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Tell whether *saved* is the shape that the scale *wanted* of a quantized Dense *layer* has in Keras 3.1.
+
+    Source: ``quantize`` in keras/src/layers/core/dense.py of 3.1.1, and of 3.2.0, which takes the first axis off.
+    """
+    return type(layer).__name__ == "Dense" and len(wanted) == 1 and saved == (1, *wanted)
+
+
 def in_order(array: Array, layer: Any, wanted: tuple[int, ...]) -> Array:
     """Return *array* in the shape *wanted*, if it is that of a weight of *layer* but for the order of its axes."""
     return array.reshape(wanted) if is_reordered(layer, array.shape, wanted) else array
@@ -76,7 +84,8 @@ def in_order(array: Array, layer: Any, wanted: tuple[int, ...]) -> Array:
 
 def _convert(item: Saved, slot: Slot, *, is_cudnn: bool, backend: str | None) -> Saved:
     kind = type(slot.layer).__name__
-    if is_reordered(slot.layer, item.shape, slot.shape):
+    is_row = slot.path[-1] == "kernel_scale" and is_scale_of_one_row(slot.layer, item.shape, slot.shape)
+    if is_row or is_reordered(slot.layer, item.shape, slot.shape):
         return _with(item, slot.shape, lambda a: a.reshape(slot.shape))
     if is_cudnn:
         return _from_cudnn(item, slot, _GATES[kind])

@@ -24,6 +24,7 @@ from safeload.runtime._weights._convert import in_order, is_reordered
 from safeload.runtime._weights._layers import LayerOrder
 from safeload.runtime._weights._ledger import Ledger, name_of
 from safeload.runtime._weights._memory import as_tensor
+from safeload.runtime._weights._quantized import in_todays_order, with_flat_scale
 from safeload.runtime._weights._rms import find_rms_scaling
 from safeload.runtime._weights._states import has_weights, set_summary, takes_summary
 
@@ -55,7 +56,7 @@ def set_by_paths(model: Any, artifact: KerasArtifact, normal: NormalForm | None,
         thing = finder.find(owner)
         if thing is not None:
             find_rms_scaling(thing, list(entries), normal, ledger)
-            _set_object(thing, owner, entries, ledger)
+            _set_object(thing, owner, in_todays_order(thing, owner, entries, normal, ledger), ledger)
 
 
 def _partition_vars(path: str) -> tuple[str, bool, str]:
@@ -85,6 +86,8 @@ def _set_object(thing: Any, owner: str, entries: Mapping[str, str], ledger: Ledg
     for index, variable in enumerate(variables if is_own_class(thing) else ()):
         if str(index) in arrays:
             arrays[str(index)] = in_order(arrays[str(index)], thing, tuple(variable.shape))
+    if is_quantized(thing):
+        arrays = {key: with_flat_scale(array, thing) for key, array in arrays.items()}
     convert = _unchanged if has_own_loader(thing) else as_tensor
     thing.load_own_variables({key: convert(array) for key, array in arrays.items()})
     for variable in variables:

@@ -1,0 +1,65 @@
+"""Weights of quantized layers, as early releases of Keras 3 arranged them. Layer: runtime.
+
+Source:
+    ``save_own_variables`` in keras/src/layers/core/dense.py: 3.1.1 writes bias, kernel and a scale of shape
+    ``(1, units)``; 3.2.1 kernel as 0, bias as 1 if there is one, scale as 2; 3.3.0 numbers what there is.
+    ``_int8_build`` in core/embedding.py: a scale for each column in 3.3.3, and for each row in 3.4.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from safeload.dialects import EXPORT_HINT, Flavour, NormalForm
+from safeload.errors import IncompatibleVersionError
+from safeload.runtime._keras._package import flat_layers, is_own_class, is_quantized
+from safeload.runtime._weights._convert import is_scale_of_one_row
+from safeload.runtime._weights._ledger import Ledger
+
+_NUMBERS_WHAT_THERE_IS = (3, 3)
+_SCALES_ROWS = (3, 4)
+
+
+def require_scales_of_rows(model: Any, normal: NormalForm | None) -> None:
+    """Refuse what has scales of columns in the file and of rows in the model; their shapes may agree.
+
+    Raises:
+        IncompatibleVersionError: ``incompatible-version``.
+    """
+    if normal is None or normal.writer.flavour is not Flavour.KERAS_3:
+        return
+    for layer in flat_layers(model):
+        is_embedding = type(layer).__name__ == "Embedding" and is_own_class(layer) and is_quantized(layer)
+        if is_embedding and normal.writer.is_before(_SCALES_ROWS, layer.name):
+            problem = "it is quantized with a scale for each column, as Keras before 3.4 does, and not for each row"
+            raise IncompatibleVersionError(layer.name, problem=problem, hint=EXPORT_HINT)
+
+
+def in_todays_order(
+    layer: Any, where: str, entries: Mapping[str, str], normal: NormalForm | None, ledger: Ledger
+) -> Mapping[str, str]:
+    """Return *entries*, number → path, of the arrays of *layer* as today's Dense numbers them: the kernel first.
+
+    Raises:
+        IncompatibleVersionError: ``incompatible-version``. They are quantized, and the layer is not.
+    """
+    is_integer = {key: ledger.unread[path].dtype in ("int8", "uint8") for key, path in entries.items()}
+    if not is_own_class(layer) or not any(is_integer.values()):
+        return entries
+    if not is_quantized(layer):
+        problem = "its weights are quantized, and the config does not say so"
+        raise IncompatibleVersionError(where, problem=problem, hint=EXPORT_HINT)
+    if type(layer).__name__ != "Dense" or normal is None or not normal.writer.may_be_before(_NUMBERS_WHAT_THERE_IS):
+        return entries
+    ordered = sorted(entries, key=lambda key: (not is_integer[key], key))
+    return {str(number): entries[key] for number, key in enumerate(ordered)}
+
+
+def with_flat_scale(array: Any, layer: Any) -> Any:
+    """Return *array*, without its first axis if it is the scale of a Dense *layer* of Keras 3.1."""
+    scale = getattr(layer, "kernel_scale", None)
+    is_row = (
+        scale is not None and array.dtype.kind == "f" and is_scale_of_one_row(layer, array.shape, tuple(scale.shape))
+    )
+    return array[0] if is_row else array

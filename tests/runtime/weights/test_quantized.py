@@ -1,0 +1,99 @@
+"""Quantized layers as early releases of Keras 3 saved them."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from safeload import load_callable
+from safeload.errors import IncompatibleVersionError
+
+GENERATOR = np.random.default_rng(0)
+X = GENERATOR.normal(size=(2, 6)).astype("float32")
+KERNEL = GENERATOR.integers(-127, 128, (6, 5)).astype("int8")
+SCALE = GENERATOR.uniform(50, 100, 5).astype("float32")
+BIAS = GENERATOR.normal(size=5).astype("float32")
+
+
+def _config(name: str, dtype: str = "int8_from_float32", **options: Any) -> dict[str, Any]:
+    inputs = {"name": "x", "batch_shape": [None, 6], "dtype": "float32", "sparse": False}
+    named = [("InputLayer", inputs), (name, {"name": "n", "dtype": dtype, **options})]
+    layers = [{"module": "keras.layers", "class_name": name, "config": item} for name, item in named]
+    return {"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": layers}}
+
+
+def _archive(path: Path, version: str, config: Any, arrays: dict[str, Any]) -> Path:
+    stored = io.BytesIO()
+    with h5py.File(stored, "w") as file:
+        for key, array in arrays.items():
+            file[f"layers/{key}"] = array
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("metadata.json", json.dumps({"keras_version": version}))
+        archive.writestr("model.weights.h5", stored.getvalue())
+    return path
+
+
+def _computed() -> Any:
+    """Inputs in 255 steps up to the largest of their row, times integers, over both scales."""
+    scale = 127 / (np.abs(X).max(axis=-1, keepdims=True) + 1e-7)
+    return np.round(X * scale) @ KERNEL.astype("float32") / (scale * SCALE)
+
+
+@pytest.mark.parametrize(
+    ("version", "arrays"),
+    [("3.1.1", [BIAS, KERNEL, SCALE[None]]), ("3.2.1", [KERNEL, BIAS, SCALE]), ("3.3.3", [KERNEL, BIAS, SCALE])],
+)
+def test_dense(version: str, arrays: list[Any], tmp_path: Path) -> None:
+    """Bias, kernel and a scale with an axis too many, or today's order."""
+    numbered = {f"dense/vars/{index}": array for index, array in enumerate(arrays)}
+    found = load_callable(_archive(tmp_path / "m.keras", version, _config("Dense", units=5), numbered))(X)
+    np.testing.assert_allclose(np.asarray(found), _computed() + BIAS, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("version", "scale"), [("3.1.1", (1, SCALE[None])), ("3.2.1", (2, SCALE)), ("3.3.3", (1, SCALE))]
+)
+def test_dense_without_a_bias(version: str, scale: tuple[int, Any], tmp_path: Path) -> None:
+    """Keras 3.2 leaves the number of the bias out."""
+    arrays = {"dense/vars/0": KERNEL, f"dense/vars/{scale[0]}": scale[1]}
+    config = _config("Dense", units=5, use_bias=False)
+    found = load_callable(_archive(tmp_path / "m.keras", version, config, arrays))(X)
+    np.testing.assert_allclose(np.asarray(found), _computed(), rtol=1e-4, atol=1e-5)
+
+
+def test_dense_in_hdf5(tmp_path: Path) -> None:
+    """There the arrays have names, and the scale of Keras 3.1 the same axis too many."""
+    config = _config("Dense", units=5)
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs.update(keras_version="3.1.1", backend="tensorflow", model_config=json.dumps(config))
+        weights = file.create_group("model_weights")
+        weights.attrs["layer_names"] = [b"n"]
+        layer = weights.create_group("n")
+        layer.attrs["weight_names"] = [b"bias", b"kernel", b"kernel_scale"]
+        layer["bias"], layer["kernel"], layer["kernel_scale"] = BIAS, KERNEL, SCALE[None]
+    found = load_callable(tmp_path / "m.h5")(X)
+    np.testing.assert_allclose(np.asarray(found), _computed() + BIAS, rtol=1e-4, atol=1e-5)
+
+
+def test_embeddings_with_scales_of_columns(tmp_path: Path) -> None:
+    """As many rows as columns would hide it."""
+    arrays = {"embedding/vars/0": KERNEL[:5], "embedding/vars/1": SCALE}
+    config = _config("Embedding", input_dim=5, output_dim=5)
+    with pytest.raises(IncompatibleVersionError, match=r"^n: it is quantized with a scale for each column"):
+        load_callable(_archive(tmp_path / "m.keras", "3.3.3", config, arrays))
+
+
+def test_quantized_weights_of_a_layer_that_is_not(tmp_path: Path) -> None:
+    """As of those inside MultiHeadAttention, whose config has no policy for them."""
+    arrays = {"dense/vars/0": KERNEL, "dense/vars/1": BIAS, "dense/vars/2": SCALE}
+    config = _config("Dense", "float32", units=5)
+    with pytest.raises(IncompatibleVersionError, match=r"^layers/dense: its weights are quantized, and the config"):
+        load_callable(_archive(tmp_path / "m.keras", "3.15.0", config, arrays))
