@@ -233,6 +233,12 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             "A constant is declared with another type than its value has; TensorFlow ends the process over some.",
             is_permittable=True,
         ),
+        "constant-shape": RuleInfo(
+            (_UNEXAMINED,),
+            "A constant has a shape that no tensor has, or another rank or length than the op that takes it can take; "
+            "TensorFlow ends the process over some.",
+            is_permittable=True,
+        ),
         "asset-path": RuleInfo(
             (_DANGEROUS,),
             "The name of an asset leads out of the model's directory.",

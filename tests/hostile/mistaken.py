@@ -211,6 +211,10 @@ MISTAKEN: dict[str, dict[str, Callable[[], Any]]] = {
             node("n", "Const", dtype=Type(INT32), value=tensor(FLOAT, (1,), float_val=[1.0]))
         )
     },
+    "constant-shape": {
+        "constant_of_no_shape": lambda: simple(node("n", "Const", value=tensor(FLOAT, (-1,)))),
+        "vector_as_an_axis": lambda: simple(ints("a", 0, shape=(1,)), node("n", "ConcatV2", "x", "x", "a:output:0")),
+    },
     "checkpoint-read": {"output_beside_the_filename": _output_beside_the_filename},
     "shared-resource": {
         "variables_in_the_graph": lambda: meta_graph([node("y", "_VarHandlesOp", shared_names=["victim"])]),

@@ -12,7 +12,7 @@ from hostile.nodes import FLOAT, STRING, VARIANT, Ints, Type, ints, model, node,
 from safeload.inspection.op_classes import op_table
 from safeload.policy import Severity, containers, examine, keras_names, keras_outputs, keras_sizes
 from safeload.policy import keras as keras_rules
-from safeload.policy.graph import _handles, _verdicts, _windows
+from safeload.policy.graph import _handles, _operands, _verdicts, _windows
 from safeload.policy.graph._constants import _facts, _shapes, _sizes
 from safeload.policy.graph._costs import _findings, _growth
 from safeload.readers import Anomaly
@@ -50,7 +50,8 @@ def _config(make: Callable[[Any], Any]) -> Callable[[Any], Callable[[], bool]]:
 def _graph(make: Callable[[Any], Any]) -> Callable[[Any], Callable[[], bool]]:
     def prepare(found: Any) -> Callable[[], bool]:
         made = model(make(found))
-        return lambda: any(f.severity >= Severity.UNEXAMINED for f in examine(*made))
+        found = lambda: (f.rule for f in examine(*made) if f.severity >= Severity.UNEXAMINED)
+        return lambda: any(rule != "constant-shape" for rule in found())
 
     return prepare
 
@@ -86,6 +87,22 @@ def _list_of_tensors(op: str) -> Any:
     """Make a list that is too long for what a tensor takes, and not for an int32."""
     many = ints("many", 1 << 27, shape=())
     return simple(many, node("n", op, "x", "many:output:0", element_dtype=Type(FLOAT)))
+
+
+def _shaped(make: Callable[[str], Any]) -> Callable[[str], Callable[[], bool]]:
+    def prepare(op: str) -> Callable[[], bool]:
+        made = model(make(op))
+        return lambda: any(f.rule == "constant-shape" for f in examine(*made))
+
+    return prepare
+
+
+def _misplaced(op: str) -> Any:
+    return simple(ints("cube", 1, shape=(1, 1, 1)), node("n", op, *["cube:output:0"] * 4))
+
+
+def _of_two_lengths(op: str) -> Any:
+    return simple(ints("one", 1), ints("two", 1, 1), node("n", op, "x", *["one:output:0", "two:output:0"] * 2))
 
 
 def _handle(dtype: int) -> Any:
@@ -217,6 +234,8 @@ TABLES = [
     Table(_facts, "WIDTHS", _graph(_lengthened)),
     Table(_findings, "_LISTS", _graph(_list_of_tensors)),
     Table(_windows, "_BOUNDS", _graph(lambda key: simple(node("n", "Conv2D", "x", **{key: Ints((-1,))})))),
+    Table(_operands, "_RANKS", _shaped(_misplaced)),
+    Table(_operands, "_AS_LONG", _shaped(_of_two_lengths)),
     Table(_findings, "_LENGTHS", _graph(_list_op)),
     Table(_handles, "_OBJECTS", _graph(_handle)),
     Table(_handles, "_MADE_OF_BYTES", _made_of_bytes),

@@ -16,6 +16,7 @@ from safeload.policy.graph._costs._findings import (
     unfinished,
 )
 from safeload.policy.graph._handles import forged_handles
+from safeload.policy.graph._operands import impossible_constants, mistaken_operands
 from safeload.policy.graph._ops import refused_ops
 from safeload.policy.graph._structure import (
     absent_functions,
@@ -36,6 +37,8 @@ GRAPH_RULES = (
     absent_functions,
     open_attributes,
     mistyped_constants,
+    impossible_constants,
+    mistaken_operands,
     asset_names,
     repeated_names,
     declared_sizes,
