@@ -27,7 +27,7 @@ from safeload.policy.keras_names import (
     judge_class,
     judge_function,
 )
-from safeload.policy.keras_outputs import enlarging_layers
+from safeload.policy.keras_outputs import empty_transforms, enlarging_layers
 from safeload.policy.keras_patterns import slow_patterns
 from safeload.policy.keras_sizes import oversized_layers, unrolled_layers
 
@@ -60,6 +60,7 @@ def examine_keras(info: ModelInfo) -> Iterator[Finding]:
         *_examine_places(info.keras.places, frozenset(map(id, info.keras.raw_places))),
         *oversized_layers(info.keras),
         *enlarging_layers(info.keras),
+        *empty_transforms(info.keras),
         *unrolled_layers(info.keras),
         *slow_patterns(info.keras),
     ):

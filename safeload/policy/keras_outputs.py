@@ -112,6 +112,21 @@ _MAX_WINDOW = 1 << 24
 
 Source: keras/src/layers and keras/src/ops/nn.py (3.15.1); tensorflow/core/common_runtime/mkl_layout_pass.cc (2.21).
 """
+_LENGTH = "fft_length"
+
+
+def empty_transforms(keras: KerasInfo) -> Iterator[Finding]:
+    """Yield Fourier transforms of no length, wherever a layer or a call of a function asks for one.
+
+    Source: ``DoFFT`` in tensorflow/core/kernels/fft_ops.cc (2.21) ends the process.
+    """
+    for place in keras.object_places:
+        value = place.value
+        asking = own_values(value) if value["class_name"] in SYMBOL_KEYS else [config_of(value)]
+        lengths = [found[_LENGTH] for found in asking if isinstance(found, dict) and _LENGTH in found]
+        if any(isinstance(n, int) and n < 1 for length in lengths for n in _numbers(length)):
+            message = f"{value['class_name']} transforms to a length of zero, at which TensorFlow ends the process"
+            yield Finding("empty-transform", Severity.UNEXAMINED, place.where, _LENGTH, message, _HINT)
 
 
 def enlarging_layers(keras: KerasInfo) -> Iterator[Finding]:
@@ -143,9 +158,12 @@ def _is_of_keras(value: Mapping[str, Any]) -> bool:
     return str(value.get("module")).partition(".")[0] == "keras"
 
 
+def _numbers(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def _largest(value: Any) -> int:
-    numbers = value if isinstance(value, list) else [value]
-    return max((min(abs(n), MOST) for n in numbers if isinstance(n, int)), default=0)
+    return max((min(abs(n), MOST) for n in _numbers(value) if isinstance(n, int)), default=0)
 
 
 def _characters(value: Mapping[str, Any]) -> int:

@@ -126,6 +126,10 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             (_DANGEROUS,),
             "The layers declare far more weights than the file holds, or one makes gigabytes of any input.",
         ),
+        "empty-transform": RuleInfo(
+            (_UNEXAMINED,),
+            "A Fourier transform has a length of zero, at which TensorFlow ends the process.",
+        ),
         "unrolled-layer": RuleInfo(
             (_UNEXAMINED,),
             "A layer would be written out in so many steps that building it would not end.",
@@ -249,8 +253,8 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         ),
         "impossible-window": RuleInfo(
             (_DANGEROUS,),
-            "A convolution or the like has strides, sizes or dilations of zero or beyond 2²⁴, at which TensorFlow ends "
-            "the process or computes for minutes.",
+            "A convolution or the like has strides, sizes or dilations of zero or beyond 2²⁴, or a Fourier transform a "
+            "length of zero, at which TensorFlow ends the process or computes for minutes.",
             is_permittable=True,
         ),
         "allocation": RuleInfo(

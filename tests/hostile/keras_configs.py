@@ -334,6 +334,10 @@ ATTACKS: dict[str, tuple[Any, str]] = {
         functional(entry("RepeatVector", "r", n=10**6), entry("SimpleRNN", "l", source="r", units=1, unroll=True)),
         "unrolled-layer",
     ),
+    "transform_of_no_length": (
+        functional(entry("IRFFT", "t", module="keras.src.ops.math", source="inp", fft_length=0)),
+        "empty-transform",
+    ),
     "repeated_bomb": (functional(entry("RepeatVector", "r", source="inp", n=10**12)), "oversized-layer"),
     "hashed_bomb": (
         functional(entry("Hashing", "h", source="inp", num_bins=2**31 - 1, output_mode="multi_hot")),

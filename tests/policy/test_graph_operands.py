@@ -153,3 +153,11 @@ def test_kernels_refuse_other_ranks(rank: int) -> None:
         tf.raw_ops.SplitV(value=[1.0, 2.0], size_splits=sizes, axis=0, num_split=1)
     with pytest.raises((tf.errors.InvalidArgumentError, ValueError)):
         tf.raw_ops.Transpose(x=[1.0], perm=sizes - 2)
+
+
+@pytest.mark.parametrize(
+    "nodes", [[ints("l", 4), node("n", "RFFT", "x", "l:output:0")], [node("n", "RFFT", "x")]], ids=["length", "none"]
+)
+def test_transforms_of_some_length(nodes: list[Any]) -> None:
+    """Other lengths pass, and what is missing is left to TensorFlow."""
+    assert not refusing(simple(*nodes))

@@ -49,7 +49,13 @@ def test_every_rule_is_needed():
     assert names - sole <= {"constant-node"}
 
 
-SIZE_RULES = (rules.oversized_layers, rules.enlarging_layers, rules.unrolled_layers, rules.slow_patterns)
+SIZE_RULES = (
+    rules.oversized_layers,
+    rules.enlarging_layers,
+    rules.empty_transforms,
+    rules.unrolled_layers,
+    rules.slow_patterns,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +65,14 @@ def test_removing_a_rule_lets_an_attack_through(rule, monkeypatch):
     """Without any one rule, some attack of the gallery is no longer refused for its reason."""
     for table in ("TEXT_RULES", "OBJECT_RULES", "MARKER_RULES"):
         monkeypatch.setattr(rules, table, tuple(r for r in getattr(rules, table) if r is not rule))
-    for name in ("constant_nodes", "oversized_layers", "enlarging_layers", "unrolled_layers", "slow_patterns"):
+    for name in (
+        "constant_nodes",
+        "oversized_layers",
+        "enlarging_layers",
+        "empty_transforms",
+        "unrolled_layers",
+        "slow_patterns",
+    ):
         if getattr(rules, name) is rule:
             monkeypatch.setattr(rules, name, lambda _: iter(()))
     assert any(
@@ -239,3 +252,12 @@ def test_sizes_that_functions_of_tensorflow_are_asked_for(asked):
     """Counts of single elements are added up, and axes of one element change nothing."""
     layer = {**keras2("TFOpLambda", function="tile"), "inbound_nodes": [["inp", 0, 0, asked]]}
     assert not refusing(info_of(functional(layer)))
+
+
+@pytest.mark.parametrize(("length", "expected"), [([0], True), ([4, -1], True), (0, True), ([4], False), (None, False)])
+def test_lengths_of_transforms(length, expected):
+    """A length of zero is found in calls of functions too, and no length is the one of the input."""
+    node = ["inp", 0, 0, {"fft_length": length}]
+    layer = {**keras2("TFOpLambda", function="signal.rfft"), "inbound_nodes": [node]}
+    found = [finding.rule for finding in refusing(info_of(functional(layer)))]
+    assert ("empty-transform" in found) is expected

@@ -27,7 +27,7 @@ from safeload.policy.graph._structure import (
 )
 from safeload.policy.graph._subject import Subject, subjects
 from safeload.policy.graph._verdicts import OpVerdict, op_verdict
-from safeload.policy.graph._windows import impossible_windows
+from safeload.policy.graph._windows import empty_transforms, impossible_windows
 
 __all__ = ["GRAPH_RULES", "OpVerdict", "Subject", "op_verdict", "subjects"]
 
@@ -44,6 +44,7 @@ GRAPH_RULES = (
     declared_sizes,
     declared_lists,
     impossible_windows,
+    empty_transforms,
     provable_allocations,
     encoded_constants,
     endless_loops,

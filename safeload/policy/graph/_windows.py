@@ -1,4 +1,4 @@
-"""Rules about what windows over pictures and sequences declare. Layer: policy."""
+"""Rules about what windows over pictures and sequences declare, and transforms of them. Layer: policy."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ TensorFlow ends the process where it divides by zero, and where a number is no i
 Source: tensorflow/core/common_runtime/mkl_layout_pass.cc (2.21), ``CopyAttrsConv``.
 """
 _SHOWN = 6
+_TRANSFORMS = ("IRFFT", "IRFFT2D", "IRFFT3D", "RFFT", "RFFT2D", "RFFT3D")
+"""Ops whose second input is a length for each axis. Source: ``DoFFT`` in tensorflow/core/kernels/fft_ops.cc (2.21)."""
 
 
 def impossible_windows(subject: Subject) -> Iterator[Finding]:
@@ -42,3 +44,17 @@ def impossible_windows(subject: Subject) -> Iterator[Finding]:
                     message=f"declares {key} that no window has, at which TensorFlow may end the process",
                     evidence=f"{key}={numbers[:_SHOWN]}",
                 )
+
+
+def empty_transforms(subject: Subject) -> Iterator[Finding]:
+    """Find Fourier transforms of no length, which TensorFlow does not survive."""
+    for node in subject.graph.nodes(*_TRANSFORMS):
+        lengths = subject.facts.reference(node.body, node.inputs[1]).ints if len(node.inputs) > 1 else None
+        if lengths and min(lengths) < 1:
+            yield subject.finding(
+                node,
+                rule="impossible-window",
+                severity=Severity.DANGEROUS,
+                message="transforms to a length of zero, at which TensorFlow ends the process",
+                evidence=f"fft_length={lengths[:_SHOWN]}",
+            )
