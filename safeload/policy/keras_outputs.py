@@ -112,6 +112,9 @@ _MAX_WINDOW = 1 << 24
 
 Source: keras/src/layers and keras/src/ops/nn.py (3.15.1); tensorflow/core/common_runtime/mkl_layout_pass.cc (2.21).
 """
+_TRANSPOSED = frozenset({"Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "ConvTranspose"})
+_MAX_TRANSPOSED = 1 << 12
+"""Strides of transposed convolutions: time grows with the square, from 0.25 s here to minutes (measured, 2.21)."""
 _LENGTH = "fft_length"
 
 
@@ -150,7 +153,8 @@ def _enlargements(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     config = config_of(value)
     keys = _WINDOW.intersection(config)  # most objects have none
     window = max(_largest(config[key]) for key in keys) if keys and _is_of_keras(value) else 0
-    if window > _MAX_WINDOW:
+    stride = _largest(config.get("strides")) if window and value["class_name"] in _TRANSPOSED else 0
+    if window > _MAX_WINDOW or stride > _MAX_TRANSPOSED:
         yield f"a window of {window:,}", f"has a window of {window:,}, which nothing fills"
 
 

@@ -413,6 +413,9 @@ _SERVED: dict[str, dict[str, list[Any]]] = {
     "impossible-window": {
         "strides_of_zero": [node("n", "Conv2D", "x", "x", strides=Ints((1, 0, 0, 1)))],
         "strides_beyond_int32": [node("n", "MaxPool", "x", strides=Ints((1, 1 << 31, 1, 1)))],
+        "strides_of_a_transposed_convolution": [
+            node("n", "Conv2DBackpropInput", "x", strides=Ints((1, 1 << 17, 1, 1)))
+        ],
         "transform_of_no_length": [ints("l", 2, 0), node("n", "RFFT2D", "x", "l:output:0")],
         "negative_padding": [node("n", "Conv2D", "x", "x", explicit_paddings=Ints((0, -1)))],
     },

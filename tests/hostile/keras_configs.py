@@ -334,6 +334,10 @@ ATTACKS: dict[str, tuple[Any, str]] = {
         functional(entry("RepeatVector", "r", n=10**6), entry("SimpleRNN", "l", source="r", units=1, unroll=True)),
         "unrolled-layer",
     ),
+    "strides_of_a_transposed_convolution": (
+        functional(entry("Conv2DTranspose", "c", source="inp", filters=1, kernel_size=[2, 2], strides=[1 << 17, 1])),
+        "oversized-layer",
+    ),
     "transform_of_no_length": (
         functional(entry("IRFFT", "t", module="keras.src.ops.math", source="inp", fft_length=0)),
         "empty-transform",
