@@ -135,3 +135,17 @@ def test_signatures_that_are_no_map(doubled: Path) -> None:
 
     _edit(doubled, turn)
     assert _answers(load(doubled))
+
+
+@pytest.mark.parametrize("name", ["w", "parts", "__call__"])
+def test_signature_that_is_none(doubled: Path, name: str) -> None:
+    """An entry of the map may be a variable, a list, or a function that returns no dict."""
+
+    def turn(meta_graph: Any) -> None:
+        graph = meta_graph.object_graph_def
+        graph.nodes[_child(graph, "signatures")].children[0].node_id = _child(graph, name)
+
+    _edit(doubled, turn)
+    model = load(doubled)
+    assert model.model is not None  # loads the objects, after which nothing is left to the direct route
+    assert _answers(model)

@@ -178,3 +178,5 @@ def _require_unique(signatures: Sequence[TFLiteSignature]) -> None:
     sides = [[name for name, _ in side] for found in signatures for side in (found.inputs, found.outputs)]
     for names in ([found.key for found in signatures], *sides):
         _require(len(set(names)) == len(names), "two signatures, or two inputs or outputs of one, have the same name")
+        # The interpreter reads a name up to its first zero.
+        _require(not any("\0" in name for name in names), "the name of a signature, an input or an output has a zero")

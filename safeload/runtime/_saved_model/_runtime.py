@@ -152,7 +152,9 @@ class SavedModelRuntime:
         if not self._meta_graph.has_object_graph or given != {info.name for info in signature.inputs}:
             return False
         try:
-            return signature.key in _signatures_of(self._object_root())
+            found = _signatures_of(self._object_root()).get(signature.key)
+            # It may be any object, or another function than a signature: the MetaGraph says what is called.
+            return isinstance(getattr(found, "structured_outputs", None), Mapping)
         except LoadFailedError as error:
             _LOG.info("%s: the object graph cannot be loaded, using the MetaGraph alone: %s", self.where, error.problem)
             return False
