@@ -281,3 +281,10 @@ def test_signatures_take_keywords(tmp_path: Any) -> None:
     args, kwargs = loaded.structured_input_signature
     assert (args, sorted(kwargs)) == ((), ["a", "b"])
     assert sorted(loaded.structured_outputs) == ["x", "y"]
+
+
+@pytest.mark.parametrize("given", [keras.KerasTensor((None, 2)), tf.TensorSpec((3, 2))], ids=["keras", "spec"])
+def test_what_holds_no_values(given: Any) -> None:
+    """What only says what it would hold has no rows."""
+    with pytest.raises(InputMismatchError, match="has no rows"):
+        fn("one").predict(given)

@@ -166,3 +166,24 @@ def test_example(kind: str) -> None:
     """The example of an input is accepted by it."""
     to_tensor(info("float32", (None, 2), kind=kind), example(info("float32", (None, 2), kind=kind)))
     assert example(info("string", (None,))).numpy().tolist() == [b""]
+
+
+def _in_itself() -> Any:
+    value: list[Any] = [1.0]
+    value.append(value)
+    return value
+
+
+def _nested(depth: int) -> Any:
+    value: list[Any] = [1.0]
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("dtype", ["float32", "string"])
+@pytest.mark.parametrize("value", [_in_itself(), _nested(5000)], ids=["in itself", "deep"])
+def test_lists_without_an_end(value: Any, dtype: str) -> None:
+    """A list that is in itself, or in more lists than Python follows, is no array."""
+    with pytest.raises(InputMismatchError, match="nested deeper"):
+        to_tensor(info(dtype), value)

@@ -138,6 +138,8 @@ def _rows(value: Any) -> int:
         return len(value)
     if isinstance(value, tf.RaggedTensor):
         return int(value.nrows())
+    if isinstance(value, tf.TypeSpec) or type(value).__name__ == "KerasTensor":
+        return -1  # what says of itself how many rows it would have
     return int(value.shape[0]) if len(getattr(value, "shape", ())) else -1
 
 

@@ -119,7 +119,16 @@ def _static_shape(tensor: Any) -> tuple[int | None, ...] | None:
 
 def _stacked(info: TensorInfo, value: Any) -> Any:
     """Stack a list that holds tensors, so that gradients flow and graphs can be built; None for any other value."""
-    if not (isinstance(value, (list, tuple)) and any(tf.is_tensor(leaf) for leaf in tf.nest.flatten(value))):
+    if not isinstance(value, (list, tuple)):
+        return None
+    try:
+        leaves = tf.nest.flatten(value)
+    except RecursionError as error:
+        raise InputMismatchError(
+            f"input {info.name!r} is a {type(value).__name__} that is nested deeper than any array, or in itself",
+            hint=_array_hint(info, value),
+        ) from error
+    if not any(tf.is_tensor(leaf) for leaf in leaves):
         return None
     try:
         return tf.stack(value)
