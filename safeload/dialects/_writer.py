@@ -79,7 +79,7 @@ def writer_of(config: Any, metadata: Mapping[str, str], format: Format) -> Write
 
 def _bounds(config: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Between which releases a Keras 3 wrote *config*, as far as it shows; nothing if it contradicts itself."""
-    seen = {sign for entry in _dicts(config) for sign in _signs(entry)}
+    seen = {sign for entry in dicts(config) for sign in _signs(entry)}
     if isinstance(config, dict) and config.get("class_name") in {"Functional", "Sequential"}:
         compilation = config.get("compile_config")
         seen |= {(_WRITES_NO_COMPILATION, compilation is not None)} if not compilation else set()

@@ -5,12 +5,12 @@ Only where a model has masks; elsewhere these layers compute the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from safeload.dialects._catalogue import era_layer
 from safeload.dialects._compat_names import COMPAT_MODULE, MERGING, OF_SEVERAL, TAKES_GIVEN_MASKS
 from safeload.dialects._normal import Flavour, Writer
+from safeload.dialects._writer import dicts
 
 LAYERS = "keras.layers"
 
@@ -178,23 +178,12 @@ def is_of_keras_2(module: str, name: str) -> bool:
 
 def may_mask(config: Any, writer: Writer) -> bool:
     """Tell whether *config* has masks: of an Embedding, a Masking, one of the user's layers, or given in a call."""
-    return any(_makes_mask(value, writer) for value in _dicts(config))
+    return any(_makes_mask(value, writer) for value in dicts(config))
 
 
 def may_mask_attention(config: Any, writer: Writer) -> bool:
     """Tell whether *config* has masks, or a call gives one to attention or to a softmax."""
-    return any(_makes_mask(value, writer) or _masks_attention(value) for value in _dicts(config))
-
-
-def _dicts(config: Any) -> Iterator[dict[str, Any]]:
-    pending = [config]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, list):
-            pending.extend(value)
-        elif isinstance(value, dict):
-            yield value
-            pending.extend(value.values())
+    return any(_makes_mask(value, writer) or _masks_attention(value) for value in dicts(config))
 
 
 def _makes_mask(value: dict[str, Any], writer: Writer) -> bool:
