@@ -9,6 +9,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras.src.legacy.saving import legacy_h5_format
 
 import safeload
@@ -138,3 +139,15 @@ def test_a_vocabulary_that_hdf5_lost_is_an_error(tmp_path: Path) -> None:
     np.testing.assert_array_equal(safeload.load_callable(tmp_path / "m.keras")(word), lookup(word))
     with pytest.raises(LoadFailedError, match="vocabulary of the layer"):
         safeload.load_callable(tmp_path / "m.h5")
+
+
+def test_what_a_feature_space_makes_is_found(tmp_path: Path) -> None:
+    """Keras does not export the layers that join its features."""
+    space = keras.utils.FeatureSpace
+    features = {name: space.float_rescaled(scale=scale) for name, scale in (("a", 2.0), ("b", 3.0))}
+    made = space(features, output_mode="concat")
+    data = {name: np.ones((2, 1), "float32") for name in features}
+    made.adapt(tf.data.Dataset.from_tensor_slices(data))
+    model = keras.Model(made.get_inputs(), made.get_encoded_features())
+    model.save(tmp_path / "m.keras")
+    np.testing.assert_allclose(np.asarray(safeload.load_callable(tmp_path / "m.keras")(data)), [[2.0, 3.0]] * 2)

@@ -18,6 +18,9 @@ from safeload.errors import MissingDependencyError
 _OPERATIONS = "keras.src.ops."
 """Where Keras 3 keeps the operation classes of Functional models (``keras.src.ops.numpy.Einsum``), not exported."""
 
+_UNEXPORTED = dict.fromkeys(("TFDConcat", "TFDIdentity"), "keras.src.layers.preprocessing.feature_space")
+"""Layers of Keras 3 that FeatureSpace makes, and where they are: not among its layers."""
+
 
 def import_keras(package: str) -> ModuleType:
     """Import ``keras`` or ``tf_keras``.
@@ -53,6 +56,8 @@ def symbol(keras: ModuleType, module: str, name: str) -> Any:
     owner: Any = keras
     if module.startswith(_OPERATIONS) and keras.__name__ == "keras":
         return getattr(sys.modules.get(module), name, None)
+    if name in _UNEXPORTED and (module, keras.__name__) == ("keras.layers", "keras"):
+        return getattr(sys.modules.get(_UNEXPORTED[name]), name, None)
     for part in module.split(".")[1:]:
         owner = getattr(owner, part, None)
     return getattr(owner, name, None)
