@@ -37,7 +37,7 @@ def normalise(config: Any, metadata: Mapping[str, str], format: Format) -> Norma
         raise MalformedArtifactError("model config", problem="it is not a serialized model with class_name and config")
     writer = writer_of(config, metadata, format)
     if writer.flavour is Flavour.KERAS_1:
-        config = with_orderings(config)
+        config = with_orderings(config, writer.version)
     renamed: dict[str, str] = {}
     normaliser = Normaliser(
         writer,

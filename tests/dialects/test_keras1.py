@@ -202,8 +202,15 @@ def test_an_ordering_that_nothing_tells_is_not_guessed():
     """Layers that disagree, or none: the setting of the process that saved the file is unknown."""
     pooling = [_entry("MaxPooling2D", dim_ordering=ordering) for ordering in ("tf", "th")]
     with pytest.raises(IncompatibleVersionError, match="differ in it"):
-        with_orderings(_with(PADDING, *pooling))
-    with pytest.raises(IncompatibleVersionError, match="no other layer tells"):
-        with_orderings(_with(PADDING))
+        with_orderings(_with(PADDING, *pooling), (1, 2, 2))
+    for version in ((), (1, 0, 8)):
+        with pytest.raises(IncompatibleVersionError, match="no other layer tells"):
+            with_orderings(_with(PADDING), version)
     recorded = _with(_entry("UpSampling2D", dim_ordering="th"), *pooling)
-    assert with_orderings(recorded) is recorded
+    assert with_orderings(recorded, (1, 0, 8)) is recorded
+
+
+def test_an_ordering_that_no_other_layer_has_is_the_default():
+    """It is that of TensorFlow since 1.1."""
+    alone = _with(PADDING)
+    assert with_orderings(alone, (1, 1, 0)) is alone

@@ -89,8 +89,14 @@ Source: ``get_config`` in keras/layers/convolutional.py of 1.0.8, 1.1.2 and 1.2.
 """
 
 
-def with_orderings(config: Any) -> Any:
+_TF_BY_DEFAULT = (1, 1)
+"""First Keras whose layers have the ordering of TensorFlow if nobody says otherwise: keras/backend/common.py."""
+
+
+def with_orderings(config: Any, version: tuple[int, ...]) -> Any:
     """Return the *config* of a model with the ordering of the other layers where a layer does not record its own.
+
+    Where no other layer has any, the default of *version* stands, since 1.1.
 
     Raises:
         IncompatibleVersionError: ``incompatible-version``. No other layer tells, or they differ.
@@ -100,7 +106,7 @@ def with_orderings(config: Any) -> Any:
     recorded = {
         each["config"]["dim_ordering"] for each in objects if isinstance(each["config"].get("dim_ordering"), str)
     }
-    if not silent:
+    if not silent or (version >= _TF_BY_DEFAULT and not recorded):
         return config
     if len(recorded) != 1:
         named = f"{silent[0]['class_name']} {silent[0]['config'].get('name')!r}"
