@@ -33,13 +33,13 @@ __all__ = [
 
 
 def examine_graphs(info: ModelInfo) -> Iterator[Finding]:
-    """Yield what `graph.GRAPH_RULES` find in the graphs of a SavedModel; they are imported where there are graphs."""
+    """Yield what the rules of `graph` find in the graphs of a SavedModel; they are imported where there are graphs."""
     if info.saved_model is None:
         return
     from safeload.policy import graph
 
     for subject in graph.subjects(info):
-        for rule in graph.GRAPH_RULES:
+        for rule in (*graph.GRAPH_RULES, *graph.STANDING_RULES):
             yield from rule(subject)
 
 

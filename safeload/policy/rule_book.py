@@ -276,6 +276,11 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             "A function calls itself, directly or through others, or calls come to millions of nodes.",
             is_permittable=True,
         ),
+        "stablehlo-module": RuleInfo(
+            (_WARNING,),
+            "The graph holds StableHLO modules, as models of JAX do. XLA compiles them, bounds neither their loops nor "
+            "their sizes, and does not survive every broken one. Load those of strangers in a process of its own.",
+        ),
         "tflite-kernels": RuleInfo(
             (_WARNING,),
             "A TensorFlow Lite model runs in kernels that trust numbers of the file which no check covers: one that "

@@ -107,7 +107,6 @@ HARMLESS_NODES = {
     "debug without target": node("n", "DebugIdentityV2", "x"),
     "proto of the process": node("n", "DecodeProtoV2", "x", descriptor_source="bytes://\x0a"),
     "candidates without file": node("n", "FixedUnigramCandidateSampler", "x"),
-    "jax model": node("n", "XlaCallModule", "x", module=b"ML\xefRStableHLO_v1.9.0\0add_v1"),
     "parameter server": node("n", "NoOp", device="/job:ps/task:0"),
     "local device": node("n", "NoOp", device="/job:localhost/replica:0/task:0/device:GPU:0"),
     "anonymous variable": node("n", "VarHandleOp", shared_name="cd2c89b7-88b7-44c8-ad83-06c2a9158347"),
@@ -183,6 +182,18 @@ def test_evidence_names_the_file() -> None:
     (finding,) = findings(simple(node("n", "ReadFile", "p:output:0"), text("p", "/etc/passwd")))
     assert finding.evidence == "ReadFile(constant '/etc/passwd')"
     assert finding.where == "function_library/serve/n"
+
+
+def test_modules_of_jax() -> None:
+    """What calls nothing passes with a warning: nobody bounds its loops and sizes."""
+    made = node("n", "XlaCallModule", "x", module=b"ML\xefRStableHLO_v1.9.0\0add_v1")
+    (found,) = findings(simple(made))
+    assert (found.rule, found.severity, found.where) == (
+        "stablehlo-module",
+        Severity.WARNING,
+        "function_library/serve/n",
+    )
+    assert not found.identifier
 
 
 def test_op_of_unknown_package_is_refused_once_registered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from safeload.policy.graph._costs._findings import (
 from safeload.policy.graph._handles import forged_handles
 from safeload.policy.graph._operands import impossible_constants, mistaken_operands
 from safeload.policy.graph._ops import refused_ops
+from safeload.policy.graph._stablehlo import stablehlo_modules
 from safeload.policy.graph._structure import (
     absent_functions,
     asset_names,
@@ -29,7 +30,7 @@ from safeload.policy.graph._subject import Subject, subjects
 from safeload.policy.graph._verdicts import OpVerdict, op_verdict
 from safeload.policy.graph._windows import empty_transforms, impossible_windows
 
-__all__ = ["GRAPH_RULES", "OpVerdict", "Subject", "op_verdict", "subjects"]
+__all__ = ["GRAPH_RULES", "STANDING_RULES", "OpVerdict", "Subject", "op_verdict", "subjects"]
 
 GRAPH_RULES = (
     refused_ops,
@@ -52,3 +53,6 @@ GRAPH_RULES = (
     unfinished,
 )
 """Every rule about a graph, in reading order; they share what was found out about it."""
+
+STANDING_RULES = (stablehlo_modules,)
+"""Rules that refuse nothing, and say what none of the others can see."""
