@@ -170,3 +170,15 @@ def test_training_is_a_switch_that_is_off() -> None:
         np.testing.assert_array_equal(fn(X, training=False), X)
         with pytest.raises(InputMismatchError, match="always inference"):
             fn(X, training=True)
+
+
+def test_error_whose_text_is_no_text() -> None:
+    """What TensorFlow quotes of a model may be any bytes; the error is one of TensorFlow all the same."""
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.float32, "x")])
+    def checked(x: Any) -> Any:
+        return tf.raw_ops.CheckNumerics(tensor=x, message=b"odd \xff bytes")
+
+    with pytest.raises(tf.errors.OpError, match="odd \ufffd bytes") as caught:
+        as_callable(checked)(float("nan"))
+    assert isinstance(caught.value.__cause__, UnicodeDecodeError)

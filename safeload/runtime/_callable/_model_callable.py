@@ -156,6 +156,10 @@ class ModelCallable:
         except tf.errors.OpError as error:
             add_note(error, self._traces[0], self._where)
             raise
+        except UnicodeDecodeError as error:  # what TensorFlow quotes in its message may be any bytes of the model
+            failed = tf.errors.UnknownError(None, None, error.object.decode("utf-8", "replace"))
+            add_note(failed, self._traces[0], self._where)
+            raise failed from error
 
     def _learn(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], function: Callable[..., Any], tensors: Mapping[str, Any]
