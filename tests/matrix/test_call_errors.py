@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,11 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         converted(X, [[1.0, 2.0], [3.0]]),
         "input 'x' is a list that is not rectangular",
         "rows must have equal lengths",
+    ),
+    (
+        converted(X, reduce(lambda value, _: [value], range(5000), [1.0])),
+        "input 'x' is a list that is nested deeper than any array, or in itself",
+        "pass an array, a tensor, or lists of float32 values",
     ),
     (
         converted(X, lambda: [tf.zeros([4]), tf.zeros([3])]),
