@@ -139,9 +139,13 @@ class TestAgainstKeras2:
 
     def test_open_sizes_of_a_product(self) -> None:
         """Keras 2 took them from the tensor, for a later layer to ask for; an ellipsis stands for what is known."""
-        layer = COMPAT["EinsumDense"]("abc,cde->adbe", output_shape=(2, None, None))
-        assert layer.compute_output_shape((None, 4, 3)) == (None, 2, 4, None)
-        assert COMPAT["EinsumDense"]("...x,xy->...y", output_shape=5).compute_output_shape((None, 4, 3)) == (None, 4, 5)
+        for equation, sizes, expected in (
+            ("abc,cde->adbe", (2, None, 5), (None, 2, 4, 5)),
+            ("...x,xy->...y", 5, (None, 4, 5)),
+        ):
+            layer = COMPAT["EinsumDense"](equation, output_shape=sizes)
+            layer.build((None, 4, 3))
+            assert layer.compute_output_shape((None, 4, 3)) == expected
         inputs = keras.Input((4, 6))
         first = COMPAT["EinsumDense"]("abc,cde->abde", output_shape=(None, 2, 3))
         second = keras.layers.EinsumDense("abde,def->abf", output_shape=(4, 5))
