@@ -58,6 +58,7 @@ def saved(function, x, path):
 
 
 def test_a_function_run_by_its_name(case, tmp_path):
+    """Registered with TensorFlow, without a Python graph."""
     function, x, expected = case
     saved(function, x, tmp_path)
     fn = safeload.load_callable(tmp_path)
@@ -66,6 +67,7 @@ def test_a_function_run_by_its_name(case, tmp_path):
 
 
 def test_a_function_in_a_graph_and_under_a_tape(case, tmp_path):
+    """A Python graph is built for both, and gradients are those of the operations."""
     function, x, expected = case
     saved(function, x, tmp_path)
     fn = safeload.load_callable(tmp_path)
@@ -79,6 +81,7 @@ def test_a_function_in_a_graph_and_under_a_tape(case, tmp_path):
 
 
 def test_the_objects_of_a_model(case, tmp_path):
+    """After `tf.saved_model.load` made them."""
     function, x, expected = case
     saved(function, x, tmp_path)
     fn = safeload.load_callable(tmp_path)
@@ -88,6 +91,7 @@ def test_the_objects_of_a_model(case, tmp_path):
 
 
 def test_a_frozen_graph(case, tmp_path):
+    """Its values are constants."""
     function, x, expected = case
     with tf.Graph().as_default() as graph:
         placeholder = tf.compat.v1.placeholder(tf.float32, [None, *x.shape[1:]], name="x")
@@ -97,6 +101,7 @@ def test_a_frozen_graph(case, tmp_path):
 
 
 def test_layers_that_are_functions_of_their_own(tmp_path):
+    """As Keras 2 saves them; TensorFlow puts functions into those that call them before it optimizes."""
     first = tf.function(lambda x: normalized(convolved(x)), autograph=False)
     second = tf.function(lambda x: tf.tanh(x), autograph=False)
     saved(lambda x: second(first(x)), IMAGES, tmp_path)
@@ -116,6 +121,7 @@ def keras_model(package):
 
 @pytest.mark.parametrize("package", ["keras", "tf_keras"])
 def test_a_keras_model_that_is_traced(package, tmp_path):
+    """Keras itself gives other numbers, or fails, in `predict`."""
     model = keras_model(pytest.importorskip(package))
     expected = np.asarray(model(IMAGES, training=False))
     model.save(tmp_path / "model.keras")
@@ -125,6 +131,7 @@ def test_a_keras_model_that_is_traced(package, tmp_path):
 
 
 def test_a_cycle_of_nodes_that_hand_on():
+    """A hostile graph ends the search."""
     graph = tf.compat.v1.GraphDef()
     graph.node.add(name="a", op="Identity", input=["b"])
     graph.node.add(name="b", op="Identity", input=["a"])
