@@ -94,6 +94,7 @@ def test_prints():
     nodes = "x Placeholder", "p MatMul x w", "seen Sub x"
     assert derived(*nodes, "Print Print p seen", "o Add Print w").keys() == {"o"}
     assert derived(*nodes, "Print Print p seen").keys() == {"p"}
+    assert derived(*nodes, "c ArgMax x", "Print Print p p seen")["graph"][1].keys() == {"p", "c"}
 
 
 LEFT = {

@@ -177,10 +177,10 @@ def _written(nodes: Mapping[str, Any]) -> set[str]:
 
 
 def _reported(nodes: Mapping[str, Any]) -> set[str]:
-    """Return the nodes whose values are asserted or printed."""
+    """Return the nodes whose values are asserted, or printed and not also handed on by what prints them."""
     asserted = _consumed(node for node in nodes.values() if node.op == "Assert" or _GUARD_SCOPE.search(node.name))
-    printed = {_producer(source) for node in nodes.values() if node.op == "Print" for source in node.input[1:]}
-    return asserted | printed
+    prints = [[_producer(source) for source in node.input] for node in nodes.values() if node.op == "Print"]
+    return asserted.union(*({*inputs[1:]} - {*inputs[:1]} for inputs in prints))
 
 
 def _leftovers(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> set[str]:
