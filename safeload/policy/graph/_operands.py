@@ -77,10 +77,12 @@ def impossible_constants(subject: Subject) -> Iterator[Finding]:
 
 
 def _is_possible(shape: Any) -> bool:
+    if not shape.dim:  # most are scalars
+        return not shape.unknown_rank
     if shape.unknown_rank or len(shape.dim) > MAX_RANK:
         return False
-    sizes = [dim.size for dim in shape.dim]
-    return min(sizes, default=0) >= 0 and math.prod(filter(None, sizes)) <= _MOST_ELEMENTS
+    sizes: list[int] = [dim.size for dim in shape.dim]
+    return min(sizes) >= 0 and math.prod(filter(None, sizes)) <= _MOST_ELEMENTS
 
 
 def mistaken_operands(subject: Subject) -> Iterator[Finding]:
