@@ -11,6 +11,7 @@ from typing import Any
 
 from safeload.dialects._functional._operations import EXPORT_HINT
 from safeload.dialects._normal import Flavour, KerasTarget, Writer
+from safeload.dialects._writer import dicts
 from safeload.errors import IncompatibleVersionError
 
 __all__ = ["lower_operation", "require_same_meaning"]
@@ -73,17 +74,11 @@ def _meaning(meanings: _Meanings, version: tuple[int, ...]) -> str | None:
     return next((what for first, what in reversed(meanings) if version >= first), None)
 
 
-def _class_names(value: Any) -> Iterator[str]:
-    pending = [value]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            name, module = value.get("class_name"), value.get("module")
-            if isinstance(name, str) and isinstance(module, str) and module.partition(".")[0] == "keras":
-                yield name
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
+def _class_names(config: Any) -> Iterator[str]:
+    for value in dicts(config):
+        name, module = value.get("class_name"), value.get("module")
+        if isinstance(name, str) and isinstance(module, str) and module.partition(".")[0] == "keras":
+            yield name
 
 
 def lower_operation(

@@ -8,11 +8,11 @@ Source: ``build`` in keras/src/layers/core/dense.py and embedding.py of 3.10.0 a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from safeload.dialects import NormalForm
 from safeload.errors import IncompatibleVersionError
+from safeload.inspection import dicts_in
 from safeload.runtime._keras._package import flat_layers
 
 
@@ -24,8 +24,10 @@ def give_recorded_alphas(model: Any, normal: NormalForm | None, where: str) -> N
     """
     layers = [layer for layer in flat_layers(model) if getattr(layer, "lora_enabled", False)]
     recorded: dict[str, set[float]] = {}
-    for name, alpha in _alphas(normal.config) if layers and normal is not None else ():
-        recorded.setdefault(name, set()).add(alpha)
+    for config in dicts_in(normal.config) if layers and normal is not None else ():
+        alpha = config.get("lora_alpha")
+        if isinstance(alpha, int | float):
+            recorded.setdefault(str(config.get("name")), set()).add(alpha)
     for layer in layers:
         alphas = recorded.get(layer.name, set())
         if len(alphas) > 1:
@@ -33,15 +35,3 @@ def give_recorded_alphas(model: Any, normal: NormalForm | None, where: str) -> N
             raise IncompatibleVersionError(where, problem=problem, hint="save the model as .keras, which merges LoRA")
         if alphas:
             (layer.lora_alpha,) = alphas
-
-
-def _alphas(config: Any) -> Iterator[tuple[str, float]]:
-    """Yield the name and ``lora_alpha`` of each layer that records it."""
-    if isinstance(config, dict):
-        alpha = config.get("lora_alpha")
-        if isinstance(alpha, int | float):
-            yield str(config.get("name")), alpha
-        config = list(config.values())
-    if isinstance(config, list):
-        for part in config:
-            yield from _alphas(part)

@@ -7,11 +7,12 @@ Source: ``build`` and ``get_config`` in keras/src/layers/normalization/layer_nor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from safeload.dialects import Flavour, NormalForm
 from safeload.errors import IncompatibleVersionError
+from safeload.inspection import dicts_in
 from safeload.runtime._keras._package import is_own_class
 from safeload.runtime._weights._ledger import Ledger, name_of
 
@@ -64,12 +65,5 @@ def _adds_nothing(layer: Any) -> bool:
 
 
 def _is_recorded(normal: NormalForm | None, name: str) -> bool:
-    return any(config.get("name") == name and "rms_scaling" in config for config in _dicts(normal and normal.config))
-
-
-def _dicts(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict):
-        yield value
-        value = list(value.values())
-    for item in value if isinstance(value, list) else ():
-        yield from _dicts(item)
+    configs = dicts_in(normal.config) if normal is not None else ()
+    return any(config.get("name") == name and "rms_scaling" in config for config in configs)
