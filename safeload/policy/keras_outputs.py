@@ -153,9 +153,11 @@ def _enlargements(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     config = config_of(value)
     keys = _WINDOW.intersection(config)  # most objects have none
     window = max(_largest(config[key]) for key in keys) if keys and _is_of_keras(value) else 0
-    stride = _largest(config.get("strides")) if window and value["class_name"] in _TRANSPOSED else 0
-    if window > _MAX_WINDOW or stride > _MAX_TRANSPOSED:
+    if window > _MAX_WINDOW:
         yield f"a window of {window:,}", f"has a window of {window:,}, which nothing fills"
+    stride = _largest(config.get("strides")) if window and value["class_name"] in _TRANSPOSED else 0
+    if stride > _MAX_TRANSPOSED:
+        yield f"a stride of {stride:,}", f"has a stride of {stride:,}, with which it computes for minutes"
 
 
 def _is_of_keras(value: Mapping[str, Any]) -> bool:

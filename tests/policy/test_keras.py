@@ -120,6 +120,13 @@ def test_windows_that_tensorflow_does_not_survive(strides, module, is_bad):
     assert found == (["oversized-layer"] if is_bad and strides != [[1, 2**62]] else [])
 
 
+@pytest.mark.parametrize(("stride", "expected"), [(1 << 12, []), (1 << 13, ["a stride of 8,192"])])
+def test_strides_of_transposed_convolutions(stride, expected):
+    """Time grows with the square: they are bounded before windows are, and the finding names them."""
+    layer = entry("Conv1DTranspose", "c", source="inp", filters=1, kernel_size=[1], strides=[stride])
+    assert [f.evidence for f in refusing(info_of(functional(layer)))] == expected
+
+
 @pytest.mark.parametrize(("ngrams", "is_refused"), [(3, False), ([1, 90_000], False), (90_000, True), (10**4000, True)])
 def test_ngrams_of_every_size(ngrams, is_refused):
     """A number stands for n-grams of every size up to it, and each size is written down."""
