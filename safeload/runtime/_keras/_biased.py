@@ -30,7 +30,8 @@ def add_biases_where_they_are(model: Any, normal: NormalForm | None) -> None:
     if normal is not None and normal.writer.may_be_before(_GUESSING):
         for layer in flat_layers(model):
             is_biased = type(layer).__module__.startswith(_OF_KERAS_3) and _has_bias_inside(layer)
-            if is_biased and normal.writer.is_before(_GUESSING, layer.name):
+            is_guessed = is_biased and _may_be_guessed_wrong(layer)
+            if is_guessed and normal.writer.is_before(_GUESSING, layer.name):
                 layer.call = MethodType(_with_plain_bias(layer), layer)
 
 
@@ -42,6 +43,21 @@ def _has_bias_inside(layer: Any) -> bool:
     if hasattr(layer, "kernel_size"):
         return bool(layer.data_format == "channels_first")
     return type(layer).__name__ == "EinsumDense" and bias.shape[-1] == 1 and len(bias.shape) > 1
+
+
+def _may_be_guessed_wrong(layer: Any) -> bool:
+    """Tell whether Keras may take another axis than that of the bias of *layer*: the last or first one as long as it.
+
+    Source: ``add`` in keras/src/backend/tensorflow/numpy.py (3.15.1).
+    """
+    sizes = tuple(layer.bias.shape)
+    length = max(sizes)
+    shapes = [tensor.shape for node in layer._inbound_nodes for tensor in node.output_tensors]  # noqa: SLF001
+    for shape in shapes:
+        right = 1 if hasattr(layer, "kernel_size") else len(shape) - len(sizes) + sizes.index(length)
+        if any(shape[axis] in (None, length) for axis in {1, len(shape) - 1} - {right}):
+            return True
+    return not shapes
 
 
 def _with_plain_bias(layer: Any) -> Any:
