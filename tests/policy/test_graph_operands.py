@@ -28,9 +28,10 @@ def _with_unknown_rank() -> Any:
         tensor(FLOAT, (2, -1)),
         tensor(FLOAT, (1 << 32, 1 << 31)),
         tensor(FLOAT, (0, 1 << 32, 1 << 32)),
+        tensor(FLOAT, (1,) * 257),
         _with_unknown_rank(),
     ],
-    ids=["negative", "too many", "none of too many", "no rank"],
+    ids=["negative", "too many", "none of too many", "too many axes", "no rank"],
 )
 def test_impossible_constants(value: Any) -> None:
     """No tensor has a shape that is not known, or more elements than are counted."""
