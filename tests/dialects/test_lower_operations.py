@@ -153,3 +153,17 @@ def test_other_operations_of_that_release_are_taken():
     """Only the operation whose meaning changed is refused."""
     value = node("Sum", {"axis": 1})
     assert lowered(value, frozenset({"axis"}), writer=(3, 6, 0)) == value
+
+
+@pytest.mark.parametrize("version", [(3, 3, 3), (3, 4, 1)])
+@pytest.mark.parametrize("mode", ["one_hot", "multi_hot"])
+def test_columns_that_an_early_keras_encodes_otherwise(version, mode):
+    """Keras 2 and Keras 3 from 3.4 on take off the last axis of a column that they encode one-hot."""
+    value = {"module": "keras.layers", "class_name": "CategoryEncoding", "config": {"output_mode": mode}}
+    target = KerasTarget("keras", version, lambda module, name: None)
+    normal = NormalForm(value, Writer(Flavour.TF_KERAS_1X, (2, 12, 0)))
+    if version < (3, 4) and mode == "one_hot":
+        with pytest.raises(IncompatibleVersionError, match="one-hot CategoryEncoding takes off .*, and leaves"):
+            lower(normal, target)
+    else:
+        assert lower(normal, target) == value

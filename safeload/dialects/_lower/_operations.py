@@ -35,12 +35,19 @@ _RENAMED: Mapping[str, Mapping[str, str]] = {"Threshold": {"threshold_value": "t
 # What a release without the key computes; for every other key it is None.
 _NEUTRAL: Mapping[tuple[str, str], Any] = {("FFT", "axis"): -1, ("Cholesky", "upper"): False}
 _Meanings = tuple[tuple[tuple[int, ...], str], ...]
+# keras/src/utils/numerical_utils.py of 3.3.3 and 3.4.1, and of tf_keras 2.21.
+_COLUMNS: _Meanings = (
+    ((), "takes off the last axis of a column"),
+    ((3,), "leaves the last axis of a column"),
+    ((3, 4), "takes off the last axis of a column"),
+)
 # Class → what it computes in inference, with the first release that does.
 # keras/src/backend/tensorflow/nn.py (dot_product_attention) of 3.5.0 to 3.7.0;
 # keras/src/layers/preprocessing/image_preprocessing/random_crop.py of 3.5.0 to 3.8.0.
 _MEANINGS: Mapping[str, _Meanings] = {
     "DotProductAttention": (((), "scales the logits"), ((3, 6), "squares the logits"), ((3, 7), "scales the logits")),
     "RandomCrop": (((), "resizes images"), ((3, 6), "cuts images off"), ((3, 8), "leaves images alone")),
+    **dict.fromkeys(("one-hot CategoryEncoding", "one-hot Discretization"), _COLUMNS),
 }
 
 
@@ -78,7 +85,11 @@ def _class_names(config: Any) -> Iterator[str]:
     for value in dicts(config):
         name, module = value.get("class_name"), value.get("module")
         if isinstance(name, str) and isinstance(module, str) and module.partition(".")[0] == "keras":
-            yield name
+            yield f"one-hot {name}" if _is_one_hot(value.get("config")) else name
+
+
+def _is_one_hot(config: Any) -> bool:
+    return isinstance(config, dict) and config.get("output_mode") == "one_hot"
 
 
 def lower_operation(
