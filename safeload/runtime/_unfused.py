@@ -11,7 +11,7 @@ Source: tensorflow/core/grappler/optimizers/remapper.cc and what TensorFlow 2.16
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -36,11 +36,53 @@ _FUSED = {
     "Rsqrt": (_ADDITIONS, frozenset({"Mean"})),
     # max(x, a * x) is taken for a LeakyRelu, also if a is greater than 1
     "Maximum": (frozenset({"Mul"}), frozenset({"Const"})),
+    # padding that a convolution has no place for: of examples and channels, and of one that pads itself
+    "Conv2D": (frozenset({"Pad"}),),
+    "Conv3D": (frozenset({"Pad"}),),
 }
 """Op that a fusion ends with → ops before it, the nearest first."""
 
 _HANDING_ON = frozenset({"Identity", "PreventGradient", "Snapshot", "StopGradient"})
 """Ops that the optimizer removes before it fuses."""
+
+
+_NOT_SPATIAL = {b"NHWC": [0, 3], b"NCHW": [0, 1]}
+"""``data_format`` of a Conv2D → the axes that are not spatial."""
+
+
+class _Nodes:
+    """NodeDefs of one graph or function; what comes from outside is None."""
+
+    def __init__(self, nodes: Any) -> None:
+        self.by_name = {node.name: node for node in nodes}
+
+    def kind(self, node: Any) -> str:
+        return str(node.op)
+
+    def sources(self, node: Any) -> list[Any]:
+        return [self.by_name.get(name.partition(":")[0]) for name in node.input if not name.startswith("^")]
+
+    def value(self, constant: Any) -> Any:
+        return tf.make_ndarray(constant.attr["value"].tensor)
+
+    def layout(self, node: Any) -> bytes:
+        return bytes(node.attr["data_format"].s) if "data_format" in node.attr else b"NHWC"
+
+
+class _Operations:
+    """Operations of a FuncGraph."""
+
+    def kind(self, node: Any) -> str:
+        return str(node.type)
+
+    def sources(self, node: Any) -> list[Any]:
+        return [tensor.op for tensor in node.inputs]
+
+    def value(self, constant: Any) -> Any:
+        return tf.make_ndarray(constant.get_attr("value"))
+
+    def layout(self, node: Any) -> bytes:
+        return bytes(node.get_attr("data_format"))
 
 
 def keep_apart(nodes: Any, *, in_function: bool) -> None:
@@ -53,17 +95,14 @@ def keep_apart(nodes: Any, *, in_function: bool) -> None:
     ends = [node for node in nodes if node.op in _FUSED]
     if not ends:
         return
-    by_name = {node.name: node for node in nodes}
-
-    def sources(node: Any) -> list[Any]:
-        return [by_name.get(name.partition(":")[0]) for name in node.input if not name.startswith("^")]
-
+    graph = _Nodes(nodes)
     for end in ends:
-        for index in _fused_inputs(end, lambda node: node.op, sources):
+        for index in _fused_inputs(end, graph):
             name = f"{end.name}/kept_{index}"
-            while name in by_name:
+            while name in graph.by_name:
                 name += "_"
-            by_name[name] = kept = nodes.add(name=name, op="Identity", input=[end.input[index]], device=end.device)
+            kept = nodes.add(name=name, op="Identity", input=[end.input[index]], device=end.device)
+            graph.by_name[name] = kept
             # A LeakyRelu without a type is one of floats.
             kept.attr["T"].type = end.attr["T"].type if "T" in end.attr else types_pb2.DT_FLOAT
             kept.attr[_KEPT].b = True
@@ -72,28 +111,44 @@ def keep_apart(nodes: Any, *, in_function: bool) -> None:
 
 def keep_apart_in(graph: Any) -> None:
     """Put an operation between those of *graph*, a FuncGraph that is being traced, that are not to be fused."""
+    operations = _Operations()
     for end in graph.get_operations():
-        if end.type not in _FUSED:
-            continue
-        for index in _fused_inputs(end, lambda node: node.type, lambda node: [tensor.op for tensor in node.inputs]):
-            kept = tf.identity(end.inputs[index])
-            kept.op._set_attr(_KEPT, attr_value_pb2.AttrValue(b=True))  # noqa: SLF001 - no public way
-            end._update_input(index, kept)  # noqa: SLF001 - no public way
+        if end.type in _FUSED:
+            for index in _fused_inputs(end, operations):
+                kept = tf.identity(end.inputs[index])
+                kept.op._set_attr(_KEPT, attr_value_pb2.AttrValue(b=True))  # noqa: SLF001 - no public way
+                end._update_input(index, kept)  # noqa: SLF001 - no public way
 
 
-def _fused_inputs(end: Any, kind: Callable[[Any], str], sources: Callable[[Any], Sequence[Any]]) -> Iterator[int]:
-    """Yield the inputs of *end* over which it would be fused; a source outside of the body is None."""
-
-    def origin(node: Any) -> Any:
-        passed: set[str] = set()
-        while node is not None and kind(node) in _HANDING_ON and node.name not in passed:
-            passed.add(node.name)
-            node = next(iter(sources(node)), None)
-        return node
-
-    nearest, *farther = _FUSED[kind(end)]
-    for index, node in enumerate(map(origin, sources(end))):
-        if ("" if node is None else kind(node)) in nearest:
-            before = {kind(source) for source in map(origin, sources(node)) if source is not None} if farther else set()
-            if all(before & kinds for kinds in farther):
+def _fused_inputs(end: Any, graph: _Nodes | _Operations) -> Iterator[int]:
+    """Yield the inputs of *end* over which it would be fused, and should not be."""
+    nearest, *farther = _FUSED[graph.kind(end)]
+    for index, node in enumerate(_origins(end, graph)):
+        if ("" if node is None else graph.kind(node)) in nearest:
+            before = {graph.kind(source) for source in _origins(node, graph) if source is not None} if farther else ()
+            if all(kinds & set(before) for kinds in farther) and not _pads_space_alone(node, end, graph):
                 yield index
+
+
+def _origins(node: Any, graph: _Nodes | _Operations) -> list[Any]:
+    """Return the sources of *node*, or what they only hand on."""
+    return [_origin(source, graph) for source in graph.sources(node)]
+
+
+def _origin(node: Any, graph: _Nodes | _Operations) -> Any:
+    passed: set[str] = set()
+    while node is not None and graph.kind(node) in _HANDING_ON and node.name not in passed:
+        passed.add(node.name)
+        node = next(iter(graph.sources(node)), None)
+    return node
+
+
+def _pads_space_alone(node: Any, end: Any, graph: _Nodes | _Operations) -> bool:
+    """Tell whether *node* pads what a Conv2D may pad itself."""
+    if graph.kind(end) != "Conv2D":
+        return False
+    sizes = _origins(node, graph)[1:2]
+    if not sizes or sizes[0] is None or graph.kind(sizes[0]) != "Const":
+        return True  # only known sizes are fused
+    paddings = graph.value(sizes[0])
+    return paddings.shape == (4, 2) and not paddings[_NOT_SPATIAL[graph.layout(end)]].any()

@@ -13,8 +13,8 @@ SIX = DRAWN.uniform(0.5, 1.5, size=6).astype(np.float32)
 IMAGES = DRAWN.normal(size=(2, 7, 7, 4)).astype(np.float32)
 
 
-def convolved(x):
-    return tf.nn.conv2d(x, KERNEL, 1, "SAME")
+def convolved(x, padding="SAME"):
+    return tf.nn.conv2d(x, KERNEL, 1, padding)
 
 
 def normalized(x):
@@ -34,7 +34,22 @@ def layer_normalized(x):
     return tf.nn.batch_normalization(x, mean, variance, tf.constant(SIX), tf.constant(SIX + 1), 1e-12)
 
 
+VOLUMES = DRAWN.normal(size=(2, 4, 5, 5, 3)).astype(np.float32)
+CUBE = DRAWN.normal(size=(2, 3, 3, 3, 2)).astype(np.float32)
+
+
+def of_volumes(paddings, padding):
+    return lambda x: tf.nn.conv3d(tf.pad(x, paddings), CUBE, [1] * 5, padding)
+
+
 CASES = {
+    "padding of what pads itself": (of_volumes([[0, 0], [1, 1], [0, 0], [1, 0], [0, 0]], "SAME"), VOLUMES),
+    "padding of volumes": (of_volumes([[1, 0], [1, 1], [0, 0], [1, 0], [0, 0]], "VALID"), VOLUMES),
+    "padding of examples": (lambda x: convolved(tf.pad(x, [[0, 1], [1, 1], [0, 0], [0, 0]]), "VALID"), IMAGES),
+    "padding of channels": (
+        lambda x: convolved(tf.pad(x[..., :2], [[0, 0], [1, 1], [0, 0], [1, 1]]), "VALID"),
+        IMAGES,
+    ),
     "slope": (lambda x: tf.nn.leaky_relu(added(x), 0.4), IMAGES),
     "mish of a sum": (lambda x: mish(added(x)), IMAGES),
     "mish of a normalization": (lambda x: mish(normalized(convolved(x))), IMAGES),

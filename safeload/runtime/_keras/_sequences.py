@@ -1,0 +1,76 @@
+"""Masks of sequences that a recurrent layer is given together with an initial state. Layer: runtime.
+
+Keras 2 hands a layer the mask of its first input. Keras 3 does so for a layer of one tensor; with several it looks for
+an argument that is named after each, which recurrent layers do not have, and the mask is lost.
+
+At a masked step, Keras up to 2.2.4 and TensorFlow up to 1.12 repeat the state, and later ones the output: before the
+first step that counts, that is the initial state, or zeros.
+
+Source: ``__call__`` in keras/src/layers/layer.py of 3.15.1 ("Populate mask argument(s)"); ``_get_input_masks`` in
+tf_keras 2.21 ``engine/base_layer.py``; ``rnn`` in keras/backend/tensorflow_backend.py of 2.2.4 and 2.2.5.
+"""
+
+from __future__ import annotations
+
+import inspect
+from types import MethodType
+from typing import Any
+
+import tensorflow as tf
+
+from safeload.dialects import Flavour, NormalForm, Writer
+from safeload.runtime._keras._package import flat_layers
+
+_ARGUMENTS = ["self", "sequences", "initial_state", "mask", "training"]
+_REPEATS_OUTPUTS = {Flavour.KERAS_1: (2,), Flavour.KERAS_2: (2, 2, 5), Flavour.TF_KERAS_1X: (2, 2, 4)}
+"""Writer → its first version that repeats outputs; all of them for others."""
+
+
+def take_masks_beside_states(model: Any, normal: NormalForm | None) -> None:
+    """Let recurrent layers of *model*, if Keras 2 wrote it, take the masks of their sequences in any case."""
+    if normal is None or normal.writer.flavour is Flavour.KERAS_3:
+        return
+    call = _with_mask_and_state if _repeats_states(normal.writer) else _with_mask
+    for layer in flat_layers(model):
+        if list(inspect.signature(type(layer).call).parameters) == _ARGUMENTS:
+            layer.call = MethodType(call, layer)
+            layer._call_signature = inspect.signature(layer.call)  # noqa: SLF001 - where Keras looks for arguments
+
+
+def _repeats_states(writer: Writer) -> bool:
+    return () < writer.version < _REPEATS_OUTPUTS.get(writer.flavour, ())
+
+
+def _with_mask(
+    self: Any,
+    sequences: Any,
+    initial_state: Any = None,
+    mask: Any = None,
+    training: Any = False,  # noqa: FBT002
+    sequences_mask: Any = None,
+) -> Any:
+    mask = sequences_mask if mask is None else mask
+    return type(self).call(self, sequences, initial_state=initial_state, mask=mask, training=training)
+
+
+def _with_mask_and_state(
+    self: Any,
+    sequences: Any,
+    initial_state: Any = None,
+    mask: Any = None,
+    training: Any = False,  # noqa: FBT002
+    sequences_mask: Any = None,
+) -> Any:
+    mask = sequences_mask if mask is None else mask
+    result = _with_mask(self, sequences, initial_state, mask, training)
+    # A loop that is unrolled gives zeros; of a Bidirectional the layers inside come here themselves.
+    if mask is None or initial_state is None or getattr(self, "unroll", True):
+        return result
+    counted = tf.cast(tf.reverse(mask, [1]) if self.go_backwards else mask, tf.int32)
+    begun = tf.cumsum(counted, axis=1) if self.return_sequences else tf.reduce_sum(counted, axis=1)
+    first = tf.nest.flatten(initial_state)[0]
+    output, *states = result if self.return_state else (result,)
+    spread = tf.expand_dims(first, 1) if self.return_sequences else first
+    shape = tf.concat([tf.shape(begun), tf.ones([tf.rank(output) - tf.rank(begun)], tf.int32)], 0)
+    output = tf.where(tf.reshape(begun, shape) > 0, output, tf.cast(spread, output.dtype))
+    return [output, *states] if self.return_state else output
