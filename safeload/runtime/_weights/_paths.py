@@ -119,9 +119,13 @@ class PathFinder:
                 self._count_repeated(True)
 
     def _faults(self) -> int:
-        """Return how many paths lead nowhere, or where another leads: savers walk to each object once."""
-        found = [id(thing) for thing in map(self.find, self._paths) if thing is not None]
-        return len(self._paths) - len(set(found))
+        """Return how many paths lead nowhere, to a layer without weights, or where another leads.
+
+        Savers walk to each object once.
+        """
+        found = [thing for thing in map(self.find, self._paths) if thing is not None]
+        able = {id(thing) for thing in found if not hasattr(thing, "weights") or has_weights(thing)}
+        return len(self._paths) - len(able)
 
     def _count_repeated(self, counts: bool) -> None:  # noqa: FBT001
         self._counts_repeated = counts

@@ -218,6 +218,23 @@ def test_layers_that_are_listed_twice_are_counted_as_the_release_did(tmp_path: P
     _assert_same_weights(loaded, model)
 
 
+def _scaled_or_not() -> Any:
+    inputs = outputs = keras.Input((4, 3))
+    for use_scale in (True, False, True):
+        outputs = keras.layers.Attention(use_scale=use_scale)([outputs, inputs])
+    return keras.Model(inputs, outputs)
+
+
+def test_layers_of_one_class_of_which_some_have_no_weights(tmp_path: Path) -> None:
+    """Keras 2.14 counts all of them once; a count of those with weights twice would lead to one without."""
+    path = tmp_path / "model.weights.h5"
+    with h5py.File(path, "w") as file:
+        for name, value in (("attention", 0.25), ("attention_2", 0.75)):
+            file[f"_layer_checkpoint_dependencies/{name}/vars/0"] = np.float32(value)
+    loaded = safeload.load_callable(str(path), architecture=_scaled_or_not).model
+    assert [float(weight) for weight in loaded.get_weights()] == [0.25, 0.75]
+
+
 @pytest.mark.parametrize("mode", ["int8", "float8"])
 def test_quantized_layers_take_their_arrays_in_their_own_order(tmp_path: Path, mode: str) -> None:
     """A quantized layer saves its kernel before its bias, though only the bias is trainable."""
