@@ -75,6 +75,10 @@ COMPAT_OBJECTS = MappingProxyType(
             [f"InputMasked{name}" for name in TAKES_GIVEN_MASKS],
             "Keras 3 layer before 3.11 that a call gives a mask: gives the mask of its input",
         ),
+        **dict.fromkeys(
+            [f"EitherMasked{name}" for name in TAKES_GIVEN_MASKS],
+            "Keras 3 layer of an unknown release that a call gives a mask: the same, if its input has one",
+        ),
         "MultiHeadAttention": "tf.keras from 2.10 on and Keras 3 before 3.8: leaves the masks of its inputs in place",
         "UnmaskedMultiHeadAttention": "tf.keras before 2.10: attends to masked steps, too, and gives no mask",
         "CausalAttention": "keras.layers.Attention of Keras 2 with causal=True: called with use_causal_mask=True",

@@ -62,16 +62,19 @@ class Writer:
         """Tell whether a Keras before *release*, one of Keras 3, may have written it."""
         return self.flavour is not Flavour.KERAS_3 or (self.version or self.since) < release
 
+    def tells(self, release: tuple[int, ...]) -> bool:
+        """Tell whether it is known if a Keras before *release*, one of Keras 3, wrote it."""
+        is_known = self.flavour is not Flavour.KERAS_3 or bool(self.version)
+        return is_known or self.since >= release or bool(self.before and self.before <= release)
+
     def is_before(self, release: tuple[int, ...], what: str) -> bool:
         """Tell whether a Keras before *release*, one of Keras 3, wrote it; for *what* gives other outputs if so.
 
         Raises:
             IncompatibleVersionError: ``incompatible-version``. The file does not tell.
         """
-        if not self.may_be_before(release):
-            return False
-        if self.flavour is not Flavour.KERAS_3 or self.version or (self.before and self.before <= release):
-            return True
+        if self.tells(release):
+            return self.may_be_before(release)
         number = ".".join(map(str, release))
         raise IncompatibleVersionError(
             what,

@@ -161,8 +161,11 @@ def _of_early_keras_3(name: str, writer: Writer, nodes: Any) -> str | None:
         return name
     if name in OF_SEVERAL and writer.is_before(_GATHERS_MASKS, name):
         return f"Unmasked{name}"
-    is_given = name in TAKES_GIVEN_MASKS and _gives_mask(nodes)
-    return f"InputMasked{name}" if is_given and writer.is_before(_PASSES_GIVEN_MASKS_ON, name) else None
+    if name not in TAKES_GIVEN_MASKS or not _gives_mask(nodes):
+        return None
+    if not writer.tells(_PASSES_GIVEN_MASKS_ON):
+        return f"EitherMasked{name}"
+    return f"InputMasked{name}" if writer.is_before(_PASSES_GIVEN_MASKS_ON, name) else None
 
 
 def _gives_mask(nodes: Any) -> bool:

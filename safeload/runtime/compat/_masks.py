@@ -91,6 +91,27 @@ class _InputMasked:
         return super().compute_mask(inputs, own)  # type: ignore[misc]
 
 
+class _EitherMasked(_InputMasked):
+    """The same where it is not known whether Keras 3.11 or an earlier one wrote it.
+
+    The mask that a call gives is nearly always that of the input, for Keras writes down whatever a layer is given.
+    """
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Compute the mask of the output.
+
+        Raises:
+            IncompatibleVersionError: ``incompatible-version``. The input has none that could be meant.
+        """
+        if mask is not None and getattr(inputs, "_keras_mask", None) is None:
+            raise IncompatibleVersionError(
+                self.name,  # type: ignore[attr-defined]
+                problem="a mask that a call gives goes on since Keras 3.11, and nothing tells who wrote this model",
+                hint='write the release beside class_name into the JSON, such as "keras_version": "3.12.0"',
+            )
+        return super().compute_mask(inputs, mask)
+
+
 def _layer(name: str, mixin: type) -> Any:
     # Archives find weights by the name of the class, which is that of Keras.
     return type(name, (mixin, getattr(keras.layers, name)), {"__module__": __name__})
@@ -104,6 +125,7 @@ OBJECTS = {
     **{f"Unmasked{name}": _layer(name, _NoMaskOfPlainInputs if name in MERGING else _NoMask) for name in OF_SEVERAL},
     "UnmaskedReLU": _layer("ReLU", _EndsMask),
     **{f"InputMasked{name}": _layer(name, _InputMasked) for name in TAKES_GIVEN_MASKS},
+    **{f"EitherMasked{name}": _layer(name, _EitherMasked) for name in TAKES_GIVEN_MASKS},
 }
 """Name in `dialects.COMPAT_OBJECTS` → class that differs from Keras's own in its masks alone."""
 
