@@ -52,7 +52,7 @@ _NOT_PURE = frozenset({"deserialize", "get", "serialize"})
 _HOST_PACKAGES = {
     "tensorflow",
     "absl", "certifi", "cffi", "cloudpickle", "dill", "fsspec", "google", "h5py", "jax", "jaxlib", "joblib", "numpy",
-    "orbax", "pandas", "pip", "pkg_resources", "psutil", "PIL", "requests", "rich", "safeload", "scipy", "setuptools",
+    "orbax", "pandas", "pip", "pkg_resources", "psutil", "PIL", "requests", "rich", "scipy", "setuptools",
     "six", "sklearn", "tensorboard", "torch", "torchvision", "urllib3", "wheel", "yaml",
 }  # fmt: skip
 # Modules of the standard library that have submodules: ``code`` is Python's, ``code.layers`` is somebody's project.
@@ -240,6 +240,9 @@ def _judge_host(module: str | None, name: str) -> Verdict | None:
         is_builtin = module == "builtins" and name in _PYTHON_BUILTINS
         return Verdict("host-function", f"{name} is a built-in of Python") if is_builtin else None
     root, _, below = str(module).partition(".")
+    if root == "safeload":
+        why = "which safeload put in the place of one of an older Keras; safeload.save_callable saves such models"
+        return Verdict("host-function", f"{module}.{name} is a layer {why}")
     if root in _HOST_PACKAGES or root in _STDLIB_PACKAGES or (root in _STDLIB and not below):
         return Verdict("host-function", f"{module}.{name} belongs to the host, not to a model")
     return None
