@@ -8,14 +8,6 @@ from safeload.dialects import COMPAT_MODULE, Flavour, Writer
 from safeload.dialects._eras._keras2 import LAYERS, modernise
 from safeload.errors import IncompatibleVersionError
 
-FOR_GPUS = {
-    "activation": "tanh",
-    "recurrent_activation": "sigmoid",
-    "recurrent_dropout": 0.0,
-    "unroll": False,
-    "use_bias": True,
-    "reset_after": True,
-}
 KERAS_2 = Writer(Flavour.KERAS_2, (2, 2, 4))
 TF_1 = Writer(Flavour.TF_KERAS_1X, (2, 2, 4))
 TF_2 = Writer(Flavour.TF_KERAS_1X, (2, 4, 0))
@@ -49,13 +41,6 @@ CASES = [
     ("LSTM", {"units": 2, "time_major": False, "implementation": 0, "input_length": None}, TF_2, "LSTM", {"units": 2}),
     ("LSTM", {"units": 2}, KERAS_2, "LSTM", {"units": 2, "recurrent_activation": "hard_sigmoid"}),
     ("LSTM", {"zero_output_for_mask": True}, TF_2, "LSTM", {"zero_output_for_mask": True}),
-    (
-        "GRU",
-        {**FOR_GPUS, "implementation": 2, "zero_output_for_mask": True},
-        TF_1,
-        "GRU",
-        {**FOR_GPUS, "zero_output_for_mask": False},
-    ),
     ("EinsumDense", {"output_shape": [3, 2]}, TF_2, "EinsumDense", {"output_shape": [3, 2]}),
     ("SeparableConv2D", RATE, Writer(Flavour.KERAS_2, (2, 0, 8)), "SeparableConv2D", {**RATE, "dilation_rate": [1, 1]}),
     ("SeparableConv2D", RATE, Writer(Flavour.KERAS_2, (2, 0, 9)), "SeparableConv2D", RATE),

@@ -13,7 +13,8 @@ from safeload import load_callable
 from safeload.errors import IncompatibleVersionError
 
 pytestmark = pytest.mark.skipif(
-    "lora_alpha" not in inspect.signature(keras.layers.Dense.enable_lora).parameters, reason="this Keras has no scale"
+    "lora_alpha" not in inspect.signature(keras.layers.Dense.enable_lora).parameters,
+    reason="this Keras has no lora_alpha to record",
 )
 RANK = 2
 

@@ -30,7 +30,7 @@ def take_masks_beside_states(model: Any, normal: NormalForm | None) -> None:
     """Let recurrent layers of *model*, if Keras 2 wrote it, take the masks of their sequences in any case."""
     if normal is None or normal.writer.flavour is Flavour.KERAS_3:
         return
-    call = _with_mask_and_state if _repeats_states(normal.writer) else _with_mask
+    call = _with_mask(repeats_states=_repeats_states(normal.writer))
     for layer in flat_layers(model):
         if list(inspect.signature(type(layer).call).parameters) == _ARGUMENTS:
             layer.call = MethodType(call, layer)
@@ -41,36 +41,31 @@ def _repeats_states(writer: Writer) -> bool:
     return () < writer.version < _REPEATS_OUTPUTS.get(writer.flavour, ())
 
 
-def _with_mask(
-    self: Any,
-    sequences: Any,
-    initial_state: Any = None,
-    mask: Any = None,
-    training: Any = False,  # noqa: FBT002
-    sequences_mask: Any = None,
-) -> Any:
-    mask = sequences_mask if mask is None else mask
-    return type(self).call(self, sequences, initial_state=initial_state, mask=mask, training=training)
+def _with_mask(*, repeats_states: bool) -> Any:
+    def call(
+        self: Any,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: Any = False,  # noqa: FBT002
+        sequences_mask: Any = None,
+    ) -> Any:
+        mask = sequences_mask if mask is None else mask
+        result = type(self).call(self, sequences, initial_state=initial_state, mask=mask, training=training)
+        # A loop that is unrolled gives zeros; of a Bidirectional the layers inside come here themselves.
+        if not repeats_states or mask is None or initial_state is None or getattr(self, "unroll", True):
+            return result
+        return _begun_with_state(self, result, tf.nest.flatten(initial_state)[0], mask)
+
+    return call
 
 
-def _with_mask_and_state(
-    self: Any,
-    sequences: Any,
-    initial_state: Any = None,
-    mask: Any = None,
-    training: Any = False,  # noqa: FBT002
-    sequences_mask: Any = None,
-) -> Any:
-    mask = sequences_mask if mask is None else mask
-    result = _with_mask(self, sequences, initial_state, mask, training)
-    # A loop that is unrolled gives zeros; of a Bidirectional the layers inside come here themselves.
-    if mask is None or initial_state is None or getattr(self, "unroll", True):
-        return result
-    counted = tf.cast(tf.reverse(mask, [1]) if self.go_backwards else mask, tf.int32)
-    begun = tf.cumsum(counted, axis=1) if self.return_sequences else tf.reduce_sum(counted, axis=1)
-    first = tf.nest.flatten(initial_state)[0]
-    output, *states = result if self.return_state else (result,)
-    spread = tf.expand_dims(first, 1) if self.return_sequences else first
+def _begun_with_state(layer: Any, result: Any, state: Any, mask: Any) -> Any:
+    """Put *state* in the place of the output before the first step that counts."""
+    counted = tf.cast(tf.reverse(mask, [1]) if layer.go_backwards else mask, tf.int32)
+    begun = tf.cumsum(counted, axis=1) if layer.return_sequences else tf.reduce_sum(counted, axis=1)
+    output, *states = result if layer.return_state else (result,)
     shape = tf.concat([tf.shape(begun), tf.ones([tf.rank(output) - tf.rank(begun)], tf.int32)], 0)
+    spread = tf.expand_dims(state, 1) if layer.return_sequences else state
     output = tf.where(tf.reshape(begun, shape) > 0, output, tf.cast(spread, output.dtype))
-    return [output, *states] if self.return_state else output
+    return [output, *states] if layer.return_state else output

@@ -212,12 +212,12 @@ def test_layers_for_each_step_of_tensorflow_1_9_or_later(inner: str) -> None:
 
 def test_a_mask_that_a_call_gives_in_an_unknown_release() -> None:
     """Keras writes down the mask that a layer has from its input; any other one might end there, or go on."""
-    layer = compat_objects("keras")["EitherMaskedLSTM"](2, return_sequences=True)
-    masked = keras.layers.Masking()(np.array([[[1, 2], [0, 0]]], "float32"))
-    result = layer(masked, mask=masked._keras_mask)  # noqa: SLF001
-    assert np.asarray(result._keras_mask).tolist() == [[True, False]]  # noqa: SLF001
+    layer, masking = compat_objects("keras")["EitherMaskedLSTM"](2, return_sequences=True), keras.layers.Masking()
+    x = np.array([[[1, 2], [0, 0]]], "float32")
+    mask = masking.compute_mask(x)
+    assert np.asarray(layer.compute_mask(masking(x), mask)).tolist() == [[True, False]]
     with pytest.raises(IncompatibleVersionError, match="since Keras 3.11, and nothing tells"):
-        layer(np.ones((1, 2, 2), "float32"), mask=np.array([[True, False]]))
+        layer.compute_mask(x, mask)
 
 
 def test_attention_before_keras_3_8_leaves_masks_in_place() -> None:
