@@ -6,12 +6,12 @@ Source: ``layers/preprocessing/index_lookup.py`` and ``text_vectorization.py`` o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, cast
 
 from safeload.dialects import NormalForm
 from safeload.errors import LoadFailedError
 from safeload.readers import KerasArtifact, WeightsFile
+from safeload.readers.checkpoint.texts import decode_texts
 from safeload.runtime._keras._package import is_own_class
 from safeload.runtime._weights._layers import LayerOrder
 from safeload.runtime._weights._ledger import Ledger
@@ -20,10 +20,6 @@ from safeload.runtime._weights._states import learns_words
 
 _TABLE = "/_table/.ATTRIBUTES/table-"
 _RENAMED = {"_index_lookup_layer": "_lookup_layer"}
-_LENGTHS_CHECKSUM = 4
-"""Bytes between the lengths of texts and the texts: tensorflow/core/util/tensor_bundle/tensor_bundle.cc (2.21)."""
-_LONGEST = 63
-"""Bits of a length, all but the last seven."""
 
 
 def take_tables(model: Any, artifact: KerasArtifact, normal: NormalForm | None, ledger: Ledger) -> None:
@@ -81,28 +77,6 @@ def _column(ledger: Ledger, key: str) -> list[Any]:
     data = bytearray(dataset.nbytes)
     cast("WeightsFile", ledger.artifact.weights_file).read_into(key, data)
     try:
-        return [text.decode() for text in _texts(bytes(data), dataset.shape[0])]
-    except (IndexError, ValueError) as cause:
+        return decode_texts(bytes(data), dataset.shape[0])
+    except ValueError as cause:
         raise ledger.mismatch([f"{key} is no list of texts"]) from cause
-
-
-def _texts(data: bytes, count: int) -> Iterator[bytes]:
-    """Yield *count* texts: first are all lengths, seven bits in a byte, the lowest first."""
-    at, lengths = 0, []
-    for _ in range(count):
-        length = shift = 0
-        while True:
-            byte, at = data[at], at + 1
-            length |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-            if shift > _LONGEST:
-                raise ValueError
-        lengths.append(length)
-    at += _LENGTHS_CHECKSUM
-    if at + sum(lengths) != len(data):
-        raise ValueError
-    for length in lengths:
-        yield data[at : at + length]
-        at += length

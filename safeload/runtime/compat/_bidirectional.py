@@ -8,6 +8,8 @@ import keras
 
 __all__ = ["Bidirectional"]
 
+_ZEROES = "zero_output_for_mask"
+
 
 class Bidirectional(keras.layers.Bidirectional):  # type: ignore[misc]
     """``keras.layers.Bidirectional`` whose layers give zeros for masked steps if they are told to. Weights as there.
@@ -22,6 +24,3 @@ class Bidirectional(keras.layers.Bidirectional):  # type: ignore[misc]
         for direction, zeroes in zip((self.forward_layer, self.backward_layer), told, strict=True):
             if zeroes is not None:
                 setattr(direction, _ZEROES, zeroes)
-
-
-_ZEROES = "zero_output_for_mask"
