@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from safeload.readers import WeightsFile
 
 _NO_WEIGHT_PATH = re.compile(
-    r"^(optimizer|_optimizer|compiled_metrics|compiled_loss|_compile_metrics|loss_tracker|_loss_tracker)/"
-    r"|(^|/)(_?metrics|seed_generator\w*|_seed_generators?|_?random_generator)/"
+    r"(^|/)(_?optimizer|compiled_metrics|compiled_loss|_compile_metrics|_?loss_tracker|_?metrics|seed_generator\w*"
+    r"|_seed_generators?|_?random_generator)/"
 )
 """Object paths of state that only training or random layers use.
 
-Source: attributes that ``saving_lib`` walks in keras 2.12 to 3.15 (``optimizer``, ``_metrics``, ``seed_generator``).
+Source: attributes that ``saving_lib`` walks in keras 2.12 to 3.15 (``optimizer``, ``_metrics``, ``seed_generator``), of
+models inside models too, as in a GAN whose discriminator is compiled.
 """
 
 _NO_CHECKPOINT_WEIGHT = re.compile(

@@ -323,3 +323,16 @@ def test_a_layer_that_an_attribute_leads_to_late(tmp_path: Path, is_counted: boo
 
     found = safeload.load_callable(tmp_path / "m.weights.h5", architecture=architecture)(np.eye(3, dtype=np.float32))
     np.testing.assert_allclose(np.asarray(found), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_the_optimizer_of_a_model_inside_is_no_weight(package: str, tmp_path: Path) -> None:
+    """As of the discriminator in a GAN, which is compiled before it is put into the whole."""
+    package = pytest.importorskip(package)
+    inside = package.Sequential([package.Input((4,)), package.layers.Dense(1)])
+    inside.compile("adam", "mse")
+    model = package.Sequential([package.Input((3,)), package.layers.Dense(4), inside])
+    model.compile("adam", "mse")
+    model.save(tmp_path / "m.keras")
+    x = np.ones((2, 3), "float32")
+    np.testing.assert_allclose(safeload.load_callable(tmp_path / "m.keras")(x), model(x), rtol=1e-6)
