@@ -31,8 +31,8 @@ class RandomCrop(keras.layers.Layer):  # type: ignore[misc]
     Source: TensorFlow 2.6 ``python/keras/layers/preprocessing/image_preprocessing.py`` (RandomCrop).
     """
 
-    def __init__(self, height: int, width: int, *, seed: Any = None, **kwargs: Any) -> None:
-        del seed
+    def __init__(self, height: int, width: int, *, seed: Any = None, data_format: Any = None, **kwargs: Any) -> None:
+        del seed, data_format  # which its releases do not have
         super().__init__(**kwargs)
         self.height, self.width = height, width
 

@@ -11,7 +11,9 @@ import tensorflow as tf
 
 tf_keras = pytest.importorskip("tf_keras")
 
-from safeload.dialects import COMPAT_OBJECTS  # noqa: E402
+from keras2_configs import layers_of, normal, simple  # noqa: E402
+
+from safeload.dialects import COMPAT_MODULE, COMPAT_OBJECTS  # noqa: E402
 from safeload.errors import IncompatibleVersionError, MalformedArtifactError  # noqa: E402
 from safeload.runtime.compat import compat_objects  # noqa: E402
 
@@ -133,7 +135,11 @@ class TestAgainstKeras2:
         """The image is scaled to cover the size, then its centre is taken."""
         x = sample(2, rows, columns, 3)
         inputs = keras.Input((None, None, 3))
-        model = keras.Model(inputs, COMPAT["RandomCrop"](4, 4)(inputs))
+        keys = {"height": 4, "width": 4, "seed": None, "trainable": True, "dtype": "float32"}
+        recorded = simple("RandomCrop", [["x", 0, 0, {}]], **keys)
+        layer = layers_of(normal(recorded, "2.5.0"))["y"]
+        assert layer["module"] == COMPAT_MODULE
+        model = keras.Model(inputs, COMPAT["RandomCrop"](**{**layer["config"], "dtype": "float32"})(inputs))
         scaled = tf.image.resize(x, (6, 4) if rows > columns else (4, 6)).numpy()
         assert np.allclose(model(x), scaled[:, 1:5] if rows > columns else scaled[:, :, 1:5])
 
