@@ -101,6 +101,14 @@ def test_renamed_keys_have_the_name_that_the_release_takes(accepted, keys):
         assert lowered(node("Threshold", config, module="keras.src.ops.nn"), accepted)["config"].keys() == keys
 
 
+def test_keras_3_0_named_two_arguments_otherwise():
+    """Those of ``Reshape`` and ``MultiHot``."""
+    cases = (("numpy", "Reshape", "new_shape", "newshape"), ("nn", "MultiHot", "num_tokens", "num_classes"))
+    for module, name, old, new in cases:
+        found = lowered(node(name, {old: 2}, module=f"keras.src.ops.{module}"), frozenset({new}))
+        assert found["config"] == {new: 2}
+
+
 def test_a_key_goes_only_with_the_value_that_older_releases_mean():
     """``FFT`` had an axis of -1; any other matters."""
     assert lowered(node("FFT", {"axis": -1, "real": None}, module=MATH), frozenset())["config"] == {}

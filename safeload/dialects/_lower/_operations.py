@@ -1,7 +1,7 @@
 """Nodes of ``keras.ops`` → the arguments that an installed Keras 3 takes. Layer: dialects.
 
 Source:
-    ``keras/src/ops/{core,linalg,math,nn,numpy}.py`` of Keras 3.3.3, 3.6.0, 3.8.0, 3.12.0 and 3.15.1, compared.
+    ``keras/src/ops/{core,linalg,math,nn,numpy}.py`` of Keras 3.0.0, 3.3.3, 3.6.0, 3.8.0, 3.12.0 and 3.15.1, compared.
 """
 
 from __future__ import annotations
@@ -30,8 +30,12 @@ _CALLS: Mapping[str, tuple[str, ...]] = {
     "Slice": ("inputs", "start_indices", "shape"),
     "ZerosLike": ("x", "dtype"),
 }
-# Keys of a constructor that have two names: Keras 3.8's, and that of later releases.
-_RENAMED: Mapping[str, Mapping[str, str]] = {"Threshold": {"threshold_value": "threshold", "value": "default_value"}}
+# Keys of a constructor that have two names: that up to Keras 3.0 or 3.8, and that of later releases.
+_RENAMED: Mapping[str, Mapping[str, str]] = {
+    "MultiHot": {"num_tokens": "num_classes"},
+    "Reshape": {"new_shape": "newshape"},
+    "Threshold": {"threshold_value": "threshold", "value": "default_value"},
+}
 # What a release without the key computes; for every other key it is None.
 _NEUTRAL: Mapping[tuple[str, str], Any] = {("FFT", "axis"): -1, ("Cholesky", "upper"): False}
 _Meanings = tuple[tuple[tuple[int, ...], str], ...]
