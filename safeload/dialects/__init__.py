@@ -2,6 +2,7 @@
 
 from safeload.dialects._catalogue import find_class, functions_of, is_builtin, kind_of, newest_release
 from safeload.dialects._compat_names import COMPAT_MODULE, COMPAT_OBJECTS, MERGING, OF_SEVERAL, TAKES_GIVEN_MASKS
+from safeload.dialects._eras._applications import is_application_layer
 from safeload.dialects._eras._masks import may_mask_attention
 from safeload.dialects._functional._nodes import CONSTANT
 from safeload.dialects._functional._operations import EXPORT_HINT
@@ -27,6 +28,7 @@ __all__ = [
     "Writer",
     "find_class",
     "functions_of",
+    "is_application_layer",
     "is_builtin",
     "kind_of",
     "lower",

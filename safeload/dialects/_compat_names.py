@@ -52,6 +52,9 @@ COMPAT_OBJECTS = MappingProxyType(
         "SyncBatchNormalization": "Keras 2 layer: BatchNormalization, in archives under a name of its own",
         "UpSampling2D": "standalone Keras 2: bilinear, corners at the origin (no half-pixel centres)",
         "Discretization": "TensorFlow 2.5: boundaries and NaN belong to the bin below; weight bins, which ends in inf",
+        "CustomScaleLayer": "of keras.applications.inception_resnet_v2: a + b * scale for inputs a and b",
+        "LayerScale": "of keras.applications.convnext: x * gamma, a weight for each channel",
+        "StochasticDepth": "of keras.applications.convnext: drops examples while training, and nothing in inference",
         "RandomCrop": "tf.keras before 2.7: resized bilinearly to cover height x width, centre cropped",
         **dict.fromkeys(
             ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"),

@@ -22,6 +22,7 @@ from safeload.dialects._catalogue import (
 )
 from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._eras import _keras1, _keras2, _keras3
+from safeload.dialects._eras._applications import application_layer
 from safeload.dialects._eras._masks import LAYERS, with_masks_of
 from safeload.dialects._normal import Flavour, Writer
 
@@ -111,6 +112,9 @@ class Normaliser:
             return model
         if value.get("module") == COMPAT_MODULE:
             return {**value, "config": self.config(value["config"])}
+        own_name = application_layer(value)
+        if own_name is not None:
+            return self._builtin({**value, "class_name": own_name}, COMPAT_MODULE)
         module = self._builtin_module(value, kind)
         if module is None:
             return self._custom(value, kind)

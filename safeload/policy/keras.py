@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from safeload.dialects import COMPAT_MODULE, CONSTANT, is_builtin
+from safeload.dialects import COMPAT_MODULE, CONSTANT, is_application_layer, is_builtin
 from safeload.inspection import Place, is_marker, is_object, notable_places, own_values
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.keras_bytecode import SHORTEST_CODE_BYTES, digest_of, read_bytecode
@@ -245,9 +245,10 @@ def references(place: Place) -> Iterator[Finding]:
 def second_names(place: Place) -> Iterator[Finding]:
     """Find built-in objects with a second, registered name: which of the two is meant differs between loaders."""
     value = place.value
-    registered = value.get("registered_name")
-    if registered not in (None, value["class_name"]) and _is_builtin_class(value):
-        message = f"{value['class_name']} of Keras is also called {registered!r}"
+    name, registered = value["class_name"], value.get("registered_name")
+    is_registered = registered == f"Custom>{name}" and is_application_layer(value.get("module"), name)
+    if registered not in (None, name) and not is_registered and _is_builtin_class(value):
+        message = f"{name} of Keras is also called {registered!r}"
         yield _unexamined("second-name", place, message, str(registered))
 
 

@@ -175,7 +175,7 @@ class Resolver:
             IncompatibleVersionError: ``incompatible-version``. The installed Keras has no such object.
         """
         if module == "safeload.compat":
-            return self.compat[name]
+            return self.custom.get(f"{module}.{name}") or self.compat[name]
         if module and module.partition(".")[0] == "keras" and not registered_name:
             # planning puts a custom class that takes a built-in's place under the full name of the built-in.
             found = self.custom.get(f"{module}.{name}") or symbol(self.keras, module, name)

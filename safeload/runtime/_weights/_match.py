@@ -18,10 +18,12 @@ _SAME_LEAF = {
     "W": "kernel",
     "b": "bias",
     "p": "alpha",
+    "variable": "gamma",
 }
 """Leaf names that changed → today's.
 
-Source: ``add_weight`` of DepthwiseConv and SpectralNormalization in keras 2.15 and 3.15.
+Source: ``add_weight`` of DepthwiseConv, SpectralNormalization and LayerScale (whose weight Keras 3 gives no name) in
+keras 2.15 and 3.15.
 """
 
 _OF_KERAS_1 = {"embeddings": "kernel"}

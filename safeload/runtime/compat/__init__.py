@@ -18,8 +18,11 @@ def compat_objects(package: str) -> dict[str, Any]:
     """
     if package == "tf_keras":
         return _of_keras_2()
+    import keras
+
     from safeload.runtime.compat import (
         _activations,
+        _applications,
         _attention,
         _bidirectional,
         _columns,
@@ -40,13 +43,13 @@ def compat_objects(package: str) -> dict[str, Any]:
         _locally_connected, _masks, _node, _normalization, _resize, _symbol,
     )  # fmt: skip
     named = {name: getattr(module, name) for module in modules for name in module.__all__}
-    return {**named, **_masks.OBJECTS}
+    return {**named, **_masks.OBJECTS, **_applications.application_layers(keras.layers)}
 
 
 def _of_keras_2() -> dict[str, Any]:
     import tf_keras
 
-    from safeload.runtime.compat import _keras2
+    from safeload.runtime.compat import _applications, _keras2
 
     layers = tf_keras.layers
     names = ("LocallyConnected1D", "LocallyConnected2D", "ThresholdedReLU")
@@ -57,4 +60,5 @@ def _of_keras_2() -> dict[str, Any]:
         "RandomFourierFeatures": layers.experimental.RandomFourierFeatures,
         "SyncBatchNormalization": layers.experimental.SyncBatchNormalization,
         **{name: getattr(layers, name) for name in names},
+        **_applications.application_layers(layers),
     }
