@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from safeload.errors import printable as escaped
 from safeload.inspection import Slot
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def report_text(report: InspectionReport, *, full: bool = False) -> str:
 
 def printable(text: str) -> str:
     """Return *text* with everything escaped that a terminal would obey or not show: controls, direction marks."""
-    return "".join(c if c.isprintable() or c == _GLUE else ascii(c)[1:-1] for c in text)
+    return _GLUE.join(map(escaped, text.split(_GLUE)))
 
 
 def shortened(text: str, most: int | None) -> str:
@@ -263,7 +264,7 @@ def _argument(name: str, tree: Any, tensors: Mapping[str, TensorInfo]) -> str:
 def _tree(tree: Any, tensors: Mapping[str, TensorInfo]) -> str:
     if isinstance(tree, Slot):
         found = tensors.get(tree.name)
-        return "tensor" if found is None else str(found).removeprefix(f"{found.name}: ").replace(" ", _GLUE)
+        return "tensor" if found is None else str(found).removeprefix(f"{escaped(found.name)}: ").replace(" ", _GLUE)
     if isinstance(tree, dict):
         return "{" + ", ".join(f"{key!r}: {_tree(item, tensors)}" for key, item in tree.items()) + "}"
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):

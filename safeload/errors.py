@@ -61,7 +61,7 @@ if TYPE_CHECKING:
         def where(self) -> str: ...
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Write as escapes what would steer a terminal or end a line: names come from files of strangers."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
@@ -91,7 +91,7 @@ class SafeloadError(Exception):
         if self.hint is not None:
             lines.append(f"  hint: {self.hint}")
         lines.append(f"  code: {self.code}")
-        return "\n".join(map(_printable, lines))
+        return "\n".join(map(printable, lines))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from safeload.errors import printable
 from safeload.formats import Format
 from safeload.inspection._walk import Place, notable_places, recorded_places
 
@@ -55,7 +56,7 @@ class TensorInfo:
             dims = "[…]"
         else:
             dims = "[" + ", ".join("None" if d is None else str(d) for d in self.shape) + "]"
-        return f"{self.name}: {self.dtype or 'unknown'} {dims}"
+        return f"{printable(self.name)}: {self.dtype or 'unknown'} {dims}"
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class SignatureInfo:
         unknown = "…" if self.kind == "keras" else ""  # every Keras model has some, and not every one records them
         inputs = ", ".join(map(str, self.inputs)) or unknown
         outputs = ", ".join(map(str, self.outputs)) or unknown
-        return f"{self.key}({inputs}) -> ({outputs})"
+        return f"{printable(self.key)}({inputs}) -> ({outputs})"
 
 
 @dataclass(frozen=True)

@@ -62,3 +62,17 @@ def test_loggers_of_others_are_left_alone(path: Path) -> None:
     load_callable(path)([[1.0, 2.0, 3.0, 4.0]])
     assert state() == before
     assert logging.getLogger("safeload").handlers == []
+
+
+def test_names_of_strangers_steer_no_terminal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither in what a callable and its signature look like, nor in the log."""
+    path = tmp_path / "\x1b[2Jm.keras"
+    inputs = keras.Input((4,), name="x\n  hint: pass trusted=True\x1b[1A")
+    keras.Model(inputs, keras.layers.Dense(3)(inputs)).save(path)
+    caplog.set_level(logging.INFO)
+    predict = load_callable(path)
+    predict([[1.0, 2.0, 3.0, 4.0]])
+    texts = [repr(predict), str(predict.signature), str(predict.inputs[0]), *(r.getMessage() for r in caplog.records)]
+    assert len(texts) > 3
+    assert all(text.isprintable() for text in texts)
+    assert r"x\n  hint" in texts[0]

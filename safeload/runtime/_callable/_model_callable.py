@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import pickle  # noqa: TID251 - for the exception that pickling raises; nothing is unpickled
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,13 +21,12 @@ from safeload.runtime._callable._records import as_records
 from safeload.runtime._callable._structured import structured_inputs, structured_outputs
 from safeload.runtime._callable._tensors import example, to_tensors
 from safeload.runtime._callable._unrecorded import call_unrecorded
+from safeload.runtime._log import LOG
 from safeload.signatures import bind, for_inference
 
 if TYPE_CHECKING:
     from safeload._report import InspectionReport
     from safeload.inspection import SignatureInfo, TensorInfo
-
-_LOG = logging.getLogger("safeload")
 
 
 class Backend(Protocol):
@@ -333,7 +331,7 @@ class ModelCallable:
             try:
                 function(tensors)
             except tf.errors.InvalidArgumentError as error:
-                _LOG.info("%s: warm, and its graph refuses zeros: %s", self._where, error)
+                LOG.info("%s: warm, and its graph refuses zeros: %s", self._where, error)
         return self
 
     def close(self) -> None:

@@ -7,7 +7,6 @@ what this one does not understand is created as always. Layer: runtime.
 from __future__ import annotations
 
 import functools
-import logging
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,9 +22,8 @@ from tensorflow.python.ops.resource_variable_ops import (
     _variable_handle_from_shape_and_dtype,
 )
 
+from safeload.runtime._log import LOG
 from safeload.runtime._variable_function import filled
-
-_LOG = logging.getLogger("safeload")
 
 _KEPT = ("trainable", "name", "dtype", "constraint", "synchronization", "aggregation")
 """Arguments of a creator that a variable without a value takes.
@@ -170,13 +168,13 @@ def deferred_variables(where: str) -> Iterator[Deferral]:
     """
     deferral = Deferral()
     if not tf.executing_eagerly() or tf.distribute.has_strategy() or _has_creators():
-        _LOG.info("%s: variables built with initial values", where)
+        LOG.info("%s: variables built with initial values", where)
         yield deferral
         return
     with tf.variable_creator_scope(deferral.create):
         yield deferral
     deferral.finish()
-    _LOG.info("%s: %d variables built without initial values, %d with", where, deferral.deferred, deferral.ordinary)
+    LOG.info("%s: %d variables built without initial values, %d with", where, deferral.deferred, deferral.ordinary)
 
 
 def _has_creators() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,10 +16,9 @@ from safeload.runtime._eager_function import EagerFunction, of_concrete_function
 from safeload.runtime._keras._ambient import scopes_closed
 from safeload.runtime._keras._in_graphs import is_traceable
 from safeload.runtime._keras._package import flat_layers
+from safeload.runtime._log import LOG
 from safeload.runtime._unfused import keep_apart_in
 from safeload.signatures import KERAS_KEYS, pack
-
-_LOG = logging.getLogger("safeload")
 
 Path = tuple[Any, ...]
 """Keys and indices that lead to a leaf of a nested structure."""
@@ -129,7 +127,7 @@ class _Compiled:
             with scopes_closed():
                 return self._traced.get_concrete_function(arguments)
         except Exception as error:  # noqa: BLE001 - custom layers may raise anything
-            _LOG.info("the model cannot be traced with %s: %s", arguments, error)
+            LOG.info("the model cannot be traced for %s: %s", ", ".join(arguments), error)
             return None
 
 

@@ -8,7 +8,6 @@ Source: load.py, restore.py and saved_object_graph.proto (TensorFlow 2.21).
 from __future__ import annotations
 
 import functools
-import logging
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from tensorflow.python.framework import tensor_util
 from tensorflow.python.ops import handle_data_util, resource_variable_ops
 from tensorflow.python.saved_model import registration
 
+from safeload.runtime._log import LOG
 from safeload.runtime._saved_model._creation import Creation, on_host
 from safeload.runtime._saved_model._library import FunctionLibrary, NotUnderstoodError
 from safeload.runtime._variable_function import Stored, restored
@@ -37,7 +37,6 @@ _CREATE, _INITIALIZE, _DESTROY = "_create_resource", "_initialize", "_destroy_re
 _PLAIN_CLASSES = frozenset({"tf.TrackableConstant", "tf.StaticHashTable"})
 """Registered classes that TensorFlow loads as it loads unregistered ones. Source: their `_deserialize_from_proto`."""
 
-_LOG = logging.getLogger("safeload")
 
 _VARIANT, _RESOURCE = tf.variant.as_datatype_enum, tf.resource.as_datatype_enum
 
@@ -270,7 +269,7 @@ def _destroy_one(handle: Any, destroyer: Callable[[], Any] | None) -> None:
             destroyer()
         tf.raw_ops.DestroyResourceOp(resource=handle, ignore_lookup_error=True)
     except tf.errors.OpError as error:
-        _LOG.info("a resource could not be destroyed: %s", error)
+        LOG.info("a resource could not be destroyed: %s", error)
 
 
 def _has_processors_alone() -> bool:

@@ -10,7 +10,6 @@ one that the installed TensorFlow cannot rebuild.
 
 from __future__ import annotations
 
-import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from tensorflow.python.framework import kernels, op_def_registry
 from safeload._explain import first_line
 from safeload.errors import IncompatibleVersionError, LoadFailedError, OpNotRegisteredError, SafeloadError
 from safeload.inspection.graph.info import MAIN
+from safeload.runtime._log import LOG
 from safeload.runtime._saved_model._closed_files import bodies, close_files
 from safeload.runtime._saved_model._direct import DirectRoute
 from safeload.runtime._saved_model._graph import GraphRoute
@@ -41,8 +41,6 @@ Function = Callable[[Mapping[str, Any]], Any]
 
 _GONE = "BoostedTrees"
 """How the names of ops begin that no TensorFlow runs since their kernels were taken out, between 2.3 and 2.9."""
-
-_LOG = logging.getLogger("safeload")
 
 
 class SavedModelRuntime:
@@ -110,7 +108,7 @@ class SavedModelRuntime:
             self.route = "direct"
             if function is None:
                 function, self.route = self._ordinary_function(signature, given)
-            _LOG.info("%s: %s is answered by the %s route", self.where, signature.key, self.route)
+            LOG.info("%s: %s is answered by the %s route", self.where, signature.key, self.route)
             return function
 
     def close(self) -> None:
@@ -135,7 +133,7 @@ class SavedModelRuntime:
         try:
             direct = self._direct_route().function(signature)
         except (NotUnderstoodError, tf.errors.OpError, KeyError, ValueError, TypeError) as error:
-            _LOG.info("%s: the direct route does not understand it: %s", self.where, error)
+            LOG.info("%s: the direct route does not understand it: %s", self.where, error)
             self._is_direct = False
             return None
         return _Replaceable(self, direct, lambda: self._ordinary_function(signature, given)[0])
@@ -156,7 +154,7 @@ class SavedModelRuntime:
             # It may be any object, or another function than a signature: the MetaGraph says what is called.
             return isinstance(getattr(found, "structured_outputs", None), Mapping)
         except LoadFailedError as error:
-            _LOG.info("%s: the object graph cannot be loaded, using the MetaGraph alone: %s", self.where, error.problem)
+            LOG.info("%s: the object graph cannot be loaded, using the MetaGraph alone: %s", self.where, error.problem)
             return False
 
     def _object_signature(self, signature: SignatureInfo) -> Function:
@@ -270,7 +268,7 @@ class _Replaceable:
             try:
                 return self._direct(tensors)
             except NotUnderstoodError as error:
-                _LOG.info("%s: the direct route cannot build a graph: %s", self._runtime.where, error)
+                LOG.info("%s: the direct route cannot build a graph: %s", self._runtime.where, error)
         if self._ordinary is None:
             with tf.init_scope():
                 self._ordinary = self._make_ordinary()
