@@ -339,9 +339,14 @@ def explain(error: BaseException | str) -> str:
     Returns:
         The error, why, and what to do, in three lines. For an error that is not known, two lines that say so; an error
         of safeload explains itself.
+
+    Raises:
+        TypeError: *error* is neither.
     """
     if isinstance(error, str):
         error = Exception(error)
+    if not isinstance(error, BaseException):
+        raise TypeError(f"error must be an exception or its text, not of type {type(error).__name__}")
     mode = failure_mode(error)
     if mode is not None:
         return f"{_headline(error)}\n  why: {mode.cause}\n  do: {mode.remedy}"

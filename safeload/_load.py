@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from numbers import Integral
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, ParamSpec, Union
 
@@ -78,6 +79,7 @@ def load_callable(
 
     Raises:
         SafeloadError: Every failure, with a ``code``; see the errors reference.
+        TypeError: An argument is of a type that it does not take.
 
     Guarantees:
         Everything the file wants is read and judged before any of it is built. Nothing that it names is imported. What
@@ -195,6 +197,10 @@ def _looking(
     limits: Limits | None = None,
 ) -> Iterator[_Seen]:
     """Open, detect, read, inspect and examine *source*; its weights stay open inside the context."""
+    _require(version, Integral, "version must be an integer")
+    _require(limits, Limits, "limits must be a safeload.Limits")
+    wanted = "the path of the model's JSON file, or a function that builds the model"
+    _require(architecture, (str, os.PathLike, Callable), f"architecture must be {wanted}")
     limits = limits or Limits()
     detection = detect(open_source(source), version=version)
     artifact = read_artifact(detection, limits)
@@ -207,6 +213,11 @@ def _looking(
     finally:
         if isinstance(artifact, KerasArtifact) and artifact.weights_file is not None:
             artifact.weights_file.close()
+
+
+def _require(value: object, kind: Any, wanted: str) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{wanted}, not of type {type(value).__name__}")
 
 
 def _examined(artifact: Artifact) -> tuple[ModelInfo, tuple[Finding, ...]]:

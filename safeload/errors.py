@@ -207,7 +207,8 @@ class UnsafeModelError(SafeloadError, ValueError):
         if len(identifiers) == len({(f.identifier, f.where) for f in findings}) or all(f.identifier for f in findings):
             names = ", ".join(repr(i) for i in identifiers[:4]) + (", …" if len(identifiers) > 4 else "")
             hint = (
-                f"only if you trust the author to run code on this machine: trusted=[{names}]; error.findings has all"
+                "only if you trust the author to run code on this machine: "
+                f"load_callable(path, trusted=[{names}]); error.findings has all"
             )
         else:
             hint = "this cannot be permitted by name; ask the author for a file without it"

@@ -76,6 +76,12 @@ TEXTS = {
 }
 
 
+def test_what_is_no_error():
+    """It is told what to pass."""
+    with pytest.raises(TypeError, match="error must be an exception or its text, not of type int"):
+        explain(5)
+
+
 def test_every_failure_mode_has_a_text():
     """The table and the texts of this test name the same modes, once each."""
     slugs = [mode.slug for mode in FAILURE_MODES]

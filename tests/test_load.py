@@ -9,6 +9,7 @@ import runpy
 import subprocess
 import sys
 import textwrap
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,6 +33,20 @@ def path(request, model, tmp_path_factory):
     path = tmp_path_factory.mktemp("m") / request.param
     model.save(path)
     return path
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"version": "1"}, "version must be an integer, not of type str"),
+        ({"limits": {"max_entries": 1}}, r"limits must be a safeload.Limits, not of type dict"),
+        ({"architecture": {"class_name": "Sequential"}}, "architecture must be the path of .*, not of type dict"),
+    ],
+)
+def test_arguments_of_wrong_types(given: dict[str, Any], said: str) -> None:
+    """They are told before anything is opened."""
+    with pytest.raises(TypeError, match=said):
+        load_callable("nothing.h5", **given)
 
 
 @pytest.mark.parametrize("kind", ["path", "str", "bytes", "file"])

@@ -84,6 +84,9 @@ def _listing(source: Source, root: Path) -> set[str]:
 def _contents(names: set[str]) -> str:
     if not names:
         return "the directory is empty"
+    prefixes = _whole_checkpoints(names)
+    if prefixes:
+        return f"a directory with {len(prefixes)} checkpoints, pass one of them: {', '.join(map(repr, prefixes[:5]))}"
     shown = ", ".join(sorted(names)[:5])
     return f"a directory with {shown}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
 
@@ -150,9 +153,14 @@ def named_checkpoint(directory: Path) -> Path | None:
 
 
 def _only_index(root: Path, names: set[str]) -> Path | None:
-    prefixes = sorted(n.removesuffix(".index") for n in names if n.endswith(".index"))
-    complete = [p for p in prefixes if p and any(n.startswith(p + ".data-") for n in names)]
+    complete = _whole_checkpoints(names)
     return root / complete[0] if len(complete) == 1 else None
+
+
+def _whole_checkpoints(names: set[str]) -> list[str]:
+    """Return the prefixes of which both the index and data are there."""
+    prefixes = sorted(n.removesuffix(".index") for n in names if n.endswith(".index"))
+    return [p for p in prefixes if p and any(n.startswith(p + ".data-") for n in names)]
 
 
 def _version(source: Source, root: Path, names: set[str], version: int | None) -> Detection | None:
@@ -201,7 +209,8 @@ def _wrapped(
         if found is not None and found.format in formats:
             candidates.append(found)
     if len(candidates) > 1:
-        listed = ", ".join(repr(c.path.name if c.path else c.where) for c in candidates[:5])
+        paths = (os.path.relpath(c.path, root) if c.path else c.where for c in candidates[:5])
+        listed = ", ".join(map(repr, paths))
         raise UnrecognizedFormatError(
             source.where, seen=f"a directory with {len(candidates)} models, pass one of them: {listed}"
         )

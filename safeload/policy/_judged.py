@@ -66,8 +66,7 @@ def judge(artifact: Artifact, info: ModelInfo, findings: Iterable[Finding], trus
 def _identifiers(trusted: Iterable[str]) -> frozenset[str]:
     if isinstance(trusted, (bool, str)):
         raise TypeError(
-            f"trusted={trusted!r} would permit more than you have seen: "
-            "pass a list of the identifiers that the findings of inspect_model(path) have"
+            f"trusted={trusted!r} is no list: pass one of the identifiers that the findings of inspect_model(path) have"
         )
     given = frozenset(trusted) - {None}
     for identifier in given:

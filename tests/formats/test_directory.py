@@ -135,6 +135,19 @@ def test_several_models(tree):
         found(tree({"a.h5": HDF5, "b/saved_model.pb": GRAPH}))
 
 
+def test_several_models_farther_below(tree):
+    """They are listed as they are to be passed, whatever the separator."""
+    with pytest.raises(UnrecognizedFormatError, match=r"2 models, pass one of them: 'a\.h5', 'snapshots.{1,2}b'"):
+        found(tree({"a.h5": HDF5, "snapshots/b/saved_model.pb": GRAPH}))
+
+
+def test_several_checkpoints(tree):
+    """Without the file that names the latest, the caller has to."""
+    files = {f"ckpt-{i}{end}": b"x" for i in (1, 2) for end in (".index", ".data-00000-of-00001")}
+    with pytest.raises(UnrecognizedFormatError, match="2 checkpoints, pass one of them: 'ckpt-1', 'ckpt-2'"):
+        found(tree({**files, "ckpt-3.index": b"x", "notes.txt": b"x"}))
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [

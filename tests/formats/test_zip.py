@@ -103,6 +103,12 @@ def test_refused(content, problem):
         read(content)
 
 
+def test_an_encrypted_archive_needs_its_password():
+    """Another copy would not help."""
+    with pytest.raises(MalformedArtifactError, match="hint: unpack it with its password"):
+        read(encrypted(zipped("a")))
+
+
 def test_comment():
     """An ordinary comment does no harm."""
     assert read(zipped("a", comment=b"made by hand")).members

@@ -32,6 +32,7 @@ _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _END_SIZE = 22
 _MAX_COMMENT = 0xFFFF
 _FLAG_ENCRYPTED = 0x1 | 0x40
+_ENCRYPTED = "is encrypted"
 _FLAG_DESCRIPTOR = 0x8
 _MAX_DESCRIPTOR = 24
 _CHUNK = 1 << 20
@@ -195,13 +196,14 @@ def _refuse_names(infos: list[zipfile.ZipInfo], where: str) -> None:
         elif info.filename != info.orig_filename:
             problem = "has a name that zip readers read differently"
         elif info.flag_bits & _FLAG_ENCRYPTED:
-            problem = "is encrypted"
+            problem = _ENCRYPTED
         elif stat.S_ISLNK(info.external_attr >> 16):
             problem = "is a symbolic link"
         elif info.compress_type not in _METHODS:
             problem = f"has compression method {info.compress_type}, not stored or deflated"
         if problem:
-            raise MalformedArtifactError(where, problem=f"the member {info.orig_filename!r} {problem}")
+            hint = {"hint": "unpack it with its password"} if problem == _ENCRYPTED else {}
+            raise MalformedArtifactError(where, problem=f"the member {info.orig_filename!r} {problem}", **hint)
         seen.add(place)
 
 
