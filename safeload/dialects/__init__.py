@@ -11,6 +11,7 @@ from safeload.dialects._lower._config import lower
 from safeload.dialects._lower._tf_keras import needs_keras_2
 from safeload.dialects._normal import Flavour, KerasTarget, NormalForm, Writer
 from safeload.dialects._normalise import normalise
+from safeload.dialects._values import is_tensorflow_initializer
 from safeload.dialects._writer import writer_of
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "functions_of",
     "is_application_layer",
     "is_builtin",
+    "is_tensorflow_initializer",
     "kind_of",
     "lower",
     "may_mask_attention",

@@ -115,6 +115,8 @@ class Normaliser:
         own_name = application_layer(value)
         if own_name is not None:
             return self._builtin({**value, "class_name": own_name}, COMPAT_MODULE)
+        if _values.is_tensorflow_initializer(value.get("module"), value["class_name"]):
+            value = _values.of_keras(value)
         module = self._builtin_module(value, kind)
         if module is None:
             return self._custom(value, kind)

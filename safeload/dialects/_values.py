@@ -32,8 +32,15 @@ _KIND_SUFFIXES = {
 }
 """What follows the last ``_`` of a key."""
 
-# Names under which Keras 2 wrote functions of TensorFlow: keras/src/activations.py (2.15.0), _TF_ACTIVATIONS_V2.
-_ACTIVATION_ALIASES = {"softmax_v2": "softmax", "swish_v2": "swish", "gelu_v2": "gelu", "relu_v2": "relu"}
+# Names of functions of TensorFlow, which Keras 2 wrote down otherwise and Keras 3 as they are: keras/src/activations.py
+# (2.15.0), _TF_ACTIVATIONS_V2.
+_ACTIVATION_ALIASES = {
+    "softmax_v2": "softmax",
+    "log_softmax_v2": "log_softmax",
+    "swish_v2": "swish",
+    "gelu_v2": "gelu",
+    "relu_v2": "relu",
+}
 _EXTRA_ACTIVATIONS = frozenset({"swish", "hard_swish", "sparse_plus"})
 # Classes of tensorflow/python/ops/init_ops.py (1.15) and keras 2.x, by the name that Keras 3 has.
 _INITIALIZER_ALIASES = {
@@ -42,6 +49,9 @@ _INITIALIZER_ALIASES = {
     "UniformUnitScaling": "VarianceScaling",
     "ConvolutionOrthogonal": "Orthogonal",
 }
+_INITIALIZERS = "keras.initializers"
+# Where TensorFlow has its own, with the names and the keys of Keras 2, which record the module from 2.13 on.
+_TENSORFLOW_INITIALIZERS = frozenset({"tensorflow.python.ops.init_ops", "tensorflow.python.ops.init_ops_v2"})
 _POLICIES = ("Policy", "PolicyV1")
 _INFERRED_POLICIES = ("_infer", "infer", "infer_with_float32_vars")
 PLAIN_DTYPE = "float32"
@@ -61,21 +71,20 @@ def function_object(name: str, *, module: str | None = None) -> dict[str, Any]:
 
 def activation(name: str, writer: Writer) -> Any:
     """Return what *writer* meant by the activation *name*."""
-    if writer.flavour is Flavour.KERAS_3:
-        return name if is_activation(name) else function_object(name)
-    if name == "hard_sigmoid":
+    if name == "hard_sigmoid" and writer.flavour is not Flavour.KERAS_3:
         return function_object(name, module=COMPAT_MODULE)
-    modern = _ACTIVATION_ALIASES.get(name, name)
-    if is_activation(modern):
-        return modern
+    if is_activation(name):
+        return _ACTIVATION_ALIASES.get(name, name)
+    if writer.flavour is Flavour.KERAS_3:
+        return function_object(name)
     if name[:1].isupper() and module_of(name, "layer") == "keras.layers":
         return {"module": "keras.layers", "class_name": name, "config": {}, "registered_name": None}
     return function_object(name)
 
 
 def is_activation(name: str) -> bool:
-    """Tell whether Keras 3 has a built-in activation *name*."""
-    return name in functions_of("activation") or name in _EXTRA_ACTIVATIONS
+    """Tell whether Keras 3 has a built-in activation *name*, or that of TensorFlow which is called so."""
+    return name in functions_of("activation") or name in _EXTRA_ACTIVATIONS or name in _ACTIVATION_ALIASES
 
 
 def initializer_class(name: str) -> str:
@@ -93,6 +102,19 @@ def initializer_config(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
         # tensorflow/python/ops/init_ops.py: None means 1 for floats.
         kept["maxval"] = 1.0
     return kept
+
+
+def is_tensorflow_initializer(module: Any, name: str) -> bool:
+    """Tell whether *name* is an initializer of TensorFlow's own, `tf.random_normal_initializer` or the like."""
+    is_theirs = isinstance(module, str) and module in _TENSORFLOW_INITIALIZERS
+    return is_theirs and module_of(initializer_class(name), "initializer") == _INITIALIZERS
+
+
+def of_keras(initializer: dict[str, Any]) -> dict[str, Any]:
+    """Return an initializer of TensorFlow's as that of Keras which does the same."""
+    name, config = initializer_class(initializer["class_name"]), initializer.get("config")
+    kept = initializer_config(name, config) if isinstance(config, dict) else config
+    return {"module": _INITIALIZERS, "class_name": name, "config": kept, "registered_name": None}
 
 
 def is_policy(value: Any) -> bool:

@@ -7,7 +7,7 @@ import re
 import sys
 from typing import NamedTuple
 
-from safeload.dialects import ALLOWED_SYMBOLS, is_application_layer
+from safeload.dialects import ALLOWED_SYMBOLS, is_application_layer, is_tensorflow_initializer
 from safeload.inspection.op_classes import op_class
 
 # The packages and subpackages in which Keras itself has lived: keras 1 to 3, tf_keras, tf.keras under its import paths.
@@ -217,7 +217,7 @@ def judge_class(module: str | None, name: str) -> Verdict | None:
     if name in DANGEROUS_CLASSES and (not module or is_keras(module)):
         return Verdict("dangerous-class", f"the layer {name} {DANGEROUS_CLASSES[name]}")
     if not is_keras(module):
-        return _judge_host(module, name)
+        return None if is_tensorflow_initializer(module, name) else _judge_host(module, name)
     is_part = name in _ROOT_NAMES if module in {"keras", "tf_keras"} else _inside(str(module), _MODELLING + _ENGINE)
     return None if is_part or is_application_layer(module, name) else _gadget(module, name)
 

@@ -82,7 +82,7 @@ def test_some_findings_cannot_be_permitted() -> None:
 def test_trust_is_a_list_of_names(trusted: Any) -> None:
     """Trusting everything, or one string letter by letter, is a mistake with an explanation."""
     artifact, info = model(benign())
-    with pytest.raises(TypeError, match="list of the identifiers"):
+    with pytest.raises(TypeError, match="is no list: pass one of the identifiers"):
         judge(artifact, info, (), trusted)
 
 
