@@ -29,6 +29,8 @@ _MAX_TENSORS = 1_000_000
 """Tensors that a node may declare: TensorFlow takes a kilobyte for each when it makes the graph (measured, 2.21)."""
 _MAX_LENGTH = 100_000_000
 """Elements, characters, buckets or iterations that a node may declare: they take some ten bytes each."""
+_MAX_TRIES = 1_000_000
+"""Rounds, beams, attempts or samples that a node may declare: it computes something for each, whatever its input."""
 _LENGTHS = {
     **dict.fromkeys(
         [
@@ -43,11 +45,12 @@ _LENGTHS = {
     ),
     **dict.fromkeys(
         [
-            "desired_samples", "filterbank_channel_count", "initial_num_buckets", "num_sampled",
-            "parallel_iterations", "precision", "range_max", "width",
+            "desired_samples", "filterbank_channel_count", "initial_num_buckets", "num_bins", "parallel_iterations",
+            "precision", "range_max", "width",
         ],
         _MAX_LENGTH,
     ),
+    **dict.fromkeys(["beam_width", "max_attempts", "num_inner_iterations", "num_sampled", "rounds"], _MAX_TRIES),
 }  # fmt: skip
 """Attributes that decide how many tensors a node has, or elements or the like, and how many there may be.
 
