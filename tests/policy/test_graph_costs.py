@@ -18,6 +18,7 @@ from hostile.nodes import (
     Dims,
     Func,
     Ints,
+    Of,
     Type,
     at,
     bodies,
@@ -291,10 +292,74 @@ WORD = tensor(STRING, (), string_val=[b"some" * 25])
 @pytest.mark.parametrize("op", _sizes.AT_MOST)
 def test_what_values_may_make_large_is_not_understood(op: str) -> None:
     """How many values are true, or how many pieces a text has, is not counted: what may be too much is refused."""
-    many = of("Fill", (1 << 29,), tensor(BOOL, (), bool_val=[True])) if op == "Where" else of("Fill", (1 << 20,), WORD)
-    assert rules(simple(*nodes_of(of(op, many, WORD, WORD, rewrite=b"b" * 100)))) == {"allocation"}
+    many = of("Fill", (1 << 29,), tensor(BOOL, (), bool_val=[True])) if op == "Where" else of("Fill", (1 << 23,), WORD)
+    attributes: dict[str, Any] = {"rewrite": b"b" * 100, "ngram_widths": Ints((30,))}
+    assert rules(simple(*nodes_of(of(op, many, WORD, WORD, **attributes)))) == {"allocation"}
     assert not rules(simple(*nodes_of(of(op, "x", "x", WORD, rewrite=b"b" * 100))))
     assert not rules(simple(node("n", op)))
+
+
+FIRST = ("StridedSlice", "", "first", "second", "second", {"shrink_axis_mask": 1})
+DOUBLED = ("StringJoin", "", "")
+LENGTHENING: dict[str, list[Any]] = {
+    **{op: [DOUBLED, (op, "")] for op in ("StringLower", "StringStrip", "StringUpper", "DecodeBase64", "EncodeBase64")},
+    "EncodeBase64 alone": [("EncodeBase64", "")] * 2,
+    "Substr": [DOUBLED, ("Substr", "", "zero", "most")],
+    "text by text": [DOUBLED, ("ExpandDims", "", "zero"), FIRST],
+    "texts squeezed": [DOUBLED, ("Squeeze", "")],
+    "pieces": [DOUBLED, ("StringSplit", ":values:0", "t"), FIRST],
+    "segments": [("Pack", "", ""), ("UnsortedSegmentJoin", "", "both", "one"), FIRST],
+    "reduced": [("Pack", "", ""), ("ReduceJoin", "", "first"), ("ExpandDims", "", "zero"), FIRST],
+    "reduced, kept": [("Pack", "", ""), ("ReduceJoin", "", "first", {"keep_dims": True}), FIRST],
+    "serialized": [("Pack", "", ""), ("SerializeTensor", ""), ("ParseTensor", "")],
+    "formatted": [("StringFormat", "", "")],
+    "written out": [("Pack", "", ""), ("StringFormat", "")],
+    "replaced": [("StaticRegexReplace", "", {"rewrite": rb"\0\0"})],
+    "replaced by what is computed": [("RegexReplace", "", "t", "t")],
+    "transcoded": [("UnicodeTranscode", "")],
+    "ngrams": [("StringNGrams", "", {"ngram_widths": Ints((2,))})],
+    "characters": [DOUBLED, ("UnicodeDecode", ""), ("UnicodeEncode", ":char_values:0", "both"), FIRST],
+    "characters of some texts": [DOUBLED, ("UnicodeDecode", ""), ("UnicodeEncode", ":char_values:0", "some"), FIRST],
+}
+
+
+def _lengthened(steps: list[Any], *, times: int, start: Any = "t") -> Any:
+    """Make a MetaGraph that takes *steps*, each an op and its inputs, again and again; an input may be an output."""
+    nodes = [text("t", "ab"), ints("zero", 0, shape=()), ints("one", 1, shape=()), ints("most", 1 << 40, shape=())]
+    nodes += [
+        ints("first", 0),
+        ints("second", 1),
+        ints("both", 0, 0),
+        node("some", "Shape", "x"),
+        *(nodes_of(start, "u") if isinstance(start, Of) else []),
+    ]
+    last = "u" if isinstance(start, Of) else start
+    for number, (op, *given) in enumerate(steps * times):
+        attributes = given.pop() if isinstance(given[-1], dict) else {}
+        inputs = [last + reference if reference[:1] in {"", ":"} else reference for reference in given]
+        nodes.append(node(f"s{number}", op, *inputs, **attributes))
+        last = f"s{number}"
+    return simple(*nodes)
+
+
+@pytest.mark.parametrize("name", LENGTHENING)
+def test_texts_that_become_long(name: str) -> None:
+    """Whatever a text goes through, it is as long as before, or longer: seventy times are too much, a few are not."""
+    assert rules(_lengthened(LENGTHENING[name], times=70)) == {"allocation"}
+    assert not rules(_lengthened(LENGTHENING[name], times=3))
+
+
+@pytest.mark.parametrize("name", ["replaced", "replaced by what is computed", "transcoded", "ngrams"])
+def test_texts_of_data_may_become_long(name: str) -> None:
+    """How long a text becomes is not told by the constants that were joined to it."""
+    assert not rules(_lengthened(LENGTHENING[name], times=70, start="x"))
+    assert not rules(_lengthened(LENGTHENING[name], times=70, start=of("StringJoin", "x", "t")))
+
+
+def test_axes_that_are_not_known_are_not_joined() -> None:
+    """Of texts along an axis of the input nothing is known, and joining none is no axis."""
+    for joined in (of("ReduceJoin", "t", "x"), of("ReduceJoin", "t", (0,)), of("ReduceJoin", "x", (0,))):
+        assert not rules(_lengthened([DOUBLED], times=3, start=joined))
 
 
 SUMMED = {

@@ -70,7 +70,8 @@ def _attribute(op: str) -> Any:
     """Make a graph in which the attributes of an op are huge, of a column that is not."""
     lists = {key: Ints((1 << 24,) * 4) for key in ("explicit_paddings", "ksizes", "ngram_widths")}
     flags = {"padding": b"SAME", "full_matrices": True}
-    made = node("n", op, "column:output:0", **lists, **flags, **dict.fromkeys(_OF_ATTRIBUTES, _HUGE))
+    given = "x" if op in _sizes.AT_MOST else "column:output:0"
+    made = node("n", op, given, **lists, **flags, **dict.fromkeys(_OF_ATTRIBUTES, _HUGE))
     made.attr["shape"].shape.dim.add(size=_HUGE)
     return simple(*wide_operands(), made)
 
@@ -129,8 +130,9 @@ def _joined(op: str) -> Any:
 
 def _lengthened(op: str) -> Any:
     """Make a graph in which many texts become long."""
-    words = node("words", "Const", value=tensor(STRING, (1 << 22,), string_val=[b"some" * 10]))
-    inputs = ["words:output:0"] * (16 if op == "StringFormat" else 2)
+    word = b"some" * (100 if op == "EncodeBase64" else 10)
+    words = node("words", "Const", value=tensor(STRING, (1 << 22,), string_val=[word]))
+    inputs = ["words:output:0"] * 2
     if op == "UnsortedSegmentJoin":
         inputs.append("one:output:0")
     return simple(words, ints("one", 1, shape=()), node("n", op, *inputs, width=700, separator=b"some" * 150))
@@ -230,7 +232,7 @@ TABLES = [
     Table(_sizes, "_OPERANDS", _graph(_operand)),
     Table(_sizes, "_ATTRIBUTES", _graph(_attribute)),
     Table(_growth, "ALLOCATING", _graph(_allocating), beside=_is_no_broadcast),
-    Table(_sizes, "_JOINS", _graph(_joined)),
+    Table(_sizes, "_JOINS", _graph(_joined), beside=_sizes.AT_MOST.__contains__),
     Table(_facts, "WIDTHS", _graph(_lengthened)),
     Table(_findings, "_LISTS", _graph(_list_of_tensors)),
     Table(_windows, "_BOUNDS", _graph(lambda key: simple(node("n", "Conv2D", "x", **{key: Ints((-1,))})))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 Numbers = tuple[float, ...]
@@ -21,7 +22,8 @@ class Fact(NamedTuple):
     Attributes:
         numbers: Its values, flattened, None if they are not known.
         shape: Its shape with dimensions of at least one, None if its rank is not known.
-        elements: How many elements it has at least; 0 if nothing is known.
+        elements: How many elements it has at least; 0 if nothing is known. Of texts that were joined, how many there
+            were before.
         width: Bytes of the longest text among its constants, or of what is made of them, if it holds texts.
         doubt: Whether it may have other values; of several facts that make one the largest counts.
         most: Its largest value, where that is known of more values than are followed.
@@ -40,6 +42,13 @@ class Fact(NamedTuple):
     def ints(self) -> tuple[int, ...] | None:
         """The values without fractions, as sizes are."""
         return None if self.numbers is None else tuple(map(int, self.numbers))
+
+    @property
+    def joined_width(self) -> int:
+        """Bytes of one text, with all that was joined to it, if the shape is known."""
+        if not self.width or self.shape is None:
+            return self.width
+        return self.width * max(1, self.elements // max(1, math.prod(self.shape)))
 
 
 NOTHING = Fact()

@@ -10,7 +10,7 @@ from safeload.policy.graph._constants._exact import EXACT, exact
 from safeload.policy.graph._constants._fact import HUGE, NOTHING, PARTIAL, POSSIBLE, SURE, Fact, at
 from safeload.policy.graph._constants._shapes import LED, SHAPES, declared_shape, least_shape
 from safeload.policy.graph._constants._sites import AFTER, BRANCHES, WATCHED, Sites, at_iteration
-from safeload.policy.graph._constants._sizes import AT_MOST, BUDGET, SIZES, WIDTHS, deciding, least_elements
+from safeload.policy.graph._constants._sizes import AT_MOST, BUDGET, LONGEST, SIZES, WIDTHS, deciding, least_elements
 from safeload.policy.graph._constants._values import (
     FOLDS,
     MAX_VALUES,
@@ -37,10 +37,12 @@ _MEASURES = frozenset({"Rank", "Shape", "Size"})
 _AT_LEAST = frozenset(
     [
         "Conv2D", "Conv3D", "DepthwiseConv2dNative", "ExtractImagePatches", "MatrixDiagV2", "MatrixDiagV3",
-        "TensorListStack",
+        "StringSplit", "StringSplitV2", "TensorListStack", "UnicodeDecode", "UnicodeDecodeWithOffsets",
+        "UnicodeEncode",
     ]
 )  # fmt: skip
 """Ops whose shape is a lower bound even of what is known exactly."""
+_ALMOST_BUDGET = BUDGET - BUDGET // 16
 _MAX_WORK = 1_000_000
 """Values and dimensions that are computed with in one graph; in any public graph there are some ten thousands."""
 _FOLLOWED = frozenset({*SHAPES, *SIZES, *FOLDS, *EXACT, *BRANCHES, *AFTER, *_MEASURES})
@@ -206,8 +208,19 @@ class Facts:
         doubt = self._doubt(site, inputs)
         is_whole = doubt == SURE and _is_whole(node, inputs)
         most = inputs[0].most if node.op in _SAME_VALUES else None
-        width = WIDTHS[node.op](node.proto.attr, inputs) if node.op in WIDTHS else max([fact.width for fact in inputs])
+        width = self._width(site, inputs, elements)
         return Fact(numbers, shape, min(elements, HUGE), min(width, HUGE), doubt, is_whole, most)
+
+    def _width(self, site: Site, inputs: list[Fact], elements: int) -> int:
+        """Return how wide a text is that *site* makes, or how wide it may be where constants alone decide that."""
+        op, attributes = site.node.op, site.node.proto.attr
+        if op in WIDTHS:
+            return WIDTHS[op](attributes, inputs)
+        width = max([fact.width if op in SIZES else fact.joined_width for fact in inputs])
+        if op in LONGEST and elements and self.constancy.holds(self.sites.input(site, 0)):
+            # What may be too much is refused where it is made, for that reason.
+            return max(width, min(LONGEST[op](attributes, inputs), _ALMOST_BUDGET) // elements)
+        return width
 
     def _doubt(self, site: Site, inputs: list[Fact]) -> int:
         """Return how much what *site* makes of *inputs* is in doubt, where some of them are not known."""

@@ -213,6 +213,9 @@ _SAME = (
     "Abs", "BiasAdd", "Cast", "CheckNumerics", "Cos", "Cumsum", "EnsureShape", "Erf", "Exp", "Floor", "Identity", "Log",
     "LogicalNot", "Neg", "OnesLike", "PreventGradient", "Relu", "ReverseV2", "Roll", "Round", "Rsqrt", "Sigmoid",
     "Sign", "Sin", "Snapshot", "Softmax", "Sqrt", "Square", "StopGradient", "Tanh", "ZerosLike",
+    # and texts
+    "AsString", "DecodeBase64", "EncodeBase64", "RegexReplace", "StaticRegexReplace", "StringLower", "StringStrip",
+    "StringUpper", "Substr", "UnicodeTranscode",
 )  # fmt: skip
 
 
@@ -223,6 +226,21 @@ def _sparsely_reduced(_: Node, inputs: list[Fact]) -> Shape | None:
         return None
     gone = {axis % len(sizes) for axis in axes} if sizes else set()
     return _at_least_one([size for axis, size in enumerate(sizes) if axis not in gone])
+
+
+def _texts_joined(node: Node, inputs: list[Fact]) -> Shape | None:
+    """Return the shape without the axes that are joined."""
+    given, axes = at(inputs, 0).shape, at(inputs, 1).ints
+    if given is None or axes is None:
+        return None
+    gone = {axis % len(given) for axis in axes} if given else set()
+    keeps = _is_set(node, "keep_dims")
+    return tuple([1 if axis in gone else n for axis, n in enumerate(given) if keeps or axis not in gone])
+
+
+def _encoded(_: Node, inputs: list[Fact]) -> Shape | None:
+    splits = at(inputs, 1).shape
+    return (max(0, splits[0] - 1),) if splits else (1,)
 
 
 SHAPES: dict[str, Callable[[Node, list[Fact]], Shape | None]] = {
@@ -239,22 +257,27 @@ SHAPES: dict[str, Callable[[Node, list[Fact]], Shape | None]] = {
     "ExpandDims": _expanded,
     "ExtractImagePatches": _patched,
     "OneHot": _one_hot,
+    "ReduceJoin": _texts_joined,
     "Reshape": _reshaped,
     **dict.fromkeys(("SparseReduceMax", "SparseReduceSum"), _sparsely_reduced),
+    **dict.fromkeys(("SerializeTensor", "StringFormat"), lambda _, __: ()),
+    **dict.fromkeys(("StringSplit", "StringSplitV2", "UnicodeDecode", "UnicodeDecodeWithOffsets"), lambda _, __: (1,)),
+    "StringJoin": _broadcast,
     "TensorListGather": _items,
     "TensorListGetItem": _item,
     "TensorListReserve": _reserved,
     "TensorListSetItem": _same,
     "TensorListStack": _stacked,
     **dict.fromkeys(("RandomGamma", "RandomPoissonV2"), _sampled),
-    **dict.fromkeys((f"UnsortedSegment{kind}" for kind in ("Max", "Min", "Prod", "Sum")), _segmented),
+    "UnicodeEncode": _encoded,
+    **dict.fromkeys((f"UnsortedSegment{kind}" for kind in ("Join", "Max", "Min", "Prod", "Sum")), _segmented),
 }
 """How the shape of each op follows from its inputs; what `_exact` computes is asked first.
 
 Source: op definitions of TensorFlow 2.21.
 """
 
-_DECIDED = frozenset({"Maximum", "Mul", "SelectV2"})
+_DECIDED = frozenset({"Maximum", "Mul", "SelectV2", "StringJoin"})
 """Ops whose output other inputs than the first one may decide."""
 _READING = frozenset(
     [

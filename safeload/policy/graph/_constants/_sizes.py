@@ -274,13 +274,33 @@ def _characters(fact: Fact) -> int:
     return fact.elements * max(1, fact.width)
 
 
+def _ngrams(attributes: Any, inputs: list[Fact]) -> int:
+    added = max(_length(attributes, key) for key in ("left_pad", "right_pad", "separator"))
+    return sum(_numbers(attributes, "ngram_widths")) * (_characters(inputs[0]) + inputs[0].elements * added)
+
+
+LONGEST: dict[str, Callable[[Any, list[Fact]], int]] = {
+    # A pattern may match each character, or nothing beside each.
+    "RegexReplace": lambda _, inputs: _characters(inputs[0]) * (1 + at(inputs, 2).width),
+    "StaticRegexReplace": lambda attributes, inputs: _characters(inputs[0]) * (1 + _length(attributes, "rewrite")),
+    # Texts are quoted, and a character is escaped by four at most.
+    "StringFormat": lambda attributes, inputs: (
+        sum(4 * _characters(fact) + 2 * fact.elements for fact in inputs) + _length(attributes, "template")
+    ),
+    "StringNGrams": _ngrams,
+    **dict.fromkeys(("UnicodeEncode", "UnicodeTranscode"), lambda _, inputs: 4 * _characters(inputs[0])),
+}
+"""Characters that an op makes at most of texts, whose own characters decide how many they are.
+
+Source: op definitions of TensorFlow 2.21, and their kernels.
+"""
+
 AT_MOST: dict[str, Callable[[Any, list[Fact]], int]] = {
+    **LONGEST,
     **dict.fromkeys(
         ("StringSplit", "StringSplitV2", "UnicodeDecode", "UnicodeDecodeWithOffsets"),
         lambda _, inputs: _PIECE * _characters(inputs[0]),
     ),
-    "RegexReplace": lambda _, inputs: _characters(inputs[0]) * at(inputs, 2).width,
-    "StaticRegexReplace": lambda attributes, inputs: _characters(inputs[0]) * _length(attributes, "rewrite"),
     "Where": lambda _, inputs: 8 * inputs[0].elements * len(inputs[0].shape or ()),
 }
 """Bytes that an op makes at most of its first input, whose values decide how many they are.
@@ -294,9 +314,9 @@ def _separated(attributes: Any, inputs: list[Fact]) -> int:
 
 
 WIDTHS: dict[str, Callable[[Any, list[Fact]], int]] = {
-    "AsString": lambda attributes, _: _largest(_numbers(attributes, "width")),
+    "AsString": lambda attributes, _: _largest(_numbers(attributes, "width") + _numbers(attributes, "precision")),
+    "EncodeBase64": lambda _, inputs: -(-4 * inputs[0].width // 3),
     "ReduceJoin": _separated,
-    "StringFormat": lambda _, inputs: sum(fact.width for fact in inputs),
     "StringJoin": lambda attributes, inputs: (
         max(fact.width for fact in inputs) + (len(inputs) - 1) * _length(attributes, "separator")
     ),
@@ -346,7 +366,7 @@ def deciding(node: Node) -> Sequence[int]:
 _MULTIPLIES = frozenset({"Tile"})
 """Ops whose operand counts copies of their first input."""
 _JOINS = {
-    **dict.fromkeys(("ConcatV2", "Pack", "ParallelConcat", "StringJoin"), slice(None)),
+    **dict.fromkeys(("ConcatV2", "Pack", "ParallelConcat", "StringFormat", "StringJoin"), slice(None)),
     **dict.fromkeys(("TensorListConcatLists", "TensorListPushBack", "TensorListPushBackBatch"), slice(2)),
     **dict.fromkeys(("TensorListScatterIntoExistingList",), slice(2)),
     "TensorListSetItem": slice(0, 3, 2),
@@ -363,7 +383,34 @@ _KEEPS = {
     **dict.fromkeys(
         ("Add", "AddV2", "Cast", "Identity", "Maximum", "Mul", "Neg", "Relu", "Reshape", "Sub", "ExpandDims"), 0
     ),
-    **dict.fromkeys(("AsString", "ReduceJoin", "StringFormat"), 0),
+    **dict.fromkeys(("EnsureShape", "Squeeze"), 0),
+    # Of texts, what is split or taken apart has as many characters together as before.
+    **dict.fromkeys(
+        (
+            "AsString",
+            "DecodeBase64",
+            "DecodeCompressed",
+            "EncodeBase64",
+            "ParseTensor",
+            "ReduceJoin",
+            "RegexReplace",
+            "SerializeTensor",
+            "ShardedFilename",
+            "ShardedFilespec",
+            "StaticRegexReplace",
+            "StringLower",
+            "StringSplit",
+            "StringSplitV2",
+            "StringStrip",
+            "StringUpper",
+            "Substr",
+            "UnicodeDecode",
+            "UnicodeDecodeWithOffsets",
+            "UnicodeEncode",
+            "UnicodeTranscode",
+        ),
+        0,
+    ),
     **dict.fromkeys(("TensorListConcatV2", "TensorListFromTensor", "TensorListSplit", "TensorListStack"), 0),
     "TensorArrayConcatV3": 1,
     "TensorArrayGatherV3": 2,

@@ -12,7 +12,7 @@ from safeload.inspection.op_classes import op_table
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.graph._calls import calls_of
 from safeload.policy.graph._constants._sites import LOOPS
-from safeload.policy.graph._constants._sizes import BUDGET, WIDTHS
+from safeload.policy.graph._constants._sizes import BUDGET, LONGEST, WIDTHS
 from safeload.policy.graph._constants._values import declared_elements
 from safeload.policy.graph._costs._datasets import CONSUMERS, least_cardinality
 from safeload.policy.graph._costs._encoded import DECODERS, expanded_bytes
@@ -71,6 +71,7 @@ _TENSOR = 32
 """Bytes of the object that a list of tensors has for each."""
 _BY_DEFAULT = 4
 """Bytes of an element whose dtype is not written: defaults of ops are int32, float32 and int64."""
+_OF_TEXTS = frozenset({*WIDTHS, *LONGEST})
 _LISTS = frozenset({"TensorListReserve", "TensorListResize"})
 _BOOLEAN = frozenset({"Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "NotEqual"})
 _MANY_ITERATIONS = 10**9
@@ -162,14 +163,18 @@ def encoded_constants(subject: Subject) -> Iterator[Finding]:
 def _output_bytes(node: Node, width: int) -> int:
     if node.op in _BOOLEAN:
         return 1
-    if node.op in WIDTHS:
-        return max(_TEXT, width)
+    if node.op in _OF_TEXTS:
+        return _text_bytes(width)
     if node.op in _LISTS:
         return _TENSOR
     keys = ("output_type", "out_type", "dtype", "Tparams", "element_dtype", "T", "index_type", "Tidx")
     types = [node.proto.attr[key].type for key in keys if key in node.proto.attr]
     size = _element_bytes(types[0]) if types else _BY_DEFAULT
-    return max(size, width) if dtype_name(types[0] if types else 0) == "string" else size
+    return _text_bytes(width) if dtype_name(types[0] if types else 0) == "string" else size
+
+
+def _text_bytes(width: int) -> int:
+    return _TEXT + (width if width >= _TEXT else 0)  # short ones are in the object
 
 
 def _too_large(subject: Subject, node: Node, size: int) -> Finding:
