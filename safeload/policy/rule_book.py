@@ -268,8 +268,9 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         "endless-loop": RuleInfo(
             (_DANGEROUS, _UNEXAMINED),
             "A loop whose condition no iteration can change, or that counts further than anybody waits; a dataset that "
-            "is as long. Not examined are conditions of a million nodes, and loops that count by constants in a way "
-            "that is not understood.",
+            "is as long; a search for random numbers that are never drawn; a queue or the like that is taken from, and "
+            "that no call fills. Not examined are conditions of a million nodes, loops that count by constants in a "
+            "way that is not understood, and what constants decide to look for in that way.",
             is_permittable=True,
         ),
         "recursion": RuleInfo(

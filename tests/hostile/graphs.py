@@ -581,6 +581,11 @@ _BUILT: dict[str, dict[str, Callable[[], Any]]] = {
         "loop_on_constant": lambda: endless([_TRUE], "t:output:0"),
         "loop_on_invariant": lambda: endless([ints("o", 1), node("e", "Less", "n", "o:output:0")], "e:z:0"),
         "loop_on_positive_numbers": lambda: endless_upwards("Greater", "s:z:0"),
+        "queue_that_nothing_fills": lambda: simple(node("n", "QueueDequeueV2", "x")),
+        "rate_that_is_no_number": lambda: simple(
+            node("r", "Const", value=tensor(FLOAT, (), float_val=[float("nan")])),
+            node("n", "RandomPoissonV2", "x", "r"),
+        ),
         "loop_v1": lambda: meta_graph([_TRUE, node("e", "Enter", "t"), node("y", "LoopCond", "e")]),
     },
     "recursion": {"calls_that_double": calls_that_double},

@@ -64,6 +64,8 @@ def attribute(value: Any) -> Any:
         attr.b = value
     elif isinstance(value, int):
         attr.i = value
+    elif isinstance(value, float):
+        attr.f = value
     else:
         attr.tensor.CopyFrom(value)
     return attr
@@ -74,6 +76,8 @@ def _add_item(values: Any, item: Any) -> None:
         _fill_function(values.func.add(), item)
     elif isinstance(item, Type):
         values.type.append(item.number)
+    elif isinstance(item, float):
+        values.f.append(item)
     else:
         values.s.append(item.encode())
 

@@ -43,7 +43,7 @@ from hostile.nodes import (
 
 from safeload.policy import Severity
 from safeload.policy.graph._constants import _counted
-from safeload.policy.graph._costs import _conditions
+from safeload.policy.graph._costs import _conditions, _datasets, _searches, _waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -397,3 +397,135 @@ def test_broken_loops() -> None:
     made = _loop("Less", 1)
     functions_of(made)["b"].signature.input_arg.pop()
     assert "endless-loop" not in rules(made)
+
+
+WHOLE = function("s", [], ["d:handle:0"], *(ints(n, v, shape=()) for n, v in (("a", 0), ("b", 10**6), ("c", 1))))
+WHOLE.node_def.append(node("d", "RangeDataset", "a:output:0", "b:output:0", "c:output:0"))
+NOTHING = function("s", [], [])
+ITSELF = function("s", [], ["d:handle:0"], node("d", "FlatMapDataset", "d:handle:0", f=Func("s")))
+
+
+def _passing(*steps: str, last: str, inner: Any = WHOLE, **attributes: Any) -> Any:
+    """Make a MetaGraph in which a dataset without end, of constants, goes through *steps*."""
+    nodes = [ints("n", -1, shape=()), ints("t", 1), node("d0", "TensorDataset", "t")]
+    nodes.append(node("d1", "RepeatDataset", "d0", "n:output:0"))
+    nodes += [node(f"d{i}", op, f"d{i - 1}", f=Func("s"), **attributes) for i, op in enumerate(steps, 2)]
+    return simple(*nodes, node("all", last, f"d{len(steps) + 1}"), functions=[inner])
+
+
+@pytest.mark.parametrize("op", sorted(_datasets._FILTERS))
+@pytest.mark.parametrize("last", ["DatasetToSingleElement", "MakeIterator"])
+def test_elements_that_may_never_come(op: str, last: str) -> None:
+    """Whoever waits for one element of a dataset without end gets none if all are left out."""
+    found = findings(_passing(op, "PrefetchDataset", last=last))
+    assert {(f.rule, f.severity) for f in found} == {("endless-loop", Severity.UNEXAMINED)}
+    assert not rules(_passing("PrefetchDataset", last=last))
+    made = _passing(op, last=last)
+    bodies(made)["serve"][1].CopyFrom(node("t", "Identity", "x"))
+    assert not rules(made)  # what is left out is the caller's
+
+
+def test_iterators_of_functions() -> None:
+    """An iterator of TensorFlow 1 makes its dataset by a function."""
+    nodes = [ints("n", -1, shape=()), ints("t", 1), node("d0", "TensorDataset", "t")]
+    nodes += [node("d1", "RepeatDataset", "d0:handle:0", "n:output:0"), node("d2", "FilterDataset", "d1:handle:0")]
+    factory = function("factory", [], ["d2:handle:0"], *nodes)
+    assert "endless-loop" in rules(
+        simple(node("i", "OneShotIterator", dataset_factory=Func("factory")), functions=[factory])
+    )
+
+
+def test_elements_that_nobody_takes() -> None:
+    """What only training reaches stays behind."""
+    made = _passing("FilterDataset", last="MakeIterator")
+    made.graph_def.node.extend(bodies(made)["serve"])
+    del bodies(made)["serve"][:]
+    assert not rules(made)
+
+
+@pytest.mark.parametrize("op", sorted(_datasets._FLATTENING))
+def test_datasets_of_datasets(op: str) -> None:
+    """A dataset of many for each element of another one has as many as both multiplied."""
+    few = dataset(10**6, SkipDataset=0, Identity=0)
+    next(n for n in bodies(few)["serve"] if n.name == "d1").CopyFrom(node("d1", op, "d0:handle:0", f=Func("s")))
+    few.graph_def.library.function.extend([WHOLE])
+    assert "endless-loop" in rules(few)
+    assert "endless-loop" in rules(_passing(op, last="ReduceDataset"))
+    assert "endless-loop" not in rules(_passing(op, last="ReduceDataset", inner=NOTHING))
+
+
+def test_datasets_of_themselves() -> None:
+    """What makes itself has no known length."""
+    assert "endless-loop" not in rules(_passing("FlatMapDataset", last="ReduceDataset", inner=ITSELF))
+
+
+def test_datasets_of_datasets_are_followed_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions in functions are followed to some depth."""
+    monkeypatch.setattr(_datasets, "_MAX_DEPTH", 1)
+    assert not rules(_passing("FlatMapDataset", last="ReduceDataset"))
+
+
+RATE = {
+    "no number": ("endless-loop", tensor(FLOAT, (), float_val=[float("nan")])),
+    "computed": ("endless-loop", of("Sqrt", -1)),
+    "a number": (None, tensor(FLOAT, (), float_val=[4.0])),
+    "the caller's": (None, "x"),
+    "absent": (None, "nowhere"),
+}
+
+
+@pytest.mark.parametrize("name", RATE)
+@pytest.mark.parametrize("op", sorted(_searches.RATES))
+def test_rates_that_are_no_numbers(op: str, name: str) -> None:
+    """Numbers at a rate that is none are looked for without end."""
+    rule, rate = RATE[name]
+    assert rules(simple(*nodes_of(of(op, *["x"] * _searches.RATES[op], rate)))) == ({rule} if rule else set())
+
+
+SAMPLED: dict[str, tuple[bool, dict[str, Any]]] = {
+    "all": (True, {}),
+    "one too many": (False, {"num_sampled": 5}),
+    "more than have a weight": (False, {"unigrams": [1.0, 0.0, 0.0, 0.0]}),
+    "one that is rare": (False, {"unigrams": [1.0, 1.0, 1.0, 1e-12]}),
+    "one that is rather rare": (True, {"unigrams": [1.0, 1.0, 1.0, 1e-6]}),
+    "rare by distortion": (False, {"unigrams": [1.0, 1.0, 1.0, 0.1], "distortion": 12.0}),
+    "too large by distortion": (False, {"unigrams": [1.0, 1.0, 1.0, 10.0], "distortion": 1e6}),
+    "of infinite weight": (False, {"unigrams": [1.0, 1.0, 1.0, float("inf")]}),
+    "no number": (False, {"unigrams": [1.0, 1.0, 1.0, float("nan")]}),
+    "no root": (False, {"unigrams": [1.0, 1.0, 1.0, -1.0], "distortion": 0.5}),
+    "a part": (False, {"num_shards": 2}),
+    "all of a part": (True, {"num_shards": 2, "num_sampled": 2}),
+    "the other part": (False, {"num_shards": 2, "shard": 1, "num_sampled": 2, "unigrams": [1.0, 0.0, 1.0, 0.0]}),
+    "with reserved ones": (True, {"num_reserved_ids": 1}),
+    "one of a kind again": (True, {"num_sampled": 5, "unique": False}),
+    "of a file": (True, {"unigrams": []}),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_candidates_that_are_never_drawn(name: str) -> None:
+    """Different candidates, as many as are asked for, are only found among as many that are drawn at times."""
+    is_found, changed = SAMPLED[name]
+    attributes = {"unique": True, "num_sampled": 4, "unigrams": [1.0] * 4, **changed}
+    graph = simple(node("n", "FixedUnigramCandidateSampler", "x", **attributes))
+    assert rules(graph) == (set() if is_found else {"endless-loop"})
+
+
+def test_samplers_that_say_nothing() -> None:
+    """A node without attributes is TensorFlow's."""
+    assert not rules(simple(node("n", "FixedUnigramCandidateSampler", "x")))
+
+
+@pytest.mark.parametrize("op", sorted(_waits._TAKING))
+def test_what_nothing_puts_there(op: str) -> None:
+    """Who takes from an empty queue waits for ever, unless what is called fills it as well."""
+    taking = node("take", op, "x")
+    assert "endless-loop" in rules(simple(taking))
+    for putting in _waits._TAKING[op]:
+        assert "endless-loop" not in rules(simple(taking, node("put", putting, "x")))
+        beside = simple(taking)
+        beside.graph_def.node.append(node("put", putting, "x"))
+        assert "endless-loop" in rules(beside)
+    behind = simple()
+    behind.graph_def.node.append(taking)
+    assert "endless-loop" not in rules(behind)

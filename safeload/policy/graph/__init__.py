@@ -11,6 +11,8 @@ from safeload.policy.graph._costs._findings import (
     declared_sizes,
     encoded_constants,
     endless_loops,
+    endless_searches,
+    endless_waits,
     provable_allocations,
     recursion,
     unfinished,
@@ -49,6 +51,8 @@ GRAPH_RULES = (
     provable_allocations,
     encoded_constants,
     endless_loops,
+    endless_searches,
+    endless_waits,
     recursion,
     unfinished,
 )

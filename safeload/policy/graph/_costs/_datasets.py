@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from safeload.policy.graph._constants._sites import Site
 
@@ -15,20 +15,71 @@ if TYPE_CHECKING:
 
 CONSUMERS = {"InitializeTableFromDataset": 1, "ReduceDataset": 0}
 """Ops that go through all of a dataset, and which of their inputs it is."""
+TAKERS = ("DatasetToSingleElement", "MakeIterator", "OneShotIterator")
+"""Ops that take single elements of a dataset, their first input or what a function makes, or let others do so."""
 _MAX_LENGTH = 1000
+_MAX_DEPTH = 32
+"""Functions that make datasets in each other."""
+
+
+class _Passed(NamedTuple):
+    """What goes through a dataset.
+
+    Attributes:
+        length: How many elements it has at least; 0 if nothing is known.
+        searched: Through how many elements constants may lead to find a single one.
+    """
+
+    length: float = 0
+    searched: float = 0
 
 
 def least_cardinality(facts: Facts, consumer: Node) -> float:
     """Return how many elements *consumer*, one of `CONSUMERS`, goes through at least; 0 if nothing is known."""
-    made = facts.sites.input(Site(consumer), CONSUMERS[consumer.op])
+    return _passed(facts, facts.sites.input(Site(consumer), CONSUMERS[consumer.op]), {}, _MAX_DEPTH).length
+
+
+def most_searched(facts: Facts, taker: Node) -> float:
+    """Return how many elements *taker*, one of `TAKERS`, may go through for one; 0 if constants do not decide that."""
+    made = _made_by(facts, taker, "dataset_factory") or facts.sites.input(Site(taker), 0)
+    return _passed(facts, made, {}, _MAX_DEPTH).searched
+
+
+def _made_by(facts: Facts, node: Node, key: str) -> Site | None:
+    """Return what makes the dataset that the function returns which the attribute *key* of *node* names."""
+    function = facts.sites.function_of(node, key)
+    return facts.sites.find(function.name, function.returns[0]) if function and function.returns else None
+
+
+def _passed(facts: Facts, made: Site | None, known: dict[Site, _Passed], depth: int) -> _Passed:
+    """Return what goes through the dataset that *made* makes; *known* remembers what was found."""
+    if made is None or not depth:
+        return _Passed()
+    if made not in known:
+        known[made] = _Passed()  # what is met on the way to itself
+        known[made] = _followed(facts, made, known, depth - 1)
+    return known[made]
+
+
+def _followed(facts: Facts, last: Site, known: dict[Site, _Passed], depth: int) -> _Passed:
+    made: Site | None = last
     chain: list[Site] = []
-    while made is not None and made.node.op in _STEPS and len(chain) < _MAX_LENGTH:
+    while made is not None and made.node.op in _PASSING and len(chain) < _MAX_LENGTH:
         chain.append(made)
         made = facts.sites.input(made, 0)
     count = _SOURCES[made.node.op](facts, made) if made is not None and made.node.op in _SOURCES else 0
+    searched: float = 0
     for step in reversed(chain):
-        count = _STEPS[step.node.op](count, _number(facts, step, 1))
-    return count
+        op = step.node.op
+        if op in _FILTERS and facts.constancy.holds(step):
+            searched = max(searched, count)
+        if op in _FLATTENING:
+            found = _passed(facts, _made_by(facts, step.node, "f"), known, depth)
+            searched = max(searched, found.searched)
+            count = count * found.length if found.length else 0
+        else:
+            count = _STEPS[op](count, _number(facts, step, 1))
+    return _Passed(count, searched)
 
 
 def _number(facts: Facts, site: Site, index: int) -> float | None:
@@ -73,7 +124,13 @@ _STEPS: dict[str, Callable[[float, float | None], float]] = {
             "CacheDataset",
             "CacheDatasetV2",
             "ConcatenateDataset",
+            "ExperimentalScanDataset",
+            "ExperimentalUniqueDataset",
+            "FilterByLastComponentDataset",
             "FilterDataset",  # what is left out is gone through, too
+            "FinalizeDataset",
+            "Identity",
+            "IgnoreErrorsDataset",
             "MapDataset",
             "ModelDataset",
             "OptimizeDataset",
@@ -88,6 +145,7 @@ _STEPS: dict[str, Callable[[float, float | None], float]] = {
             "ShuffleDataset",
             "ShuffleDatasetV2",
             "ShuffleDatasetV3",
+            "UniqueDataset",
         ),
         lambda count, _: count,
     ),
@@ -100,3 +158,19 @@ _STEPS: dict[str, Callable[[float, float | None], float]] = {
 
 Source: op definitions and tensorflow/core/kernels/data (2.21).
 """
+_FILTERS = frozenset(
+    [
+        "ExperimentalUniqueDataset", "FilterByLastComponentDataset", "FilterDataset", "ParallelFilterDataset",
+        "UniqueDataset",
+    ]
+)  # fmt: skip
+"""Datasets that may leave out all of their elements, or all but the first ones."""
+_FLATTENING = frozenset(
+    [
+        "ExperimentalParallelInterleaveDataset", "FlatMapDataset", "InterleaveDataset",
+        "LegacyParallelInterleaveDatasetV2", "ParallelInterleaveDataset", "ParallelInterleaveDatasetV2",
+        "ParallelInterleaveDatasetV3", "ParallelInterleaveDatasetV4",
+    ]
+)  # fmt: skip
+"""Datasets of all elements of those that their function makes, of each element one. Source: as above."""
+_PASSING = _FILTERS | _FLATTENING | _STEPS.keys()

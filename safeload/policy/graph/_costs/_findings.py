@@ -14,8 +14,10 @@ from safeload.policy.graph._calls import calls_of
 from safeload.policy.graph._constants._sites import LOOPS
 from safeload.policy.graph._constants._sizes import BUDGET, LONGEST, WIDTHS
 from safeload.policy.graph._constants._values import declared_elements
-from safeload.policy.graph._costs._datasets import CONSUMERS, least_cardinality
+from safeload.policy.graph._costs._datasets import CONSUMERS, TAKERS, least_cardinality, most_searched
 from safeload.policy.graph._costs._encoded import DECODERS, expanded_bytes
+from safeload.policy.graph._costs._searches import RATES, SAMPLERS, is_obscure_rate, least_draws
+from safeload.policy.graph._costs._waits import waiting
 from safeload.readers.protobuf import dtype_bytes, dtype_name
 
 if TYPE_CHECKING:
@@ -203,6 +205,28 @@ def endless_loops(subject: Subject) -> Iterator[Finding]:
         count = least_cardinality(subject.facts, node)
         if count > _MANY_ITERATIONS:
             yield _endless(subject, node, f"goes through a dataset of {count:,.0f} elements whatever its input")
+    for node in filter(subject.graph.reached, subject.graph.nodes(*TAKERS)):
+        count = most_searched(subject.facts, node)
+        if count > _MANY_ITERATIONS:
+            message = f"may look for an element among {count:,.0f} whatever its input"
+            yield _endless(subject, node, message, severity=Severity.UNEXAMINED)
+
+
+def endless_searches(subject: Subject) -> Iterator[Finding]:
+    """Find random numbers that are looked for and never found."""
+    for node in subject.graph.nodes(*RATES):
+        if is_obscure_rate(subject.facts, node):
+            message = "looks for random numbers at a rate of constants that is not understood, and may be no number"
+            yield _endless(subject, node, message, severity=Severity.UNEXAMINED)
+    for node in subject.graph.nodes(*SAMPLERS):
+        if least_draws(node) > _MANY_ITERATIONS:
+            yield _endless(subject, node, "looks for more candidates than it ever draws")
+
+
+def endless_waits(subject: Subject) -> Iterator[Finding]:
+    """Find what waits for an element of a queue or the like that is never put there."""
+    for node in waiting(subject.graph):
+        yield _endless(subject, node, "waits for something that nothing puts there")
 
 
 def _endless(subject: Subject, node: Node, message: str, *, severity: Severity = Severity.DANGEROUS) -> Finding:

@@ -1,0 +1,58 @@
+"""Random numbers that are looked for until they are found: how long that takes, from constants. Layer: policy."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from safeload.policy.graph._constants._sites import Site
+
+if TYPE_CHECKING:
+    from safeload.inspection.graph.info import Node
+    from safeload.policy.graph._constants._facts import Facts
+
+RATES = {"RandomPoisson": 1, "RandomPoissonV2": 1, "StatelessRandomPoisson": 2}
+"""Ops that reject what they draw at a rate that is no number, for ever, and their operand for it.
+
+Source: tensorflow/core/kernels/random_poisson_op.cc, stateless_random_ops.cc (2.21).
+"""
+SAMPLERS = ("FixedUnigramCandidateSampler",)
+"""Ops that draw candidates of given weights. Of other samplers each candidate is found soon."""
+
+
+def is_obscure_rate(facts: Facts, node: Node) -> bool:
+    """Tell whether the rate of *node*, one of `RATES`, follows from constants, and is not known."""
+    rate = facts.sites.input(Site(node), RATES[node.op])
+    return rate is not None and facts.of(rate).numbers is None and facts.constancy.holds(rate)
+
+
+def least_draws(node: Node) -> float:
+    """Return how many times *node*, one of `SAMPLERS`, draws at least on average, until it has enough candidates.
+
+    When all but one of those that it needs are found, the last is among the others, and rare if these are. Source:
+    ``FixedUnigramSampler`` in tensorflow/core/kernels/range_sampler.cc (2.21).
+    """
+    attributes = node.proto.attr
+    given = attributes["unigrams"].list.f if "unigrams" in attributes else ()
+    if not given or not _number(node, "unique"):
+        return 0
+    power = attributes["distortion"].f if "distortion" in attributes else 1.0
+    shards = max(1, _number(node, "num_shards"))
+    first = _number(node, "shard") - _number(node, "num_reserved_ids")  # what is reserved has no weight
+    weights = sorted((_weight(given[i], power) for i in range(first % shards, len(given), shards)), reverse=True)
+    rest = sum(weights[max(0, _number(node, "num_sampled") - 1) :])
+    return sum(weights) / rest if rest > 0 else math.inf
+
+
+def _number(node: Node, key: str) -> int:
+    value = node.proto.attr.get(key)
+    return 0 if value is None else int(value.i or value.b)
+
+
+def _weight(number: float, power: float) -> float:
+    """Return a weight as the sampler computes it, 0 for what is none."""
+    try:
+        weight = math.pow(number, power)
+    except (OverflowError, ValueError):
+        return 0
+    return weight if 0 < weight < math.inf else 0
