@@ -289,7 +289,56 @@ def test_long_texts_are_counted() -> None:
 WORD = tensor(STRING, (), string_val=[b"some" * 25])
 
 
-@pytest.mark.parametrize("op", _sizes.AT_MOST)
+WORDS, MATRIX = tensor(STRING, (60,), string_val=[b"some"]), tensor(STRING, (1, 60), string_val=[b"some"])
+PLACES, SHAPE = at((60, 2), 0), at((2,), 1, 60)
+
+
+def _crossed(op: str, sparse: int, dense: int, first: Any = None) -> Of:
+    """Make a cross of so many features with sixty texts each in one row; *first* stands in the place of one input."""
+    inputs = [PLACES] * sparse + [WORDS] * sparse + [SHAPE] * sparse + [MATRIX] * dense
+    inputs[0] = inputs[0] if first is None else first
+    types = {"sparse_types": [Type(STRING)] * sparse, "dense_types": [Type(STRING)] * dense}
+    return of(op, *inputs, WORDS, N=sparse, **types)
+
+
+def _crossed_rows(ragged: int, sparse: int, dense: int, first: Any = WORDS) -> Of:
+    """Make a cross of ragged features with others."""
+    inputs = [first, *[WORDS] * (ragged - 1)] + [SHAPE] * ragged
+    inputs += [PLACES] * sparse + [WORDS] * sparse + [SHAPE] * sparse + [MATRIX] * dense
+    counts = {"ragged_values_types": ragged, "sparse_values_types": sparse, "dense_types": dense}
+    types = {key: [Type(STRING)] * count for key, count in counts.items()}
+    return of("RaggedCross", *inputs, Nsparse=sparse, **types)
+
+
+@pytest.mark.parametrize("op", ["SparseCross", "SparseCrossHashed", "SparseCrossV2"])
+def test_crossed_features(op: str) -> None:
+    """What features have in a row is multiplied, unless it comes from the input."""
+    assert _rules(_crossed(op, 8, 0)) == _rules(_crossed(op, 1, 7)) == {"allocation"}
+    for few in (_crossed(op, 2, 0), _crossed(op, 1, 2), _crossed(op, 8, 0, "x"), of(op, "x")):
+        assert not _rules(few)
+
+
+def test_crossed_rows() -> None:
+    """The same of ragged features, and of others beside them."""
+    for counts in ((8, 0, 0), (1, 7, 0), (1, 0, 7)):
+        assert _rules(_crossed_rows(*counts)) == {"allocation"}
+        assert not _rules(_crossed_rows(*counts, first="x"))
+    assert not _rules(_crossed_rows(1, 1, 1))
+
+
+def test_spectra_of_many_windows() -> None:
+    """Each window of a sound has a spectrum, and short sounds have no window."""
+
+    def spectra(samples: int, **attributes: Any) -> set[str]:
+        return _rules(of("AudioSpectrogram", of("Fill", (samples, 1), at((), 0)), **attributes))
+
+    assert spectra(1 << 20, window_size=1 << 16, stride=1) == {"allocation"}
+    assert not spectra(1 << 20, window_size=1 << 16, stride=1 << 10)
+    assert not spectra(1 << 10, window_size=1 << 16, stride=1)
+    assert not _rules(of("AudioSpectrogram", "x", window_size=1 << 16, stride=1))
+
+
+@pytest.mark.parametrize("op", [op for op in _sizes.AT_MOST if "Cross" not in op])
 def test_what_values_may_make_large_is_not_understood(op: str) -> None:
     """How many values are true, or how many pieces a text has, is not counted: what may be too much is refused."""
     many = of("Fill", (1 << 29,), tensor(BOOL, (), bool_val=[True])) if op == "Where" else of("Fill", (1 << 23,), WORD)

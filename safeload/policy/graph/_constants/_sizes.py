@@ -238,6 +238,15 @@ def _padded_words(attributes: Any, _: Ints) -> int:
     return max(1, longest) * _largest(_numbers(attributes, "ngram_widths")) ** 2
 
 
+def _spectra(attributes: Any, shape: Ints) -> int:
+    # The spectrum of a window is computed in two numbers of 8 bytes each, as many as the next power of two. Of these,
+    # one more than half are kept.
+    window, step = (max(1, *_numbers(attributes, key)) for key in ("window_size", "stride"))
+    samples, channels = shape if len(shape) == 2 else (0, 0)
+    windows = 1 + (samples - window) // step if samples >= window else 0
+    return max(16 * window, channels * windows * ((1 << (window - 1).bit_length()) // 2 + 1))
+
+
 _ATTRIBUTES: dict[str, Callable[[Any, Ints], int]] = {
     **dict.fromkeys(("FakeParam", "TemporaryVariable"), _declared),
     **dict.fromkeys(
@@ -245,8 +254,7 @@ _ATTRIBUTES: dict[str, Callable[[Any, Ints], int]] = {
         lambda attributes, _: _padded(_numbers(attributes, "explicit_paddings")),
     ),
     **dict.fromkeys(("ExtractImagePatches", "ExtractVolumePatches"), _as_wide_as_patches),
-    # The spectrum of a window is computed in two numbers of 8 bytes each.
-    "AudioSpectrogram": lambda attributes, _: 16 * _largest(_numbers(attributes, "window_size")),
+    "AudioSpectrogram": _spectra,
     # A matrix of cosines of 8 bytes each.
     "Mfcc": lambda attributes, _: (
         8
@@ -266,6 +274,8 @@ _ATTRIBUTES: dict[str, Callable[[Any, Ints], int]] = {
 Source: op definitions of TensorFlow 2.21, and their kernels.
 """
 
+_TEXTS = 24
+"""Bytes of what is made of one of each of several features: a text, or a number and where it stands."""
 _PIECE = 40
 """Bytes of a piece of a text, with where it stands."""
 
@@ -277,6 +287,25 @@ def _characters(fact: Fact) -> int:
 def _ngrams(attributes: Any, inputs: list[Fact]) -> int:
     added = max(_length(attributes, key) for key in ("left_pad", "right_pad", "separator"))
     return sum(_numbers(attributes, "ngram_widths")) * (_characters(inputs[0]) + inputs[0].elements * added)
+
+
+def _crossed(attributes: Any, inputs: list[Fact]) -> int:
+    # All may stand in one row, of which each is put together with each of the others.
+    count = _numbers(attributes, "N")[0]
+    dense = _listed(attributes, "dense_types")
+    features = inputs[count : 2 * count] + inputs[3 * count : 3 * count + dense]
+    return _TEXTS * _product(tuple(max(1, fact.elements) for fact in features))
+
+
+def _crossed_rows(attributes: Any, inputs: list[Fact]) -> int:
+    ragged, sparse, dense = (_listed(attributes, f"{key}_types") for key in ("ragged_values", "sparse_values", "dense"))
+    first = 2 * ragged + 3 * sparse
+    features = inputs[:ragged] + inputs[2 * ragged + sparse : 2 * ragged + 2 * sparse] + inputs[first : first + dense]
+    return _TEXTS * _product(tuple(max(1, fact.elements) for fact in features))
+
+
+def _listed(attributes: Any, key: str) -> int:
+    return len(attributes[key].list.type) if key in attributes else 0
 
 
 LONGEST: dict[str, Callable[[Any, list[Fact]], int]] = {
@@ -301,6 +330,8 @@ AT_MOST: dict[str, Callable[[Any, list[Fact]], int]] = {
         ("StringSplit", "StringSplitV2", "UnicodeDecode", "UnicodeDecodeWithOffsets"),
         lambda _, inputs: _PIECE * _characters(inputs[0]),
     ),
+    **dict.fromkeys(("SparseCross", "SparseCrossHashed", "SparseCrossV2"), _crossed),
+    "RaggedCross": _crossed_rows,
     "Where": lambda _, inputs: 8 * inputs[0].elements * len(inputs[0].shape or ()),
 }
 """Bytes that an op makes at most of its first input, whose values decide how many they are.
