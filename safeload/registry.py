@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from safeload.errors import CustomObjectConflictError, CustomObjectNotFoundError
@@ -218,7 +218,7 @@ class Registry:
         return []
 
     def _from_modules(self, needed: ObjectInfo) -> list[object]:
-        return list(_attributes(map(_imported, self._modules), needed))
+        return _attributes(map(_imported, self._modules), needed)
 
     def _near(self, missing: Iterable[str]) -> dict[str, str]:
         """Return the most similar known name for each of *missing* that has one."""
@@ -308,25 +308,40 @@ def _submodules(paths: Iterable[str], package: str) -> Iterator[str]:
                 yield from _submodules(_imported(found.name).__path__, found.name)
 
 
-def _attributes(modules: Iterable[ModuleType], needed: ObjectInfo) -> Iterator[object]:
+def _attributes(modules: Iterable[ModuleType], needed: ObjectInfo) -> list[object]:
+    """Return what *modules* offer for *needed*: what models are made of, if there is any.
+
+    Raises:
+        CustomObjectConflictError: ``custom-object-conflict``. All that they have is a class that no file can mean.
+    """
+    found = []
     for module in modules:
         value = next((v for n in _names(needed) if (v := getattr(module, n, None)) is not None), None)
         if value is not None and _is_own(value, module):
-            yield value
+            found.append(value)
+    serializable = [value for value in found if not isinstance(value, type) or hasattr(value, "get_config")]
+    if found and not serializable:
+        raise CustomObjectConflictError(
+            needed.name,
+            problem=f"{_described(found[0])} has no get_config, so Keras saves no object of it",
+            hint="pass the class that the model was saved with, or derive it from one of Keras",
+        )
+    return serializable
 
 
 def _is_own(value: object, module: ModuleType) -> bool:
     """Tell whether *value* is a class or function of a project, defined in *module* or re-exported there.
 
-    What a module imports from Python itself or from Keras is not offered: the file, not the caller, would choose
-    ``os.system`` from ``from os import system``, or the built-in ``Dense`` from ``from keras.layers import Dense``.
+    What a module imports from elsewhere is not offered: the file, not the caller, would choose ``os.system`` from
+    ``from os import system``, or ``get`` from ``from requests import get``, and the arguments of the call. Of other
+    packages than that of the module there are layers and such, but none of Keras itself, which would be built-in ones.
     """
     home = _root(str(getattr(value, "__module__", "")))
     if home in _LIBRARIES or home in sys.stdlib_module_names:
         return False
     if home == _root(module.__name__):
         return callable(value) and not isinstance(value, ModuleType)
-    return isinstance(value, FunctionType) or (isinstance(value, type) and _is_of_keras(value))
+    return isinstance(value, type) and _is_of_keras(value)
 
 
 def _root(module: str) -> str:
@@ -341,7 +356,7 @@ def _from_registered(needed: ObjectInfo) -> list[object]:
     names = _names(needed)
     declared = [d for d in _REGISTERED.objects if d.name in names or f"{d.package}>{d.name}" in names]
     exact = [d for d in declared if d.package and f"{d.package}>{d.name}" == needed.registered_name]
-    return [d.value for d in exact or declared] or list(_attributes(_registered_modules(), needed))
+    return [d.value for d in exact or declared] or _attributes(_registered_modules(), needed)
 
 
 def _from_keras(needed: ObjectInfo) -> list[object]:
@@ -378,18 +393,17 @@ def _asked(needed: ObjectInfo) -> str:
 def _fitting(needed: ObjectInfo, value: object) -> object:
     """Return *value* if it can stand for *needed*."""
     wanted = "function" if needed.kind == "function" else "class"
-    if isinstance(value, type) or (wanted == "function" and callable(value) and not isinstance(value, ModuleType)):
+    is_class = isinstance(value, type)
+    if is_class if wanted == "class" else callable(value) and not is_class:
         return value
-    given = f"the module {value.__name__!r}" if isinstance(value, ModuleType) else f"an object of type {_type(value)!r}"
+    named = {ModuleType: "module", type: "class"}
+    kind = next((kind for of, kind in named.items() if isinstance(value, of)), None)
+    given = f"the {kind} {_name_of(value)!r}" if kind else f"an object of type {type(value).__name__!r}"
     raise CustomObjectConflictError(
         needed.name,
         problem=f"{given} was given where a {wanted} is needed",
         hint=f"pass the {wanted} itself: custom_objects={{{_asked(needed)!r}: …}}",
     )
-
-
-def _type(value: object) -> str:
-    return type(value).__name__
 
 
 def _shadowing(needed: ObjectInfo, value: object) -> CustomObjectConflictError:

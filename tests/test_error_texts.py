@@ -236,6 +236,7 @@ def test_the_class_lives_in_another_module_now(custom_model, my_layers, monkeypa
     monkeypatch.delitem(sys.modules, "my_layers")
     moved = types.ModuleType("app.blocks")
     moved.MyLayer, moved.my_activation = my_layers.MyLayer, my_layers.my_activation
+    moved.MyLayer.__module__ = moved.my_activation.__module__ = "app.blocks"
     np.testing.assert_allclose(load_callable(path, modules=[moved])(X), expected, rtol=1e-6)
 
 

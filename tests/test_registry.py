@@ -42,7 +42,7 @@ def module_with(name="my_layers", **members):
 
 
 def a_class(name="Scale"):
-    return type(name, (), {})
+    return type(name, (), {"get_config": lambda self: {}})
 
 
 def a_function():
@@ -103,7 +103,7 @@ def test_package_with_its_submodules(tmp_path, monkeypatch):
     deep.mkdir(parents=True)
     for name in ("my_package/__init__.py", "my_package/deep/__init__.py"):
         (tmp_path / name).touch()
-    (deep / "own.py").write_text("import json\nclass Scale: pass\n")
+    (deep / "own.py").write_text("import json\nclass Scale:\n    def get_config(self): pass\n")
     (deep / "__main__.py").write_text("raise SystemExit")
     monkeypatch.syspath_prepend(str(tmp_path))
     register_module("my_package")
@@ -163,9 +163,49 @@ def test_what_a_module_imports_is_not_offered():
         assert Registry.of_call(modules=module).resolve(replace(layer(name), kind="function")) is None
 
 
+def test_functions_of_other_packages_are_not_offered():
+    """A function is taken from the package of the module alone; others are in it because its code calls them."""
+    module = module_with("project.layers")
+    for home in ("project", "project.activations.smooth", "requests.api", "projects"):
+        module.swishy = a_function()
+        module.swishy.__module__ = home
+        found = Registry.of_call(modules=module).resolve(replace(layer("swishy"), kind="function"))
+        assert (found is module.swishy) is (home.partition(".")[0] == "project")
+        given = Registry.of_call({"swishy": module.swishy}, module)
+        assert given.resolve(replace(layer("swishy"), kind="function")) is module.swishy
+
+
+@pytest.mark.parametrize("register_it", [False, True])
+def test_classes_that_no_model_is_made_of(register_it):
+    """A file cannot have a class of the project made that is no class of a model, whatever the place asks for."""
+    module = module_with("project.layers", Job=type("Job", (), {"from_config": classmethod(lambda cls, _: cls())}))
+    if register_it:
+        register_module(module)
+    found = Registry.of_call(modules=() if register_it else module)
+    for kind in ("layer", "constraint", "object", "function"):
+        with pytest.raises(CustomObjectConflictError, match=r"project.layers.Job has no get_config"):
+            found.resolve(replace(layer("Job"), kind=kind))
+    module.Job.get_config = None
+    assert found.resolve(replace(layer("Job"), kind="constraint")) is module.Job
+
+
+def test_a_module_with_a_class_that_no_model_is_made_of():
+    """Such a class does not stand in the way of the class of another module."""
+    first, second = module_with("first", Scale=type("Scale", (), {})), module_with("second", Scale=a_class())
+    assert Registry.of_call(modules=[first, second]).resolve(layer()) is second.Scale
+
+
+def test_class_where_a_function_is_needed():
+    """A class cannot stand for a function: calling it makes an object with arguments of the file."""
+    scale = a_class()
+    for found in (Registry.of_call({"Scale": scale}), Registry.of_call(modules=module_with(Scale=scale))):
+        with pytest.raises(CustomObjectConflictError, match="the class 'Scale' was given where a function is needed"):
+            found.resolve(replace(layer(), kind="function"))
+
+
 def test_custom_class_of_another_package_is_offered():
     """A layer class that the caller's module imports from elsewhere is found: it derives from Keras."""
-    base = type("Layer", (), {"__module__": "keras.src.layers"})
+    base = type("Layer", (), {"__module__": "keras.src.layers", "get_config": None})
     module = module_with()
     module.Scale = type("Scale", (base,), {"__module__": "someones_layers.scale"})
     assert Registry.of_call(modules=module).resolve(layer()) is module.Scale
