@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from safeload.inspection import own_values
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.keras_names import SYMBOL_KEYS
-from safeload.policy.keras_sizes import MOST, config_of, product, size_of
+from safeload.policy.keras_sizes import MOST, area_of, config_of, product, size_of
 
 if TYPE_CHECKING:
     from safeload.inspection import KerasInfo
@@ -32,14 +32,18 @@ _MADE: Mapping[str, tuple[str, ...]] = {
     "Conv1DTranspose": ("strides",),
     "Conv2DTranspose": ("strides",),
     "Conv3DTranspose": ("strides",),
-    "GaussianBlur": ("kernel_size",),
+    "Equalization": ("bins",),
     "Geomspace": ("num",),
+    "Histogram": ("bins",),
+    "IRFFT": ("fft_length",),
     "ISTFT": ("fft_length",),
     "Linspace": ("num",),
     "Logspace": ("num",),
+    "MaxNumBoundingBoxes": ("max_number",),
     "MelSpectrogram": ("fft_length", "num_mel_bins"),
     "MultiHot": ("num_classes",),
     "OneHot": ("num_classes",),
+    "RFFT": ("fft_length",),
     "RandomCrop": ("height", "width"),
     "Repeat": ("repeats",),
     "RepeatVector": ("n",),
@@ -49,8 +53,11 @@ _MADE: Mapping[str, tuple[str, ...]] = {
     "STFTSpectrogram": ("fft_length",),
     "ScaleAndTranslate": ("output_shape",),
     "SegmentMax": ("num_segments",),
+    "SegmentMin": ("num_segments",),
+    "SegmentProd": ("num_segments",),
     "SegmentSum": ("num_segments",),
     "Tile": ("repeats",),
+    "Unique": ("size",),
     "UpSampling1D": ("size",),
     "UpSampling2D": ("size",),
     "UpSampling3D": ("size",),
@@ -59,6 +66,43 @@ _MADE: Mapping[str, tuple[str, ...]] = {
 """Keys whose product is the least number of elements that a layer makes of any input.
 
 Source: keras/src/layers and keras/src/ops (3.15.1).
+"""
+_AREAS: Mapping[str, tuple[str, int]] = {
+    "Diag": ("k", 1),
+    "Diagflat": ("k", 1),
+    "ElasticTransform": ("sigma", 1),
+    "ExtractPatches": ("size", 2),
+    "GaussianBlur": ("kernel_size", 1),
+    "RandomElasticTransform": ("scale", 1),
+    "RandomGaussianBlur": ("kernel_size", 1),
+    "SSIM": ("filter_size", 1),
+}
+"""Keys that say how large a picture or a matrix is that an operation makes, one number being both sides, and its power.
+
+ExtractPatches multiplies with an identity matrix. Source: as for `_MADE`, and keras/src/backend/tensorflow.
+"""
+_COPIES: Mapping[str, int] = {
+    "ElasticTransform": 36 << 11,
+    "Equalization": 1 << 5,
+    "ExtractPatches": 1 << 3,
+    "Fold": 1 << 5,
+    "GaussianBlur": 1 << 11,
+    "Histogram": 1 << 5,
+    "IRFFT": 1 << 5,
+    "ISTFT": 1 << 5,
+    "MelSpectrogram": 1 << 5,
+    "RFFT": 1 << 5,
+    "RandomElasticTransform": 36 << 13,
+    "RandomGaussianBlur": 1 << 11,
+    "SSIM": 1 << 5,
+    "STFT": 1 << 5,
+    "STFTSpectrogram": 1 << 5,
+    "Unfold": 1 << 5,
+}
+"""How many numbers of memory one number takes that is made (measured, 2.21): what is made is made in steps.
+
+A depthwise convolution lays its kernel out for each pixel. The kernel of ElasticTransform has six `sigma` to a side,
+and `sigma` is the `scale` times a twentieth of the picture.
 """
 _ENCODERS: Mapping[str, str] = {
     "HashedCrossing": "num_bins",
@@ -82,10 +126,12 @@ _PADS: Mapping[str, str] = {
 }
 """Keys that say how much is put before and behind each axis."""
 _SIDES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "Fold": (("padding", "padding"), ("padding", "padding")),
     "PadImages": (
         ("top_padding", "bottom_padding", "target_height"),
         ("left_padding", "right_padding", "target_width"),
     ),
+    "Unfold": (("padding", "padding"), ("padding", "padding")),
 }
 """Keys that say how large each axis becomes at least, together."""
 _LENGTHS: Mapping[str, tuple[str, int]] = {
@@ -102,11 +148,14 @@ _ASKED = frozenset(
      "size"]
 )  # fmt: skip
 """Arguments with which functions of TensorFlow are asked for sizes. Source: their signatures (TensorFlow 2.21)."""
-_MAKERS = frozenset({*_MADE, *_ENCODERS, *_LOOKUPS, *_PADS, *_SIDES, *SYMBOL_KEYS})
+_MAKERS = frozenset({*_MADE, *_AREAS, *_ENCODERS, *_LOOKUPS, *_PADS, *_SIDES, *SYMBOL_KEYS})
 _ONE_AXIS = frozenset({"Pad", "ZeroPadding1D"})
 """Where two numbers mean before and behind, and not one axis each."""
 
-_WINDOW = frozenset({"dilation_rate", "kernel_size", "output_padding", "padding", "pool_size", "size", "strides"})
+_WINDOW = frozenset(
+    ["dilation", "dilation_rate", "filter_size", "kernel_size", "output_padding", "padding", "pool_size",
+     "sequence_stride", "size", "stride", "strides"]
+)  # fmt: skip
 _MAX_WINDOW = 1 << 24
 """Numbers of windows over pictures and sequences: some take minutes, and what is no int32 ends the process.
 
@@ -115,6 +164,8 @@ Source: keras/src/layers and keras/src/ops/nn.py (3.15.1); tensorflow/core/commo
 _TRANSPOSED = frozenset({"Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "ConvTranspose"})
 _MAX_TRANSPOSED = 1 << 12
 """Strides of transposed convolutions: time grows with the square, from 0.25 s here to minutes (measured, 2.21)."""
+_MAX_DILATED = 1 << 23
+"""Dilations of all axes multiplied: the picture grows by each, and memory takes 40 bytes of it (measured, 2.21)."""
 _LENGTH = "fft_length"
 
 
@@ -145,7 +196,8 @@ def enlarging_layers(keras: KerasInfo) -> Iterator[Finding]:
 
 def _enlargements(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield how large something is that a layer makes, and what it is."""
-    made, characters = _made(value), _characters(value)
+    made = min(_made(value) * _COPIES.get(value["class_name"], 1), MOST)
+    characters = _characters(value)
     if made > _MAX_MADE:
         yield f"{made:,} made", f"would make {made:,} numbers of any input"
     if characters > _MAX_MADE:
@@ -158,6 +210,9 @@ def _enlargements(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     stride = _largest(config.get("strides")) if window and value["class_name"] in _TRANSPOSED else 0
     if stride > _MAX_TRANSPOSED:
         yield f"a stride of {stride:,}", f"has a stride of {stride:,}, with which it computes for minutes"
+    dilated = area_of(config.get("dilation_rate")) if window else 0
+    if dilated > _MAX_DILATED:
+        yield f"dilated by {dilated:,}", f"has dilations of {dilated:,} pixels, which nothing fills"
 
 
 def _is_of_keras(value: Mapping[str, Any]) -> bool:
@@ -189,6 +244,9 @@ def _made(value: Mapping[str, Any]) -> int:
     if name in _LENGTHS:
         key, room = _LENGTHS[name]
         return max(_largest(config.get(key)) * room, _encoded(name, config))
+    if name in _AREAS:
+        key, power = _AREAS[name]
+        return product([area_of(config.get(key))] * power)
     return max(product([size_of(config.get(key)) for key in _MADE.get(name, ())]), _encoded(name, config))
 
 

@@ -24,11 +24,20 @@ MAX_UNROLLED = 4096
 _SPLITTERS = frozenset({"ArraySplit", "Split", "Unstack"})
 _PARTS = frozenset({"indices_or_sections", "num", "num_or_size_splits"})
 """Operations of keras/src/ops (3.15.1) that return a list, and what they and TensorFlow call its length."""
-_REPEATED: Mapping[str, str] = {"CTCDecode": "top_paths", "Diff": "n", "TextVectorization": "ngrams"}
+_REPEATED: Mapping[str, tuple[str, ...]] = {
+    "AugMix": ("num_chains", "chain_depth"),
+    "CTCDecode": ("top_paths",),
+    "Diff": ("n",),
+    "RandAugment": ("num_ops",),
+    "TextVectorization": ("ngrams",),
+}
 """Keys that say how many operations, one after another, a layer is; in a list each number stands for itself.
 
-Source: ``diff`` and ``ctc_decode`` of keras/src/backend/tensorflow (3.15.1), text_vectorization.py.
+Source: ``diff`` and ``ctc_decode`` of keras/src/backend/tensorflow (3.15.1), text_vectorization.py, aug_mix.py and
+rand_augment.py.
 """
+_FOLDED: Mapping[str, str] = {"Fold": "kernel_size"}
+"""Keys that say how large a window is, of which each pixel is an operation. Source: ``fold`` of its nn.py."""
 _HINT = "ask the author for a file whose weights fit its configuration"
 MOST = 1 << 62
 """Where counting ends."""
@@ -81,7 +90,7 @@ _KEEPS_WIDTH = (
     frozenset({"Activation", "Dropout", "ReLU", "LeakyReLU", "ELU", "Softmax", "GaussianNoise"}) | _PER_FEATURE
 )
 
-_SIZED_CLASSES = frozenset({*_SIZES, *_PER_FEATURE, *_REPEATED, "RepeatVector"})
+_SIZED_CLASSES = frozenset({*_SIZES, *_PER_FEATURE, *_REPEATED, *_FOLDED, "RepeatVector"})
 _SIZED_KEYS = frozenset({"batch_shape", "layers", "stateful", "unroll"})
 """What the rules below ask about: classes of which they know sizes, and keys that they look for in all others."""
 
@@ -158,9 +167,13 @@ def _many_operations(places: Iterable[Place]) -> Iterator[Finding]:
     """Yield layers that are more operations than anybody writes down."""
     for place in places:
         name = place.value["class_name"]
-        count = config_of(place.value).get(_REPEATED.get(name, ""))
-        if isinstance(count, int) and count > MAX_UNROLLED:
-            shown = f"{_REPEATED[name]} {min(count, MOST):,}"
+        config, keys = config_of(place.value), _REPEATED.get(name, ())
+        count = product(number for key in keys if isinstance(number := config.get(key), int) and number > 0)
+        if name in _FOLDED:
+            keys = (_FOLDED[name],)
+            count = area_of(config.get(*keys))
+        if count > MAX_UNROLLED:
+            shown = f"{' times '.join(keys)} {count:,}"
             message = f"{name} would be written out with {shown}"
             yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, shown, message, _HINT)
 
@@ -276,6 +289,17 @@ def size_of(value: Any) -> int:
     """Return the number of elements that a size or a shape stands for; unknown dimensions count once."""
     numbers = value if isinstance(value, list) else [value]
     return product(n for n in numbers if isinstance(n, int) and n > 0)
+
+
+def area_of(value: Any) -> int:
+    """Return the number of elements of a picture with these sides, at least; one number stands for both."""
+    sides = value if isinstance(value, list) else [value, value]
+    return product(max(1, _whole(side)) for side in sides)
+
+
+def _whole(number: Any) -> int:
+    """Return a number without its sign and fraction, up to `MOST`, which what is not a number is too; 0 for others."""
+    return int(min(MOST, abs(number))) if isinstance(number, (int, float)) else 0
 
 
 def product(numbers: Iterable[int]) -> int:

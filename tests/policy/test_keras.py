@@ -127,6 +127,47 @@ def test_strides_of_transposed_convolutions(stride, expected):
     assert [f.evidence for f in refusing(info_of(functional(layer)))] == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "usual", "huge"),
+    [
+        ("Conv1D", {"dilation_rate": [4096]}, {"dilation_rate": [1 << 23, 2]}),
+        ("Conv2D", {"dilation_rate": [64, 64]}, {"dilation_rate": [-40_000, 40_000]}),
+        ("Diag", {"k": -100}, {"k": -40_000}),
+        ("ElasticTransform", {"sigma": 50.5}, {"sigma": 1e4}),
+        ("ElasticTransform", {"sigma": 5}, {"sigma": float("nan")}),
+        ("ElasticTransform", {"sigma": None}, {"sigma": float("-inf")}),
+        ("ExtractPatches", {"size": [64, 64]}, {"size": [3000, 3000]}),
+        ("ExtractPatches", {"size": [1, 4000]}, {"size": 3000}),
+        ("GaussianBlur", {"kernel_size": [101, 101], "sigma": [1e9, 1e9]}, {"kernel_size": [20_001, 20_001]}),
+        ("MelSpectrogram", {"num_mel_bins": 512, "fft_length": 1 << 14}, {"num_mel_bins": 10**7, "fft_length": 2}),
+        ("RFFT", {"fft_length": 1 << 20}, {"fft_length": 10**9}),
+        ("SSIM", {"filter_size": 101}, {"filter_size": 40_000}),
+        ("Unfold", {"padding": 7, "stride": 2}, {"padding": 20_000, "stride": 20_000}),
+    ],
+)
+def test_what_operations_make_on_the_way(name, usual, huge):
+    """A kernel or a padded picture is made, and often several times, however small the output is."""
+    for config, expected in ((usual, []), (huge, ["oversized-layer"])):
+        found = refusing(info_of(functional(entry(name, "o", module="keras.layers", source="inp", **config))))
+        assert [f.rule for f in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "evidence"),
+    [
+        ("AugMix", {"num_chains": 3, "chain_depth": 3}, []),
+        ("AugMix", {"num_chains": 3, "chain_depth": 2000}, ["num_chains times chain_depth 6,000"]),
+        ("Fold", {"kernel_size": 16}, []),
+        ("Fold", {"kernel_size": [16, 300]}, ["kernel_size 4,800"]),
+        ("Fold", {"kernel_size": 100}, ["kernel_size 10,000"]),
+    ],
+)
+def test_operations_that_are_many(name, config, evidence):
+    """Each operation of a loop over chains or the pixels of a window is written down."""
+    found = refusing(info_of(functional(entry(name, "o", source="inp", **config))))
+    assert [f.evidence for f in found] == evidence
+
+
 @pytest.mark.parametrize(("ngrams", "is_refused"), [(3, False), ([1, 90_000], False), (90_000, True), (10**4000, True)])
 def test_ngrams_of_every_size(ngrams, is_refused):
     """A number stands for n-grams of every size up to it, and each size is written down."""

@@ -158,6 +158,21 @@ def _enlarging(name: str) -> Any:
     return keras2(name, **dict.fromkeys(keras_outputs._MADE[name], 1 << 33))
 
 
+def _copied(name: str) -> Any:
+    """Ask for as much as may be made, but not several times."""
+    if name in keras_outputs._AREAS:
+        key, power = keras_outputs._AREAS[name]
+        return keras2(name, **{key: 1 << 14 // power})
+    if name in keras_outputs._SIDES:
+        return keras2(name, **{key: 8000 for keys in keras_outputs._SIDES[name] for key in keys})
+    keys = keras_outputs._MADE[name]
+    return keras2(name, **dict.fromkeys(keys, 1 << 28 // len(keys)))
+
+
+def _repeated(name: str) -> Any:
+    return keras2(name, **dict.fromkeys(keras_sizes._REPEATED[name], 1 << 10 * (3 - len(keras_sizes._REPEATED[name]))))
+
+
 def _encoder(name: str) -> Any:
     return keras2(name, output_mode="multi_hot", pad_to_max_tokens=True, **{keras_outputs._ENCODERS[name]: 1 << 33})
 
@@ -219,6 +234,8 @@ TABLES = [
     Table(keras_sizes, "_SIZES", _config(_layer)),
     Table(keras_sizes, "_PARTS", _config(_split)),
     Table(keras_outputs, "_MADE", _config(_enlarging)),
+    Table(keras_outputs, "_AREAS", _config(lambda name: keras2(name, **{keras_outputs._AREAS[name][0]: 1 << 16}))),
+    Table(keras_outputs, "_COPIES", _config(_copied)),
     Table(keras_outputs, "_ENCODERS", _config(_encoder)),
     Table(keras_outputs, "_PADS", _config(lambda name: keras2(name, **{keras_outputs._PADS[name]: [[1 << 33, 0]]}))),
     Table(keras_outputs, "_SIDES", _config(_sides)),
@@ -226,7 +243,8 @@ TABLES = [
     Table(keras_outputs, "_ASKED", _config(_asked)),
     Table(keras_outputs, "_WINDOW", _config(lambda key: entry("X", "x", source="inp", **{key: 1 << 31}))),
     Table(keras_outputs, "_LOOKUPS", _config(_words)),
-    Table(keras_sizes, "_REPEATED", _config(lambda name: keras2(name, **{keras_sizes._REPEATED[name]: 1 << 20}))),
+    Table(keras_sizes, "_REPEATED", _config(_repeated)),
+    Table(keras_sizes, "_FOLDED", _config(lambda name: keras2(name, **{keras_sizes._FOLDED[name]: [80, 80]}))),
     Table(containers, "_MEANINGS", _anomaly),
     Table(_verdicts, "_VERDICTS", _graph(_of_class)),
     Table(_sizes, "_OPERANDS", _graph(_operand)),
