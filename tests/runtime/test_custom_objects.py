@@ -13,7 +13,13 @@ from releases import what_this_keras_can
 from threads import in_threads
 
 import safeload
-from safeload.errors import CustomObjectConflictError, CustomObjectNotFoundError, LoadFailedError
+from safeload.errors import (
+    CustomObjectConflictError,
+    CustomObjectNotFoundError,
+    IncompatibleVersionError,
+    LoadFailedError,
+    UnsupportedFormatError,
+)
 from safeload.runtime._keras._package import import_keras
 from safeload.runtime._keras._resolve import Resolver
 
@@ -140,6 +146,17 @@ def test_class_that_builds_no_weights(tmp_path: Path, suffix: str, text: str) ->
     bare = type("Grown", (layers.Layer,), {"call": lambda self, x: x})
     with pytest.raises(LoadFailedError, match=text):
         safeload.load_callable(tmp_path / f"m{suffix}", custom_objects=[bare])
+
+
+def test_functions_of_keras_that_a_file_calls() -> None:
+    """One that Keras has is not called missing."""
+    resolver = Resolver(keras=keras, custom={}, compat={}, where="m")
+    for module, name in (("keras.activations", "softmax"), ("keras.ops", "logical_not")):
+        with pytest.raises(UnsupportedFormatError, match=rf"something calls {module}\.{name} by its name"):
+            resolver.resolve(module, name, name)
+    for module in ("keras.activations", "mine", None):
+        with pytest.raises(IncompatibleVersionError, match="names 'swishy', which keras .* does not have"):
+            resolver.resolve(module, "swishy", "swishy")
 
 
 @pytest.mark.parametrize("given", [Scale, [Scale]])

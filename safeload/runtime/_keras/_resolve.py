@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from safeload.dialects import is_builtin
-from safeload.errors import CustomObjectConflictError, IncompatibleVersionError
+from safeload.errors import CustomObjectConflictError, IncompatibleVersionError, UnsupportedFormatError
 from safeload.inspection import is_replaceable_part
 from safeload.runtime._keras._lambda import trusted_function
 from safeload.runtime._keras._package import keywords_of, symbol
@@ -173,6 +173,7 @@ class Resolver:
 
         Raises:
             IncompatibleVersionError: ``incompatible-version``. The installed Keras has no such object.
+            UnsupportedFormatError: ``unsupported-format``. It is a function of Keras that something is to call.
         """
         if module == "safeload.compat":
             return self.custom.get(f"{module}.{name}") or self.compat[name]
@@ -183,6 +184,13 @@ class Resolver:
             # planning puts classes of one name from two modules under their full names.
             names = (f"{module}.{name}", registered_name or name, name)
             found = next((self.custom[n] for n in names if n in self.custom), None)
+        if found is None and module and symbol(self.keras, module, name) is not None:
+            # Activations and such that layers take are texts in the normal form; what others call may do anything.
+            raise UnsupportedFormatError(
+                self.where,
+                kind=f"a model in which something calls {module}.{name} by its name, which is not examined",
+                remedy="pass architecture=, a function that builds the model",
+            )
         if found is None:
             raise IncompatibleVersionError(
                 self.where,
