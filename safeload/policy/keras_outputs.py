@@ -67,24 +67,27 @@ _MADE: Mapping[str, tuple[str, ...]] = {
 
 Source: keras/src/layers and keras/src/ops (3.15.1).
 """
-_AREAS: Mapping[str, tuple[str, int]] = {
-    "Diag": ("k", 1),
-    "Diagflat": ("k", 1),
-    "ElasticTransform": ("sigma", 1),
-    "ExtractPatches": ("size", 2),
-    "GaussianBlur": ("kernel_size", 1),
-    "RandomElasticTransform": ("scale", 1),
-    "RandomGaussianBlur": ("kernel_size", 1),
-    "SSIM": ("filter_size", 1),
+_AREAS: Mapping[str, tuple[str, int, int]] = {
+    "Diag": ("k", 2, 1),
+    "Diagflat": ("k", 2, 1),
+    "ElasticTransform": ("sigma", 2, 1),
+    "ExtractPatches": ("size", 2, 2),
+    "ExtractPatches3D": ("size", 3, 2),
+    "GaussianBlur": ("kernel_size", 2, 1),
+    "RandomElasticTransform": ("scale", 2, 1),
+    "RandomGaussianBlur": ("kernel_size", 2, 1),
+    "SSIM": ("filter_size", 2, 1),
 }
-"""Keys that say how large a picture or a matrix is that an operation makes, one number being both sides, and its power.
+"""Keys that say how large a picture or a matrix is that an operation makes, how many sides are meant by one number, and
+the power of all: ExtractPatches multiplies with an identity matrix of as many rows as a patch has pixels.
 
-ExtractPatches multiplies with an identity matrix. Source: as for `_MADE`, and keras/src/backend/tensorflow.
+Source: as for `_MADE`, and keras/src/backend/tensorflow.
 """
 _COPIES: Mapping[str, int] = {
     "ElasticTransform": 36 << 11,
     "Equalization": 1 << 5,
     "ExtractPatches": 1 << 3,
+    "ExtractPatches3D": 1 << 3,
     "Fold": 1 << 5,
     "GaussianBlur": 1 << 11,
     "Histogram": 1 << 5,
@@ -161,6 +164,18 @@ _MAX_WINDOW = 1 << 24
 
 Source: keras/src/layers and keras/src/ops/nn.py (3.15.1); tensorflow/core/common_runtime/mkl_layout_pass.cc (2.21).
 """
+_OPERATIONS = "keras.src.ops."
+_LARGEST: Mapping[str, int] = {
+    "decimals": 300,
+    "k": MOST - 1,
+    "kth": MOST - 1,
+    "offset": MOST - 1,
+    "shift": MOST - 1,
+}
+"""Keys of operations and the largest number, of either sign, that they count with: ten to the power of `decimals` must
+be a float, and others are int64. Source: keras/src/backend/tensorflow/numpy.py (3.15.1).
+"""
+_BOUNDED = _WINDOW | _LARGEST.keys()
 _TRANSPOSED = frozenset({"Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "ConvTranspose"})
 _MAX_TRANSPOSED = 1 << 12
 """Strides of transposed convolutions: time grows with the square, from 0.25 s here to minutes (measured, 2.21)."""
@@ -187,7 +202,7 @@ def enlarging_layers(keras: KerasInfo) -> Iterator[Finding]:
     """Yield layers that make more of any input, or of their config, than any host should give."""
     for place in keras.object_places:
         value = place.value
-        if value["class_name"] not in _MAKERS and _WINDOW.isdisjoint(config_of(value)):
+        if value["class_name"] not in _MAKERS and _BOUNDED.isdisjoint(config_of(value)):
             continue  # as most parts of layers
         for evidence, made in _enlargements(value):
             message = f"{value['class_name']} {made}"
@@ -203,6 +218,11 @@ def _enlargements(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if characters > _MAX_MADE:
         yield f"{characters:,} characters", "would give each word of its vocabulary the room of the longest one"
     config = config_of(value)
+    if str(value.get("module")).startswith(_OPERATIONS):
+        for key in sorted(_LARGEST.keys() & config.keys()):
+            if _largest(config[key]) > _LARGEST[key]:
+                number = f"{key} {_largest(config[key]):,}"
+                yield number, f"has {number}, or more, which TensorFlow does not count with"
     keys = _WINDOW.intersection(config)  # most objects have none
     window = max(_largest(config[key]) for key in keys) if keys and _is_of_keras(value) else 0
     if window > _MAX_WINDOW:
@@ -245,8 +265,8 @@ def _made(value: Mapping[str, Any]) -> int:
         key, room = _LENGTHS[name]
         return max(_largest(config.get(key)) * room, _encoded(name, config))
     if name in _AREAS:
-        key, power = _AREAS[name]
-        return product([area_of(config.get(key))] * power)
+        key, sides, power = _AREAS[name]
+        return product([area_of(config.get(key), sides)] * power)
     return max(product([size_of(config.get(key)) for key in _MADE.get(name, ())]), _encoded(name, config))
 
 

@@ -291,10 +291,9 @@ def size_of(value: Any) -> int:
     return product(n for n in numbers if isinstance(n, int) and n > 0)
 
 
-def area_of(value: Any) -> int:
-    """Return the number of elements of a picture with these sides, at least; one number stands for both."""
-    sides = value if isinstance(value, list) else [value, value]
-    return product(max(1, _whole(side)) for side in sides)
+def area_of(value: Any, sides: int = 2) -> int:
+    """Return the number of elements of a picture of this size, at least; one number stands for all its *sides*."""
+    return product(max(1, _whole(side)) for side in (value if isinstance(value, list) else [value] * sides))
 
 
 def _whole(number: Any) -> int:

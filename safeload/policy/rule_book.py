@@ -124,7 +124,8 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         ),
         "oversized-layer": RuleInfo(
             (_DANGEROUS,),
-            "The layers declare far more weights than the file holds, or one makes gigabytes of any input.",
+            "The layers declare far more weights than the file holds, one makes gigabytes of any input, or one is "
+            "given numbers that TensorFlow does not count with.",
         ),
         "empty-transform": RuleInfo(
             (_UNEXAMINED,),

@@ -138,6 +138,7 @@ def test_strides_of_transposed_convolutions(stride, expected):
         ("ElasticTransform", {"sigma": None}, {"sigma": float("-inf")}),
         ("ExtractPatches", {"size": [64, 64]}, {"size": [3000, 3000]}),
         ("ExtractPatches", {"size": [1, 4000]}, {"size": 3000}),
+        ("ExtractPatches3D", {"size": 16}, {"size": 40}),
         ("GaussianBlur", {"kernel_size": [101, 101], "sigma": [1e9, 1e9]}, {"kernel_size": [20_001, 20_001]}),
         ("MelSpectrogram", {"num_mel_bins": 512, "fft_length": 1 << 14}, {"num_mel_bins": 10**7, "fft_length": 2}),
         ("RFFT", {"fft_length": 1 << 20}, {"fft_length": 10**9}),
@@ -150,6 +151,15 @@ def test_what_operations_make_on_the_way(name, usual, huge):
     for config, expected in ((usual, []), (huge, ["oversized-layer"])):
         found = refusing(info_of(functional(entry(name, "o", module="keras.layers", source="inp", **config))))
         assert [f.rule for f in found] == expected
+
+
+@pytest.mark.parametrize("module", ["keras.src.ops.numpy", "keras.layers", "mine"])
+@pytest.mark.parametrize(("key", "usual", "huge"), [("decimals", -6, 309), ("shift", [1, 2**40], [0, -(2**63) - 1])])
+def test_numbers_that_tensorflow_does_not_count_with(module, key, usual, huge):
+    """An operation of Keras would fail when it is called; a layer may mean something else."""
+    for value, is_refused in ((usual, False), (huge, module == "keras.src.ops.numpy")):
+        found = refusing(info_of(functional(entry("Round", "r", module=module, source="inp", **{key: value}))))
+        assert [f.rule for f in found if f.rule == "oversized-layer"] == ["oversized-layer"] * is_refused
 
 
 @pytest.mark.parametrize(

@@ -161,12 +161,16 @@ def _enlarging(name: str) -> Any:
 def _copied(name: str) -> Any:
     """Ask for as much as may be made, but not several times."""
     if name in keras_outputs._AREAS:
-        key, power = keras_outputs._AREAS[name]
-        return keras2(name, **{key: 1 << 14 // power})
+        key, _, power = keras_outputs._AREAS[name]
+        return keras2(name, **{key: [1 << 14 // power, 1 << 14 // power]})
     if name in keras_outputs._SIDES:
         return keras2(name, **{key: 8000 for keys in keras_outputs._SIDES[name] for key in keys})
     keys = keras_outputs._MADE[name]
     return keras2(name, **dict.fromkeys(keys, 1 << 28 // len(keys)))
+
+
+def _counted(key: str) -> Any:
+    return entry("X", "x", module="keras.src.ops.numpy", source="inp", **{key: 1 << 64})
 
 
 def _repeated(name: str) -> Any:
@@ -242,6 +246,7 @@ TABLES = [
     Table(keras_outputs, "_LENGTHS", _config(_long)),
     Table(keras_outputs, "_ASKED", _config(_asked)),
     Table(keras_outputs, "_WINDOW", _config(lambda key: entry("X", "x", source="inp", **{key: 1 << 31}))),
+    Table(keras_outputs, "_LARGEST", _config(_counted)),
     Table(keras_outputs, "_LOOKUPS", _config(_words)),
     Table(keras_sizes, "_REPEATED", _config(_repeated)),
     Table(keras_sizes, "_FOLDED", _config(lambda name: keras2(name, **{keras_sizes._FOLDED[name]: [80, 80]}))),
