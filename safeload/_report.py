@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Any
 
+from safeload.inspection import TypedConstant
+
 if TYPE_CHECKING:
     from safeload.formats import Format
     from safeload.inspection import LayerInfo, MetaGraphInfo, ModelInfo, ObjectInfo, ProducerInfo, SignatureInfo
@@ -226,6 +228,8 @@ LEFT_OUT = frozenset({"config", "graph"})
 
 def _plain(value: Any) -> Any:
     """Turn frozen values into JSON, leaving out configs and graphs."""
+    if isinstance(value, TypedConstant):
+        return repr(value)
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in LEFT_OUT}
     if isinstance(value, Enum):

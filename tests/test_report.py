@@ -25,6 +25,7 @@ from safeload.inspection import (
     SignatureInfo,
     Slot,
     TensorInfo,
+    TypedConstant,
     WeightsInfo,
     inspect_artifact,
 )
@@ -276,9 +277,11 @@ def test_functions_show_their_arguments_as_they_nest():
 
 
 def test_constants_that_json_lacks():
-    """Infinities of traced constants are written as text."""
-    found = saved_model_report(graph(functions=(traced("f", ("x", float("inf"))),)))
-    assert found.to_json()["signatures"][0]["structure"]["args"] == [["x", "inf"]]
+    """Infinities of traced constants are written as text, and so are dtypes and arrays."""
+    dtype, array = TypedConstant("dtype", "int8"), TypedConstant("array", b"\0" * 99)
+    found = saved_model_report(graph(functions=(traced("f", ("x", float("inf")), ("k", dtype), ("a", array)),)))
+    args = found.to_json()["signatures"][0]["structure"]["args"]
+    assert args == [["x", "inf"], ["k", "tf.int8"], ["a", "<array>"]]
 
 
 @pytest.mark.parametrize(

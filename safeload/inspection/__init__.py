@@ -15,7 +15,9 @@ from safeload.inspection._info import (
     Slot,
     TensorInfo,
     TFLiteInfo,
+    TypedConstant,
     WeightsInfo,
+    has_slot,
 )
 from safeload.inspection._walk import Place, dicts_in, is_marker, is_object, notable_places, own_values
 from safeload.inspection._weights import describe_weights, own_arrays
@@ -38,9 +40,11 @@ __all__ = [
     "Slot",
     "TFLiteInfo",
     "TensorInfo",
+    "TypedConstant",
     "WeightsInfo",
     "dicts_in",
     "distinct_names",
+    "has_slot",
     "inspect_artifact",
     "is_marker",
     "is_object",

@@ -70,6 +70,22 @@ class Slot:
     name: str
 
 
+@dataclass(frozen=True)
+class TypedConstant:
+    """A constant in an argument tree, or a default, of a type that only TensorFlow or numpy has.
+
+    Attributes:
+        kind: ``"dtype"``, ``"shape"``, ``"tensor"`` or ``"array"``.
+        value: Name of the dtype; dimensions, None for unknown rank; bytes of the `TensorProto`.
+    """
+
+    kind: str
+    value: Any
+
+    def __repr__(self) -> str:
+        return {"dtype": f"tf.{self.value}", "shape": f"tf.TensorShape({self.value})"}.get(self.kind, f"<{self.kind}>")
+
+
 def has_slot(tree: Any) -> bool:
     """Tell whether a tensor stands anywhere in the argument tree *tree*."""
     branches = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, (list, tuple)) else ()
@@ -80,15 +96,15 @@ def has_slot(tree: Any) -> bool:
 class CallStructure:
     """How a function nests its arguments and its results.
 
-    A tree is a `Slot`, a dict, list or tuple of trees, or the Python constant
-    (``True``, ``None``, a number, a string) for which the function was traced.
+    A tree is a `Slot`, a dict, list or tuple of trees, or the constant (``True``, ``None``,
+    a number, a string, a `TypedConstant`) for which the function was traced.
 
     Attributes:
         args: Parameters that take positions, in Python order: (name, tree).
         kwargs: Parameters that take keywords alone: (name, tree).
         outputs: Tree of what is returned.
         trace: Position of this trace among the saved traces of the function.
-        defaults: Parameters that a call may leave out, and the constant that Python then passes: (name, tree).
+        defaults: Parameters that a call may leave out, and what Python then passes: (name, tree of constants).
     """
 
     args: tuple[tuple[str, Any], ...] = ()
@@ -96,6 +112,26 @@ class CallStructure:
     outputs: Any = None
     trace: int = 0
     defaults: tuple[tuple[str, Any], ...] = ()
+
+    def tensor_defaults(self) -> tuple[tuple[str, Any], ...]:
+        """Return the tensors that a call may leave out, and what Python then passes for each: (name of slot, value)."""
+        trees = dict((*self.args, *self.kwargs))
+        leaves = (_default_leaves(trees.get(name), default) for name, default in self.defaults)
+        return tuple(pair for found in leaves if found for pair in found.items())
+
+
+def _default_leaves(tree: Any, default: Any) -> dict[str, Any] | None:
+    """Return the parts of *default* by the slots of *tree* that they fill; None if it does not fit."""
+    if isinstance(tree, Slot):
+        return None if default is None else {tree.name: default}
+    if isinstance(tree, (list, tuple)):
+        tree, default = dict(enumerate(tree)), dict(enumerate(default)) if isinstance(default, (list, tuple)) else None
+    if not isinstance(tree, dict):
+        return {} if type(tree) is type(default) and tree == default else None
+    if not isinstance(default, dict) or tree.keys() != default.keys():
+        return None
+    parts = [_default_leaves(tree[key], default[key]) for key in tree]
+    return None if None in parts else {name: value for part in parts if part for name, value in part.items()}
 
 
 @dataclass(frozen=True)
@@ -114,6 +150,7 @@ class SignatureInfo:
         structure: Nesting of arguments and results, for functions; for Keras models and SignatureDefs if their inputs
             are nested. None where flat or unknown.
         function_name: ConcreteFunction of the function library that answers, where known.
+        defaults: Inputs for which Python passes a value where a call leaves them out: (name, value).
     """
 
     key: str
@@ -124,6 +161,7 @@ class SignatureInfo:
     is_positional: bool = False
     structure: CallStructure | None = None
     function_name: str | None = None
+    defaults: tuple[tuple[str, Any], ...] = ()
 
     def __str__(self) -> str:
         unknown = "…" if self.kind == "keras" else ""  # every Keras model has some, and not every one records them
@@ -266,6 +304,8 @@ class MetaGraphInfo:
         missing_ops: Ops that stock TensorFlow does not have, by op name → package or None.
         tensorflow_version: Of the producer.
         ends: Nodes that may be outputs of a graph without SignatureDefs, where they are too many for signatures.
+        unread: Names of functions that have a trace whose arguments or results cannot be read; they are left out of
+            `functions`.
     """
 
     index: int
@@ -278,6 +318,7 @@ class MetaGraphInfo:
     missing_ops: tuple[tuple[str, str | None], ...] = ()
     tensorflow_version: str | None = None
     ends: tuple[str, ...] = ()
+    unread: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from safeload.errors import NoCallableError
-from safeload.inspection import CallStructure, MetaGraphInfo, SignatureInfo, Slot, TensorInfo
+from safeload.inspection import CallStructure, MetaGraphInfo, SignatureInfo, Slot, TensorInfo, has_slot
 from safeload.runtime._saved_model._runtime import structured_call
 from safeload.signatures import candidates, choose_in, requested, traces_of
 
@@ -154,7 +154,7 @@ def _function_info(key: str, concrete_function: Any, trace: int, defaults: dict[
     positional = tuple((name, _tree(spec, name, inputs)) for name, spec in zip(names, args, strict=False))
     keywords = tuple((name, _tree(spec, name, inputs)) for name, spec in kwargs.items())
     returned = concrete_function.structured_outputs
-    constants = {name: tree for name, tree in (*positional, *keywords) if not isinstance(tree, Slot)}
+    constants = {name: tree for name, tree in (*positional, *keywords) if not has_slot(tree)}
     structure = CallStructure(
         args=positional,
         kwargs=keywords,
@@ -165,7 +165,13 @@ def _function_info(key: str, concrete_function: Any, trace: int, defaults: dict[
         defaults=tuple((constants if defaults is None else defaults).items()),
     )
     return SignatureInfo(
-        key, "function", tuple(inputs.values()), tuple(outputs.values()), is_positional=True, structure=structure
+        key,
+        "function",
+        tuple(inputs.values()),
+        tuple(outputs.values()),
+        is_positional=True,
+        structure=structure,
+        defaults=structure.tensor_defaults(),
     )
 
 

@@ -6,7 +6,7 @@ about them (shape, dtype) is passed in as plain data.
 
 from __future__ import annotations
 
-from safeload.signatures._bind import bind, for_inference, pack
+from safeload.signatures._bind import bind, for_inference, pack, with_defaults
 from safeload.signatures._check import Cast, check_dtype, check_shape
 from safeload.signatures._choose import (
     KERAS_KEYS,
@@ -36,4 +36,5 @@ __all__ = [
     "pack",
     "requested",
     "traces_of",
+    "with_defaults",
 ]

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from safeload.errors import InputMismatchError
-from safeload.inspection._info import CallStructure, Slot, has_slot
-from safeload.signatures._choose import TRAINING_NAMES
+from safeload.inspection._info import CallStructure, Slot, TypedConstant, has_slot
+from safeload.signatures._choose import TRAINING_NAMES, is_training_switch
 
 if TYPE_CHECKING:
     from safeload.inspection._info import SignatureInfo, TensorInfo
@@ -44,9 +44,22 @@ def bind(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any
     required = [info.name for info in signature.inputs if not info.optional]
     if missing := [name for name in required if name not in given]:
         raise _mismatch(signature, f"missing {_names(missing)}")
-    if empty := [name for name in required if given[name] is None]:
+    if empty := [name for name in (*required, *_defaults(signature)) if given.get(name, name) is None]:
         raise _mismatch(signature, f"None is no value of {_names(empty)}")
     return {info.name: given[info.name] for info in signature.inputs if given.get(info.name) is not None}
+
+
+def with_defaults(signature: SignatureInfo, bound: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `bind` returned, with the recorded defaults of inputs that were left out."""
+    return {**_defaults(signature), **bound}
+
+
+def _defaults(signature: SignatureInfo) -> dict[str, Any]:
+    """Return the defaults without those of switches for training, which are off."""
+    if not signature.defaults:
+        return {}
+    switches = {info.name for info in signature.inputs if is_training_switch(info)}
+    return {name: value for name, value in signature.defaults if name not in switches}
 
 
 def _require_parts(signature: SignatureInfo, values: Sequence[Any]) -> None:
@@ -235,7 +248,17 @@ def _flattened(signature: SignatureInfo, tree: Any, value: Any, where: str) -> I
 
 
 def _same_constant(tree: Any, value: Any) -> bool:
+    value = _typed(value) if isinstance(tree, TypedConstant) else value
     return type(tree) is type(value) and bool(tree == value)
+
+
+def _typed(value: Any) -> Any:
+    """Describe a dtype or a shape of TensorFlow; return anything else as it is."""
+    if hasattr(value, "as_datatype_enum"):
+        return TypedConstant("dtype", value.name)
+    if hasattr(value, "as_list") and hasattr(value, "rank"):
+        return TypedConstant("shape", None if value.rank is None else tuple(value.as_list()))
+    return value
 
 
 def pack(tree: Any, values: Mapping[str, Any]) -> Any:

@@ -172,18 +172,34 @@ def _declared(meta_graph: MetaGraphInfo) -> Choice | None:
 
 
 def _own_function(meta_graph: MetaGraphInfo) -> Choice | None:
+    keys = [*_function_keys(meta_graph), *_public(meta_graph.unread)]
     for key, reason in (("__call__", "the object's own __call__"), ("serve", "the object's 'serve'")):
-        traces = traces_of(meta_graph, key)
-        if traces:
-            return Choice(meta_graph, traces[0], reason)
-    keys = _function_keys(meta_graph)
+        if key in keys:
+            return Choice(meta_graph, _traces(meta_graph, key)[0], reason)
     if len(keys) == 1 and not meta_graph.signatures:
-        return Choice(meta_graph, traces_of(meta_graph, keys[0])[0], "the only traced function")
+        return Choice(meta_graph, _traces(meta_graph, keys[0])[0], "the only traced function")
     return None
 
 
+def _traces(meta_graph: MetaGraphInfo, key: str) -> tuple[SignatureInfo, ...]:
+    """Return the traces of the function *key*.
+
+    Raises:
+        SignatureNotFoundError: ``signature-not-found``. They cannot be read; nothing else answers in its place.
+    """
+    if key in meta_graph.unread:
+        raise SignatureNotFoundError(key, available=_listed(meta_graph), what=_UNREAD)
+    return traces_of(meta_graph, key)
+
+
+_UNREAD = "function whose recorded arguments and results can be read:"
+
+
 def _function_keys(meta_graph: MetaGraphInfo) -> list[str]:
-    keys = dict.fromkeys(f.key for f in meta_graph.functions)
+    return _public(dict.fromkeys(f.key for f in meta_graph.functions))
+
+
+def _public(keys: Iterable[str]) -> list[str]:
     return [k for k in keys if k == "__call__" or not (k.startswith("_") or k in _KERAS_BOOKKEEPING)]
 
 
@@ -194,8 +210,12 @@ def candidates(meta_graph: MetaGraphInfo) -> list[SignatureInfo]:
     return [*meta_graph.signatures, *(traces_of(meta_graph, key)[0] for key in keys)]
 
 
-def _undecided(meta_graph: MetaGraphInfo, where: str) -> AmbiguousSignatureError | NoCallableError:
+def _undecided(
+    meta_graph: MetaGraphInfo, where: str
+) -> AmbiguousSignatureError | NoCallableError | SignatureNotFoundError:
     found = _listed(meta_graph)
+    if unread := sorted(_public(meta_graph.unread)):
+        return SignatureNotFoundError(unread[0], available=found, what=_UNREAD)
     if found:
         return AmbiguousSignatureError(where, candidates=found)
     if meta_graph.has_object_graph:
@@ -224,7 +244,7 @@ def requested(meta_graph: MetaGraphInfo, key: str) -> Choice:
     for found in meta_graph.signatures:
         if found.key == key:
             return Choice(meta_graph, _as_inference(found), f"signature={key!r} was asked for")
-    traces = traces_of(meta_graph, key)
+    traces = _traces(meta_graph, key)
     if traces:
         return Choice(meta_graph, traces[0], f"the function {key!r} was asked for")
     raise SignatureNotFoundError(key, available=_listed(meta_graph))
@@ -252,9 +272,14 @@ def _training_constants(trace: SignatureInfo) -> Iterator[Any]:
 
 
 def _as_inference(trace: SignatureInfo) -> SignatureInfo:
-    """Let a call leave out the tensors that switch training on: they are False unless given."""
+    """Let a call leave out the tensors that have a default, and those that switch training on: they are False then."""
+    defaults = dict(trace.defaults)
     return replace(
-        trace, inputs=tuple(replace(info, optional=True) if is_training_switch(info) else info for info in trace.inputs)
+        trace,
+        inputs=tuple(
+            replace(info, optional=True) if info.name in defaults or is_training_switch(info) else info
+            for info in trace.inputs
+        ),
     )
 
 

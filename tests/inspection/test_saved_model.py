@@ -8,7 +8,7 @@ import pytest
 from artifacts import inspect
 
 from safeload.formats import Format
-from safeload.inspection import CallStructure, Slot
+from safeload.inspection import CallStructure, Slot, TypedConstant
 from safeload.inspection.graph.info import inspect_graph
 from safeload.inspection.saved_model.examples import example_features
 from safeload.inspection.saved_model.model import natural_key
@@ -180,9 +180,13 @@ def test_a_concrete_function_has_fixed_constants(module_path):
     assert bare.inputs[0].aliases == ("xx",)
 
 
-def test_traces_for_other_constants_are_left_out(module_path):
-    """A trace for a dtype cannot be described by plain data and is not offered."""
-    assert "typed" not in {function.key for function in only_graph(module_path).functions}
+def test_traces_for_types_of_tensorflow(module_path):
+    """A dtype is described by its name, as a constant and as a default."""
+    (typed,) = (function for function in only_graph(module_path).functions if function.key == "typed")
+    constant = TypedConstant("dtype", "float32")
+    assert typed.structure.args == (("x", Slot("x")), ("dtype", constant))
+    assert typed.structure.defaults == (("dtype", constant),)
+    assert typed.defaults == ()
 
 
 def test_signatures_equal_those_that_tensorflow_loads(module_path, loaded):

@@ -8,7 +8,7 @@ import pytest
 from artifacts import described
 
 from safeload.errors import MalformedArtifactError
-from safeload.inspection import Slot
+from safeload.inspection import Slot, TypedConstant
 from safeload.readers.protobuf import message_class
 
 
@@ -63,17 +63,99 @@ def test_a_function_without_a_spec_goes_by_its_keywords(made):
         lambda spec: spec.values[0].tuple_value.values.add(),
         lambda spec: spec.values[0].tuple_value.values.add().numpy_value.SetInParent(),
         lambda spec: setattr(spec.values[0].tuple_value.values.add().named_tuple_value, "name", "not a name"),
+        lambda spec: setattr(spec.values[0].tuple_value.values.add(), "tensor_dtype_value", 999),
     ],
-    ids=["no-arguments", "empty-value", "array", "bad-name"],
+    ids=["no-arguments", "empty-value", "array", "bad-name", "unknown-dtype"],
 )
 @pytest.mark.parametrize("is_bare", [False, True])
 def test_signatures_that_cannot_be_read_are_left_out(made, edit, is_bare):
-    """What has no plain form is not offered as a function."""
+    """What cannot be read is not offered as a function, and named, lest another one answer."""
     graph = made.meta_graphs[0].object_graph_def
     edit(graph.concrete_functions["f_1"].canonicalized_input_signature.tuple_value)
     if is_bare:
         graph.nodes[1].bare_concrete_function.concrete_function_name = "f_1"
-    assert made_functions(made) == ()
+    found = described(made).saved_model.meta_graphs[0]
+    assert (found.functions, found.unread) == ((), {"f"})
+
+
+def test_one_trace_that_cannot_be_read(made):
+    """Which trace would answer is not known then, so that none does."""
+    graph = made.meta_graphs[0].object_graph_def
+    graph.nodes[1].function.concrete_functions.append("f_2")
+    graph.concrete_functions["f_2"].SetInParent()
+    found = described(made).saved_model.meta_graphs[0]
+    assert (found.functions, found.unread) == ((), {"f"})
+
+
+def test_shapes_are_constants(made):
+    """A shape that a function was traced for is described by its dimensions."""
+    graph = made.meta_graphs[0].object_graph_def
+    values = graph.concrete_functions["f_1"].canonicalized_input_signature.tuple_value.values[0].tuple_value.values
+    dims = values.add().tensor_shape_value.dim
+    dims.add(size=2)
+    dims.add(size=-1)
+    values.add().tensor_shape_value.unknown_rank = True
+    (function,) = made_functions(made)
+    constants = [tree for _, tree in function.structure.args[1:]]
+    assert constants == [TypedConstant("shape", (2, None)), TypedConstant("shape", None)]
+    assert list(map(repr, constants)) == ["tf.TensorShape((2, None))", "tf.TensorShape(None)"]
+
+
+def _with_default(made, tree=None):
+    """Give the only parameter of ``f`` a default, and return what encodes it."""
+    function = made.meta_graphs[0].object_graph_def.nodes[1].function
+    pairs = function.function_spec.fullargspec.named_tuple_value.values
+    pairs.add(key="args").value.list_value.values.add().string_value = "x"
+    if tree is not None:
+        graph = made.meta_graphs[0].object_graph_def
+        pair = graph.concrete_functions["f_1"].canonicalized_input_signature.tuple_value
+        tree(pair.values[0].tuple_value.values[0])
+    return pairs.add(key="defaults").value.tuple_value.values.add()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "is_whole"),
+    [((), True), ((2,), True), ((0, 9), True), ((10**12,), False), ((-3, -4), False)],
+    ids=["scalar", "vector", "empty", "bomb", "negative"],
+)
+@pytest.mark.parametrize("kind", ["tensor", "numpy"])
+def test_arrays_are_defaults_where_they_are_stored_whole(made, sizes, is_whole, kind):
+    """A few bytes that stand for an array of any size are no default."""
+    tensor = getattr(_with_default(made), f"{kind}_value")
+    tensor.dtype = 1
+    tensor.float_val.extend([1.5, 2.5])
+    for size in sizes:
+        tensor.tensor_shape.dim.add(size=size)
+    (function,) = made_functions(made)
+    constant = TypedConstant({"numpy": "array"}.get(kind, kind), tensor.SerializeToString())
+    assert function.defaults == ((("x", constant),) if is_whole else ())
+    assert repr(constant) == f"<{constant.kind}>"
+
+
+def _pair_of_a_tensor_and_a_word(value):
+    value.Clear()
+    value.list_value.values.add().tensor_spec_value.dtype = 1
+    value.list_value.values.add().string_value = "fast"
+
+
+@pytest.mark.parametrize(
+    ("items", "defaults"),
+    [((1.5, "fast"), (("x/0", 1.5),)), ((1.5, "slow"), ()), ((None, "fast"), ()), ((1.5,), ()), (None, ())],
+    ids=["same", "other-constant", "none", "shorter", "no-list"],
+)
+def test_defaults_fill_the_tensors_of_a_nesting(made, items, defaults):
+    """A default counts where it fits the nesting and the constants of the trace."""
+    value = _with_default(made, _pair_of_a_tensor_and_a_word)
+    if items is None:
+        value.int64_value = 1
+    for item in items or ():
+        part = value.tuple_value.values.add()
+        if item is None:
+            part.none_value.SetInParent()
+        else:
+            setattr(part, {float: "float64_value", str: "string_value"}[type(item)], item)
+    (function,) = made_functions(made)
+    assert function.defaults == defaults
 
 
 def test_fields_that_python_takes_for_one(made):

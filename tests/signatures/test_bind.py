@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from safeload.errors import InputMismatchError
-from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo
-from safeload.signatures import bind, pack
+from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo, TypedConstant
+from safeload.signatures import bind, pack, with_defaults
 
 A = TensorInfo("a", "float32", (None, 4), tensor_name="serving_default_a:0", aliases=("dense_input",))
 B = TensorInfo("b", "int32", (None,), tensor_name="in_b:1")
@@ -227,3 +227,39 @@ def test_pack() -> None:
     pair = namedtuple("pair", "p q")  # noqa: PYI024 - the type of a decoded tree
     tree = {"a": Slot("x"), "b": [Slot("y"), None], "c": (True,), "d": pair(Slot("x"), 1)}
     assert pack(tree, {"x": 1}) == {"a": 1, "b": [None, None], "c": (True,), "d": pair(1, 1)}
+
+
+def test_defaults_of_tensors() -> None:
+    """What a call leaves out is what Python passes, and inference stays inference."""
+    switch = TensorInfo("training", "bool", (), optional=True)
+    signature = replace(
+        TWO,
+        inputs=(A, replace(B, optional=True), switch),
+        defaults=(("b", [7]), ("training", True)),
+        is_positional=True,
+    )
+    assert with_defaults(signature, bind(signature, (1,), {})) == {"a": 1, "b": [7]}
+    assert with_defaults(signature, bind(signature, (1, 2), {"training": None})) == {"a": 1, "b": 2}
+    assert with_defaults(TWO, {"a": 1}) == {"a": 1}
+    with pytest.raises(InputMismatchError, match="None is no value of 'b'"):
+        bind(signature, (1, None), {})
+
+
+@pytest.mark.parametrize(
+    ("constant", "same", "other"),
+    [
+        (TypedConstant("dtype", "int8"), SimpleNamespace(as_datatype_enum=6, name="int8"), "int8"),
+        (TypedConstant("shape", (2, None)), SimpleNamespace(rank=2, as_list=lambda: [2, None]), [2, None]),
+        (TypedConstant("shape", None), SimpleNamespace(rank=None, as_list=None), None),
+    ],
+    ids=["dtype", "shape", "unknown-rank"],
+)
+def test_constants_of_tensorflow(constant: TypedConstant, same: Any, other: Any) -> None:
+    """A dtype or a shape is passed as TensorFlow has it."""
+    structure = CallStructure(args=(("a", Slot("a")), ("k", constant)))
+    signature = SignatureInfo("f", "function", (A,), structure=structure)
+    assert bind(signature, (1, same), {}) == {"a": 1}
+    with pytest.raises(InputMismatchError, match="argument 'k' was traced with the constant tf"):
+        bind(signature, (1, other), {})
+    with pytest.raises(InputMismatchError, match="missing argument 'k'"):
+        bind(signature, (1,), {})

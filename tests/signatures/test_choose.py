@@ -249,3 +249,35 @@ def test_training_switch_may_be_left_out() -> None:
     assert not is_training_switch(X)
     assert not is_training_switch(replace(switch, dtype="float32"))
     assert [info.optional for info in choose(model(found)).signature_info.inputs] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("found", "unread"),
+    [
+        (graph("", "debug"), "__call__"),
+        (graph("a b", "debug"), "serve"),
+        (graph("", ""), "encode"),
+        (graph("", "debug"), "encode"),
+    ],
+    ids=["call", "serve", "only-function", "one-of-two"],
+)
+def test_what_cannot_be_read_is_not_replaced(found: MetaGraphInfo, unread: str) -> None:
+    """Where the ladder arrives at a function that cannot be read, no other one answers."""
+    found = replace(found, unread=frozenset({unread, "_private"}))
+    for wanted in (None, unread):
+        with pytest.raises(SignatureNotFoundError, match=f"can be read: '{unread}'") as caught:
+            choose(model(found), signature=wanted)
+        assert caught.value.available == tuple(map(str, candidates(found)))
+    assert choose(model(replace(found, signatures=(signature("default"),)))).signature_info.key == "default"
+
+
+def test_what_cannot_be_read_and_is_not_chosen() -> None:
+    """The object's own function answers, whatever else there is."""
+    found = replace(graph("", "__call__"), unread=frozenset({"encode"}))
+    assert choose(model(found)).signature_info.key == "__call__"
+
+
+def test_inputs_with_a_default_may_be_left_out() -> None:
+    """What Python passes by itself is optional."""
+    found = MetaGraphInfo(0, frozenset({"serve"}), (SignatureInfo("s", inputs=(X, Y), defaults=(("y", 2.0),)),))
+    assert [info.optional for info in choose(model(found)).signature_info.inputs] == [False, True]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from safeload.errors import MalformedArtifactError
-from safeload.inspection._info import CallStructure, SignatureInfo, Slot
+from safeload.inspection._info import CallStructure, SignatureInfo, has_slot
 from safeload.inspection.graph.entries import SIGNATURES_ATTRIBUTE
 from safeload.inspection.saved_model.structures import Path, TreeReader, UnreadableError
 from safeload.inspection.saved_model.wrapped import Wrapper
@@ -33,15 +33,22 @@ class FunctionReader:
     Args:
         object_graph: A `SavedObjectGraph`.
         where: How messages name it.
+
+    Attributes:
+        unread: Names of functions, of those returned so far, that have a trace that cannot be read.
     """
 
     def __init__(self, object_graph: Any, *, where: str) -> None:
         self._graph = object_graph
         self._where = where
         self._count = 0
+        self.unread: set[str] = set()
 
     def functions(self) -> tuple[SignatureInfo, ...]:
-        """Return one entry per trace of each function that is an attribute of the root."""
+        """Return one entry per trace of each function that is an attribute of the root and can be read whole.
+
+        Of one that cannot, no trace is returned: which of them answers a call would be a guess.
+        """
         found: list[SignatureInfo] = []
         for name, node in sorted(self._children(0).items()):
             kind = node.WhichOneof("kind")
@@ -49,7 +56,7 @@ class FunctionReader:
                 found.extend(self._traces(name, node.function))
             elif kind == "bare_concrete_function":
                 found.extend(self._bare(name, node.bare_concrete_function))
-        return tuple(found)
+        return tuple(trace for trace in found if trace.key not in self.unread)
 
     def wrappers(self) -> dict[str, Wrapper]:
         """Return the function behind each key of the map ``signatures``, where its arguments are in the usual order."""
@@ -93,8 +100,8 @@ class FunctionReader:
         parameters = read_parameters(function.function_spec)
         for position, name in enumerate(function.concrete_functions):
             trace = self._trace(key, name, parameters, position)
-            if trace is not None:
-                yield trace
+            if trace is not None and trace.structure is not None:
+                yield replace(trace, defaults=trace.structure.tensor_defaults())
 
     def _bare(self, key: str, function: Any) -> Iterator[SignatureInfo]:
         """Read a single ConcreteFunction: without a spec it is called by the names of its flat arguments."""
@@ -106,7 +113,7 @@ class FunctionReader:
             yield _as_bare(trace, allowed=None if has_spec else function.allowed_positional_arguments)
 
     def _trace(self, key: str, name: str, parameters: Parameters, position: int) -> SignatureInfo | None:
-        """Read one trace; None where a constant in it has no plain form, so that it cannot be called from outside."""
+        """Read one trace; None where that is not possible."""
         if name not in self._graph.concrete_functions:
             raise self._malformed(f"the object graph has no ConcreteFunction {name!r}")
         concrete = self._graph.concrete_functions[name]
@@ -115,6 +122,7 @@ class FunctionReader:
             args, kwargs = _arguments(concrete.canonicalized_input_signature, parameters, inputs)
             result = outputs.read(concrete.output_signature, ()) if concrete.HasField("output_signature") else None
         except UnreadableError:
+            self.unread.add(key)
             return None
         self._bound(len(inputs.tensors) + len(outputs.tensors))
         return SignatureInfo(
@@ -159,7 +167,7 @@ def _as_bare(trace: SignatureInfo, *, allowed: int | None) -> SignatureInfo:
         trace.structure,
         args=args[:allowed],
         kwargs=kwargs if allowed is None else (*args[allowed:], *kwargs),
-        defaults=tuple((name, tree) for name, tree in (*args, *kwargs) if not isinstance(tree, Slot)),
+        defaults=tuple((name, tree) for name, tree in (*args, *kwargs) if not has_slot(tree)),
     )
     return replace(trace, structure=structure)
 
@@ -186,7 +194,7 @@ class Parameters:
     Attributes:
         names: Those that take positions, without ``self``.
         varargs: Name of ``*args``.
-        defaults: Constants for those that may be left out, by name; defaults that are no plain constants are missing.
+        defaults: Constants for those that may be left out, by name; defaults that cannot be read are missing.
     """
 
     names: tuple[str, ...]
@@ -219,7 +227,7 @@ def _keyword_defaults(defaults: Any) -> Arguments:
 
 
 def _plain(values: Iterable[tuple[str, Any]]) -> Arguments:
-    read = ((name, TreeReader(_input_name).read_or(value, _UNREADABLE)) for name, value in values)
+    read = ((name, TreeReader(_input_name).read_default(value, _UNREADABLE)) for name, value in values)
     return tuple((name, tree) for name, tree in read if tree is not _UNREADABLE)
 
 

@@ -86,6 +86,7 @@ def _meta_graph(index: int, meta_graph: Any, artifact: SavedModelArtifact, *, ou
         missing_ops=_missing_ops(graph),
         tensorflow_version=meta_graph.meta_info_def.tensorflow_version or None,
         ends=artifact.ends,
+        unread=frozenset(reader.unread),
     )
 
 

@@ -10,11 +10,12 @@ tensorflow/python/saved_model/nested_structure_coder.py (TensorFlow 2.21).
 from __future__ import annotations
 
 import collections
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from safeload.inspection._info import Slot, TensorInfo
+from safeload.inspection._info import Slot, TensorInfo, TypedConstant
 from safeload.readers.protobuf import dtype_name, enum_names
 
 _COMPOSITE_KINDS = {
@@ -36,7 +37,7 @@ Path = tuple[str | int, ...]
 
 
 class UnreadableError(Exception):
-    """The tree holds a constant that has no plain Python form, such as a dtype or an array."""
+    """The tree holds what no call can pass again, such as an array, or what TensorFlow 2.21 does not write."""
 
 
 class TreeReader:
@@ -63,7 +64,7 @@ class TreeReader:
             path: Where it stands.
 
         Raises:
-            UnreadableError: A leaf is neither a tensor nor a plain constant.
+            UnreadableError: A leaf is neither a tensor nor a constant that a call can pass again.
         """
         kind = value.WhichOneof("kind")
         if kind in _CONSTANTS:
@@ -77,8 +78,11 @@ class TreeReader:
             return self._slot(path, "", **type_spec_facts(value.type_spec_value))
         raise UnreadableError(kind)
 
-    def read_or(self, value: Any, fallback: Any) -> Any:
-        """Return the tree that *value* encodes, or *fallback* where it has no plain form."""
+    def read_default(self, value: Any, fallback: Any) -> Any:
+        """Return the default of a parameter that *value* encodes, or *fallback* where that cannot be read."""
+        kind = value.WhichOneof("kind")
+        if kind in _ARRAYS and _is_whole(getattr(value, kind)):
+            return TypedConstant(_ARRAYS[kind], getattr(value, kind).SerializeToString())
         try:
             return self.read(value, ())
         except UnreadableError:
@@ -120,13 +124,34 @@ class TreeReader:
             raise UnreadableError(f"named tuple {value.name!r}") from error
 
 
+def _read_dtype(value: Any) -> TypedConstant:
+    name = dtype_name(value.tensor_dtype_value)
+    if name is None:
+        raise UnreadableError(f"dtype {value.tensor_dtype_value}")
+    return TypedConstant("dtype", name)
+
+
+def _is_whole(tensor: Any) -> bool:
+    """Tell whether a `TensorProto` stores every element, as those do that TensorFlow writes here.
+
+    One that leaves out those that repeat could ask for any amount of memory.
+    """
+    dims = [dim.size for dim in tensor.tensor_shape.dim]
+    return min(dims, default=0) >= 0 and math.prod(dims) <= tensor.ByteSize()
+
+
 _CONSTANTS: dict[str, Callable[[Any], Any]] = {
     "none_value": lambda _: None,
     "bool_value": lambda value: value.bool_value,
     "int64_value": lambda value: value.int64_value,
     "float64_value": lambda value: value.float64_value,
     "string_value": lambda value: value.string_value,
+    "tensor_dtype_value": _read_dtype,
+    "tensor_shape_value": lambda value: TypedConstant("shape", read_shape(value.tensor_shape_value)),
 }
+
+_ARRAYS = {"tensor_value": "tensor", "numpy_value": "array"}
+"""`TypedConstant.kind` of values that occur as defaults: what a call passes of these, TensorFlow traces as tensors."""
 
 _CONTAINERS = {
     "list_value": "_read_list",

@@ -86,7 +86,9 @@ def _as_wrapped(signature: SignatureInfo, names: list[str], trace: SignatureInfo
     args = [(name, _renamed(tree, renamed)) for name, tree in trace.structure.args]
     while not has_slot(args[-1][1]):
         args.pop()
-    return _flat(signature, [tree for _, tree in args]) or _nested(signature, args)
+    known = {info.name for info in signature.inputs if info.optional}  # the SignatureDef has defaults of its own
+    defaults = tuple((renamed[name], value) for name, value in trace.defaults if renamed[name] not in known)
+    return replace(_flat(signature, [tree for _, tree in args]) or _nested(signature, args), defaults=defaults)
 
 
 def _passed(signature: SignatureInfo, wrapper: Wrapper, body: Any, call: Any, trace: SignatureInfo) -> list[str]:

@@ -22,7 +22,7 @@ from safeload.runtime._callable._structured import structured_inputs, structured
 from safeload.runtime._callable._tensors import example, to_tensors
 from safeload.runtime._callable._unrecorded import call_unrecorded
 from safeload.runtime._log import LOG
-from safeload.signatures import bind, for_inference
+from safeload.signatures import Cast, bind, for_inference, with_defaults
 
 if TYPE_CHECKING:
     from safeload._report import InspectionReport
@@ -179,10 +179,14 @@ class ModelCallable:
         refusal: InputMismatchError | None = None
         for index, trace in enumerate(self._traces):
             try:
-                tensors, casts = to_tensors(trace.inputs, bind(trace, args, kwargs))
+                bound = bind(trace, args, kwargs)
+                values = with_defaults(trace, bound)
+                tensors, casts = to_tensors(trace.inputs, values)
             except InputMismatchError as error:
                 refusal = refusal or error
                 continue
+            # A trace for the constant itself comes before one that takes the default as a tensor.
+            casts = (*casts, *(Cast.NOTHING,) * (len(values) - len(bound)))
             if not casts:
                 return index, tensors
             if best is None or casts < best[0]:
@@ -326,7 +330,7 @@ class ModelCallable:
         """
         if not self._takes_anything:
             zeros = {info.name: example(info) for info in self.inputs if not info.optional}
-            tensors, _ = to_tensors(self.inputs, zeros)
+            tensors, _ = to_tensors(self.inputs, with_defaults(self.signature, zeros))
             function = self._function(self._live(), 0, frozenset(tensors))
             try:
                 function(tensors)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from safeload.runtime._constants import constants_in
 from safeload.signatures import pack
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ def structured_inputs(signature: SignatureInfo) -> tuple[tuple[Any, ...], dict[s
     specs = {info.name: spec_of(info) for info in signature.inputs}
     structure = signature.structure
     if structure is not None:
-        args = tuple(pack(tree, specs) for _, tree in structure.args)
-        return args, {name: pack(tree, specs) for name, tree in structure.kwargs}
+        args = tuple(pack(constants_in(tree), specs) for _, tree in structure.args)
+        return args, {name: pack(constants_in(tree), specs) for name, tree in structure.kwargs}
     return (tuple(specs.values()), {}) if signature.is_positional else ((), specs)
 
 

@@ -11,6 +11,8 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 
 from safeload.errors import InputMismatchError
+from safeload.inspection import TypedConstant
+from safeload.runtime._constants import as_tensorflow
 from safeload.signatures import Cast, check_dtype, check_shape, is_training_switch
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ def to_tensors(inputs: Sequence[TensorInfo], values: Mapping[str, Any]) -> tuple
 
 def to_tensor(info: TensorInfo, value: Any) -> Converted:
     """Convert one value; see `to_tensors`."""
+    if isinstance(value, TypedConstant):
+        value = as_tensorflow(value)
     if type(value).__name__ == "KerasTensor":  # of Keras 3 or tf_keras
         raise InputMismatchError(
             f"input {info.name!r} is a KerasTensor, which holds no values",

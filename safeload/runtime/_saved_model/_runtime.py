@@ -22,6 +22,7 @@ from tensorflow.python.framework import kernels, op_def_registry
 from safeload._explain import first_line
 from safeload.errors import IncompatibleVersionError, LoadFailedError, OpNotRegisteredError, SafeloadError
 from safeload.inspection.graph.info import MAIN
+from safeload.runtime._constants import constants_in
 from safeload.runtime._log import LOG
 from safeload.runtime._saved_model._closed_files import bodies, close_files
 from safeload.runtime._saved_model._direct import DirectRoute
@@ -30,7 +31,7 @@ from safeload.runtime._saved_model._library import NotUnderstoodError
 from safeload.runtime._saved_model._object_graph import prepare_objects
 from safeload.runtime._saved_model._private_directory import PrivateDirectory
 from safeload.runtime._unfused import keep_apart
-from safeload.signatures import candidates, is_training_switch, pack, requested, traces_of
+from safeload.signatures import candidates, is_training_switch, pack, requested, traces_of, with_defaults
 
 if TYPE_CHECKING:
     from safeload.inspection import CallStructure, MetaGraphInfo, SignatureInfo
@@ -91,10 +92,10 @@ class SavedModelRuntime:
     def prepare(self, signature: SignatureInfo) -> None:
         """Load what *signature* needs, so that errors surface now and not in the first call."""
         is_optional = signature.kind == "signature"
-        given = (
+        given = {
             info.name for info in signature.inputs if not (is_optional and info.optional) or is_training_switch(info)
-        )
-        self.function(signature, frozenset(given))
+        }
+        self.function(signature, frozenset(with_defaults(signature, dict.fromkeys(given))))
 
     def function(self, signature: SignatureInfo, given: frozenset[str]) -> Function:
         """Make the function that answers calls of *signature* which pass the inputs *given*.
@@ -280,9 +281,13 @@ def structured_call(concrete_function: Callable[..., Any], structure: CallStruct
     if structure is None:
         return lambda tensors: concrete_function(**tensors)
 
+    args = [constants_in(tree) for _, tree in structure.args]
+    kwargs = {name: constants_in(tree) for name, tree in structure.kwargs}
+
     def call(tensors: Mapping[str, Any]) -> Any:
-        args = [pack(tree, tensors) for _, tree in structure.args]
-        return concrete_function(*args, **{name: pack(tree, tensors) for name, tree in structure.kwargs})
+        return concrete_function(
+            *(pack(tree, tensors) for tree in args), **{name: pack(tree, tensors) for name, tree in kwargs.items()}
+        )
 
     return call
 
