@@ -31,6 +31,7 @@ class TensorInfo:
         aliases: Other names that mean the same tensor.
         optional: True if a call may leave it out.
         ragged_rank: Ragged dimensions of a ragged tensor.
+        row_splits_dtype: Dtype of the row splits of a ragged tensor.
         features: What the graph reads from the serialized ``tf.Example`` records that this input takes; shapes are
             those of one record.
     """
@@ -43,6 +44,7 @@ class TensorInfo:
     aliases: tuple[str, ...] = ()
     optional: bool = False
     ragged_rank: int | None = None
+    row_splits_dtype: str | None = None
     features: tuple[TensorInfo, ...] = ()
 
     @property

@@ -217,4 +217,5 @@ def _tensor_info(name: str, spec: Any) -> TensorInfo:
         shape=tuple(shape.as_list()) if shape is not None and shape.rank is not None else None,
         kind=_SPEC_KINDS.get(type(spec).__name__, type(spec).__name__),
         ragged_rank=getattr(spec, "ragged_rank", None),
+        row_splits_dtype=spec.row_splits_dtype.name if isinstance(spec, tf.RaggedTensorSpec) else None,
     )

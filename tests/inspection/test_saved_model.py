@@ -44,7 +44,10 @@ def module_path(tmp_path_factory):
             return {"y": y + 1 if training else y, "z": (x, [x + 1])}
 
         @tf.function(
-            input_signature=[tf.RaggedTensorSpec([None, None], tf.int32), tf.SparseTensorSpec([None, 3], tf.float32)]
+            input_signature=[
+                tf.RaggedTensorSpec([None, None], tf.int32, row_splits_dtype=tf.int32),
+                tf.SparseTensorSpec([None, 3], tf.float32),
+            ]
         )
         def composite(self, ragged, sparse):
             return ragged + 1, tf.sparse.reduce_sum(sparse)
@@ -187,6 +190,12 @@ def test_traces_for_types_of_tensorflow(module_path):
     assert typed.structure.args == (("x", Slot("x")), ("dtype", constant))
     assert typed.structure.defaults == (("dtype", constant),)
     assert typed.defaults == ()
+
+
+def test_row_splits_have_the_dtype_of_the_trace(module_path):
+    """What is ragged has a second dtype."""
+    (composite,) = (function for function in only_graph(module_path).functions if function.key == "composite")
+    assert [(info.ragged_rank, info.row_splits_dtype) for info in composite.inputs] == [(1, "int32"), (None, None)]
 
 
 def test_signatures_equal_those_that_tensorflow_loads(module_path, loaded):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -104,6 +105,26 @@ def test_ragged(value: Any) -> None:
     tensor, _ = to_tensor(RAGGED, value)
     assert tensor.dtype == tf.float32
     assert tensor.to_list() == [[1.0, 2.0], [3.0]]
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        [[1.0, 2.0], [3.0]],
+        tf.ragged.constant([[1.0, 2.0], [3.0]]),
+        tf.ragged.constant([[1.0, 2.0], [3.0]], row_splits_dtype=tf.int32),
+        [tf.constant([1.0, 2.0]), tf.constant([3.0])],
+    ],
+    ids=["list", "int64", "int32", "tensors"],
+)
+def test_row_splits_are_cast(value: Any, dtype: str) -> None:
+    """Row splits are of the dtype that was traced; what has it already is the better fit."""
+    tensors, casts = to_tensors((replace(RAGGED, row_splits_dtype=dtype),), {"x": value})
+    assert tensors["x"].row_splits.dtype == dtype
+    assert tensors["x"].to_list() == [[1.0, 2.0], [3.0]]
+    if isinstance(value, tf.RaggedTensor):
+        assert bool(casts) == (value.row_splits.dtype != dtype)
 
 
 def test_ragged_from_dense() -> None:

@@ -181,7 +181,7 @@ def read_shape(shape: Any) -> tuple[int | None, ...] | None:
 
 
 def type_spec_facts(spec: Any) -> dict[str, Any]:
-    """Return the fields of a `TensorInfo` that a `TypeSpecProto` tells: kind, dtype, shape, ragged_rank."""
+    """Return the fields of a `TensorInfo` that a `TypeSpecProto` tells: kind, dtype, shape, what is ragged."""
     constant = enum_names("TypeSpecProto.TypeSpecClass").get(spec.type_spec_class, "UNKNOWN")
     facts: dict[str, Any] = {"kind": _COMPOSITE_KINDS.get(constant, spec.type_spec_class_name or "composite")}
     if facts["kind"] in ("sparse", "ragged", "variable", "indexed-slices"):
@@ -190,7 +190,7 @@ def type_spec_facts(spec: Any) -> dict[str, Any]:
 
 
 def _state_facts(state: Any) -> dict[str, Any]:
-    """Read what the state of these specs begins with: shape, dtype, and for ragged tensors the ragged rank.
+    """Read what the state of these specs begins with: shape, dtype; of ragged tensors the rank and the dtype of splits.
 
     Source: ``_serialize`` of RaggedTensorSpec, SparseTensorSpec, VariableSpec, IndexedSlicesSpec (TensorFlow 2.21).
     """
@@ -199,6 +199,8 @@ def _state_facts(state: Any) -> dict[str, Any]:
         kind = value.WhichOneof("kind")
         if kind == "tensor_shape_value":
             facts.setdefault("shape", read_shape(value.tensor_shape_value))
+        elif kind == "tensor_dtype_value" and "ragged_rank" in facts:
+            facts.setdefault("row_splits_dtype", dtype_name(value.tensor_dtype_value))
         elif kind == "tensor_dtype_value":
             facts.setdefault("dtype", dtype_name(value.tensor_dtype_value))
         elif kind == "int64_value":

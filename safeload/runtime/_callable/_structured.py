@@ -17,7 +17,7 @@ def spec_of(info: TensorInfo) -> Any:
     """Return the TensorFlow type of an input or output; float32 where the dtype is not recorded."""
     dtype = info.dtype or "float32"
     if info.kind == "ragged":
-        return tf.RaggedTensorSpec(info.shape, dtype, info.ragged_rank)
+        return tf.RaggedTensorSpec(info.shape, dtype, info.ragged_rank, info.row_splits_dtype or tf.int64)
     if info.kind == "sparse":
         return tf.SparseTensorSpec(info.shape, dtype)
     return tf.TensorSpec(info.shape, dtype, info.name)

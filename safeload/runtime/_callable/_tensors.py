@@ -250,6 +250,13 @@ def _check_range(info: TensorInfo, array: np.ndarray[Any, Any], target: tf.DType
 
 
 def _ragged(info: TensorInfo, value: Any) -> Converted:
+    ragged, cast = _partitioned(info, value)
+    if info.row_splits_dtype in (None, ragged.row_splits.dtype.name):
+        return ragged, cast
+    return ragged.with_row_splits_dtype(info.row_splits_dtype), cast or Cast.OF_KIND
+
+
+def _partitioned(info: TensorInfo, value: Any) -> Converted:
     if isinstance(value, tf.compat.v1.ragged.RaggedTensorValue):  # what sessions return
         value = value.to_list()
     if isinstance(value, tf.RaggedTensor):
@@ -260,7 +267,7 @@ def _ragged(info: TensorInfo, value: Any) -> Converted:
     if isinstance(value, (list, tuple)):
         if not any(tf.is_tensor(row) for row in value):
             return _ragged_constant(info, _plain(value))
-        return _ragged(info, _ragged_stack(info, value))
+        return _partitioned(info, _ragged_stack(info, value))
     dense, cast = _dense(info, value)
     return tf.RaggedTensor.from_tensor(dense, ragged_rank=info.ragged_rank or 1), cast
 
