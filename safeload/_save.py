@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,6 +33,13 @@ _OTHER_SUFFIXES = frozenset(
 
 _OWN = "safeload>"
 """How the names of functions begin that stand in for those of old releases."""
+
+_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+"""Names that nodes may have; an input of a signature is the name of one.
+
+Source: ``_VALID_OP_NAME_REGEX`` in tensorflow/python/framework/ops.py, and
+``_map_function_arguments_to_created_inputs`` in tensorflow/python/saved_model/save.py (2.21).
+"""
 
 _SAVED_MODEL = "give a path without a suffix, for a SavedModel"
 _DEFAULT_KEY = "serving_default"
@@ -88,6 +96,7 @@ def save_callable(
     _require_graphs(job, target)
     if target.suffix != _KERAS_SUFFIX:
         _require_dense(job, target)
+        _require_names(job, target)
     temporary = _directory_beside(target)
     try:
         written = str(Path(temporary) / target.name)
@@ -160,6 +169,16 @@ def _require_dense(job: _Job, target: Path) -> None:
         names = ", ".join(f"{name!r} ({kind})" for name, kind in apart.items())
         kind = f"to be a SavedModel, whose signatures take tensors alone, and the inputs are {names}"
         remedy = "give a path that ends in .keras, for a Keras model, or save a function of tensors"
+        raise UnsupportedFormatError(str(target), kind=kind, remedy=remedy)
+
+
+def _require_names(job: _Job, target: Path) -> None:
+    """Refuse names of inputs that TensorFlow 2 writes into no SavedModel; TensorFlow 1 took any text."""
+    names = [info.name for fn in job.functions.values() for info in fn.inputs if not info.optional]
+    odd = [name for name in names if not _NAME.fullmatch(name)]
+    if odd:
+        kind = f"to be a SavedModel of TensorFlow 2, which cannot have the inputs {', '.join(map(repr, odd))}"
+        remedy = "save a function with other names, which calls this one with a dict of its inputs"
         raise UnsupportedFormatError(str(target), kind=kind, remedy=remedy)
 
 

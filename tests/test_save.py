@@ -239,6 +239,30 @@ def test_names_that_are_no_parameters(tmp_path: Path, name: str) -> None:
     np.testing.assert_allclose(saved({name: X}), 2 * X)
 
 
+@pytest.mark.parametrize("name", ["a b", "x:0", "-", "_x", "\u00e9"])
+def test_names_that_tensorflow_cannot_write(tmp_path: Path, name: str) -> None:
+    """TensorFlow 1 took any text for the name of an input; TensorFlow 2 reads it, and writes names of nodes alone."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        x = tf.compat.v1.placeholder(tf.float32, [None])
+        tf.compat.v1.saved_model.simple_save(session, str(tmp_path / "old"), {name: x}, {"y": x * 2})
+    fn = load_callable(tmp_path / "old")
+    np.testing.assert_allclose(fn({name: [1.0, 2.0]}), [2, 4])
+    with pytest.raises(UnsupportedFormatError, match=f"cannot have the inputs {name!r}"):
+        save_callable(fn, tmp_path / "new")
+    assert left(tmp_path) == ["old"]
+
+
+def test_examples_that_do_not_fit_the_parameters(tmp_path: Path) -> None:
+    """One value does not stand for two parameters; an error inside of the function is the function's own."""
+    for example in ([X, X], (X, X), X, {"left": X}, {"left": X, "middle": X}):
+        with pytest.raises(InputMismatchError, match="'?(right|middle)'?") as caught:
+            save_callable(tf.function(lambda left, right: left - right), tmp_path / "m", example_inputs=example)
+        assert "example_inputs={'left': x, 'right': y}" in caught.value.hint
+    with pytest.raises(TypeError, match="in user code"):
+        save_callable(tf.function(lambda x: x + object()), tmp_path / "m", example_inputs=X)
+    assert left(tmp_path) == []
+
+
 def test_a_directory_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason of the system is said, with the path that was given."""
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _BATCH, _LENGTH = 2, 16
 """What stands for an unknown first dimension, and for any other unknown one, in synthesised inputs."""
 
+_UNBOUND = "Binding inputs to tf.function failed"
+"""Source: ``bind_function_inputs`` in tensorflow/python/eager/polymorphic_function/function_type_utils.py (2.21)."""
+
 _REFERENCE_VARIABLES = frozenset({"Variable", "VariableV2"})
 """Ops that make variables without a handle. Source: tensorflow/core/ops/state_ops.cc (2.21)."""
 
@@ -60,10 +63,18 @@ def callable_of(obj: Any, example: Any = None) -> ModelCallable:
             "the function was never called, so what it takes is unknown",
             hint="pass example_inputs=, or make it with tf.function(f, input_signature=[tf.TensorSpec(…)])",
         )
-    if isinstance(example, Mapping):
-        specs = {name: _free_batches(value) for name, value in example.items()}
-        return as_callable(obj.get_concrete_function(**specs))
-    return as_callable(obj.get_concrete_function(_free_batches(example)))
+    named = example if isinstance(example, Mapping) else {}
+    specs = {name: _free_batches(value) for name, value in named.items()}
+    positions = [] if isinstance(example, Mapping) else [_free_batches(example)]
+    try:
+        return as_callable(obj.get_concrete_function(*positions, **specs))
+    except TypeError as error:
+        if not str(error).startswith(_UNBOUND):
+            raise
+        raise InputMismatchError(
+            f"the example does not fit the parameters of the function: {first_line(error.__cause__ or error)}",
+            hint="pass one value, or a mapping of all its parameters: example_inputs={'left': x, 'right': y}",
+        ) from error
 
 
 def _free_batches(value: Any) -> Any:

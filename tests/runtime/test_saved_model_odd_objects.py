@@ -149,3 +149,17 @@ def test_signature_that_is_none(doubled: Path, name: str) -> None:
     model = load(doubled)
     assert model.model is not None  # loads the objects, after which nothing is left to the direct route
     assert _answers(model)
+
+
+@pytest.mark.parametrize("has_objects", [False, True])
+def test_signature_of_other_names(doubled: Path, *, has_objects: bool) -> None:
+    """The SignatureDef says how inputs are called, whatever the function in the map takes."""
+
+    def rename(meta_graph: Any) -> None:
+        inputs = meta_graph.signature_def["serving_default"].inputs
+        inputs["other name"].CopyFrom(inputs.pop("x"))
+
+    _edit(doubled, rename)
+    model = load(doubled)
+    assert not has_objects or model.model is not None
+    assert np.asarray(model({"other name": np.float32([1, 2])})).tolist() == [5.0, 7.0]

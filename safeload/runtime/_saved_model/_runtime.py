@@ -152,8 +152,9 @@ class SavedModelRuntime:
             return False
         try:
             found = _signatures_of(self._object_root()).get(signature.key)
-            # It may be any object, or another function than a signature: the MetaGraph says what is called.
-            return isinstance(getattr(found, "structured_outputs", None), Mapping)
+            # It may be any object, or another function than a signature: the MetaGraph says what is called, and how.
+            is_signature = isinstance(getattr(found, "structured_outputs", None), Mapping)
+            return is_signature and given == set(getattr(found, "_arg_keywords", ()))
         except LoadFailedError as error:
             LOG.info("%s: the object graph cannot be loaded, using the MetaGraph alone: %s", self.where, error.problem)
             return False
