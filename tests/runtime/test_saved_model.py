@@ -102,6 +102,21 @@ def test_traces_are_chosen_by_the_call(saved: Saved, value: Any, dtype: str) -> 
     equal(result, np.sum(value))
 
 
+def test_a_refusal_names_the_function_that_was_meant(tmp_path: Path) -> None:
+    """The saver may have declared a part of the model; the hint names the first function that takes the arguments."""
+    module = tf.Module()
+    module.part = tf.function(lambda x: x, input_signature=[tf.TensorSpec([None, 2])])
+    module.whole = tf.function(lambda x: x * 2, input_signature=[tf.TensorSpec([None, 3, 2])])
+    tf.saved_model.save(module, str(tmp_path), signatures=module.part)
+    model = load(tmp_path)
+    with pytest.raises(InputMismatchError, match=r"has shape \[1, 3, 2\], expected \[None, 2\]") as caught:
+        model(np.ones([1, 3, 2]))
+    assert caught.value.hint.endswith("another function of the model takes this: with_signature('whole')")
+    with pytest.raises(InputMismatchError) as caught:
+        model(np.ones([1, 3]))
+    assert "whole" not in caught.value.hint
+
+
 @pytest.mark.parametrize("values", [np.array([1, 2, 3]), tf.constant([1, 2, 3], tf.int16)], ids=["int64", "int16"])
 def test_integers_go_to_the_trace_for_integers(tmp_path: Path, values: Any) -> None:
     """A trace for floats that was made before computes something else."""

@@ -192,8 +192,20 @@ class ModelCallable:
             if best is None or casts < best[0]:
                 best = casts, index, tensors
         if best is None:
-            raise refusal or InputMismatchError("nothing can be called", hint="load the model again")
+            refusal = refusal or InputMismatchError("nothing can be called", hint="load the model again")
+            raise self._with_other(refusal, args, kwargs)
         return best[1], best[2]
+
+    def _with_other(
+        self, refusal: InputMismatchError, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> InputMismatchError:
+        """Let the hint name another function of the model that takes the arguments, if there is one."""
+        backend = self._live()
+        for key in (signature.key for signature in backend.signatures if signature.key != self._key):
+            if any(_takes(trace, args, kwargs) for trace in backend.traces(key)):
+                hint = f"{refusal.hint}; another function of the model takes this: with_signature({key!r})"
+                return InputMismatchError(refusal.problem, hint=hint)
+        return refusal
 
     def _function(self, backend: Backend, index: int, given: frozenset[str]) -> Callable[[Mapping[str, Any]], Any]:
         found = self._functions.get((index, given))
@@ -370,6 +382,14 @@ class ModelCallable:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.Lock()
+
+
+def _takes(trace: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    try:
+        to_tensors(trace.inputs, with_defaults(trace, bind(trace, args, kwargs)))
+    except (TypeError, ValueError, tf.errors.OpError):
+        return False
+    return True
 
 
 def _single(outputs: Any) -> Any:
