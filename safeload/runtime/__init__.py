@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from safeload.runtime._callable._fork import require_usable
 from safeload.runtime._callable._model_callable import Backend, ModelCallable, Recipe
+from safeload.runtime._outside_graphs import outside_graphs, require_eager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,10 +33,12 @@ def load(plan: LoadPlan, *, recipe: Recipe | None = None, report: Any = None) ->
     Raises:
         UnsafeModelError: ``unsafe-model``. TensorFlow turns out to have an op that nobody examined.
         OpNotRegisteredError: ``op-not-registered``. The graph needs ops that TensorFlow does not have here.
-        LoadFailedError: ``load-failed``. TensorFlow or Keras failed.
+        LoadFailedError: ``load-failed``. TensorFlow or Keras failed, or eager execution is off in this process.
     """
     require_usable(plan.judged.info.where)
-    backend = _ROADS[plan.road](plan)
+    with outside_graphs():
+        require_eager(plan.judged.info.where)
+        backend = _ROADS[plan.road](plan)
     if report is not None:
         report = replace(report, route=backend.route)
     return ModelCallable(backend, plan.signature.key, report=report, recipe=recipe, digest=plan.judged.info.digest)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import tensorflow as tf
 
-from safeload.errors import ArtifactChangedError, InputMismatchError, LoadFailedError
+from safeload.errors import ArtifactChangedError, InputMismatchError, LoadFailedError, SafeloadError
 from safeload.runtime._callable._fast import FastCall, learned
 from safeload.runtime._callable._fork import require_usable
 from safeload.runtime._callable._notes import add_note
@@ -22,6 +22,7 @@ from safeload.runtime._callable._structured import structured_inputs, structured
 from safeload.runtime._callable._tensors import example, to_tensors
 from safeload.runtime._callable._unrecorded import call_unrecorded
 from safeload.runtime._log import LOG
+from safeload.runtime._outside_graphs import outside_graphs, refuse_graph
 from safeload.signatures import Cast, bind, for_inference, with_defaults
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class ModelCallable:
 
         Raises:
             InputMismatchError: ``input-mismatch``. The arguments do not fit the signature.
+            LoadFailedError: ``load-failed``. A graph of TensorFlow 1 is being built, or the callable was closed.
             tf.errors.OpError: The graph itself refuses the values, as an index out of range; a note names the model.
         """
         backend = self._live()
@@ -151,6 +153,11 @@ class ModelCallable:
             if index == 0 and fast is None:
                 self._learn(given, named, function, tensors)
             return _single(result)
+        except SafeloadError:
+            raise
+        except RuntimeError as error:
+            refuse_graph(error, self._where)
+            raise
         except tf.errors.OpError as error:
             add_note(error, self._traces[0], self._where)
             raise
@@ -341,14 +348,18 @@ class ModelCallable:
         A graph that refuses zeros, as one that looks for an end in them, is warm too.
         """
         if not self._takes_anything:
-            zeros = {info.name: example(info) for info in self.inputs if not info.optional}
-            tensors, _ = to_tensors(self.inputs, with_defaults(self.signature, zeros))
-            function = self._function(self._live(), 0, frozenset(tensors))
-            try:
-                function(tensors)
-            except tf.errors.InvalidArgumentError as error:
-                LOG.info("%s: warm, and its graph refuses zeros: %s", self._where, error)
+            with outside_graphs():
+                self._call_with_zeros()
         return self
+
+    def _call_with_zeros(self) -> None:
+        zeros = {info.name: example(info) for info in self.inputs if not info.optional}
+        tensors, _ = to_tensors(self.inputs, with_defaults(self.signature, zeros))
+        function = self._function(self._live(), 0, frozenset(tensors))
+        try:
+            function(tensors)
+        except tf.errors.InvalidArgumentError as error:
+            LOG.info("%s: warm, and its graph refuses zeros: %s", self._where, error)
 
     def close(self) -> None:
         """Release the model; calls afterwards are errors."""

@@ -27,6 +27,11 @@ _KERAS_DATASETS = frozenset({"PyDataset", "Sequence"})
 
 def predict(call: Callable[[Any], Any], signature: SignatureInfo, x: Any, *, batch_size: int) -> Any:
     """Call *call* on every batch of *x* and join the results; see `ModelCallable.predict`."""
+    if not tf.executing_eagerly():
+        raise InputMismatchError(
+            "predict returns numpy arrays, and there are none while a graph is built",
+            hint="inside tf.function call the model itself, without .predict",
+        )
     batches, total = _batches(signature, x, _positive(batch_size))
     lengths: list[int] = []
     parts: list[Any] = []

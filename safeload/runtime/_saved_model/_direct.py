@@ -22,6 +22,7 @@ from tensorflow.python.saved_model import function_deserialization, nested_struc
 from safeload.inspection import Slot
 from safeload.inspection.saved_model.functions import argument_name
 from safeload.runtime._eager_function import EagerFunction, Flat, runs_plainly
+from safeload.runtime._outside_graphs import outside_graphs
 from safeload.runtime._saved_model._library import FunctionLibrary, NotUnderstoodError
 from safeload.runtime._saved_model._objects import ObjectStore
 from safeload.runtime._unfused import keep_apart
@@ -73,7 +74,7 @@ class DirectRoute:
 
     def concrete_function(self, name: str) -> Any:
         """Build the graph of *name* on the variables of this route, once."""
-        with self._lock, tf.init_scope():
+        with self._lock, outside_graphs():
             if name not in self._concrete:
                 try:
                     self._concrete[name] = self._built(name)

@@ -24,6 +24,7 @@ from safeload.errors import IncompatibleVersionError, LoadFailedError, OpNotRegi
 from safeload.inspection.graph.info import MAIN
 from safeload.runtime._constants import constants_in
 from safeload.runtime._log import LOG
+from safeload.runtime._outside_graphs import outside_graphs
 from safeload.runtime._saved_model._closed_files import bodies, close_files
 from safeload.runtime._saved_model._direct import DirectRoute
 from safeload.runtime._saved_model._graph import GraphRoute
@@ -104,7 +105,7 @@ class SavedModelRuntime:
             OpNotRegisteredError: ``op-not-registered``. The installed TensorFlow lacks ops of the graph.
             LoadFailedError: ``load-failed``. TensorFlow cannot load the graph; its error is the cause.
         """
-        with self._lock, tf.init_scope():
+        with self._lock, outside_graphs():
             function = self._direct_function(signature, given)
             self.route = "direct"
             if function is None:
@@ -182,7 +183,7 @@ class SavedModelRuntime:
 
     def _object_root(self) -> Any:
         """Load the judged graph with its objects, once; what failed once is not tried again."""
-        with self._lock, tf.init_scope():
+        with self._lock, outside_graphs():
             if self._object_error is not None:
                 raise self._object_error
             if self._root is None:
@@ -272,7 +273,7 @@ class _Replaceable:
             except NotUnderstoodError as error:
                 LOG.info("%s: the direct route cannot build a graph: %s", self._runtime.where, error)
         if self._ordinary is None:
-            with tf.init_scope():
+            with outside_graphs():
                 self._ordinary = self._make_ordinary()
         return self._ordinary(tensors)
 
