@@ -6,6 +6,8 @@ next to nothing and loads neither TensorFlow nor numpy nor h5py.
 
 from __future__ import annotations
 
+from safeload import _fork  # noqa: F401 - before anybody forks
+
 TYPE_CHECKING = False  # type checkers take it for true; importing typing would be all that this module costs
 
 if TYPE_CHECKING:

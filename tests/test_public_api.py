@@ -35,6 +35,7 @@ def test_importing_safeload_is_cheap():
     """The import brings in none of the heavy packages, nor do the errors."""
     loaded = _modules_after("import safeload; safeload.errors.SafeloadError")
     assert not loaded & set(HEAVY)
+    assert {name for name in loaded if name.startswith("safeload")} == {"safeload", "safeload._fork", "safeload.errors"}
 
 
 def test_importing_the_pipeline_brings_no_tensorflow():

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec
 
 from safeload._explain import first_line
 from safeload.errors import InputMismatchError, LoadFailedError, SafeloadError
+from safeload.runtime._callable._fork import require_usable
 from safeload.runtime._callable._model_callable import ModelCallable
 from safeload.runtime._keras._runtime import KerasRuntime
 from safeload.runtime._object import ObjectRuntime
@@ -67,7 +68,8 @@ def wrap_loader(
 
     Raises:
         InputMismatchError: ``input-mismatch``. *loader* is no loader; by the returned function, if it is given no path.
-        LoadFailedError: ``load-failed``. By the returned function, if the loader fails; its error is the cause.
+        LoadFailedError: ``load-failed``. By the returned function, if the loader fails; its error is the cause. Or
+            the process was forked after TensorFlow had run in its parent.
     """
     if not _loads(loader):
         raise InputMismatchError(
@@ -79,6 +81,7 @@ def wrap_loader(
     def load(*args: P.args, **kwargs: P.kwargs) -> ModelCallable:
         path = _path_among(_arguments(loader, args, kwargs), loader)
         report, digest = judge(path)
+        require_usable(path)
         try:
             loaded = loader(*args, **kwargs)
         except SafeloadError:
