@@ -6,18 +6,18 @@ import contextlib
 import importlib.util
 import logging
 import os
-import tempfile
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from safeload.cli._terminal import progress
+from safeload.formats import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from safeload.cli._models import Made, Recipe
 
@@ -46,10 +46,12 @@ def run_demo() -> list[DemoRow]:
 
     recipes = [recipe for recipe in RECIPES if _is_installed(recipe.producer)]
     rows = []
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    home = TemporaryFolder("the demonstration")
+    with _quiet():
         for number, recipe in enumerate(recipes, start=1):
             with progress(f"{number} of {len(recipes)}: {recipe.id}"):
-                rows.append(_row(recipe, Path(folder)))
+                rows.append(_row(recipe, home.path))
+    home.remove()
     return rows
 
 

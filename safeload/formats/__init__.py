@@ -1,12 +1,13 @@
 """What is it? Bytes in, a `Format` with its evidence out. Layer: above errors and limits; standard library alone."""
 
-from safeload.formats._archives._unpack import Unpacked, unpack
+from safeload.formats._archives._unpack import unpack
 from safeload.formats._archives._zip import FREE_EXPANSION_BYTES, ZipIndex, read_zip
 from safeload.formats._detect import SAVED_MODEL_NAMES, Detection, detect
 from safeload.formats._file import ByteFile, MemoryFile, Window
 from safeload.formats._foreign import HDF5_MARKS, OTHER_HDF5, is_text
 from safeload.formats._format import Format
 from safeload.formats._source import Source, open_source
+from safeload.formats._temporary import TemporaryFolder, writing
 from safeload.formats._tree import open_member, resolve_member
 
 __all__ = [
@@ -19,7 +20,7 @@ __all__ = [
     "Format",
     "MemoryFile",
     "Source",
-    "Unpacked",
+    "TemporaryFolder",
     "Window",
     "ZipIndex",
     "detect",
@@ -29,4 +30,5 @@ __all__ = [
     "read_zip",
     "resolve_member",
     "unpack",
+    "writing",
 ]

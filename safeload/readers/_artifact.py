@@ -17,7 +17,7 @@ from safeload.formats import Format
 if TYPE_CHECKING:
     import numpy as np
 
-    from safeload.formats import Unpacked
+    from safeload.formats import TemporaryFolder
     from safeload.readers.tflite.model import TFLiteModel
 
 Json = Any
@@ -145,7 +145,7 @@ class KerasArtifact:
     size: int = 0
     digest: str = ""
     anomalies: tuple[Anomaly, ...] = ()
-    unpacked: Unpacked | None = None
+    unpacked: TemporaryFolder | None = None
     graph_beside: str | None = None
 
 
@@ -186,7 +186,7 @@ class SavedModelArtifact:
     size: int = 0
     digest: str = ""
     anomalies: tuple[Anomaly, ...] = ()
-    unpacked: Unpacked | None = None
+    unpacked: TemporaryFolder | None = None
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ class TFLiteArtifact:
     size: int = 0
     digest: str = ""
     anomalies: tuple[Anomaly, ...] = ()
-    unpacked: Unpacked | None = None
+    unpacked: TemporaryFolder | None = None
 
 
 Artifact = KerasArtifact | SavedModelArtifact | TFLiteArtifact

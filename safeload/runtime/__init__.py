@@ -55,7 +55,11 @@ def _load_saved_model(plan: LoadPlan) -> Backend:
     runtime = SavedModelRuntime(
         cast("SavedModelArtifact", plan.judged.artifact), cast("MetaGraphInfo", plan.meta_graph)
     )
-    runtime.prepare(plan.signature)
+    try:
+        runtime.prepare(plan.signature)
+    except BaseException:
+        runtime.close()
+        raise
     return runtime
 
 

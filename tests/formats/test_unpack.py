@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import gzip
+import os
 import tarfile
 import tempfile
 import zipfile
+from pathlib import Path
 
 import pytest
 from bytes_by_hand import special, tarred, zipped
 
 from safeload._limits import Limits
-from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
+from safeload.errors import LimitExceededError, LoadFailedError, MalformedArtifactError, UnsupportedFormatError
 from safeload.formats import MemoryFile, unpack
 
 CONTENT = {"m/a.txt": b"abc" * 99, "m/deep/b": b"", "c": bytes(3000)}
@@ -86,6 +89,19 @@ MALFORMED = {
 def test_malformed(content, problem, leftovers):
     """What has no single meaning inside the archive is refused, and leaves nothing."""
     with pytest.raises(MalformedArtifactError, match=problem):
+        unpacked(content)
+    assert not list(leftovers.iterdir())
+
+
+@pytest.mark.parametrize("content", [zipped(CONTENT), tarred(CONTENT)], ids=["zip", "tar"])
+def test_a_full_disk(content, leftovers, monkeypatch):
+    """That the disk is full is no fault of the archive."""
+
+    def refuse(*args, **kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(LoadFailedError, match=r"^m\.zip: .*No space left .*\n.*TMPDIR"):
         unpacked(content)
     assert not list(leftovers.iterdir())
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,10 @@ from artifacts import read
 from saved_models import WEIGHTS, Saved, X, identical, load, load_artifact, rewritten
 from tensorflow.python.eager import context
 from threads import in_threads
+
+from safeload import load_callable
+from safeload.errors import LoadFailedError
+from safeload.runtime._saved_model._direct import DirectRoute
 
 
 class Many(tf.Module):
@@ -345,6 +351,29 @@ def test_threads_build_one_graph(many: Path) -> None:
 def registered() -> set[str]:
     """Name what TensorFlow knows, but for what it puts around an operation that it runs for the first time."""
     return {name for name in context.context().list_function_names() if not name.startswith("__wrapped__")}
+
+
+def test_a_load_that_fails_leaves_nothing_behind(many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether its directory was full, or was made and TensorFlow failed; the error may live on."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def fill(*_: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fail(*_: Any) -> Any:
+        raise LoadFailedError("m", problem="No space left, says TensorFlow")
+
+    errors = []
+    for owner, name, act in ((Path, "symlink_to", fill), (DirectRoute, "function", fail)):
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, name, act)
+            with pytest.raises(LoadFailedError, match="No space left") as caught:
+                load_callable(many)
+        errors.append(caught.value)
+        assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(LoadFailedError, match=r"gone' cannot be written to: .*\n.*TMPDIR"):
+        load_callable(many)
 
 
 @pytest.mark.parametrize("has_table", [False, True])

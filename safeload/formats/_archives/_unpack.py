@@ -5,21 +5,20 @@ What is written is what the archive says in one way: files and directories, each
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
+import errno
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
 from safeload.formats._archives._contents import compression_of, is_tar, refuse_member
 from safeload.formats._archives._zip import FREE_EXPANSION_BYTES, read_zip
+from safeload.formats._temporary import TemporaryFolder, unwritable
 
 if TYPE_CHECKING:
     import tarfile
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from io import RawIOBase
+    from pathlib import Path
 
     from safeload._limits import Limits
     from safeload.formats._file import ByteFile
@@ -30,19 +29,11 @@ MAX_UNPACKED = 10_000
 """Members of an archive that are unpacked at most: each is a file that is made and deleted again."""
 
 
-class Unpacked:
-    """The private directory of an archive, deleted with this object or when the process ends.
-
-    Attributes:
-        path: The directory; nobody else may enter it.
-    """
-
-    def __init__(self) -> None:
-        self.path: Path = Path(tempfile.mkdtemp(prefix="safeload-"))
-        self.remove: Callable[[], object] = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+_OF_NAMES = {errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTDIR}
+"""Errors of a system that cannot have a file of this name. With others the disk is full, say."""
 
 
-def unpack(file: ByteFile, *, where: str, limits: Limits) -> Unpacked:
+def unpack(file: ByteFile, *, where: str, limits: Limits) -> TemporaryFolder:
     """Unpack a zip or tar archive.
 
     Args:
@@ -54,12 +45,13 @@ def unpack(file: ByteFile, *, where: str, limits: Limits) -> Unpacked:
         MalformedArtifactError: ``malformed-artifact``. The archive is broken, has two readings, or members outside.
         UnsupportedFormatError: ``unsupported-format``. It holds links or devices.
         LimitExceededError: ``limit-exceeded``. One of the limits.
+        LoadFailedError: ``load-failed``. Temporary files cannot be written.
 
     Guarantees:
         No byte more than allowed is decompressed. Whatever fails, nothing is left behind.
     """
     head = file.read_at(0, _HEAD_BYTES)
-    unpacked = Unpacked()
+    unpacked = TemporaryFolder(where)
     try:
         if is_tar(head) or compression_of(head):
             _Target(unpacked.path, where, limits, file.size).fill_from_tar(file, compression_of(head))
@@ -141,7 +133,9 @@ class _Target:
             yield
         except FileExistsError as error:
             raise self.malformed(f"the member {name!r} occurs twice") from error
-        except OSError as error:  # a name that is too long, a file where a directory is needed, a full disk
+        except OSError as error:
+            if error.errno not in _OF_NAMES:
+                raise unwritable(self.where, error) from error
             raise self.malformed(f"the member {name!r} cannot be written: {error.strerror}") from error
 
     def place(self, name: str) -> Path:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-import weakref
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from safeload.errors import ArtifactChangedError, ArtifactNotFoundError
-from safeload.formats import open_source
+from safeload.formats import TemporaryFolder, open_source, writing
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from safeload.readers import SavedModelArtifact
 
 CHECKPOINT = "variables/variables"
@@ -30,27 +29,38 @@ class PrivateDirectory:
     Args:
         artifact: What was judged.
         graph_bytes: The serialized SavedModel to load: the judged one, or a part of it.
+
+    Raises:
+        ArtifactChangedError: ``artifact-changed``. A data file is not what it was.
+        LoadFailedError: ``load-failed``. Temporary files cannot be written.
     """
 
     def __init__(self, artifact: SavedModelArtifact, graph_bytes: bytes) -> None:
-        self.path = tempfile.mkdtemp(prefix="safeload-")
-        # Not a TemporaryDirectory, which warns when its owner, such as a callable that is dropped, did not close it.
-        self._remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-        root = Path(self.path)
-        (root / "saved_model.pb").write_bytes(graph_bytes)
-        for name, content in artifact.assets.items():
-            _place(root, name).write_bytes(content)
-        for name in artifact.files:
-            if name.startswith(artifact.checkpoint):
-                place = _place(root, CHECKPOINT + name.removeprefix(artifact.checkpoint))
-                if name == f"{artifact.checkpoint}.index" and artifact.variables_index:
-                    place.write_bytes(artifact.variables_index)
-                else:
-                    place.symlink_to(_unchanged(artifact, name))
+        self._folder = TemporaryFolder(artifact.where)
+        self.path = str(self._folder.path)
+        try:
+            with writing(artifact.where):
+                _fill(self._folder.path, artifact, graph_bytes)
+        except BaseException:
+            self.remove()
+            raise
 
     def remove(self) -> None:
         """Delete the directory; the linked files stay."""
-        self._remove()
+        self._folder.remove()
+
+
+def _fill(root: Path, artifact: SavedModelArtifact, graph_bytes: bytes) -> None:
+    (root / "saved_model.pb").write_bytes(graph_bytes)
+    for name, content in artifact.assets.items():
+        _place(root, name).write_bytes(content)
+    for name in artifact.files:
+        if name.startswith(artifact.checkpoint):
+            place = _place(root, CHECKPOINT + name.removeprefix(artifact.checkpoint))
+            if name == f"{artifact.checkpoint}.index" and artifact.variables_index:
+                place.write_bytes(artifact.variables_index)
+            else:
+                place.symlink_to(_unchanged(artifact, name))
 
 
 def _unchanged(artifact: SavedModelArtifact, name: str) -> str:

@@ -5,12 +5,12 @@ Layer: runtime.
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from safeload.dialects import NormalForm
 from safeload.errors import LoadFailedError
+from safeload.formats import TemporaryFolder, writing
 from safeload.readers import KerasArtifact
 from safeload.runtime._keras._package import flat_layers, is_own_class
 from safeload.runtime._weights._layers import LayerOrder
@@ -54,7 +54,7 @@ def load_assets(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
                     artifact.where, problem=f"the vocabulary of the layer {layer.name!r} {problem}", hint=hint
                 )
         else:
-            _load(layer, files)
+            _load(layer, files, artifact.where)
 
 
 _TWO = "is in the file twice, and the two differ"
@@ -85,11 +85,15 @@ def _has_entries(table: Any) -> bool:
         return False
 
 
-def _load(layer: Any, files: dict[str, bytes]) -> None:
-    with tempfile.TemporaryDirectory(prefix="safeload-") as directory:
-        for name, content in files.items():
-            (Path(directory) / Path(name).name).write_bytes(content)
-        layer.load_assets(directory)
+def _load(layer: Any, files: dict[str, bytes], where: str) -> None:
+    folder = TemporaryFolder(where)
+    try:
+        with writing(where):
+            for name, content in files.items():
+                (folder.path / Path(name).name).write_bytes(content)
+        layer.load_assets(str(folder.path))
+    finally:
+        folder.remove()
 
 
 def _set_words(lookup: Any, content: bytes) -> str | None:
