@@ -14,7 +14,7 @@ from safeload._collector import paused_collector
 from safeload._explain import explain, failure_mode, first_line
 from safeload._limits import Limits
 from safeload.errors import MalformedArtifactError, SafeloadError
-from safeload.formats import detect, open_source
+from safeload.formats import absolute, detect, open_source
 from safeload.inspection import inspect_artifact
 from safeload.planning import compose_report, plan_load
 from safeload.policy import examine, judge
@@ -265,4 +265,4 @@ def _absolute(path: Any) -> Any:
     """Return *path* so that another working directory does not matter; sources that are no path as they are."""
     if not isinstance(path, (str, os.PathLike)):
         return path
-    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - resolve() would follow links
+    return str(absolute(os.fsdecode(path)))

@@ -6,7 +6,7 @@ from safeload.formats._detect import SAVED_MODEL_NAMES, Detection, detect
 from safeload.formats._file import ByteFile, MemoryFile, Window
 from safeload.formats._foreign import HDF5_MARKS, OTHER_HDF5, is_text
 from safeload.formats._format import Format
-from safeload.formats._source import Source, open_source
+from safeload.formats._source import Source, absolute, open_source
 from safeload.formats._temporary import TemporaryFolder, writing
 from safeload.formats._tree import open_member, resolve_member
 
@@ -23,6 +23,7 @@ __all__ = [
     "TemporaryFolder",
     "Window",
     "ZipIndex",
+    "absolute",
     "detect",
     "is_text",
     "open_member",

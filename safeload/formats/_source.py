@@ -93,7 +93,7 @@ def _open_path(where: str) -> Source:
         raise UnsupportedFormatError(where, kind="a URL", remedy="download it first and pass the local path")
     if not _is_path(where):
         raise ArtifactNotFoundError(where, problem="is not a path")
-    path = Path(os.path.abspath(os.path.expanduser(where)))  # noqa: PTH100, PTH111 - keeps links, never raises
+    path = absolute(where)
     try:
         descriptor = os.open(path, _OPEN_FLAGS)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -109,6 +109,19 @@ def _open_path(where: str) -> Source:
             return Source(where=where, path=path)
         raise ArtifactNotFoundError(where, problem=f"cannot be opened: {error.strerror or error}") from error
     return _opened(where, path, descriptor)
+
+
+def absolute(where: str) -> Path:
+    """Return the absolute path of *where* with ``~`` expanded and links kept.
+
+    Raises:
+        ArtifactNotFoundError: ``artifact-not-found``. It is relative, and the working directory was deleted.
+    """
+    try:
+        return Path(os.path.abspath(os.path.expanduser(where)))  # noqa: PTH100, PTH111 - resolve() would follow links
+    except OSError as error:
+        problem = f"is relative, and the working directory cannot be found: {error.strerror}"
+        raise ArtifactNotFoundError(where, problem=problem) from error
 
 
 def _is_path(where: str) -> bool:

@@ -54,6 +54,17 @@ def test_home(model, monkeypatch):
     assert open_source("~/model.keras").path == model
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps the working directory of a process")
+def test_working_directory_that_is_gone(model, tmp_path, monkeypatch):
+    """Relative paths start nowhere then; others are as always."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(ArtifactNotFoundError, match="^'m.h5' is relative, and the working directory cannot be found"):
+        open_source("m.h5")
+    assert content(open_source(model)) == b"contents"
+
+
 @pytest.mark.parametrize("given", [b"contents", bytearray(b"contents"), memoryview(b"contents")])
 def test_bytes(given):
     """Bytes are the content, not a path."""
