@@ -7,7 +7,16 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Union
 
-from safeload.cli._terminal import indented, painted, print_error, print_out, printable, progress
+from safeload.cli._terminal import (
+    OutputError,
+    indented,
+    painted,
+    print_error,
+    print_out,
+    printable,
+    progress,
+    require_output,
+)
 from safeload.errors import SafeloadError, UnrecognizedFormatError
 
 if TYPE_CHECKING:
@@ -78,7 +87,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(argv)
     try:
+        require_output()
         return _COMMANDS[options.command](options)
+    except OutputError as error:
+        print_error(f"safeload: {error}")
+        return EXIT_ERROR
     except SafeloadError as error:
         print_error(str(error))
         return EXIT_NOTHING if isinstance(error, UnrecognizedFormatError) else EXIT_ERROR

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from safeload.cli._terminal import progress
+from safeload.cli._terminal import print_out, progress
 from safeload.formats import TemporaryFolder
 
 if TYPE_CHECKING:
@@ -140,9 +140,12 @@ def print_demo() -> bool:
     table = Table(model, "standard loader", "safeload", title="Outputs against those of the maker")
     for row in rows:
         table.add_row(row.recipe, _short(row.standard), _short(row.safeload), style="" if row.agrees else "bold red")
-    Console().print(table)
+    console = Console()
+    with console.capture() as shown:
+        console.print(table)
+    print_out(shown.get().rstrip("\n"))
     right = sum(row.agrees for row in rows)
-    print(f"safeload: {right} of {len(rows)} equal; standard loaders: {sum(r.standard == 'equal' for r in rows)}")
+    print_out(f"safeload: {right} of {len(rows)} equal; standard loaders: {sum(r.standard == 'equal' for r in rows)}")
     return right == len(rows)
 
 

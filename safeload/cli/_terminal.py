@@ -49,18 +49,43 @@ def indented(text: str, indent: str) -> str:
     return "\n".join(lines)
 
 
+class OutputError(Exception):
+    """What was to be printed is lost."""
+
+
+def require_output() -> None:
+    """Check that there is a standard output.
+
+    Raises:
+        OutputError: It was closed before the process began, as ``>&-`` does.
+    """
+    if sys.stdout is None:
+        raise OutputError("there is no standard output")
+
+
 def print_out(text: str) -> None:
-    """Print *text*; who no longer reads, or cannot show a character, does not change the verdict."""
+    """Print *text*; who no longer reads, or cannot show a character, does not change the verdict.
+
+    Raises:
+        OutputError: It cannot be written, to a full disk, say.
+    """
     try:
         print(_shown(text, sys.stdout), flush=True)
     except BrokenPipeError:
-        # The interpreter flushes again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+    except OSError as error:
+        _drop_output()
+        raise OutputError(f"standard output cannot be written: {error.strerror}") from error
+
+
+def _drop_output() -> None:
+    # The interpreter flushes again when it ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_error(text: str) -> None:
-    """Print the lines of *text* to standard error, with what would steer a terminal escaped."""
-    for line in text.splitlines():
+    """Print the lines of *text* to standard error, if there is one, with what would steer a terminal escaped."""
+    for line in text.splitlines() if sys.stderr is not None else ():
         print(_shown(printable(line), sys.stderr), file=sys.stderr)
 
 
@@ -76,9 +101,9 @@ def progress(text: str) -> Iterator[None]:
         print(f"\r{'':{room}}\r", end="", file=sys.stderr, flush=True)
 
 
-def _is_screen(stream: TextIO) -> bool:
+def _is_screen(stream: TextIO | None) -> bool:
     """Tell whether *stream* is a terminal that obeys escape sequences and carriage returns."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _shown(text: str, stream: TextIO) -> str:

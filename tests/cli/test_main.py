@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -212,6 +213,23 @@ def test_a_closed_pipe_does_not_change_the_verdict(make):
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False, env=_environment())
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device on this system")
+@pytest.mark.parametrize("arguments", [["show"], ["show", "--format=json"], ["check"], ["check", "--format=json"]])
+@pytest.mark.parametrize(
+    ("to", "problem"), [(">/dev/full", "cannot be written: No space left"), (">&-", "no standard output")]
+)
+def test_output_that_is_lost_is_an_error(make, arguments, to, problem):
+    """A line says so, and no exit code that means a verdict."""
+    command = [sys.executable, "-m", "safeload", *arguments, str(make("m.keras", functional()))]
+    for errors, said in (("", problem), (" 2>&-", "")):
+        done = subprocess.run(
+            f"{shlex.join(command)} {to}{errors}", shell=True, stderr=subprocess.PIPE, check=False, env=_environment()
+        )
+        assert done.returncode == 2
+        assert said in done.stderr.decode()
+        assert len(done.stderr.splitlines()) == bool(said)
 
 
 def test_a_terminal_without_unicode(make):
