@@ -5,17 +5,18 @@ Keys are paths along attributes, ``layer_with_weights-0/kernel`` or ``d1/kernel`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from safeload.dialects import NormalForm
 from safeload.errors import LoadFailedError
 from safeload.readers import KerasArtifact
-from safeload.runtime._keras._package import flat_layers, own_variables
+from safeload.runtime._keras._package import flat_layers, is_trackable, own_variables
 from safeload.runtime._weights._convert import in_order
 from safeload.runtime._weights._layers import LayerOrder
 from safeload.runtime._weights._ledger import Ledger, name_of
 from safeload.runtime._weights._match import leaf_name
-from safeload.runtime._weights._paths import PathFinder
+from safeload.runtime._weights._paths import CheckpointFinder
 from safeload.runtime._weights._states import SUMMARY, set_summary, takes_summary
 
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -30,10 +31,11 @@ def set_checkpoint(model: Any, artifact: KerasArtifact, normal: NormalForm | Non
     Raises:
         LoadFailedError: ``load-failed``. Keys and variables do not agree, or the checkpoint records names of a graph.
     """
-    finder = PathFinder(model, LayerOrder(model, normal))
+    finder = CheckpointFinder(model, LayerOrder(model, normal))
     _take_summaries(finder, ledger)
     parts = _parts(list(ledger.unread))
-    found = {part: _found(finder, part, keys) for part, keys in parts.items()}
+    owners = {id(v): layer for layer in flat_layers(model) for v in own_variables(layer)}
+    found = {part: _found(finder, owners, part, keys) for part, keys in parts.items()}
     used_up = [part for part, keys in parts.items() if len(keys) == len(found[part])]
     exact = [part for part in used_up if len(found[part]) == len(ledger.wanted)]
     fitting = exact if exact or normal is None else used_up  # a config says twice what is shared
@@ -44,7 +46,6 @@ def set_checkpoint(model: Any, artifact: KerasArtifact, normal: NormalForm | Non
             hint="restore the one that is meant in TensorFlow and save it alone",
         )
     part = fitting[0] if fitting else max(found, key=lambda part: len(found[part]), default="")
-    owners = {id(v): layer for layer in flat_layers(model) for v in own_variables(layer)}
     for key, variable in found.get(part, {}).items():
         value = in_order(ledger.read(key), owners.get(id(variable)), tuple(variable.shape))
         ledger.assign(variable, value, source=key.removesuffix(VALUE))
@@ -52,7 +53,7 @@ def set_checkpoint(model: Any, artifact: KerasArtifact, normal: NormalForm | Non
         ledger.unread.clear()  # what is beside the part: counters, optimizers, other models
 
 
-def _take_summaries(finder: PathFinder, ledger: Ledger) -> None:
+def _take_summaries(finder: CheckpointFinder, ledger: Ledger) -> None:
     """Take what layers learned from data; the model is the whole checkpoint, or at a name of its own."""
     for key in [key for key in ledger.unread if key.removesuffix(VALUE).endswith(f"/{SUMMARY}")]:
         path = key.removesuffix(VALUE).removesuffix(f"/{SUMMARY}")
@@ -73,24 +74,41 @@ def _parts(keys: list[str]) -> dict[str, list[str]]:
     return parts
 
 
-def _found(finder: PathFinder, part: str, keys: list[str]) -> dict[str, Any]:
+def _found(finder: CheckpointFinder, owners: Mapping[int, Any], part: str, keys: list[str]) -> dict[str, Any]:
     """Return the variables of the model for the *keys* that lead to one, if the model is at *part*."""
     found: dict[str, Any] = {}
     taken: set[int] = set()
     for key in keys:
-        variable = _variable(finder, key.removesuffix(VALUE)[len(part) :].removeprefix("/"))
+        variable = _variable(finder, owners, key.removesuffix(VALUE)[len(part) :].removeprefix("/"))
         if variable is not None and id(variable) not in taken:
             found[key] = variable
             taken.add(id(variable))
     return found
 
 
-def _variable(finder: PathFinder, path: str) -> Any:
+def _variable(finder: CheckpointFinder, owners: Mapping[int, Any], path: str) -> Any:
     owner, _, leaf = path.rpartition("/")
-    thing = finder.find(owner)
-    variables = own_variables(thing) if thing is not None else []
-    return next((v for v in variables if v is getattr(thing, leaf, None) or _leaf(v) == leaf_name(leaf)), None)
+    thing = finder.follow(owner)
+    if isinstance(thing, list | tuple | dict):
+        member = finder.follow(path)
+        return member if id(member) in owners else None
+    return _named(thing, leaf) if is_trackable(thing) else None
 
 
-def _leaf(variable: Any) -> str:
-    return leaf_name(name_of(variable).rpartition("/")[2])
+def _named(layer: Any, leaf: str) -> Any:
+    """Return the weight of *layer* at the attribute or, else, of the name *leaf*; of several, the last one made.
+
+    A layer of Keras 2 notes a weight under its name, in place of one that had this name before.
+
+    Source: ``add_weight`` of tensorflow/python/keras/engine/base_layer.py (TensorFlow 2.3.4), which passes
+    ``overwrite=True``; the same in tf_keras 2.21.
+    """
+    variables = own_variables(layer)
+    attribute = getattr(layer, leaf, None)
+    named = [v for v in variables if v is attribute] or [v for v in variables if _bare_name(v) == leaf]
+    named = named or [v for v in variables if leaf_name(_bare_name(v)) == leaf_name(leaf)][:1]
+    return named[-1] if named else None
+
+
+def _bare_name(variable: Any) -> str:
+    return name_of(variable).rpartition("/")[2]

@@ -133,12 +133,17 @@ class PathFinder:
 
     def find(self, path: str) -> Any:
         """Return the layer, metric or generator at *path*, or None."""
+        thing = self.follow(path)
+        return thing if is_trackable(thing) else None
+
+    def follow(self, path: str) -> Any:
+        """Return what is at *path*, a list or a dict too, or None."""
         thing: Any = self.model
         for part in path.split("/") if path else ():
             thing = self._step(thing, part)
             if thing is None:
                 return None
-        return thing if is_trackable(thing) else None
+        return thing
 
     def _step(self, thing: Any, part: str) -> Any:
         return self._member(thing, part) if isinstance(thing, list | tuple | dict) else self._child(thing, part)
@@ -195,6 +200,26 @@ class PathFinder:
         if not doubled:
             return layers
         return [entry for layer in layers for entry in ([layer, layer] if has_weights(layer) else [layer])]
+
+
+class CheckpointFinder(PathFinder):
+    """Follows paths of a checkpoint, where members of lists and dicts have their index or key.
+
+    Source: ``List`` and ``_DictWrapper`` of tensorflow/python/trackable/data_structures.py, ``escape_local_name`` of
+    trackable_utils.py (TensorFlow 2.21; 2.3.4 in python/training/tracking); other keys than text cannot be saved.
+    """
+
+    def _member(self, container: Any, part: str) -> Any:
+        if not isinstance(container, dict):
+            return super()._member(container, part)
+        return next((member for key, member in container.items() if _escaped(key) == part), None)
+
+    def _members_of(self, model: Any, part: str) -> Any:
+        return getattr(model, part)
+
+
+def _escaped(key: Any) -> str | None:
+    return key.replace(".", "..").replace("/", ".S") if isinstance(key, str) else None
 
 
 def named_members(container: Any, *, counts_repeated: bool = True) -> Iterator[tuple[str, Any]]:

@@ -15,7 +15,7 @@ from safeload.readers.checkpoint.texts import decode_texts
 from safeload.runtime._keras._package import is_own_class
 from safeload.runtime._weights._layers import LayerOrder
 from safeload.runtime._weights._ledger import Ledger
-from safeload.runtime._weights._paths import PathFinder
+from safeload.runtime._weights._paths import CheckpointFinder
 from safeload.runtime._weights._states import learns_words
 
 _TABLE = "/_table/.ATTRIBUTES/table-"
@@ -31,7 +31,7 @@ def take_tables(model: Any, artifact: KerasArtifact, normal: NormalForm | None, 
     import numpy as np
 
     owners = [key.removesuffix(f"{_TABLE}keys") for key in ledger.unread if key.endswith(f"{_TABLE}keys")]
-    finder = PathFinder(model, LayerOrder(model, normal))
+    finder = CheckpointFinder(model, LayerOrder(model, normal))
     for owner in owners:
         path = "/".join(_RENAMED.get(part, part) for part in owner.split("/"))
         lookup = next((x for x in map(finder.find, (path, path.partition("/")[2])) if _takes_words(x)), None)

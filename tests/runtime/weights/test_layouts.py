@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 from keras.src.legacy.saving import legacy_h5_format
 
 import safeload
@@ -336,3 +337,71 @@ def test_the_optimizer_of_a_model_inside_is_no_weight(package: str, tmp_path: Pa
     model.save(tmp_path / "m.keras")
     x = np.ones((2, 3), "float32")
     np.testing.assert_allclose(safeload.load_callable(tmp_path / "m.keras")(x), model(x), rtol=1e-6)
+
+
+def _heads(package: Any) -> Any:
+    """Return a model with layers in a dict whose keys are names that Keras gives to members, in lists, by odd keys."""
+
+    class Heads(package.Model):  # type: ignore[misc]  # of either package
+        def __init__(self) -> None:
+            super().__init__()
+            self.heads = {"dense_1": package.layers.Dense(2), "dense": package.layers.Dense(2)}
+            self.rest = [{"a.b/c": package.layers.Dense(2)}, (package.layers.Dense(2),)]
+
+        def call(self, inputs: Any) -> Any:
+            last = self.rest[1][0](self.rest[0]["a.b/c"](inputs))
+            return self.heads["dense_1"](inputs) + 10 * self.heads["dense"](inputs) + 100 * last
+
+    model = Heads()
+    model(np.ones((1, 2), "float32"))
+    return model
+
+
+@pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras", "tf_keras"])
+def test_members_of_dicts_have_their_keys_in_checkpoints(tmp_path: Path, package: Any) -> None:
+    """The kernel of each is a number: 1 + 10 x 2 + 100 x 3 x 4 times the input."""
+    model = _heads(tf_keras)
+    layers = [*(model.heads[key] for key in ("dense_1", "dense")), model.rest[0]["a.b/c"], model.rest[1][0]]
+    for factor, layer in enumerate(layers, start=1):
+        layer.set_weights([factor * np.eye(2), np.zeros(2)])
+    for name, checkpoint in (("plain", tf.train.Checkpoint(model)), ("named", tf.train.Checkpoint(model=model))):
+        prefix = checkpoint.write(str(tmp_path / name))
+        predict = safeload.load_callable(prefix, architecture=lambda: _heads(package))
+        np.testing.assert_allclose(predict(np.float32([[1, 2]])), [[1221, 2442]])
+
+
+class _Weighted(tf_keras.layers.Layer):  # type: ignore[misc]  # tf_keras has no types
+    """Has weights of one name, in a list; ``layers`` is an attribute of its own."""
+
+    def build(self, input_shape: Any) -> None:
+        self.parts = [self.add_weight(name="w", shape=(2,)) for _ in range(3)]
+        self.free = {"k": tf.Variable([1.0, 1.0]), "note": "text"}
+        self.layers = [tf_keras.layers.Dense(2, use_bias=False)]
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        first, second, third = self.parts
+        return self.layers[0](inputs) * first + 10 * second + 100 * third + 1000 * self.free["k"]
+
+
+def _weighted() -> Any:
+    model = tf_keras.Sequential([_Weighted()])
+    model(np.ones((1, 2), "float32"))
+    return model
+
+
+def test_weights_of_one_name_in_a_list_have_their_index_in_checkpoints(tmp_path: Path) -> None:
+    """The last one has the name, the others the path of the list; the kernel is 5: 5 x 1 + 20 + 300 + 4000."""
+    model = _weighted()
+    layer = model.layers[0]
+    for value, variable in enumerate([*layer.parts, layer.free["k"]], start=1):
+        variable.assign([value, value])
+    layer.layers[0].set_weights([5 * np.eye(2)])
+    prefix = str(tmp_path / "ckpt")
+    model.save_weights(prefix)
+    keys = {name for name, _ in tf.train.list_variables(prefix)}
+    assert {
+        f"layer_with_weights-0/{key}/.ATTRIBUTES/VARIABLE_VALUE" for key in ("w", "parts/0", "layers/0/kernel")
+    } < keys
+    predict = safeload.load_callable(prefix, architecture=_weighted)
+    np.testing.assert_allclose(predict(np.ones((1, 2), "float32")), [[4325, 4325]])
