@@ -114,6 +114,11 @@ def _modules_by_class(kind: str) -> dict[str, str]:
     return found
 
 
+def classes_of(kind: str) -> frozenset[str]:
+    """Return the names of the built-in classes of *kind*."""
+    return frozenset(_modules_by_class(kind))
+
+
 def operation_module(name: str) -> str | None:
     """Return the module of the class behind a symbol of ``keras.ops``, such as ``keras.src.ops.nn`` for ``Relu``."""
     return _modules_by_operation().get(name)

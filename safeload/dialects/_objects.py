@@ -127,9 +127,14 @@ class Normaliser:
         if not isinstance(config, dict):
             return self.value(config)
         return {
-            key: item if type(item) in _NUMBERS else self.value(item, _values.kind_at(key))
+            key: item if type(item) in _NUMBERS else self._argument(item, _values.kind_at(key))
             for key, item in config.items()
         }
+
+    def _argument(self, value: Any, kind: str | None) -> Any:
+        if kind in _values.TRAINED_PARTS and self._is_old and isinstance(value, str):
+            return _values.trained_part(value, kind)
+        return self.value(value, kind)
 
     def _builtin_module(self, value: dict[str, Any], kind: str | None) -> str | None:
         """Return the public module of a built-in object, or None for a custom one."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from safeload.dialects._catalogue import functions_of, module_of
+from safeload.dialects._catalogue import classes_of, functions_of, module_of
 from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._normal import Flavour, Writer
 
@@ -55,6 +56,8 @@ _TENSORFLOW_INITIALIZERS = frozenset({"tensorflow.python.ops.init_ops", "tensorf
 _POLICIES = ("Policy", "PolicyV1")
 _INFERRED_POLICIES = ("_infer", "infer", "infer_with_float32_vars")
 PLAIN_DTYPE = "float32"
+TRAINED_PARTS = frozenset({"initializer", "regularizer", "constraint"})
+"""Kinds of what matters in training alone."""
 
 
 def kind_at(key: str) -> str | None:
@@ -80,6 +83,24 @@ def activation(name: str, writer: Writer) -> Any:
     if name[:1].isupper() and module_of(name, "layer") == "keras.layers":
         return {"module": "keras.layers", "class_name": name, "config": {}, "registered_name": None}
     return function_object(name)
+
+
+def trained_part(name: str, kind: str) -> Any:
+    """Return what Keras 2 meant by the text *name* where a part of *kind* stands: a built-in, or a function by name.
+
+    Source: ``serialize`` of ``initializers``, ``regularizers`` and ``constraints`` in keras 2.10 and tensorflow 1.15,
+    which write the ``__name__`` of a function.
+    """
+    plain = initializer_class(name) if kind == "initializer" else name
+    is_known = plain.replace("_", "").lower() in _known_parts(kind)
+    return name if is_known else {**function_object(name), "registered_name": None}
+
+
+@cache
+def _known_parts(kind: str) -> frozenset[str]:
+    """Return the names of built-in parts in lower case, without what parts ``glorot_uniform``."""
+    aliases = {*_INITIALIZER_ALIASES, "one", "zero"} if kind == "initializer" else set()
+    return frozenset(name.lower() for name in classes_of(kind) | aliases)
 
 
 def is_activation(name: str) -> bool:

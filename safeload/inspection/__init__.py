@@ -22,7 +22,7 @@ from safeload.inspection._info import (
 from safeload.inspection._walk import Place, dicts_in, is_marker, is_object, notable_places, own_values
 from safeload.inspection._weights import describe_weights, own_arrays
 from safeload.inspection.keras.model import describe_producer, inspect_keras
-from safeload.inspection.keras.objects import is_replaceable_part
+from safeload.inspection.keras.objects import is_mere_name, is_replaceable_part
 from safeload.inspection.keras.signature import distinct_names, with_free_batch
 from safeload.readers import Artifact, KerasArtifact, TFLiteArtifact
 
@@ -47,6 +47,7 @@ __all__ = [
     "has_slot",
     "inspect_artifact",
     "is_marker",
+    "is_mere_name",
     "is_object",
     "is_replaceable_part",
     "notable_places",

@@ -208,6 +208,7 @@ class ObjectInfo:
         is_training_only: True if only ``compile`` needs it, or training of a layer that has its weights.
         is_replaceable: True for the initializer, regularizer or constraint of a layer of Keras, for which the layer's
             own default stands where the caller has none: what it makes is overwritten by the weights of the file.
+            Also where a custom layer has a name for one: it takes the name, and may need no such function.
         is_module_recorded: False if the file names it without a module, so that a custom class may hide behind a
             built-in name.
     """

@@ -229,6 +229,17 @@ def test_initializers_of_earlier_releases():
     }
 
 
+@pytest.mark.parametrize("name", ["glorot_uniform", "GlorotUniform", "ZerosV2", "normal", "one", "identity"])
+def test_names_of_initializers(name):
+    """A built-in one stays a text; another is a function of which Keras 2 wrote the name alone."""
+    mine = {"module": None, "class_name": "function", "config": "mine", "registered_name": None}
+    assert normaliser(TF_2).config({"kernel_initializer": name}) == {"kernel_initializer": name}
+    for part in ("kernel_initializer", "activity_regularizer", "bias_constraint"):
+        assert normaliser(TF_2).config({part: "mine"}) == {part: mine}
+        assert normaliser(KERAS_3).config({part: "mine"}) == {part: "mine"}
+    assert normaliser(KERAS_1).config({"kernel_constraint": "maxnorm"}) == {"kernel_constraint": "maxnorm"}
+
+
 @pytest.mark.parametrize(
     "value",
     [{"type": "ndarray", "value": 6.0}, {"class_name": "__numpy__", "config": {"value": 6.0, "dtype": "float32"}}],

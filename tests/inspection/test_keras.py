@@ -11,7 +11,7 @@ from safeload.inspection import SignatureInfo, Slot, TensorInfo, distinct_names,
 from safeload.inspection._walk import dicts_in, notable_places, recorded_places
 from safeload.inspection._weights import count_parameters
 from safeload.inspection.keras.model import describe_layers
-from safeload.inspection.keras.objects import describe_objects
+from safeload.inspection.keras.objects import describe_objects, is_replaceable_part
 from safeload.inspection.keras.signature import describe_signature, with_free_batch
 from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights, WeightIndex, WeightLayout
 
@@ -209,6 +209,9 @@ def test_parts_of_a_custom_layer_are_needed():
     objects = {o.name: o for o in inspect(functional(mine)).keras.objects}
     assert not objects["Init"].is_replaceable
     assert not objects["Init"].is_training_only
+    mere_name = {"module": None, "class_name": "function", "config": "f", "registered_name": None}
+    assert is_replaceable_part("kernel_initializer", mine, mere_name), "the class may mean something else"
+    assert not is_replaceable_part("function", mine, mere_name)
 
 
 def test_modules_that_the_file_does_not_record():

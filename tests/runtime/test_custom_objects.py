@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import abc
+import json
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 from releases import what_this_keras_can
 from threads import in_threads
 
@@ -215,6 +218,44 @@ def test_parts_that_loaded_weights_make_needless(tmp_path: Path, suffix: str) ->
     loaded = safeload.load_callable(path, custom_objects=[Start, own_penalty]).model
     assert isinstance(loaded.layers[-1].kernel_initializer, Start)
     assert loaded.layers[-1].kernel_regularizer is own_penalty
+
+
+def own_start(shape: Any, dtype: Any = None) -> Any:
+    return tf.ones(shape, dtype or "float32")
+
+
+class Negative(tf_keras.layers.Dense):  # type: ignore[misc]  # tf_keras has no types
+    def call(self, inputs: Any) -> Any:
+        return -super().call(inputs)
+
+
+def _name_functions(path: Path) -> None:
+    """Write a Dense layer's functions as bare names, as TensorFlow 1.15 to 2.10 did."""
+    named = {"bias_initializer": "own_start", "kernel_regularizer": "own_penalty", "kernel_constraint": "own_penalty"}
+    with h5py.File(path, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"][-1]["config"].update(named, activity_regularizer="own_penalty")
+        file.attrs["model_config"] = json.dumps(config)
+
+
+@pytest.mark.parametrize("kind", [tf_keras.layers.Dense, Negative])
+def test_functions_that_keras_2_recorded_by_name(tmp_path: Path, kind: Any) -> None:
+    """Where an initializer, regularizer or constraint stands: asked for neither by layers of Keras nor by others."""
+    model = tf_keras.Sequential([tf_keras.Input((4,)), kind(2, use_bias=False)])
+    path = tmp_path / "m.h5"
+    model.save(path)
+    _name_functions(path)
+    expected = (-1 if kind is Negative else 1) * (X @ model.get_weights()[0])
+    given = [own_start, own_penalty, Negative]
+    for objects in [given, *([] if kind is Negative else [None])]:
+        predict = safeload.load_callable(path, custom_objects=objects)
+        np.testing.assert_allclose(predict(X), expected, rtol=1e-6)
+    found = safeload.load_callable(path, custom_objects=given).model.layers[-1]
+    assert found.bias_initializer(shape=(2,)).numpy().tolist() == [1, 1]
+    functions = {
+        o.name: o.is_training_only for o in safeload.inspect_model(path).custom_objects if o.kind == "function"
+    }
+    assert functions == {"own_start": True, "own_penalty": True}
 
 
 def test_two_threads_with_one_name(path: Path) -> None:

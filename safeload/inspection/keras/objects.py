@@ -66,10 +66,16 @@ def is_layer(serialized: Any, kind: str) -> bool:
     )
 
 
-def is_replaceable_part(key: str, owner: Any) -> bool:
-    """Tell whether what stands under *key* is a part of a layer of Keras that a loaded layer never uses."""
-    is_part = key.endswith(_TRAINING_SUFFIXES)
-    return is_part and isinstance(owner, dict) and is_builtin(_text(owner.get("module")), owner["class_name"])
+def is_replaceable_part(key: str, owner: Any, part: Any) -> bool:
+    """Tell whether *part*, at *key*, matters in training alone, and is one of a layer of Keras or a mere name."""
+    if not (key.endswith(_TRAINING_SUFFIXES) and isinstance(owner, dict)):
+        return False
+    return is_mere_name(part) or is_builtin(_text(owner.get("module")), owner["class_name"])
+
+
+def is_mere_name(part: Any) -> bool:
+    """Tell whether *part* is a function that Keras 2 wrote as a text, which a custom class may mean otherwise."""
+    return isinstance(part, dict) and part.get("class_name") == "function" and part.get("registered_name") is None
 
 
 def describe_objects(objects: Iterable[Place], raw_places: Iterable[Place]) -> Iterator[ObjectInfo]:
@@ -118,7 +124,7 @@ def _describe(place: Place, unlocated: frozenset[str]) -> ObjectInfo:
     value = place.value
     module, name, registered = _text(value.get("module")), _name(value), _text(value.get("registered_name"))
     is_known = _is_known(value)
-    is_replaceable = not is_known and is_replaceable_part(place.key, place.owner)
+    is_replaceable = not is_known and is_replaceable_part(place.key, place.owner, value)
     return ObjectInfo(
         where=place.where,
         name=name,

@@ -5,6 +5,7 @@ Owns the choice of every class and function; Keras's own look-up is not asked. L
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import tensorflow as tf
 
 from safeload.dialects import is_builtin
 from safeload.errors import CustomObjectConflictError, IncompatibleVersionError, UnsupportedFormatError
-from safeload.inspection import is_replaceable_part
+from safeload.inspection import is_mere_name, is_replaceable_part
 from safeload.runtime._keras._lambda import trusted_function
 from safeload.runtime._keras._package import keywords_of, symbol
 
@@ -79,16 +80,27 @@ class Resolver:
         return self._renamed(copied) if _is_object(copied) else copied
 
     def _without_replaceable(self, owner: dict[str, Any]) -> dict[str, Any]:
-        """Return the config of *owner* without initializers and such that nobody gave; its defaults stand for them."""
+        """Return the config of *owner* without initializers and such that nobody gave; its defaults stand for them.
+
+        A class of the caller's gets the names that it recorded, and looks them up itself, as in Keras 2.
+        """
         parts: dict[str, Any] = owner["config"]
+        if not is_builtin(owner.get("module"), owner["class_name"]):
+            return {key: self._name(part["config"]) if is_mere_name(part) else part for key, part in parts.items()}
         return {
             key: part
             for key, part in parts.items()
             if type(part) is not dict or not self._is_replaceable(key, part, owner)
         }
 
+    def _name(self, name: str) -> str:
+        found = self.custom.get(name)
+        if found is not None and not isinstance(found, type):
+            self.scope[name] = _itself_or_called(found)
+        return name
+
     def _is_replaceable(self, key: str, part: Any, owner: dict[str, Any]) -> bool:
-        if not (_is_object(part) and is_replaceable_part(key, owner)):
+        if not (_is_object(part) and is_replaceable_part(key, owner, part)):
             return False
         name = part["config"] if part["class_name"] == "function" else part["class_name"]
         names = (part.get("registered_name"), name, f"{part.get('module')}.{name}")
@@ -199,6 +211,20 @@ class Resolver:
                 hint="upgrade keras, or pass an object of this name in custom_objects=",
             )
         return found
+
+
+def _itself_or_called(function: Any) -> Any:
+    """Return *function* so that a call without arguments gives itself.
+
+    ``initializers.get`` and the like take a name for that of a class, of which they make an instance: keras 2.10
+    ``initializers/__init__.py``; those of tensorflow 1.15 do not.
+    """
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs) if args or kwargs else function
+
+    return called
 
 
 def _misfit(cls: Any, config: dict[str, Any]) -> str | None:
