@@ -368,3 +368,28 @@ def test_constants_in_a_node_name_no_layers() -> None:
 def test_values_in_a_node_are_no_tensors() -> None:
     """Only entries that name a layer are."""
     assert list(_entries([["x", 0, 0], 3, {"y": None}])) == [["x", 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("config", "added"),
+    [
+        ({}, {"build_input_shape": [None, 5]}),
+        ({"build_input_shape": [None, 3]}, {}),
+        ({"mine": 1}, {}),
+    ],
+)
+def test_a_class_derived_from_sequential(config: dict[str, Any], added: dict[str, Any]) -> None:
+    """Its first layer records the shape; a class that records more of its own is no such one."""
+    layers = [layer("Dense", "a", batch_input_shape=[None, 5], units=3)]
+    for owner, names in (
+        ({"layers": layers}, added),
+        ({"layers": []}, {}),
+        ({"layers": [{"class_name": "Dense"}]}, {}),
+    ):
+        chain = {"class_name": "Chain", "config": {"name": "m", **owner, **config}}
+        found = normal(chain, "2.2.4-tf").config
+        assert (found["module"], found["class_name"]) == (None, "Chain")
+        assert {key: found["config"].get(key) for key in names} == names
+        assert found["config"].keys() == chain["config"].keys() | names.keys()
+    bare = {"class_name": "Chain", "config": {"name": "m", "layers": [layer("Dense", "a", units=3)]}}
+    assert "build_input_shape" not in normal(bare, "2.2.4-tf").config["config"]

@@ -258,6 +258,27 @@ def test_functions_that_keras_2_recorded_by_name(tmp_path: Path, kind: Any) -> N
     assert functions == {"own_start": True, "own_penalty": True}
 
 
+@pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras", "tf_keras"])
+def test_a_class_derived_from_sequential_as_tensorflow_1_wrote_it(tmp_path: Path, package: Any) -> None:
+    """The input shape is in its first layer; there is no InputLayer. The kernels are 2 and 3 times the identity."""
+    chain = type("Chain", (package.Sequential,), {})
+    common = {"trainable": True, "dtype": "float32", "activation": "linear", "use_bias": False}
+    absent = dict.fromkeys(("kernel_regularizer", "bias_regularizer", "activity_regularizer", "bias_constraint"))
+    zeros = {"class_name": "Zeros", "config": {}}
+    rest = {"units": 4, "kernel_initializer": zeros, "bias_initializer": zeros, "kernel_constraint": None}
+    layers = [{"class_name": "Dense", "config": {"name": name, **common, **rest, **absent}} for name in "ab"]
+    layers[0]["config"]["batch_input_shape"] = [None, 4]
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Chain", "config": {"name": "m", "layers": layers}})
+        file.attrs["keras_version"], file.attrs["backend"] = "2.2.4-tf", "tensorflow"
+        weights = file.create_group("model_weights")
+        weights.attrs["layer_names"], weights.attrs["backend"] = ["a", "b"], "tensorflow"
+        for name, factor in (("a", 2), ("b", 3)):
+            weights.create_group(name).attrs["weight_names"] = [f"{name}/kernel:0"]
+            weights[f"{name}/{name}/kernel:0"] = factor * np.eye(4, dtype="float32")
+    np.testing.assert_allclose(safeload.load_callable(tmp_path / "m.h5", custom_objects=[chain])(X), 6 * X, rtol=1e-6)
+
+
 def test_two_threads_with_one_name(path: Path) -> None:
     """Each load gets the class of its own call, however the loads interleave."""
 

@@ -24,7 +24,7 @@ from safeload.dialects._functional._graph import (
 )
 from safeload.dialects._functional._merge import merge_layer
 from safeload.dialects._functional._nodes import STATEFUL_CLASSES, Call, Tree, map_refs, split_initial_state, write_call
-from safeload.dialects._functional._sequential import is_sequential, with_input_layer
+from safeload.dialects._functional._sequential import is_sequential, with_build_shape, with_input_layer
 from safeload.dialects._normal import Flavour, Writer
 
 Json = Any
@@ -84,7 +84,8 @@ def normalise_model(
         layers = config["layers"] if writer.flavour is not Flavour.KERAS_3 else with_output_padding(config["layers"])
         parts = {"layers": _sequential_layers(layers, normaliser, renamed)}
     else:
-        return None
+        shaped = with_build_shape(config) if writer.flavour is not Flavour.KERAS_3 else config
+        return None if shaped is config else normaliser.object({**value, "config": shaped}, "model")
     return _model(value, parts, normaliser)
 
 

@@ -76,6 +76,19 @@ def with_input_layer(obj: Json, where: str) -> Json:
     return {**obj, "config": {**config, "layers": [*_front(layers, shape), *layers]}}
 
 
+def with_build_shape(config: Json) -> Json:
+    """Return the *config* of a class derived from Sequential with the input shape that its first layer records.
+
+    Its constructor builds it then. TensorFlow to 2.1 and Keras to 2.3 wrote the shape there and no InputLayer; whether
+    a class of the caller's is such a one is known at its call, so that no layer is added to it here.
+    """
+    layers = config.get("layers")
+    if not config.keys() <= {"name", "layers"} or not layers or not all(map(is_object, layers)):
+        return config
+    shape, _ = _own_input(layers[0])
+    return config if shape is None else {**config, "build_input_shape": shape}
+
+
 def is_object(value: Json) -> bool:
     """True for a serialized layer: the config is a dict, or a list of layers as Keras 1 wrote Sequential models."""
     if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
