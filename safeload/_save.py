@@ -31,9 +31,6 @@ _OTHER_SUFFIXES = frozenset(
 )
 """Suffixes that promise a format which is not written here."""
 
-_OWN = "safeload>"
-"""How the names of functions begin that stand in for those of old releases."""
-
 _NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 """Names that nodes may have; an input of a signature is the name of one.
 
@@ -243,7 +240,7 @@ def _written(written: str, target: Path, job: _Job) -> ModelCallable:
 
 
 def _written_keras(written: str, target: Path, job: _Job) -> ModelCallable:
-    from safeload.runtime._export import custom_classes, keras_model_of
+    from safeload.runtime._export import OWN_NAMES, custom_objects_in, keras_model_of
 
     model = keras_model_of(next(iter(job.functions.values())))
     if model is None or job.has_signatures:
@@ -251,9 +248,9 @@ def _written_keras(written: str, target: Path, job: _Job) -> ModelCallable:
         raise UnsupportedFormatError(str(target), kind=kind, remedy=_SAVED_MODEL)
     model.save(written)
     try:
-        return load_callable(written, custom_objects=custom_classes(model))
+        return load_callable(written, custom_objects=custom_objects_in(model))
     except CustomObjectNotFoundError as error:
-        if not any(needed.name.startswith(_OWN) for needed in error.missing):
+        if not any(needed.name.startswith(OWN_NAMES) for needed in error.missing):
             raise
         kind = "to be a Keras file, and the model computes what an old release did and none of Keras 3 does"
         raise UnsupportedFormatError(str(target), kind=kind, remedy=_SAVED_MODEL) from error

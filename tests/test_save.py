@@ -86,6 +86,46 @@ def test_custom_classes_come_along(tmp_path: Path) -> None:
     np.testing.assert_allclose(load_callable(path, custom_objects=Triple)(np.ones((1, 2))), [[3, 3]])
 
 
+class _Ones(keras.initializers.Initializer):
+    def __init__(self, scaled: Any = None) -> None:
+        self.scaled = scaled
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        return keras.ops.ones(shape, dtype)
+
+    def get_config(self) -> Any:
+        return {"scaled": self.scaled}
+
+
+def _tripled(x: Any) -> Any:
+    return 3 * x
+
+
+def test_custom_parts_come_along(tmp_path: Path) -> None:
+    """Functions and objects that layers hold, also those of an own layer, in a list and inside of another part."""
+
+    class Own(keras.layers.Layer):
+        def __init__(self, functions: Any, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.functions = [keras.saving.deserialize_keras_object(function) for function in functions]
+
+        def call(self, x: Any) -> Any:
+            return self.functions[0](x)
+
+        def get_config(self) -> Any:
+            functions = [keras.saving.serialize_keras_object(function) for function in self.functions]
+            return {**super().get_config(), "functions": functions}
+
+    own = Own([keras.saving.serialize_keras_object(keras.activations.relu)])
+    own.functions = [_tripled]
+    dense = keras.layers.Dense(1, activation=_tripled, kernel_initializer=_Ones(), bias_constraint=_tripled)
+    path = save_callable(keras.Sequential([keras.Input((2,)), dense, own]), tmp_path / "m.keras")
+    given = load_callable(path, custom_objects=[_Ones, _tripled, Own])
+    np.testing.assert_allclose(given(np.ones((1, 2), "float32")), [[2 * 3 * 3]])
+    again = save_callable(given, tmp_path / "again.keras")
+    np.testing.assert_allclose(load_callable(again, custom_objects=[_tripled, Own])(np.ones((1, 2))), [[18]])
+
+
 def test_model_that_records_no_inputs(tmp_path: Path) -> None:
     """A model that was written as a class needs an example."""
 
@@ -378,7 +418,7 @@ def test_a_class_that_cannot_be_found_again_is_an_error(tmp_path: Path, monkeypa
         def call(self, x: Any) -> Any:
             return x
 
-    monkeypatch.setattr(_export, "custom_classes", lambda model: {})
+    monkeypatch.setattr(_export, "custom_objects_in", lambda model: {})
     with pytest.raises(CustomObjectNotFoundError):
         save_callable(keras.Sequential([keras.Input((2,)), Mine()]), tmp_path / "m.keras")
     assert left(tmp_path) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from safeload._explain import first_line
 from safeload.errors import InputMismatchError, UnsupportedFormatError
 from safeload.runtime._callable._structured import spec_of
 from safeload.runtime._callable._tensors import to_tensors
-from safeload.runtime._keras._package import flat_layers, is_own_class
+from safeload.runtime._keras._package import flat_layers
 from safeload.runtime._keras._runtime import KerasRuntime
 from safeload.runtime._object import is_untraced
 from safeload.runtime._tflite import TFLiteRuntime
@@ -23,6 +24,10 @@ from safeload.signatures import bind
 if TYPE_CHECKING:
     from safeload.inspection import TensorInfo
     from safeload.runtime._callable._model_callable import ModelCallable
+
+_LIBRARIES = frozenset({"keras", "tf_keras", "tensorflow", "safeload"})
+OWN_NAMES = "safeload>"
+"""How the names begin of functions that stand in for those of old releases, or have theirs for one load alone."""
 
 _BATCH, _LENGTH = 2, 16
 """What stands for an unknown first dimension, and for any other unknown one, in synthesised inputs."""
@@ -100,9 +105,29 @@ def runs_in_graphs(fn: ModelCallable) -> bool:
     return not isinstance(fn.backend, TFLiteRuntime)
 
 
-def custom_classes(model: Any) -> list[type]:
-    """Return the classes of *model* and its layers that are neither Keras's nor safeload's."""
-    return list(dict.fromkeys(type(layer) for layer in flat_layers(model) if not is_own_class(layer)))
+def custom_objects_in(model: Any) -> list[Any]:
+    """Return the classes and functions in *model*, its layers and their parts that are none of Keras or safeload."""
+    layers = list(flat_layers(model))
+    parts = [part for layer in layers for part in _parts(layer)]
+    inner = [part for thing in parts if hasattr(thing, "get_config") for part in _parts(thing)]
+    objects = (type(thing) if hasattr(thing, "get_config") else thing for thing in (*layers, *parts, *inner))
+    return list(dict.fromkeys(found for found in objects if _is_custom(found)))
+
+
+def _parts(thing: Any) -> Iterator[Any]:
+    """Yield what attributes of *thing* hold, and what is in lists and dicts there."""
+    for value in getattr(thing, "__dict__", {}).values():
+        if isinstance(value, (list, tuple, dict)):
+            yield from list(value.values() if isinstance(value, dict) else value)
+        else:
+            yield value
+
+
+def _is_custom(found: Any) -> bool:
+    """Tell whether *found* is a class or function of the caller's, under a name that others have for it too."""
+    if not isinstance(found, (type, FunctionType)) or found.__name__.startswith(OWN_NAMES):
+        return False
+    return str(found.__module__).partition(".")[0] not in _LIBRARIES
 
 
 def write_saved_model(functions: Mapping[str, ModelCallable], directory: str, *, example: Any = None) -> None:
