@@ -59,7 +59,8 @@ def register_module(module: ModuleType | str, *, submodules: bool = False) -> No
     """Declare that *module* defines custom objects, for every later load.
 
     Args:
-        module: A module, or its import name; a name is imported when a model needs custom objects.
+        module: A module, or its import name; a name is imported when a model needs custom objects, or may mean one by
+            the name of a built-in class, for which a module that cannot be imported is passed over.
         submodules: True to take every module of a package too. All are then imported when a model needs custom
             objects, except ``__main__``; one that cannot be imported is an error.
     """
@@ -125,8 +126,12 @@ class Registry:
         Returns:
             A registry that looks in *custom_objects*, then in *modules*, then at what was registered
             with `register` and `register_module`, then in Keras's own registries.
+
+        Raises:
+            CustomObjectConflictError: ``custom-object-conflict``. A value of *modules* is no module.
         """
-        listed = [modules] if isinstance(modules, (str, ModuleType)) else list(modules)
+        listed: list[Any] = [modules] if isinstance(modules, (str, ModuleType)) or callable(modules) else list(modules)
+        _require_modules(listed)
         if isinstance(custom_objects, Mapping):
             return cls(named=custom_objects, modules=listed)
         values = _listed(custom_objects)
@@ -268,6 +273,16 @@ def _name_of(value: object) -> str:
     return str(getattr(value, "__name__", None) or type(value).__name__)
 
 
+def _require_modules(values: Iterable[object]) -> None:
+    for value in values:
+        if not isinstance(value, (str, ModuleType)):
+            raise CustomObjectConflictError(
+                _name_of(value),
+                problem="was given in modules=, and is neither a module nor a module's name",
+                hint=f"pass classes and functions in custom_objects=, such as custom_objects=[{_name_of(value)}]",
+            )
+
+
 def _bare(name: str) -> str:
     return name.rpartition(">")[2]
 
@@ -284,28 +299,36 @@ def _imported(module: ModuleType | str) -> ModuleType:
         return module
     try:
         return importlib.import_module(module)  # noqa: TID251 - the caller named it, never the file
-    except ImportError as error:
+    except Exception as error:  # what runs while it is imported is the caller's
+        reason = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
         raise CustomObjectConflictError(
             module,
-            problem=f"this module cannot be imported: {error}",
+            problem=f"this module cannot be imported: {reason}",
             hint="give the module itself, or fix its import name",
         ) from error
 
 
-def _registered_modules() -> Iterator[ModuleType]:
-    yield from map(_imported, _REGISTERED.modules)
-    for package in map(_imported, _REGISTERED.packages):
-        yield package
-        yield from map(_imported, _submodules(getattr(package, "__path__", ()), package.__name__))
+def _if_importable(module: ModuleType | str) -> ModuleType | None:
+    try:
+        return _imported(module)
+    except CustomObjectConflictError:
+        return None
 
 
-def _submodules(paths: Iterable[str], package: str) -> Iterator[str]:
-    """Yield the names of the modules of *package* at every depth; a package is imported to see what is in it."""
-    for found in pkgutil.iter_modules(paths, f"{package}."):
+def _registered_modules(load: Callable[[ModuleType | str], ModuleType | None] = _imported) -> Iterator[ModuleType]:
+    listed = (*_REGISTERED.modules, *(name for package in _REGISTERED.packages for name in _with_parts(package, load)))
+    yield from (module for module in map(load, listed) if module is not None)
+
+
+def _with_parts(
+    package: ModuleType | str, load: Callable[[ModuleType | str], ModuleType | None]
+) -> Iterator[ModuleType | str]:
+    """Yield *package* and the names of its modules at every depth; a package is imported to see what is in it."""
+    yield package
+    module = load(package)
+    for found in pkgutil.iter_modules(getattr(module, "__path__", ()), f"{getattr(module, '__name__', '')}."):
         if not found.name.endswith(".__main__"):
-            yield found.name
-            if found.ispkg:
-                yield from _submodules(_imported(found.name).__path__, found.name)
+            yield from _with_parts(found.name, load) if found.ispkg else [found.name]
 
 
 def _attributes(modules: Iterable[ModuleType], needed: ObjectInfo) -> list[object]:
@@ -356,7 +379,9 @@ def _from_registered(needed: ObjectInfo) -> list[object]:
     names = _names(needed)
     declared = [d for d in _REGISTERED.objects if d.name in names or f"{d.package}>{d.name}" in names]
     exact = [d for d in declared if d.package and f"{d.package}>{d.name}" == needed.registered_name]
-    return [d.value for d in exact or declared] or _attributes(_registered_modules(), needed)
+    # A built-in that the file names without its module needs none of them, if it is no class of the caller's.
+    modules = _registered_modules(_if_importable if needed.is_builtin else _imported)
+    return [d.value for d in exact or declared] or _attributes(modules, needed)
 
 
 def _from_keras(needed: ObjectInfo) -> list[object]:

@@ -145,6 +145,39 @@ def test_module_that_cannot_be_imported():
         Registry.of_call(modules="no_such_module_here").resolve(layer())
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"), [("1 / 0", "ZeroDivisionError: division by zero"), ("import", "SyntaxError: ")]
+)
+def test_module_that_fails_while_it_is_imported(tmp_path, monkeypatch, text, reason):
+    """Whatever it raises, the error names the module and the reason."""
+    (tmp_path / "my_failing_layers.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(CustomObjectConflictError, match=f"'my_failing_layers': this module cannot be .*: {reason}"):
+        Registry.of_call(modules="my_failing_layers").resolve(layer())
+
+
+@pytest.mark.parametrize("wrap", [lambda c: [c], lambda c: c])
+def test_a_class_given_as_a_module(wrap):
+    """Classes and functions are for custom_objects=."""
+    with pytest.raises(CustomObjectConflictError, match=r"'Scale': was given in modules=") as caught:
+        Registry.of_call(modules=wrap(a_class()))
+    assert "custom_objects=[Scale]" in caught.value.hint
+
+
+@pytest.mark.parametrize("submodules", [False, True])
+def test_a_registered_module_that_is_missing(submodules):
+    """It is in the way of what needs code, and not of built-in classes, by whose names a class of it may be meant."""
+    register_module("no_such_module_here", submodules=submodules)
+    scale = a_class("Dense")
+    with pytest.raises(CustomObjectConflictError, match="cannot be imported"):
+        Registry.of_call().resolve(layer())
+    dense = layer("Dense", module="keras.layers", is_builtin=True, is_module_recorded=False)
+    assert Registry.of_call().resolve(dense) is None
+    register_module(module_with(Dense=scale))
+    with pytest.raises(CustomObjectConflictError, match="whether it means Keras's own"):
+        Registry.of_call().resolve(dense)
+
+
 def test_module_recorded_in_the_file_is_never_imported():
     """The module that a file records is not imported, though it could be."""
     sys.modules.pop("this", None)
