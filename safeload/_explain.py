@@ -6,6 +6,8 @@ Knows texts, not models: it opens no file and imports no loader.
 from __future__ import annotations
 
 import re
+import traceback
+from types import FrameType
 from typing import NamedTuple
 
 _OWN = "safeload.errors"
@@ -23,8 +25,22 @@ Source: ``inject_argument_info_in_traceback`` and ``deserialize_keras_object`` (
 python/eager/execute.py (TensorFlow 2.21).
 """
 
-_INNER, _CONFIG = "Exception encountered: ", "Full object config"
-"""What Keras 3 writes before the cause of an error, and before a config that follows it. Source: same function."""
+_INNER, _REST = (
+    re.compile(r".*(Exception|Error) encountered:\s", re.DOTALL),
+    re.compile("Full object config|(Call a|A)rguments received by"),
+)
+"""What Keras writes before the cause of an error, and before a config and arguments that follow it.
+
+Source: ``deserialize_keras_object``, and ``compute_output_spec`` of ops/operation.py (keras 3.15).
+"""
+
+_IN_USER_CODE = re.compile(r"in user code:\n\n.*?\n\n\s+\w+: ?", re.DOTALL)
+"""What AutoGraph writes before the text of an error: the lines that led to it, and its type.
+
+Source: ``ErrorMetadataBase.get_message`` of python/autograph/impl/api.py and pyct/error_utils.py (TensorFlow 2.21).
+"""
+
+_LIBRARIES = frozenset({"keras", "tf_keras", "tensorflow", "safeload"})
 
 
 class FailureMode(NamedTuple):
@@ -361,21 +377,53 @@ def failure_mode(error: BaseException) -> FailureMode | None:
     return next(matching, None)
 
 
-def _texts(error: BaseException | None) -> list[str]:
-    texts: list[str] = []
-    while error is not None and len(texts) < 20:
-        texts.append(str(error))
+def _texts(error: BaseException) -> list[str]:
+    return [str(each) for each in _with_causes(error)]
+
+
+def _with_causes(error: BaseException | None) -> list[BaseException]:
+    errors: list[BaseException] = []
+    while error is not None and len(errors) < 20:
+        errors.append(error)
         error = error.__cause__ or error.__context__
-    return texts
+    return errors
 
 
 def first_line(error: BaseException) -> str:
     """Return the line of an error's text that says what is wrong, without colours; its type if there is none."""
     is_quoted = isinstance(error, KeyError) and error.args  # Python shows the key in quotes, with its lines in one
     text = str(error.args[0] if is_quoted else error)
-    text = _COLOUR.sub("", text).rpartition(_INNER)[2].partition(_CONFIG)[0]
+    text = _REST.split(_IN_USER_CODE.sub("", _INNER.sub("", _COLOUR.sub("", text))))[0]
     lines = (line.strip() for line in text.splitlines())
     return next((line for line in lines if line and not line.startswith(_OPENERS)), type(error).__name__)[:300]
+
+
+def with_place(error: BaseException) -> str:
+    """Say what is wrong: the first line, with the method of a class derived from Keras's that raised it, if one did."""
+    for each in _with_causes(error):
+        places = [_method(frame) for frame, _ in traceback.walk_tb(each.__traceback__)]
+        place = next((place for place in reversed(places) if place), "")
+        if place:
+            return f"{place} raised {_typed(each)}"
+    return first_line(error) if isinstance(error, (ValueError, TypeError)) else _typed(error)
+
+
+def _typed(error: BaseException) -> str:
+    name, line = type(error).__name__, first_line(error)
+    return name if line == name else f"{name}: {line}"
+
+
+def _method(frame: FrameType) -> str:
+    owner = frame.f_locals.get("self", frame.f_locals.get("cls"))
+    kind = owner if isinstance(owner, type) else type(owner)
+    of_keras = any(_root(base.__module__) in _LIBRARIES for base in kind.__mro__)
+    if not of_keras or _root(frame.f_globals.get("__name__")) in _LIBRARIES:
+        return ""
+    return f"{kind.__name__}.{frame.f_code.co_name.removeprefix('tf__')}()"  # AutoGraph writes the method anew
+
+
+def _root(module: object) -> str:
+    return str(module).partition(".")[0]
 
 
 def _headline(error: BaseException) -> str:

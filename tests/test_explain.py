@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from safeload._explain import FAILURE_MODES, explain, failure_mode
+from safeload._explain import FAILURE_MODES, explain, failure_mode, first_line, with_place
 from safeload.errors import ArtifactNotFoundError, LoadFailedError
 
 # Texts as TensorFlow 2.21, Keras 3.15.1 and tf_keras 2.21 raise them, shortened behind the first sentence.
@@ -181,6 +181,71 @@ def test_headline_says_something():
     assert explain(error).splitlines()[0] == "ValueError: No good"
     text = "Error when deserializing class 'Dense'\n\nException encountered: No units. Full object config: {'x': 1}"
     assert explain(TypeError(text)).splitlines()[0] == "TypeError: No units."
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("Could not infer 'b' (of type B). Error encountered:\n\nno units\nmore", "no units"),
+        (
+            "Exception encountered when calling B.call().\n\n\x1b[1m\x1b[0m\n\nArguments received by B.call():\n  • 1",
+            "KeyError",
+        ),
+        (
+            "Exception encountered when calling layer 'b' (type B).\n\nin user code:\n\n"
+            '    File "b.py", line 2, in call  *\n        return x[0]\n\n    KeyError: no units\n\n\n'
+            "Call arguments received by layer 'b' (type B):\n  • x=1",
+            "no units",
+        ),
+    ],
+)
+def test_what_a_method_of_a_class_raised(text, line):
+    """Keras 3, and AutoGraph below Keras 2, say around it where it was raised."""
+    assert first_line(KeyError(text)) == line
+
+
+class Initializer:
+    """As the bases of Keras have it, a class whose module is Keras's."""
+
+    __module__ = "keras.src.initializers"
+
+
+class Own(Initializer):
+    """A class of the caller's."""
+
+    def call(self, text):
+        raise LookupError(text)
+
+    @classmethod
+    def from_config(cls, config):
+        return config["units"]
+
+
+class NotOfKeras:
+    """Another class."""
+
+    def call(self, text):
+        raise LookupError(text)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: Own().call("no table"), "Own.call() raised LookupError: no table"),
+        (lambda: Own().call(""), "Own.call() raised LookupError"),
+        (lambda: Own.from_config({}), "Own.from_config() raised KeyError: units"),
+        (lambda: NotOfKeras().call("no table"), "LookupError: no table"),
+        (lambda: int("x"), "invalid literal for int() with base 10: 'x'"),
+    ],
+)
+def test_the_method_that_raised_it(call, text):
+    """It is named where it is of a class that derives from Keras's, also if Keras raised another error from it."""
+    with pytest.raises(Exception, match="") as caught:
+        call()
+    assert with_place(caught.value) == text
+    outer = ValueError("cannot be made")
+    outer.__cause__ = caught.value
+    assert with_place(outer) == (text if "Own" in text else "cannot be made")
 
 
 def test_error_without_text_is_shown_by_its_type():

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from safeload._explain import first_line
+from safeload._explain import first_line, with_place
 from safeload.errors import ArtifactChangedError, CustomObjectConflictError, LoadFailedError, SafeloadError
 from safeload.runtime._keras._ambient import names_apart, plain_policy, require_tensorflow_backend
 from safeload.runtime._keras._biased import add_biases_where_they_are
@@ -158,4 +158,4 @@ def explained(where: str) -> Iterator[None]:
     except SafeloadError:
         raise
     except Exception as error:
-        raise LoadFailedError(where, problem=first_line(error)) from error
+        raise LoadFailedError(where, problem=with_place(error)) from error
