@@ -266,6 +266,8 @@ def _listed(values: Any) -> list[object]:
         return []
     if isinstance(values, ModuleType) or callable(values):
         return [values]
+    if not isinstance(values, Iterable):
+        raise TypeError(f"custom_objects must be a dict, a module or a list, not of type {type(values).__name__}")
     return list(values)
 
 

@@ -38,6 +38,7 @@ def path(request, model, tmp_path_factory):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
+        ({"custom_objects": 5}, "custom_objects must be a dict, a module or a list, not of type int"),
         ({"version": "1"}, "version must be an integer, not of type str"),
         ({"limits": {"max_entries": 1}}, r"limits must be a safeload.Limits, not of type dict"),
         ({"architecture": {"class_name": "Sequential"}}, "architecture must be the path of .*, not of type dict"),
