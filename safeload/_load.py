@@ -70,7 +70,8 @@ def load_callable(
         custom_objects: Classes and functions that the model needs: a dict by name, a module, or a list.
         modules: Modules, or their names, in which to look for them.
         trusted: Identifiers of findings to permit, as a refusal lists them. Each permits exactly what was found.
-        architecture: For weights alone: the path of the model's JSON file, or a function that builds the model.
+        architecture: For weights alone: the path of the model's JSON file, or a function that builds the model. The
+            function can stand for the classes of a whole model too: its weights go into what the function builds.
         limits: Bounds on what is read; see `Limits`.
 
     Returns:

@@ -79,7 +79,7 @@ def plan_load(
         registry: Where custom objects are found.
         signature: Key of the signature to call, or None for what the saver declared.
         tags: Tags of the MetaGraph, or None for ``serve``.
-        architecture: For weights alone, a function that builds the model.
+        architecture: A function that builds the model, for weights alone or in place of what a config says.
 
     Returns:
         The plan. Everything that can be found wrong without TensorFlow has been raised.
@@ -124,7 +124,7 @@ def _decide(
             _require_weights(info)
     _require_known_classes(info)
     _require_kernels(info)
-    custom_objects = registry.resolve_all(info)
+    custom_objects = registry.resolve_all(info) if architecture is None else {}
     choice = choose(info, signature=signature, tags=tags)
     road = _road(info, custom_objects)
     return _Decided(road, choice.signature_info, choice.reason, choice.meta_graph, custom_objects)

@@ -97,6 +97,11 @@ def test_classes_of_both_packages():
         plan(config, Registry.of_call(objects))
 
 
+def test_an_architecture_needs_no_custom_objects():
+    """The caller's function makes what the config names."""
+    assert plan(SCALE, architecture=dict).custom_objects == {}
+
+
 def test_missing_custom_objects():
     """Missing classes are an error before TensorFlow is imported."""
     with pytest.raises(CustomObjectNotFoundError, match="Scale"):

@@ -279,6 +279,36 @@ def test_a_class_derived_from_sequential_as_tensorflow_1_wrote_it(tmp_path: Path
     np.testing.assert_allclose(safeload.load_callable(tmp_path / "m.h5", custom_objects=[chain])(X), 6 * X, rtol=1e-6)
 
 
+def test_a_subclassed_model_that_the_caller_builds(tmp_path: Path) -> None:
+    """An .h5 file does not say what such a model is called with; the function stands for its class too."""
+
+    class Own(keras.Model):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.first, self.second = layers.Dense(4, use_bias=False), layers.Dense(4, use_bias=False)
+
+        def call(self, inputs: Any) -> Any:
+            return self.first(inputs) + 10 * self.second(inputs)
+
+        def get_config(self) -> Any:
+            return {"name": self.name}
+
+    def build() -> Any:
+        model = Own()
+        model(X)
+        return model
+
+    model = build()
+    model.set_weights([np.eye(4), 2 * np.eye(4)])
+    model.save(tmp_path / "m.h5")
+    for given in ({}, {"custom_objects": [Own]}):
+        predict = safeload.load_callable(tmp_path / "m.h5", architecture=build, **given)
+        np.testing.assert_allclose(predict(X), 21 * X, rtol=1e-6)
+    with pytest.raises(LoadFailedError, match="the model for 0") as caught:
+        safeload.load_callable(tmp_path / "m.h5", custom_objects=[Own])
+    assert caught.value.hint.startswith("pass architecture=, a function that makes the model and calls it once")
+
+
 def test_two_threads_with_one_name(path: Path) -> None:
     """Each load gets the class of its own call, however the loads interleave."""
 

@@ -54,7 +54,7 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
     with explained(artifact.where), _verified(artifact), deferred_variables(artifact.where) as deferral:
         build = plan.architecture
         model = _build(plan) if build is None else _from_caller(build, artifact.where)
-        set_weights(model, artifact, normal)
+        set_weights(model, artifact, normal if build is None or _lists_layers(normal) else None)
         mend(model)
         add_biases_where_they_are(model, normal)
         add_masks_to_softmax(model, normal)
@@ -63,6 +63,11 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
         give_recorded_dtypes(model, artifact, normal)
         _require_unchanged(artifact)
     return model, "deferred" if deferral.deferred else "ordinary"
+
+
+def _lists_layers(normal: NormalForm | None) -> bool:
+    """Tell whether the config says more of the model than its class and what that is made from."""
+    return normal is not None and "layers" in normal.config["config"]
 
 
 @contextmanager

@@ -97,7 +97,7 @@ class Ledger:
         if unset or unused:
             raise self.mismatch([*unset[:_SHOWN], *unused[:_SHOWN]], count=len(unset) + len(unused))
 
-    def mismatch(self, lines: Iterable[str], *, count: int | None = None) -> LoadFailedError:
+    def mismatch(self, lines: Iterable[str], *, count: int | None = None, hint: str | None = None) -> LoadFailedError:
         """Return the error that lists *lines*."""
         shown = list(lines)
         total = len(shown) if count is None else count
@@ -105,7 +105,7 @@ class Ledger:
         return LoadFailedError(
             self.artifact.where,
             problem=f"the weights do not fit the model: {'; '.join(shown)}{more}",
-            hint="use the architecture and the classes that this file was saved from",
+            hint=hint or "use the architecture and the classes that this file was saved from",
         )
 
 

@@ -22,6 +22,9 @@ from safeload.runtime._weights._saved import Saved, saved_arrays
 from safeload.runtime._weights._states import take_states
 
 _TOP = "top_level_model_weights"
+_UNBUILT = (
+    "pass architecture=, a function that makes the model and calls it once: what it is called with is not in the file"
+)
 
 
 def set_legacy(model: Any, artifact: KerasArtifact, normal: NormalForm | None, ledger: Ledger) -> None:
@@ -66,7 +69,8 @@ def _matched(
             return list(zip(groups, layers, strict=True))
     found, expected = [g.layer_name for g in groups], [layer.name for layer in choices[0]]
     theirs = f"the file has weights for {len(found)} layers ({_names(found)})"
-    raise ledger.mismatch([f"{theirs}, the model for {len(expected)} ({_names(expected)})"])
+    hint = None if expected else _UNBUILT
+    raise ledger.mismatch([f"{theirs}, the model for {len(expected)} ({_names(expected)})"], hint=hint)
 
 
 def _is_made_in_order(group: LayerWeights, layer: Any) -> bool:
