@@ -309,6 +309,43 @@ def test_a_subclassed_model_that_the_caller_builds(tmp_path: Path) -> None:
     assert caught.value.hint.startswith("pass architecture=, a function that makes the model and calls it once")
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize(
+    ("writer", "other", "text"),
+    [
+        (keras, tf_keras, "the file is of Keras 3, and 'Own' derives from tf_keras: derive it from keras; "),
+        (tf_keras, keras, "the file is of Keras 2, and 'Own' derives from keras: derive it from tf_keras; "),
+    ],
+    ids=["3", "2"],
+)
+def test_a_class_of_the_other_keras_that_fails(tmp_path: Path, suffix: str, writer: Any, other: Any, text: str) -> None:
+    """The hint says so first, whatever went wrong; not of a class of the same one."""
+
+    def made(package: Any, *, fails: bool) -> Any:
+        class Own(package.layers.Layer):  # type: ignore[misc]  # of either package
+            def __init__(self, **kwargs: Any) -> None:
+                kwargs.pop("autocast", None)
+                super().__init__(**kwargs)
+
+            def call(self, inputs: Any) -> Any:
+                if fails:
+                    raise LookupError("no such table")
+                return inputs
+
+            @classmethod
+            def from_config(cls, config: Any) -> Any:
+                return cls(**config)
+
+        return Own
+
+    path = tmp_path / f"m{suffix}"
+    writer.Sequential([writer.Input((4,)), made(writer, fails=False)()]).save(path)
+    for package, begins in ((other, True), (writer, False)):
+        with pytest.raises(LoadFailedError, match=r"Own.call\(\) raised LookupError: no such table") as caught:
+            safeload.load_callable(path, custom_objects=[made(package, fails=True)])
+        assert caught.value.hint.startswith(text) is begins
+
+
 def test_two_threads_with_one_name(path: Path) -> None:
     """Each load gets the class of its own call, however the loads interleave."""
 

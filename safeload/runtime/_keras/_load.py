@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from safeload._explain import first_line, with_place
+from safeload.dialects import Flavour, NormalForm
 from safeload.errors import ArtifactChangedError, CustomObjectConflictError, LoadFailedError, SafeloadError
 from safeload.runtime._keras._ambient import names_apart, plain_policy, require_tensorflow_backend
 from safeload.runtime._keras._biased import add_biases_where_they_are
@@ -25,7 +26,6 @@ from safeload.runtime._keras._softened import add_masks_to_softmax
 from safeload.runtime._weights import set_weights
 
 if TYPE_CHECKING:
-    from safeload.dialects import NormalForm
     from safeload.inspection import KerasInfo
     from safeload.planning import LoadPlan
     from safeload.readers import KerasArtifact
@@ -51,7 +51,8 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
     artifact = cast("KerasArtifact", plan.judged.artifact)
     facts = plan.judged.info.keras
     normal: NormalForm | None = facts.normal if facts is not None else None
-    with explained(artifact.where), _verified(artifact), deferred_variables(artifact.where) as deferral:
+    says = _families_told(plan.custom_objects, normal)
+    with says, explained(artifact.where), _verified(artifact), deferred_variables(artifact.where) as deferral:
         build = plan.architecture
         model = _build(plan) if build is None else _from_caller(build, artifact.where)
         set_weights(model, artifact, normal if build is None or _lists_layers(normal) else None)
@@ -149,6 +150,25 @@ def _build(plan: LoadPlan) -> Any:
         model = keras.saving.deserialize_keras_object(config, custom_objects=scope, safe_mode=True)
     require_bounded_outputs(model, where)
     return model
+
+
+@contextmanager
+def _families_told(custom: Mapping[str, Any], normal: NormalForm | None) -> Iterator[None]:
+    """Begin the hint of an error with the class that is of another Keras than the file, if there is one."""
+    try:
+        yield
+    except (LoadFailedError, CustomObjectConflictError) as error:
+        is_new = normal is not None and normal.writer.flavour is Flavour.KERAS_3
+        other, theirs, ours = ("tf_keras", 3, "keras") if is_new else ("keras", 2, "tf_keras")
+        names = [n for n, c in custom.items() if isinstance(c, type) and other in map(_package, c.__mro__)]
+        if normal is not None and names:
+            first = f"the file is of Keras {theirs}, and {names[0]!r} derives from {other}: derive it from {ours}"
+            error.hint = f"{first}; {error.hint}"
+        raise
+
+
+def _package(cls: type) -> str:
+    return cls.__module__.partition(".")[0]
 
 
 @contextmanager
