@@ -258,6 +258,24 @@ def test_boosted_trees_are_explained(saved: Saved) -> None:
         load(saved("boosted_trees"))
 
 
+def test_an_op_that_no_release_runs(tmp_path: Path) -> None:
+    """Shuffling in a function of TensorFlow 2.1 is refused before it is called; other functions answer."""
+    module = tf.Module()
+    inner = tf.function(lambda: tf.raw_ops.AnonymousRandomSeedGenerator(seed=1, seed2=2))
+    spec = [tf.TensorSpec([])]
+
+    def shuffled(x: Any) -> Any:
+        with tf.control_dependencies([inner()[1]]):
+            return x + 1
+
+    module.shuffled = tf.function(shuffled, input_signature=spec)
+    module.plain = tf.function(lambda x: x + 1, input_signature=spec)
+    tf.saved_model.save(module, str(tmp_path), signatures={"shuffled": module.shuffled, "plain": module.plain})
+    with pytest.raises(IncompatibleVersionError, match="op AnonymousRandomSeedGenerator and cannot run it"):
+        load(tmp_path, signature="shuffled")
+    equal(load(tmp_path, signature="plain")(1.0), 2.0)
+
+
 def test_unknown_op_names_itself(saved: Saved, tmp_path: Path) -> None:
     """An op that TensorFlow lacks is named before anything is loaded."""
     content = (saved("custom_tags") / "saved_model.pb").read_bytes()

@@ -86,6 +86,10 @@ class GraphInfo:
         for op in ops:
             yield from self.by_op.get(op, ())
 
+    def functions_of(self, function: str) -> set[str]:
+        """Return *function*, one of the bodies, and every function that it calls, directly or not."""
+        return _descendants(self.bodies, [function])
+
     def reached(self, node: Node) -> frozenset[EntryKind]:
         """Return from which kinds of entries *node* is executed; empty if from none."""
         if node.body == MAIN:

@@ -44,6 +44,12 @@ Function = Callable[[Mapping[str, Any]], Any]
 _GONE = "BoostedTrees"
 """How the names of ops begin that no TensorFlow runs since their kernels were taken out, between 2.3 and 2.9."""
 
+_BROKEN = "AnonymousRandomSeedGenerator"
+"""An op of TensorFlow 2.1, which writes it for ``Dataset.shuffle`` in a function, and that no TensorFlow here runs.
+
+Source: 2.16 to 2.21 answer each call with "Unknown input name: reshuffle", an input of ``AnonymousSeedGenerator``.
+"""
+
 
 class SavedModelRuntime:
     """Owns the variables of one MetaGraph and makes functions from it.
@@ -103,8 +109,10 @@ class SavedModelRuntime:
 
         Raises:
             OpNotRegisteredError: ``op-not-registered``. The installed TensorFlow lacks ops of the graph.
+            IncompatibleVersionError: ``incompatible-version``. It has an op of the function and cannot run it.
             LoadFailedError: ``load-failed``. TensorFlow cannot load the graph; its error is the cause.
         """
+        self._require_runnable(signature)
         with self._lock, outside_graphs():
             function = self._direct_function(signature, given)
             self.route = "direct"
@@ -245,6 +253,17 @@ class SavedModelRuntime:
                 self.where,
                 problem=f"TensorFlow {tf.__version__} declares ops of boosted trees and cannot run them: {gone[0]}",
                 hint="load it with a TensorFlow as old as its own, or train trees of tensorflow_decision_forests",
+            )
+
+    def _require_runnable(self, signature: SignatureInfo) -> None:
+        """Refuse a function that reaches the broken op; others of the file may be called."""
+        graph, name = self._meta_graph.graph, signature.function_name
+        broken = {node.body for node in graph.nodes(_BROKEN)} if graph else set()
+        if broken and name in graph.bodies and not broken.isdisjoint(graph.functions_of(name)):
+            raise IncompatibleVersionError(
+                self.where,
+                problem=f"TensorFlow {tf.__version__} declares the op {_BROKEN} and cannot run it: {signature.key!r}",
+                hint="load it with a TensorFlow as old as its own; it shuffles a dataset, which can be done outside",
             )
 
     def _failure(self, error: Exception) -> SafeloadError:
