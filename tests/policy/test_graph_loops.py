@@ -511,13 +511,21 @@ def test_candidates_that_are_never_drawn(name: str) -> None:
     assert rules(graph) == (set() if is_found else {"endless-loop"})
 
 
+@pytest.mark.parametrize(("tries", "found"), [(10**6, set()), (10**10, {"endless-loop"}), ("x", set())])
+@pytest.mark.parametrize("op", _searches.RETRIES)
+def test_tries_that_take_days(op: str, tries: Any, found: set[str]) -> None:
+    """What tries so often is not waited for."""
+    assert rules(simple(*nodes_of(of(op, *["x"] * _searches.RETRIES[op], tries)))) == found
+    assert not rules(simple(node("n", op)))
+
+
 def test_samplers_that_say_nothing() -> None:
     """A node without attributes is TensorFlow's."""
     assert not rules(simple(node("n", "FixedUnigramCandidateSampler", "x")))
 
 
 @pytest.mark.parametrize("op", sorted(_waits._TAKING))
-def test_what_nothing_puts_there(op: str) -> None:
+def test_what_nothing_puts_there(op: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who takes from an empty queue waits for ever, unless what is called fills it as well."""
     taking = node("take", op, "x")
     assert "endless-loop" in rules(simple(taking))
@@ -526,6 +534,12 @@ def test_what_nothing_puts_there(op: str) -> None:
         beside = simple(taking)
         beside.graph_def.node.append(node("put", putting, "x"))
         assert "endless-loop" in rules(beside)
-    behind = simple()
-    behind.graph_def.node.append(taking)
-    assert "endless-loop" not in rules(behind)
+    fed = simple()  # the caller gives what training took from the queue
+    fed.graph_def.node[0].CopyFrom(node("x", "PlaceholderWithDefault", "take"))
+    fed.graph_def.node.append(node("take", op, "queue"))
+    assert "endless-loop" not in rules(fed)
+    with monkeypatch.context() as patch:
+        patch.setattr(_waits, "_MAX_STEPS", 1)
+        assert "endless-loop" in rules(fed)
+    fed.signature_def["other"].outputs["y"].name = "y:0"
+    assert "endless-loop" in rules(fed)  # a signature without that input computes it

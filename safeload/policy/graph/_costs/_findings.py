@@ -16,7 +16,7 @@ from safeload.policy.graph._constants._sizes import BUDGET, LONGEST, WIDTHS
 from safeload.policy.graph._constants._values import declared_elements
 from safeload.policy.graph._costs._datasets import CONSUMERS, TAKERS, least_cardinality, most_searched
 from safeload.policy.graph._costs._encoded import DECODERS, expanded_bytes
-from safeload.policy.graph._costs._searches import RATES, SAMPLERS, is_obscure_rate, least_draws
+from safeload.policy.graph._costs._searches import RATES, RETRIES, SAMPLERS, is_obscure_rate, least_draws, least_retries
 from safeload.policy.graph._costs._waits import waiting
 from safeload.readers.protobuf import dtype_bytes, dtype_name
 
@@ -218,6 +218,10 @@ def endless_searches(subject: Subject) -> Iterator[Finding]:
         if is_obscure_rate(subject.facts, node):
             message = "looks for random numbers at a rate of constants that is not understood, and may be no number"
             yield _endless(subject, node, message, severity=Severity.UNEXAMINED)
+    for node in subject.graph.nodes(*RETRIES):
+        tries = least_retries(subject.facts, node)
+        if tries > _MANY_ITERATIONS:
+            yield _endless(subject, node, f"tries {tries:,.0f} times whatever its input")
     for node in subject.graph.nodes(*SAMPLERS):
         if least_draws(node) > _MANY_ITERATIONS:
             yield _endless(subject, node, "looks for more candidates than it ever draws")

@@ -16,6 +16,8 @@ RATES = {"RandomPoisson": 1, "RandomPoissonV2": 1, "StatelessRandomPoisson": 2}
 
 Source: tensorflow/core/kernels/random_poisson_op.cc, stateless_random_ops.cc (2.21).
 """
+RETRIES = {"KmeansPlusPlusInitialization": 3}
+"""Ops that try as often as an operand says, and which. Source: op definitions of TensorFlow 2.21."""
 SAMPLERS = ("FixedUnigramCandidateSampler",)
 """Ops that draw candidates of given weights. Of other samplers each candidate is found soon."""
 
@@ -24,6 +26,12 @@ def is_obscure_rate(facts: Facts, node: Node) -> bool:
     """Tell whether the rate of *node*, one of `RATES`, follows from constants, and is not known."""
     rate = facts.sites.input(Site(node), RATES[node.op])
     return rate is not None and facts.of(rate).numbers is None and facts.constancy.holds(rate)
+
+
+def least_retries(facts: Facts, node: Node) -> float:
+    """Return how often *node*, one of `RETRIES`, tries; 0 if nothing is known."""
+    tries = facts.sites.input(Site(node), RETRIES[node.op])
+    return max((facts.of(tries).numbers or ()) if tries is not None else (), default=0)
 
 
 def least_draws(node: Node) -> float:
