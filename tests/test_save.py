@@ -118,7 +118,7 @@ def test_custom_parts_come_along(tmp_path: Path) -> None:
 
     own = Own([keras.saving.serialize_keras_object(keras.activations.relu)])
     own.functions = [_tripled]
-    dense = keras.layers.Dense(1, activation=_tripled, kernel_initializer=_Ones(), bias_constraint=_tripled)
+    dense = keras.layers.Dense(1, activation=_tripled, kernel_initializer=_Ones())
     path = save_callable(keras.Sequential([keras.Input((2,)), dense, own]), tmp_path / "m.keras")
     given = load_callable(path, custom_objects=[_Ones, _tripled, Own])
     np.testing.assert_allclose(given(np.ones((1, 2), "float32")), [[2 * 3 * 3]])

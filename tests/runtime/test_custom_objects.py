@@ -341,7 +341,7 @@ def test_a_class_of_the_other_keras_that_fails(tmp_path: Path, suffix: str, writ
     path = tmp_path / f"m{suffix}"
     writer.Sequential([writer.Input((4,)), made(writer, fails=False)()]).save(path)
     for package, begins in ((other, True), (writer, False)):
-        with pytest.raises(LoadFailedError, match=r"Own.call\(\) raised LookupError: no such table") as caught:
+        with pytest.raises(LoadFailedError, match=r"Own.call\(\) raised \w+: no such table") as caught:
             safeload.load_callable(path, custom_objects=[made(package, fails=True)])
         assert caught.value.hint.startswith(text) is begins
 

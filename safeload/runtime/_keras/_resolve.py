@@ -104,7 +104,19 @@ class Resolver:
             return False
         name = part["config"] if part["class_name"] == "function" else part["class_name"]
         names = (part.get("registered_name"), name, f"{part.get('module')}.{name}")
-        return not is_builtin(part.get("module"), name) and not any(n in self.custom for n in names)
+        if is_builtin(part.get("module"), name):
+            return False
+        return not any(n in self.custom for n in names) or self._is_refused(key, part)
+
+    def _is_refused(self, key: str, part: Any) -> bool:
+        """Tell whether Keras takes no function as this part: variables do from 3.15 on, not in 3.14.1.
+
+        Source: the setters ``regularizer`` and ``constraint`` of keras/src/backend/common/variables.py.
+        """
+        of_variable = key.endswith(("_regularizer", "_constraint")) and key != "activity_regularizer"
+        numbers = [int(number) for number in self.keras.__version__.split(".")[:2]]
+        is_old = self.keras.__name__ == "keras" and numbers < [3, 15]
+        return is_old and of_variable and part["class_name"] == "function"
 
     def _function(self, found: Any) -> dict[str, Any]:
         key = f"safeload>{len(self.scope)}"
