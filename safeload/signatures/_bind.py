@@ -44,7 +44,7 @@ def bind(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any
     required = [info.name for info in signature.inputs if not info.optional]
     if missing := [name for name in required if name not in given]:
         raise _mismatch(signature, f"missing {_names(missing)}")
-    if empty := [name for name in (*required, *_defaults(signature)) if given.get(name, name) is None]:
+    if empty := [name for name in required if given[name] is None]:
         raise _mismatch(signature, f"None is no value of {_names(empty)}")
     return {info.name: given[info.name] for info in signature.inputs if given.get(info.name) is not None}
 
