@@ -59,6 +59,14 @@ def predicted(x: Any, signature: SignatureInfo = ONE, *, call: Any = lambda x: x
     return lambda: _predict.predict(call, signature, x() if callable(x) else x, batch_size=size)
 
 
+def in_a_graph(call: Callable[[], Any]) -> Any:
+    def work() -> None:
+        with tf.Graph().as_default():
+            call()
+
+    return work
+
+
 KerasTensor = type("KerasTensor", (), {})
 
 
@@ -314,6 +322,11 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         "to build a Keras model around this one, make it a layer: keras.layers.Lambda(f)(x)",
     ),
     # Many rows.
+    (
+        in_a_graph(predicted(ROWS)),
+        "predict returns numpy arrays, and there are none while a graph is built",
+        "inside tf.function call the model itself, without .predict",
+    ),
     (
         predicted(ROWS, size=0),
         "batch_size is 0",
