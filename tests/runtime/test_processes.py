@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import runpy
 import subprocess
 import sys
 import textwrap
@@ -184,6 +185,12 @@ def _in_a_fork(before: str, path: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout, done.stderr[-2000:]
     return done.stdout.strip()
+
+
+def test_a_system_that_does_not_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is registered on Windows."""
+    monkeypatch.delattr(os, "register_at_fork", raising=False)
+    assert runpy.run_path(_fork.__file__)["Process"].is_usable
 
 
 def test_a_fork_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
