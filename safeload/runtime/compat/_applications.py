@@ -5,13 +5,15 @@ Source: keras 3.15.1 ``src/applications/convnext.py`` and ``inception_resnet_v2.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 __all__ = ["application_layers"]
 
 
+@functools.cache
 def application_layers(layers: Any) -> dict[str, Any]:
-    """Return the classes by name.
+    """Return the classes by name, the same ones for each load: what is known of classes is kept.
 
     Args:
         layers: The module of the package's layers, whose ``Layer`` they are made from.

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from safeload import load_callable
+from safeload.runtime.compat import compat_objects
 
 X = np.random.default_rng(3).normal(size=(2, 3)).astype("float32")
 
@@ -34,6 +35,11 @@ def test_they_need_no_code_of_the_callers(package: str, suffix: str, tmp_path: P
     _model(package).save(path)
     found = load_callable(path)(X)
     np.testing.assert_allclose(found, X + X * np.array([1, 2, 3]) * np.array([-1, 0, 4]) * 0.25, rtol=1e-6)
+
+
+def test_each_load_takes_the_same_classes() -> None:
+    """They would stay in memory otherwise, a set for each load."""
+    assert compat_objects("keras")["LayerScale"] is compat_objects("keras")["LayerScale"]
 
 
 def test_a_class_of_the_callers_is_taken_where_no_module_is_recorded(tmp_path: Path) -> None:
