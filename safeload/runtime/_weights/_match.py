@@ -5,6 +5,7 @@ Pure: works on names and shapes. Layer: runtime.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -76,10 +77,13 @@ def pair(saved: Sequence[Saved], orders: Sequence[Sequence[Slot]], fits: Fits) -
 
 
 def _by_names(saved: Sequence[Saved], slots: Sequence[Slot]) -> list[tuple[Saved, Slot]] | None:
-    """Pair by the last names, layer and leaf, or as many above them as tell all arrays apart, if both sides agree."""
-    for above in (1, 2, 3):
-        ours = {(*slot.path[:-1][-above:], leaf_name(slot.path[-1])): slot for slot in slots}
-        theirs = {(*item.owner[-above:], leaf_name(item.leaf)): item for item in saved}
+    """Pair by the last names, layer and leaf, or as many above them as tell all arrays apart, if both sides agree.
+
+    As they are first: a layer of the caller's may have both a ``gamma`` and a ``variable``.
+    """
+    for above, said in itertools.product((1, 2, 3), (_bare, leaf_name)):
+        ours = {(*slot.path[:-1][-above:], said(slot.path[-1])): slot for slot in slots}
+        theirs = {(*item.owner[-above:], said(item.leaf)): item for item in saved}
         if len(ours) == len(slots) and len(theirs) == len(saved) and ours.keys() == theirs.keys():
             return [(item, ours[key]) for key, item in theirs.items()]
     return None
@@ -113,5 +117,8 @@ def _may_differ(item: Saved, slot: Slot) -> bool:
 
 def leaf_name(name: str) -> str:
     """Return *name* without the counter that a TensorFlow graph adds, as today's layers say it."""
-    bare = _COUNTER.sub("", name)
-    return _SAME_LEAF.get(bare, bare)
+    return _SAME_LEAF.get(_bare(name), _bare(name))
+
+
+def _bare(name: str) -> str:
+    return _COUNTER.sub("", name)

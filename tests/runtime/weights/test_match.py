@@ -37,6 +37,13 @@ def test_more_names_decide_where_two_are_not_enough() -> None:
     assert found == [("b/f/cell/kernel", "m/b/f/cell/kernel"), ("a/f/cell/kernel", "m/a/f/cell/kernel")]
 
 
+def test_names_of_today_decide_over_those_that_changed() -> None:
+    """LayerScale has a weight that Keras 3 calls ``variable``, as it calls each one without a name."""
+    found = _paired(_saved("a/variable", "a/gamma"), _slots("a/gamma", "a/variable", is_known=False))
+    assert found == [("a/variable", "a/variable"), ("a/gamma", "a/gamma")]
+    assert _paired(_saved("a/variable"), _slots("a/gamma")) == [("a/variable", "a/gamma")]
+
+
 def test_order_decides_where_owners_have_other_names() -> None:
     """Cells that a release numbered are matched by order."""
     found = _paired(_saved("f/gru_1/kernel", "b/gru_2/kernel"), _slots("f/gru/kernel", "b/gru/kernel"))
