@@ -179,6 +179,11 @@ def wrap_loader(loader: Callable[P, Any]) -> Callable[P, ModelCallable]:
     return wrap(loader, judge=partial(_judged_report, builds_objects=builds_objects), advise=_advice)
 
 
+for _public in (load_callable, inspect_model, custom_objects_for, as_callable):
+    # Autograph would convert all that they call, inside tf.function. Source: as in `ModelCallable`.
+    vars(_public)["autograph_info__"] = {}
+
+
 class _Seen(NamedTuple):
     """What looking at a source found."""
 

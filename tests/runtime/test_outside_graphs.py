@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-from safeload import as_callable, load_callable
+from safeload import _load, as_callable, inspect_model, load_callable
 from safeload.errors import InputMismatchError, LoadFailedError, SafeloadError
+from safeload.formats import detect
 from safeload.runtime._outside_graphs import outside_graphs, require_eager
 
 X = np.linspace(-1, 1, 8, dtype="float32").reshape(2, 4)
@@ -89,6 +91,26 @@ def test_a_load_inside_a_function(path: str, is_lifted: bool) -> None:
     _same(f(tf.constant(X)))
     _same(f(tf.constant(X[:, None])[:, 0]))
     _same(loaded[-1](X))
+
+
+def test_autograph_converts_nothing_of_a_load(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take seconds, and warn of what it cannot convert."""
+    callers = []
+
+    def spied(*args: Any, **kwargs: Any) -> Any:
+        callers.extend(frame.name for frame in traceback.extract_stack())
+        return detect(*args, **kwargs)
+
+    monkeypatch.setattr(_load, "detect", spied)
+
+    @tf.function
+    def f(x: Any) -> Any:
+        inspect_model(path)
+        return load_callable(path)(x)
+
+    _same(f(tf.constant(X)))
+    assert {"inspect_model", "load_callable"} < set(callers)
+    assert {name for name in callers if name.startswith("tf__")} == {"tf__f"}
 
 
 def test_a_call_inside_a_graph_of_tensorflow_1(path: str) -> None:
