@@ -240,11 +240,14 @@ def _written(written: str, target: Path, job: _Job) -> ModelCallable:
 
 
 def _written_keras(written: str, target: Path, job: _Job) -> ModelCallable:
-    from safeload.runtime._export import OWN_NAMES, custom_objects_in, keras_model_of
+    from safeload.runtime._export import OWN_NAMES, custom_objects_in, keras_model_of, stand_ins_in
 
     model = keras_model_of(next(iter(job.functions.values())))
     if model is None or job.has_signatures:
         kind = "to be a Keras file, which holds one Keras model" + (" and no signatures" if model is not None else "")
+        raise UnsupportedFormatError(str(target), kind=kind, remedy=_SAVED_MODEL)
+    if names := stand_ins_in(model):
+        kind = f"to be a Keras file, and the model has layers of safeload, which Keras does not find: {names[0]}"
         raise UnsupportedFormatError(str(target), kind=kind, remedy=_SAVED_MODEL)
     model.save(written)
     try:

@@ -246,6 +246,19 @@ def test_function_of_an_old_release(tmp_path: Path) -> None:
     assert left(tmp_path) == ["new", "old.h5"]
 
 
+def test_layer_of_an_application(tmp_path: Path) -> None:
+    """A layer that ConvNeXt defines for itself is one of safeload after a load, which is part of no Keras."""
+    from keras.src.applications.convnext import LayerScale
+
+    model = keras.Sequential([keras.Input((4,)), keras.Sequential([keras.Input((4,)), LayerScale(0.5, 4)])])
+    model.save(tmp_path / "old.keras")
+    old = load_callable(tmp_path / "old.keras")
+    with pytest.raises(UnsupportedFormatError, match=r"Keras does not find: LayerScale\n.*for a SavedModel"):
+        save_callable(old, tmp_path / "new.keras")
+    np.testing.assert_allclose(load_callable(save_callable(old, tmp_path / "new"))(X), X / 2, rtol=1e-6)
+    assert left(tmp_path) == ["new", "old.keras"]
+
+
 @pytest.mark.parametrize("name", ["there.keras", "there"])
 def test_nothing_is_overwritten(tmp_path: Path, name: str) -> None:
     """What is at the path stays, be it a file, a directory or a broken link."""

@@ -105,6 +105,11 @@ def runs_in_graphs(fn: ModelCallable) -> bool:
     return not isinstance(fn.backend, TFLiteRuntime)
 
 
+def stand_ins_in(model: Any) -> list[str]:
+    """Return the names of the classes in *model* that are those of safeload."""
+    return [type(layer).__name__ for layer in flat_layers(model) if type(layer).__module__.startswith("safeload.")]
+
+
 def custom_objects_in(model: Any) -> list[Any]:
     """Return the classes and functions in *model*, its layers and their parts that are none of Keras or safeload."""
     layers = list(flat_layers(model))
