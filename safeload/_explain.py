@@ -26,15 +26,15 @@ python/eager/execute.py (TensorFlow 2.21).
 """
 
 _INNER, _REST = (
-    re.compile(r".*(Exception|Error) encountered:\s", re.DOTALL),
-    re.compile("Full object config|(Call a|A)rguments received by"),
+    re.compile(r"(?:Exception|Error) encountered:\s"),
+    re.compile("Full object config|(?:Call a|A)rguments received by"),
 )
 """What Keras writes before the cause of an error, and before a config and arguments that follow it.
 
 Source: ``deserialize_keras_object``, and ``compute_output_spec`` of ops/operation.py (keras 3.15).
 """
 
-_IN_USER_CODE = re.compile(r"in user code:\n\n.*?\n\n\s+\w+: ?", re.DOTALL)
+_IN_USER_CODE = re.compile(r"in user code:\n\n.*?\n\n +\w+: ?", re.DOTALL)
 """What AutoGraph writes before the text of an error: the lines that led to it, and its type.
 
 Source: ``ErrorMetadataBase.get_message`` of python/autograph/impl/api.py and pyct/error_utils.py (TensorFlow 2.21).
@@ -393,7 +393,7 @@ def first_line(error: BaseException) -> str:
     """Return the line of an error's text that says what is wrong, without colours; its type if there is none."""
     is_quoted = isinstance(error, KeyError) and error.args  # Python shows the key in quotes, with its lines in one
     text = str(error.args[0] if is_quoted else error)
-    text = _REST.split(_IN_USER_CODE.sub("", _INNER.sub("", _COLOUR.sub("", text))))[0]
+    text = _REST.split(_IN_USER_CODE.sub("", _INNER.split(_COLOUR.sub("", text))[-1]))[0]
     lines = (line.strip() for line in text.splitlines())
     return next((line for line in lines if line and not line.startswith(_OPENERS)), type(error).__name__)[:300]
 

@@ -259,6 +259,12 @@ def test_long_errors_are_cut():
     assert headline == ("ValueError: " + "x" * 5000)[:160]
 
 
+def test_long_errors_are_read_once():
+    """Texts of Keras hold whole configs: reading them takes time in proportion to their length."""
+    assert first_line(ValueError("x" * 10**7)) == "x" * 300
+    assert first_line(ValueError("in user code:\n\n" + "\n" * 10**6 + "  x")) == "in user code:"
+
+
 def test_the_error_itself_counts_before_its_causes():
     """A known error is explained although it was raised while another known one was handled."""
     error = ValueError("No model config found in the file at x.h5.")
