@@ -301,7 +301,7 @@ def _imported(module: ModuleType | str) -> ModuleType:
         return module
     try:
         return importlib.import_module(module)  # noqa: TID251 - the caller named it, never the file
-    except Exception as error:  # what runs while it is imported is the caller's
+    except (Exception, SystemExit) as error:  # what runs while it is imported is the caller's; a script may exit
         reason = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
         raise CustomObjectConflictError(
             module,
@@ -337,7 +337,8 @@ def _attributes(modules: Iterable[ModuleType], needed: ObjectInfo) -> list[objec
     """Return what *modules* offer for *needed*: what models are made of, if there is any.
 
     Raises:
-        CustomObjectConflictError: ``custom-object-conflict``. All that they have is a class that no file can mean.
+        CustomObjectConflictError: ``custom-object-conflict``. All that they have is a class that no file can mean, and
+            the file needs one.
     """
     found = []
     for module in modules:
@@ -345,7 +346,7 @@ def _attributes(modules: Iterable[ModuleType], needed: ObjectInfo) -> list[objec
         if value is not None and _is_own(value, module):
             found.append(value)
     serializable = [value for value in found if not isinstance(value, type) or hasattr(value, "get_config")]
-    if found and not serializable:
+    if found and not serializable and not (needed.is_builtin or needed.is_replaceable):
         raise CustomObjectConflictError(
             needed.name,
             problem=f"{_described(found[0])} has no get_config, so Keras saves no object of it",

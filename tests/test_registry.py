@@ -228,6 +228,21 @@ def test_a_module_with_a_class_that_no_model_is_made_of():
     assert Registry.of_call(modules=[first, second]).resolve(layer()) is second.Scale
 
 
+@pytest.mark.parametrize("marks", [{"is_builtin": True, "is_module_recorded": False}, {"is_replaceable": True}])
+def test_a_class_that_no_model_is_made_of_where_none_is_needed(marks):
+    """It is no error where Keras has a class of its own: a project may call anything of its own Attention."""
+    module = module_with(Scale=type("Scale", (), {}))
+    assert Registry.of_call(modules=module).resolve(replace(layer(), **marks)) is None
+
+
+def test_module_that_ends_the_process(tmp_path, monkeypatch):
+    """A script without a guard that is taken for a module does not end the process."""
+    (tmp_path / "a_script_that_exits.py").write_text("raise SystemExit(2)")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(CustomObjectConflictError, match="cannot be imported: SystemExit: 2"):
+        Registry.of_call(modules="a_script_that_exits").resolve(layer())
+
+
 def test_class_where_a_function_is_needed():
     """A class cannot stand for a function: calling it makes an object with arguments of the file."""
     scale = a_class()
