@@ -260,7 +260,7 @@ def test_exports_of_keras(tmp_path):
 
 
 def test_models_of_tensorflow_1(tmp_path):
-    """Several MetaGraphs, an initializer, an input with a default and a sparse input are described."""
+    """Several MetaGraphs, an initializer, inputs with a default and a sparse input are described."""
     import tensorflow as tf
 
     v1 = tf.compat.v1
@@ -269,11 +269,12 @@ def test_models_of_tensorflow_1(tmp_path):
         x = v1.placeholder(tf.float32, [None, 2], "x")
         sparse = v1.sparse_placeholder(tf.float32, [None, 3], name="s")
         keep = v1.placeholder_with_default(tf.constant(1.0), [], "keep")
-        y = tf.identity(x * keep, "y")
+        queued = v1.placeholder_with_default(v1.FIFOQueue(1, tf.float32, [[]]).dequeue() + 1, [], "queued")
+        y = tf.identity(x * keep * queued, "y")
         total = v1.sparse_reduce_sum(sparse)
         main_op = tf.no_op("start")
         build = v1.saved_model.build_tensor_info
-        inputs = {"x": build(x), "keep": build(keep), "s": build(sparse)}
+        inputs = {"x": build(x), "keep": build(keep), "queued": build(queued), "s": build(sparse)}
         signature = v1.saved_model.build_signature_def(inputs, {"y": build(y), "t": build(total)}, "m")
         builder.add_meta_graph_and_variables(session, ["train"], main_op=main_op)
         builder.add_meta_graph(["serve", "gpu"], signature_def_map={"default": signature})
@@ -281,8 +282,9 @@ def test_models_of_tensorflow_1(tmp_path):
     first, second = inspect(tmp_path / "m").saved_model.meta_graphs
     assert (first.tags, first.signatures, first.initializer) == ({"train"}, (), "start")
     assert (second.tags, second.index, second.has_object_graph) == ({"serve", "gpu"}, 1, False)
-    keep, sparse, x = second.signatures[0].inputs
+    keep, queued, sparse, x = second.signatures[0].inputs
     assert (keep.name, keep.optional, keep.shape) == ("keep", True, ())
+    assert (queued.name, queued.optional, queued.shape) == ("queued", False, ())  # or it would wait
     assert (sparse.kind, sparse.dtype, sparse.tensor_name) == ("sparse", "float32", None)
     assert (x.name, x.optional, x.tensor_name) == ("x", False, "x:0")
 

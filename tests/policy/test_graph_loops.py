@@ -41,6 +41,7 @@ from hostile.nodes import (
     text,
 )
 
+from safeload.inspection.graph.queues import TAKING
 from safeload.policy import Severity
 from safeload.policy.graph._constants import _counted
 from safeload.policy.graph._costs import _conditions, _datasets, _searches, _waits
@@ -524,12 +525,12 @@ def test_samplers_that_say_nothing() -> None:
     assert not rules(simple(node("n", "FixedUnigramCandidateSampler", "x")))
 
 
-@pytest.mark.parametrize("op", sorted(_waits._TAKING))
+@pytest.mark.parametrize("op", sorted(TAKING))
 def test_what_nothing_puts_there(op: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who takes from an empty queue waits for ever, unless what is called fills it as well."""
     taking = node("take", op, "x")
     assert "endless-loop" in rules(simple(taking))
-    for putting in _waits._TAKING[op]:
+    for putting in TAKING[op]:
         assert "endless-loop" not in rules(simple(taking, node("put", putting, "x")))
         beside = simple(taking)
         beside.graph_def.node.append(node("put", putting, "x"))
@@ -543,3 +544,17 @@ def test_what_nothing_puts_there(op: str, monkeypatch: pytest.MonkeyPatch) -> No
         assert "endless-loop" in rules(fed)
     fed.signature_def["other"].outputs["y"].name = "y:0"
     assert "endless-loop" in rules(fed)  # a signature without that input computes it
+
+
+def test_what_is_taken_for_a_part_of_a_tensor() -> None:
+    """The parts of a sparse output are computed; of a node that takes several things, an input feeds one."""
+    graph = simple()
+    graph.graph_def.node.append(node("take", "QueueDequeueV2", "queue"))
+    (signature,) = graph.signature_def.values()
+    given, output = signature.inputs["x"], signature.outputs["y"]
+    given.name = output.name = "take:0"
+    assert "endless-loop" not in rules(graph)
+    output.coo_sparse.values_tensor_name = "take:1"
+    assert "endless-loop" in rules(graph)
+    given.coo_sparse.values_tensor_name = "take:1"
+    assert "endless-loop" not in rules(graph)

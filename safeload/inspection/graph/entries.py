@@ -113,7 +113,7 @@ def find_entries(meta_graph: Any, main: Body, functions: frozenset[str]) -> Entr
             tensor_name(name)
             for signature in meta_graph.signature_def.values()
             for info in signature.inputs.values()
-            for name in _tensor_names(info)
+            for name in tensor_names(info)
         ),
     )
 
@@ -126,7 +126,7 @@ def _signature_entries(meta_graph: Any, main: Body) -> Iterator[Entry]:
             continue
         feeds = frozenset(_always_fed(signature, with_default))
         feeds = feeds if feeds in by_feeds or len(by_feeds) < _MANY else frozenset()
-        by_feeds[feeds] += [n for info in signature.outputs.values() for n in _tensor_names(info)]
+        by_feeds[feeds] += [n for info in signature.outputs.values() for n in tensor_names(info)]
     for feeds, fetches in by_feeds.items():
         yield Entry(EntryKind.SIGNATURE, fetches=tuple(fetches), feeds=feeds)
 
@@ -135,11 +135,11 @@ def _always_fed(signature: Any, with_default: set[str]) -> Iterator[str]:
     """Yield the tensors that every call feeds; what computes the default of an input may run."""
     for key, info in signature.inputs.items():
         if key not in signature.defaults:
-            yield from (name for name in _tensor_names(info) if reference_producer(name) not in with_default)
+            yield from (name for name in tensor_names(info) if reference_producer(name) not in with_default)
 
 
-def _tensor_names(info: Any) -> Iterator[str]:
-    """Yield the tensors of a TensorInfo, those of composite tensors included."""
+def tensor_names(info: Any) -> Iterator[str]:
+    """Yield the tensors of *info*, a TensorInfo, those of composite tensors included."""
     kind = info.WhichOneof("encoding")
     if kind == "name":
         yield info.name
@@ -148,14 +148,14 @@ def _tensor_names(info: Any) -> Iterator[str]:
         yield from (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
     elif kind == "composite_tensor":
         for component in info.composite_tensor.components:
-            yield from _tensor_names(component)
+            yield from tensor_names(component)
 
 
 def _initializer_entries(meta_graph: Any) -> Iterator[Entry]:
     fetches = [name for key in _INIT_COLLECTIONS for name in _collection(meta_graph, key).node_list.value]
     if _INIT_OP in meta_graph.signature_def:
         outputs = meta_graph.signature_def[_INIT_OP].outputs.values()
-        fetches += [name for info in outputs for name in _tensor_names(info)]
+        fetches += [name for info in outputs for name in tensor_names(info)]
     for packed in _collection(meta_graph, _LOCAL_VARIABLES).bytes_list.value:
         variable = parse_message("VariableDef", packed, where=f"collection {_LOCAL_VARIABLES}")
         fetches.append(variable.initializer_name)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from safeload.inspection._info import MetaGraphInfo, ModelInfo, SavedModelInfo, SignatureInfo, TensorInfo
 from safeload.inspection._weights import describe_weights
 from safeload.inspection.graph.info import MAIN, GraphInfo, inspect_graph
+from safeload.inspection.graph.queues import waiting_nodes
 from safeload.inspection.keras.signature import listed_outputs
 from safeload.inspection.op_classes import op_class, op_package
 from safeload.inspection.saved_model.examples import Features, example_features
@@ -170,7 +171,9 @@ def _aliases(name: str, tensor_name: str) -> tuple[str, ...]:
 
 
 def _placeholders_with_default(graph: GraphInfo) -> frozenset[str]:
-    return frozenset(node.name for node in graph.by_op.get("PlaceholderWithDefault", ()) if node.body == MAIN)
+    """Return those that a call may leave out. What training took from a queue is no default: nothing fills that."""
+    found = frozenset(node.name for node in graph.nodes("PlaceholderWithDefault") if node.body == MAIN)
+    return found - waiting_nodes(graph) if found else found
 
 
 def _initializer(meta_graph: Any) -> str | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from safeload.inspection.graph.entries import tensor_name, tensor_names
 from safeload.inspection.graph.info import MAIN, EntryKind, reference_producer
+from safeload.inspection.graph.queues import TAKING
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -14,21 +16,6 @@ if TYPE_CHECKING:
 _BY_SIGNATURES = frozenset({EntryKind.SIGNATURE})
 _MAX_STEPS = 1_000_000
 """Inputs of nodes that are looked at."""
-_QUEUES = frozenset({"QueueEnqueue", "QueueEnqueueMany", "QueueEnqueueManyV2", "QueueEnqueueV2"})
-_TAKING: dict[str, frozenset[str]] = {
-    **dict.fromkeys(("QueueDequeue", "QueueDequeueMany", "QueueDequeueManyV2"), _QUEUES),
-    **dict.fromkeys(("QueueDequeueUpTo", "QueueDequeueUpToV2", "QueueDequeueV2"), _QUEUES),
-    **dict.fromkeys(("StagePeek", "Unstage"), frozenset({"Stage"})),
-    **dict.fromkeys(("MapPeek", "MapUnstage", "MapUnstageNoKey"), frozenset({"MapStage"})),
-    **dict.fromkeys(("OrderedMapPeek", "OrderedMapUnstage", "OrderedMapUnstageNoKey"), frozenset({"OrderedMapStage"})),
-    "BarrierTakeMany": frozenset({"BarrierInsertMany"}),
-    **{f"{kind}AccumulatorTakeGradient": frozenset({f"{kind}AccumulatorApplyGradient"}) for kind in ("", "Resource")},
-    "SparseAccumulatorTakeGradient": frozenset({"SparseAccumulatorApplyGradient"}),
-}
-"""Ops that wait until there is something to take, and those that put it there.
-
-Source: op definitions of TensorFlow 2.21, and their kernels.
-"""
 
 
 def waiting(graph: GraphInfo) -> Iterator[Node]:
@@ -37,9 +24,9 @@ def waiting(graph: GraphInfo) -> Iterator[Node]:
     Training fills its queues from threads of its own, which no call of a model starts.
     """
     unfilled: list[Node] = []
-    for op in filter(_TAKING.__contains__, graph.by_op):
+    for op in filter(TAKING.__contains__, graph.by_op):
         taking = [node for node in graph.nodes(op) if graph.reached(node)]
-        if taking and not any(map(graph.reached, graph.nodes(*_TAKING[op]))):
+        if taking and not any(map(graph.reached, graph.nodes(*TAKING[op]))):
             unfilled += taking
     computed = _computed(graph) if unfilled else ()
     for node in unfilled:
@@ -50,21 +37,24 @@ def waiting(graph: GraphInfo) -> Iterator[Node]:
 def _computed(graph: GraphInfo) -> Container[str]:
     """Return the nodes of the main graph that signatures compute when they are given all of their inputs.
 
-    A placeholder may have what training takes from a queue as its default. All nodes are, if there are too many.
+    A placeholder may have what training takes from a queue as its default; such an input is never left out. All nodes
+    are, if there are too many.
     """
     nodes = graph.bodies[MAIN].by_name
     found: set[str] = set()
     left = _MAX_STEPS
     for signature in graph.meta_graph.signature_def.values():
-        seen = {reference_producer(info.name) for info in signature.inputs.values()}
-        pending = [reference_producer(info.name) for info in signature.outputs.values()]
+        fed = {tensor_name(name) for info in signature.inputs.values() for name in tensor_names(info)}
+        seen: set[str] = set()
+        pending = [name for info in signature.outputs.values() for name in tensor_names(info)]
         while pending:
             left -= 1
             if left < 0:
                 return nodes
-            name = pending.pop()
-            if name in nodes and name not in seen:
+            reference = pending.pop()
+            name = reference_producer(reference)
+            if name in nodes and name not in seen and tensor_name(reference) not in fed:
                 seen.add(name)
-                found.add(name)
-                pending += map(reference_producer, nodes[name].inputs)
+                pending += nodes[name].inputs
+        found |= seen
     return found
