@@ -43,7 +43,7 @@ from hostile.nodes import (
 
 from safeload.inspection.graph.queues import TAKING
 from safeload.policy import Severity
-from safeload.policy.graph._constants import _counted
+from safeload.policy.graph._constants import _counted, _facts
 from safeload.policy.graph._costs import _conditions, _datasets, _searches, _waits
 
 if TYPE_CHECKING:
@@ -461,9 +461,27 @@ def test_datasets_of_themselves() -> None:
 
 
 def test_datasets_of_datasets_are_followed_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Functions in functions are followed to some depth."""
-    monkeypatch.setattr(_datasets, "_MAX_DEPTH", 1)
-    assert not rules(_passing("FlatMapDataset", last="ReduceDataset"))
+    """Functions in functions are followed to some depth, and steps to some number; what is beyond is refused."""
+    with monkeypatch.context() as patch:
+        patch.setattr(_datasets, "_MAX_DEPTH", 1)
+        assert rules(_passing("FlatMapDataset", last="ReduceDataset")) == {"allocation"}
+    long = _passing(*["PrefetchDataset"] * 2000, last="ReduceDataset")
+    assert rules(long) == {"endless-loop"}
+    monkeypatch.setattr(_facts, "_MAX_WORK", 1000)
+    assert rules(long) == {"allocation"}
+
+
+def test_datasets_of_an_unknown_number_of_datasets() -> None:
+    """There may be none, however many elements each of them has, and repeating nothing gives nothing."""
+    endless = function("s", [], ["e:handle:0"], *WHOLE.node_def[:3], node("t", "TensorDataset", "a:output:0"))
+    endless.node_def.append(node("e", "RepeatDataset", "t:handle:0", "less:output:0"))
+    endless.node_def.append(ints("less", -1, shape=()))
+    made = _passing("FlatMapDataset", "RepeatDataset", last="ReduceDataset", inner=endless)
+    by_name = {n.name: n for n in bodies(made)["serve"]}
+    by_name["d3"].input.append("n:output:0")
+    assert rules(made) == {"endless-loop"}
+    by_name["d1"].op = "OfAnUnknownKindDataset"
+    assert "endless-loop" not in rules(made)
 
 
 RATE = {

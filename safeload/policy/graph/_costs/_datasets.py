@@ -17,9 +17,8 @@ CONSUMERS = {"InitializeTableFromDataset": 1, "ReduceDataset": 0}
 """Ops that go through all of a dataset, and which of their inputs it is."""
 TAKERS = ("DatasetToSingleElement", "MakeIterator", "OneShotIterator")
 """Ops that take single elements of a dataset, their first input or what a function makes, or let others do so."""
-_MAX_LENGTH = 1000
 _MAX_DEPTH = 32
-"""Functions that make datasets in each other."""
+"""Functions that make datasets in each other; with more of them, a graph is not looked at to its end."""
 
 
 class _Passed(NamedTuple):
@@ -53,7 +52,9 @@ def _made_by(facts: Facts, node: Node, key: str) -> Site | None:
 
 def _passed(facts: Facts, made: Site | None, known: dict[Site, _Passed], depth: int) -> _Passed:
     """Return what goes through the dataset that *made* makes; *known* remembers what was found."""
-    if made is None or not depth:
+    if not depth:
+        facts.work = -1
+    if made is None or facts.work < 0:
         return _Passed()
     if made not in known:
         known[made] = _Passed()  # what is met on the way to itself
@@ -64,7 +65,8 @@ def _passed(facts: Facts, made: Site | None, known: dict[Site, _Passed], depth: 
 def _followed(facts: Facts, last: Site, known: dict[Site, _Passed], depth: int) -> _Passed:
     made: Site | None = last
     chain: list[Site] = []
-    while made is not None and made.node.op in _PASSING and len(chain) < _MAX_LENGTH:
+    while made is not None and made.node.op in _PASSING and facts.work >= 0:
+        facts.work -= 1
         chain.append(made)
         made = facts.sites.input(made, 0)
     count = _SOURCES[made.node.op](facts, made) if made is not None and made.node.op in _SOURCES else 0
@@ -76,7 +78,7 @@ def _followed(facts: Facts, last: Site, known: dict[Site, _Passed], depth: int) 
         if op in _FLATTENING:
             found = _passed(facts, _made_by(facts, step.node, "f"), known, depth)
             searched = max(searched, found.searched)
-            count = count * found.length if found.length else 0
+            count = count * found.length if count and found.length else 0
         else:
             count = _STEPS[op](count, _number(facts, step, 1))
     return _Passed(count, searched)
