@@ -127,7 +127,9 @@ def _default_leaves(tree: Any, default: Any) -> dict[str, Any] | None:
     if isinstance(tree, Slot):
         return None if default is None else {tree.name: default}
     if isinstance(tree, (list, tuple)):
-        tree, default = dict(enumerate(tree)), dict(enumerate(default)) if isinstance(default, (list, tuple)) else None
+        # Every trace has a tree of its own, and all share one default, which may be far longer.
+        items = default[: len(tree) + 1] if isinstance(default, (list, tuple)) else None
+        tree, default = dict(enumerate(tree)), None if items is None else dict(enumerate(items))
     if not isinstance(tree, dict):
         return {} if type(tree) is type(default) and tree == default else None
     if not isinstance(default, dict) or tree.keys() != default.keys():

@@ -115,8 +115,8 @@ def _with_default(made, tree=None):
 
 @pytest.mark.parametrize(
     ("sizes", "is_whole"),
-    [((), True), ((2,), True), ((0, 9), True), ((10**12,), False), ((-3, -4), False)],
-    ids=["scalar", "vector", "empty", "bomb", "negative"],
+    [((), True), ((2,), True), ((0, 9), True), ((10**12,), False), ((-3, -4), False), ((1,) * 255, False)],
+    ids=["scalar", "vector", "empty", "bomb", "negative", "many-dimensions"],
 )
 @pytest.mark.parametrize("kind", ["tensor", "numpy"])
 def test_arrays_are_defaults_where_they_are_stored_whole(made, sizes, is_whole, kind):
@@ -140,8 +140,15 @@ def _pair_of_a_tensor_and_a_word(value):
 
 @pytest.mark.parametrize(
     ("items", "defaults"),
-    [((1.5, "fast"), (("x/0", 1.5),)), ((1.5, "slow"), ()), ((None, "fast"), ()), ((1.5,), ()), (None, ())],
-    ids=["same", "other-constant", "none", "shorter", "no-list"],
+    [
+        ((1.5, "fast"), (("x/0", 1.5),)),
+        ((1.5, "slow"), ()),
+        ((None, "fast"), ()),
+        ((1.5,), ()),
+        ((1.5, "fast", 2.5), ()),
+        (None, ()),
+    ],
+    ids=["same", "other-constant", "none", "shorter", "longer", "no-list"],
 )
 def test_defaults_fill_the_tensors_of_a_nesting(made, items, defaults):
     """A default counts where it fits the nesting and the constants of the trace."""

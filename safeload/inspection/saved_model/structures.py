@@ -131,13 +131,18 @@ def _read_dtype(value: Any) -> TypedConstant:
     return TypedConstant("dtype", name)
 
 
+_MAX_RANK = 254
+"""Source: ``MaxDimensions`` in tensorflow/core/framework/tensor_shape.h (2.21)."""
+
+
 def _is_whole(tensor: Any) -> bool:
     """Tell whether a `TensorProto` stores every element, as those do that TensorFlow writes here.
 
-    One that leaves out those that repeat could ask for any amount of memory.
+    One that leaves out those that repeat could ask for any amount of memory. So many dimensions as TensorFlow does not
+    take are not multiplied.
     """
     dims = [dim.size for dim in tensor.tensor_shape.dim]
-    return min(dims, default=0) >= 0 and math.prod(dims) <= tensor.ByteSize()
+    return len(dims) <= _MAX_RANK and min(dims, default=0) >= 0 and math.prod(dims) <= tensor.ByteSize()
 
 
 _CONSTANTS: dict[str, Callable[[Any], Any]] = {
