@@ -301,3 +301,21 @@ def test_a_gone_layer_of_keras_1_has_an_explicit_dtype_too():
 def test_a_config_that_is_no_dict_is_a_value():
     """Functions have their name as config."""
     assert normaliser(Writer(Flavour.KERAS_3, (3, 8, 0))).config("relu") == "relu"
+
+
+@pytest.mark.parametrize(
+    ("record", "module"),
+    [
+        ({}, COMPAT_MODULE),
+        ({"module": "keras.src.applications.convnext", "registered_name": "LayerScale"}, COMPAT_MODULE),
+        ({"module": None, "registered_name": "LayerScale"}, None),
+        ({"module": None, "registered_name": "someone>LayerScale"}, None),
+        ({"module": "someone.layers", "registered_name": "LayerScale"}, "someone.layers"),
+    ],
+    ids=["hdf5", "keras", "without-module", "registered", "another-module"],
+)
+def test_layers_of_applications(record, module):
+    """They are Keras's by their module, or by their keys in HDF5, whose layers have none."""
+    config = {**NORM, "init_values": 0.5, "projection_dim": 3}
+    found = normaliser(KERAS_3 if record else TF_KERAS).object({"class_name": "LayerScale", "config": config, **record})
+    assert (found["module"], found["class_name"]) == (module, "LayerScale")

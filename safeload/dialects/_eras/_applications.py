@@ -27,10 +27,12 @@ def is_application_layer(module: Any, name: Any) -> bool:
 def application_layer(value: dict[str, Any]) -> str | None:
     """Return the name of the layer that *value*, a serialized object, is by its module, or by its keys if it has none.
 
-    Public models copy these classes, with their keys; one that the caller gives is taken before safeload's.
+    Public models copy these classes, with their keys; one that the caller gives is taken before safeload's. Archives
+    record a module for each class of Keras; those that have none there are the author's.
     """
-    name, module, config = str(value["class_name"]).removeprefix("Custom>"), value.get("module"), value.get("config")
+    name, config = str(value["class_name"]).removeprefix("Custom>"), value.get("config")
     if name not in _KEYS or not isinstance(config, dict):
         return None
-    is_own = config.keys() == _KEYS[name] | _OF_ANY_LAYER if module is None else is_application_layer(module, name)
+    has_keys = config.keys() == _KEYS[name] | _OF_ANY_LAYER
+    is_own = is_application_layer(value["module"], name) if "module" in value else has_keys
     return name if is_own else None
