@@ -270,8 +270,9 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             (_DANGEROUS, _UNEXAMINED),
             "A loop whose condition no iteration can change, or that counts further than anybody waits; a dataset that "
             "is as long; a search for random numbers that are never drawn; a queue or the like that is taken from, and "
-            "that no call fills. Not examined are conditions of a million nodes, loops that count by constants in a "
-            "way that is not understood, and what constants decide to look for in that way.",
+            "that no call fills; a wait of hours for other calls. Not examined are conditions of a million nodes, "
+            "loops that count by constants in a way that is not understood, and what constants decide to look for in "
+            "that way.",
             is_permittable=True,
         ),
         "recursion": RuleInfo(

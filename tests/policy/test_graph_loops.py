@@ -576,3 +576,11 @@ def test_what_is_taken_for_a_part_of_a_tensor() -> None:
     assert "endless-loop" in rules(graph)
     given.coo_sparse.values_tensor_name = "take:1"
     assert "endless-loop" not in rules(graph)
+
+
+@pytest.mark.parametrize(("op", "key"), [(op, key) for op, keys in _waits.TIMEOUTS.items() for key in keys])
+def test_waiting_for_other_calls(op: str, key: str) -> None:
+    """What is put together with the inputs of other calls waits for them; a caller who is alone waits to the end."""
+    assert "endless-loop" in rules(simple(node("n", op, "x", **{key: 10**15})))
+    assert "endless-loop" not in rules(simple(node("n", op, "x", **{key: 10**6})))
+    assert "endless-loop" not in rules(simple(node("n", op, "x")))

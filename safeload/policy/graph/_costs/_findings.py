@@ -17,7 +17,7 @@ from safeload.policy.graph._constants._values import declared_elements
 from safeload.policy.graph._costs._datasets import CONSUMERS, TAKERS, least_cardinality, most_searched
 from safeload.policy.graph._costs._encoded import DECODERS, expanded_bytes
 from safeload.policy.graph._costs._searches import RATES, RETRIES, SAMPLERS, is_obscure_rate, least_draws, least_retries
-from safeload.policy.graph._costs._waits import waiting
+from safeload.policy.graph._costs._waits import MAX_SECONDS, TIMEOUTS, longest_wait, waiting
 from safeload.readers.protobuf import dtype_bytes, dtype_name
 
 if TYPE_CHECKING:
@@ -228,9 +228,13 @@ def endless_searches(subject: Subject) -> Iterator[Finding]:
 
 
 def endless_waits(subject: Subject) -> Iterator[Finding]:
-    """Find what waits for an element of a queue or the like that is never put there."""
+    """Find what waits for an element of a queue or the like that is never put there, or for other calls for hours."""
     for node in waiting(subject.graph):
         yield _endless(subject, node, "waits for something that nothing puts there")
+    for node in subject.graph.nodes(*TIMEOUTS):
+        seconds = longest_wait(node)
+        if seconds > MAX_SECONDS:
+            yield _endless(subject, node, f"waits {seconds:,} seconds for other calls")
 
 
 def _endless(subject: Subject, node: Node, message: str, *, severity: Severity = Severity.DANGEROUS) -> Finding:

@@ -17,6 +17,20 @@ _BY_SIGNATURES = frozenset({EntryKind.SIGNATURE})
 _MAX_STEPS = 1_000_000
 """Inputs of nodes that are looked at."""
 
+TIMEOUTS = {
+    "Batch": ("batch_timeout_micros",),
+    "BatchFunction": ("batch_timeout_micros", "low_priority_batch_timeout_micros"),
+    "Unbatch": ("timeout_micros",),
+}
+"""Ops that wait for what other calls bring, and which attributes say how long. Source: op definitions (2.21)."""
+MAX_SECONDS = 600
+
+
+def longest_wait(node: Node) -> int:
+    """Return how many seconds *node*, one of `TIMEOUTS`, may wait for other calls, of which there may be none."""
+    attributes = node.proto.attr
+    return max((attributes[key].i for key in TIMEOUTS[node.op] if key in attributes), default=0) // 10**6
+
 
 def waiting(graph: GraphInfo) -> Iterator[Node]:
     """Yield the nodes that something reaches and that wait for what nothing that is reached puts there.
