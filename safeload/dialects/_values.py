@@ -78,9 +78,8 @@ def activation(name: str, writer: Writer) -> Any:
         return function_object(name, module=COMPAT_MODULE)
     if is_activation(name):
         return _ACTIVATION_ALIASES.get(name, name)
-    if writer.flavour is Flavour.KERAS_3:
-        return function_object(name)
-    if name[:1].isupper() and module_of(name, "layer") == "keras.layers":
+    is_layer = name[:1].isupper() and module_of(name, "layer") == "keras.layers"
+    if is_layer and writer.flavour is not Flavour.KERAS_3:
         return {"module": "keras.layers", "class_name": name, "config": {}, "registered_name": None}
     return function_object(name)
 

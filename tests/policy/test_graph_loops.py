@@ -452,6 +452,7 @@ def test_datasets_of_datasets(op: str) -> None:
     few.graph_def.library.function.extend([WHOLE])
     assert "endless-loop" in rules(few)
     assert "endless-loop" in rules(_passing(op, last="ReduceDataset"))
+    assert "endless-loop" in rules(_passing(op, op, last="ReduceDataset"))
     assert "endless-loop" not in rules(_passing(op, last="ReduceDataset", inner=NOTHING))
 
 
