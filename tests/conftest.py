@@ -20,6 +20,6 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 @pytest.fixture
 def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is registered with safeload, and what the test registers is forgotten after it."""
-    from safeload import registry
+    from safeload.registry import _registry as registry
 
     monkeypatch.setattr(registry, "_REGISTERED", registry._Registered())

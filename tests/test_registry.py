@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from safeload import registry
 from safeload.errors import CustomObjectConflictError, CustomObjectNotFoundError
 from safeload.formats import Format
 from safeload.inspection import KerasInfo, LayerInfo, ModelInfo, ObjectInfo, ProducerInfo, SignatureInfo
 from safeload.registry import Registry, register, register_module
+from safeload.registry import _registry as registry
 
 
 @pytest.fixture(autouse=True)

@@ -215,7 +215,7 @@ def test_a_closed_pipe_does_not_change_the_verdict(make):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device on this system")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only systems with /dev/full can tell that a disk is full")
 @pytest.mark.parametrize("arguments", [["show"], ["show", "--format=json"], ["check"], ["check", "--format=json"]])
 @pytest.mark.parametrize(
     ("to", "problem"), [(">/dev/full", "cannot be written: No space left"), (">&-", "no standard output")]

@@ -54,7 +54,7 @@ def test_home(model, monkeypatch):
     assert open_source("~/model.keras").path == model
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows keeps the working directory of a process")
+@pytest.mark.skipif(os.name == "nt", reason="Windows deletes no directory that a process works in")
 def test_working_directory_that_is_gone(model, tmp_path, monkeypatch):
     """Relative paths start nowhere then; others are as always."""
     (tmp_path / "gone").mkdir()

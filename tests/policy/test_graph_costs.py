@@ -38,7 +38,7 @@ from hostile.nodes import (
 )
 
 from safeload.policy import Severity
-from safeload.policy.graph._constants import _constancy, _counted, _facts, _sites, _sizes
+from safeload.policy.graph._constants import _constancy, _counted, _facts, _sites, _texts
 from safeload.policy.graph._costs import _encoded, _findings, _growth
 
 
@@ -338,7 +338,7 @@ def test_spectra_of_many_windows() -> None:
     assert not _rules(of("AudioSpectrogram", "x", window_size=1 << 16, stride=1))
 
 
-@pytest.mark.parametrize("op", [op for op in _sizes.AT_MOST if "Cross" not in op])
+@pytest.mark.parametrize("op", [op for op in _texts.AT_MOST if "Cross" not in op])
 def test_what_values_may_make_large_is_not_understood(op: str) -> None:
     """How many values are true, or how many pieces a text has, is not counted: what may be too much is refused."""
     many = of("Fill", (1 << 29,), tensor(BOOL, (), bool_val=[True])) if op == "Where" else of("Fill", (1 << 23,), WORD)

@@ -13,7 +13,7 @@ from safeload.inspection.op_classes import op_table
 from safeload.policy import Severity, containers, examine, keras_names, keras_outputs, keras_sizes
 from safeload.policy import keras as keras_rules
 from safeload.policy.graph import _handles, _operands, _verdicts, _windows
-from safeload.policy.graph._constants import _facts, _shapes, _sizes
+from safeload.policy.graph._constants import _facts, _shapes, _sizes, _texts
 from safeload.policy.graph._costs import _findings, _growth
 from safeload.readers import Anomaly
 
@@ -70,7 +70,7 @@ def _attribute(op: str) -> Any:
     """Make a graph in which the attributes of an op are huge, of a column that is not."""
     lists = {key: Ints((1 << 24,) * 4) for key in ("explicit_paddings", "ksizes", "ngram_widths")}
     flags = {"padding": b"SAME", "full_matrices": True}
-    given = "x" if op in _sizes.AT_MOST else "column:output:0"
+    given = "x" if op in _texts.AT_MOST else "column:output:0"
     made = node("n", op, given, **lists, **flags, **dict.fromkeys(_OF_ATTRIBUTES, _HUGE))
     made.attr["shape"].shape.dim.add(size=_HUGE)
     return simple(*wide_operands(), made)
@@ -140,13 +140,13 @@ def _lengthened(op: str) -> Any:
 
 def _allocating(op: str) -> Any:
     tables = (_sizes._OPERANDS, _operand), (_sizes._ATTRIBUTES, _attribute), (_sizes._JOINS, _joined)
-    tables = *tables, (_sizes.WIDTHS, _lengthened)
+    tables = *tables, (_texts.WIDTHS, _lengthened)
     return next((made for table, made in tables if op in table), _broadcast)(op)
 
 
 def _is_no_broadcast(op: str) -> bool:
     rule = _shapes.SHAPES.get(op)
-    return op in _sizes.AT_MOST or op == "Range" or (op in _shapes.MULTIPLYING and rule is not _shapes.SHAPES["Add"])
+    return op in _texts.AT_MOST or op == "Range" or (op in _shapes.MULTIPLYING and rule is not _shapes.SHAPES["Add"])
 
 
 def _layer(name: str) -> Any:
@@ -255,7 +255,7 @@ TABLES = [
     Table(_sizes, "_OPERANDS", _graph(_operand)),
     Table(_sizes, "_ATTRIBUTES", _graph(_attribute)),
     Table(_growth, "ALLOCATING", _graph(_allocating), beside=_is_no_broadcast),
-    Table(_sizes, "_JOINS", _graph(_joined), beside=_sizes.AT_MOST.__contains__),
+    Table(_sizes, "_JOINS", _graph(_joined), beside=_texts.AT_MOST.__contains__),
     Table(_facts, "WIDTHS", _graph(_lengthened)),
     Table(_findings, "_LISTS", _graph(_list_of_tensors)),
     Table(_windows, "_BOUNDS", _graph(lambda key: simple(node("n", "Conv2D", "x", **{key: Ints((-1,))})))),

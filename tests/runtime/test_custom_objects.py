@@ -322,7 +322,7 @@ def test_a_class_of_the_other_keras_that_fails(tmp_path: Path, suffix: str, writ
     """The hint says so first, whatever went wrong; not of a class of the same one."""
 
     def made(package: Any, *, fails: bool) -> Any:
-        class Own(package.layers.Layer):  # type: ignore[misc]  # of either package
+        class Own(package.layers.Layer):  # type: ignore[misc]  # keras or tf_keras, which have no types
             def __init__(self, **kwargs: Any) -> None:
                 kwargs.pop("autocast", None)
                 super().__init__(**kwargs)

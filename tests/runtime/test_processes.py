@@ -123,7 +123,7 @@ def test_module_that_is_only_in_this_process(project: Any, tmp_path: Path) -> No
         pickle.loads(state)(X)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes of this system do not fork")
 def test_after_a_fork(tmp_path: Path) -> None:
     """A child of a process in which TensorFlow has run says what to do instead of waiting for ever."""
     path = tmp_path / "m.keras"
@@ -148,14 +148,14 @@ def _report_error(queue: Any, work: Any) -> None:
         queue.put(("nothing", False))
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes of this system do not fork")
 def test_after_a_fork_before_the_first_operation(tmp_path: Path) -> None:
     """As long as TensorFlow was only imported, the child may load and call."""
     assert _in_a_fork("import safeload.runtime", _saved(tmp_path)) == "16.0"
     assert _in_a_fork("import tensorflow", _saved(tmp_path)) == "16.0"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes of this system do not fork")
 def test_after_a_fork_of_who_used_tensorflow_alone(tmp_path: Path) -> None:
     """The parent imported safeload, and has loaded nothing with it."""
     assert _in_a_fork("import tensorflow as tf; tf.zeros(1)", _saved(tmp_path)) == "load-failed"

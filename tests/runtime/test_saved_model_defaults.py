@@ -25,7 +25,7 @@ class Model(tf.Module):
     """Functions whose parameters have defaults."""
 
     @tf.function(input_signature=[SPEC, _spec(tf.float32), _spec(tf.bool), _spec(tf.int32)])
-    def __call__(self, x: Any, scale: Any = 2.0, training: Any = True, n: Any = 3) -> Any:  # noqa: FBT002
+    def __call__(self, x: Any, scale: Any = 2.0, training: Any = True, n: Any = 3) -> Any:  # noqa: FBT002 - as models have it
         return x * scale + tf.cast(n, tf.float32) + tf.where(training, 100.0, 0.0)
 
     @tf.function(input_signature=[SPEC, _spec(tf.float32), SPEC])
@@ -37,7 +37,7 @@ class Model(tf.Module):
         return tf.cast(x, dtype) / 2
 
     @tf.function
-    def flag(self, x: Any, negative: Any = True) -> Any:  # noqa: FBT002
+    def flag(self, x: Any, negative: Any = True) -> Any:  # noqa: FBT002 - as models have it
         return -x if isinstance(negative, bool) else x
 
     @tf.function(input_signature=[SPEC])

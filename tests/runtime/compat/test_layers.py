@@ -8,14 +8,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras2_configs import layers_of, normal, simple
+
+from safeload.dialects import COMPAT_MODULE, COMPAT_OBJECTS
+from safeload.errors import IncompatibleVersionError, MalformedArtifactError
+from safeload.runtime.compat import compat_objects
 
 tf_keras = pytest.importorskip("tf_keras")
-
-from keras2_configs import layers_of, normal, simple  # noqa: E402
-
-from safeload.dialects import COMPAT_MODULE, COMPAT_OBJECTS  # noqa: E402
-from safeload.errors import IncompatibleVersionError, MalformedArtifactError  # noqa: E402
-from safeload.runtime.compat import compat_objects  # noqa: E402
 
 COMPAT = compat_objects("keras")
 

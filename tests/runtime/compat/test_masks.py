@@ -12,10 +12,9 @@ import tensorflow as tf
 from safeload import load_callable
 from safeload.errors import IncompatibleVersionError
 from safeload.runtime._keras._in_graphs import mend
+from safeload.runtime.compat import compat_objects
 
 tf_keras = pytest.importorskip("tf_keras")
-
-from safeload.runtime.compat import compat_objects  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path

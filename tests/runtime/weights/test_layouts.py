@@ -342,7 +342,7 @@ def test_the_optimizer_of_a_model_inside_is_no_weight(package: str, tmp_path: Pa
 def _heads(package: Any) -> Any:
     """Return a model with layers in a dict whose keys are names that Keras gives to members, in lists, by odd keys."""
 
-    class Heads(package.Model):  # type: ignore[misc]  # of either package
+    class Heads(package.Model):  # type: ignore[misc]  # keras or tf_keras, which have no types
         def __init__(self) -> None:
             super().__init__()
             self.heads = {"dense_1": package.layers.Dense(2), "dense": package.layers.Dense(2)}

@@ -10,7 +10,8 @@ from safeload.policy.graph._constants._exact import EXACT, exact
 from safeload.policy.graph._constants._fact import HUGE, NOTHING, PARTIAL, POSSIBLE, SURE, Fact, at
 from safeload.policy.graph._constants._shapes import LED, SHAPES, declared_shape, least_shape
 from safeload.policy.graph._constants._sites import AFTER, BRANCHES, WATCHED, Sites, at_iteration
-from safeload.policy.graph._constants._sizes import AT_MOST, BUDGET, LONGEST, SIZES, WIDTHS, deciding, least_elements
+from safeload.policy.graph._constants._sizes import BUDGET, SIZES, deciding, least_elements
+from safeload.policy.graph._constants._texts import AT_MOST, LONGEST, WIDTHS
 from safeload.policy.graph._constants._values import (
     FOLDS,
     MAX_VALUES,

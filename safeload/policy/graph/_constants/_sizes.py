@@ -6,7 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from safeload.policy.graph._constants._fact import MAX_RANK, at
+from safeload.policy.graph._constants._numbers import Ints, largest, length, numbers, product
 from safeload.policy.graph._constants._shapes import MULTIPLYING
+from safeload.policy.graph._constants._texts import AT_MOST, WIDTHS
 from safeload.policy.graph._constants._values import declared_elements
 
 if TYPE_CHECKING:
@@ -15,21 +17,11 @@ if TYPE_CHECKING:
     from safeload.inspection.graph.info import Node
     from safeload.policy.graph._constants._fact import Fact
 
-Ints = tuple[int, ...]
-
 BUDGET = 2 << 30
 """Bytes that one tensor, or all constants of a graph together, may provably need beyond what the file stores.
 
 A ``saved_model.pb`` has at most 2 GiB itself, and the largest constant shape in any public model seen has 16 MB.
 """
-
-
-def _product(dims: Ints) -> int:
-    return math.prod([max(0, dim) for dim in dims[:MAX_RANK]])
-
-
-def _largest(counts: Ints) -> int:
-    return max((0, *counts))
 
 
 def _padded(pairs: Ints) -> int:
@@ -81,7 +73,7 @@ _OPERANDS: dict[str, _Fold] = {
             "RaggedTensorToTensor",
             "StridedSliceGrad",
         ),
-        (0, _product),
+        (0, product),
     ),
     **dict.fromkeys(
         (
@@ -98,11 +90,11 @@ _OPERANDS: dict[str, _Fold] = {
             "ResizeNearestNeighborGrad",
             "ScaleAndTranslate",
         ),
-        (1, _product),
+        (1, product),
     ),
     **dict.fromkeys(
         ("ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "SparseToDense"),
-        (1, _product),
+        (1, product),
     ),
     **dict.fromkeys(
         (
@@ -116,12 +108,12 @@ _OPERANDS: dict[str, _Fold] = {
             "StatefulUniformFullInt",
             "StatefulUniformInt",
         ),
-        (2, _product),
+        (2, product),
     ),
-    "CropAndResize": (3, _product),
+    "CropAndResize": (3, product),
     # The operand is a number of elements, rows or tensors.
-    **dict.fromkeys(("TensorArrayV3",), (0, _largest)),
-    **dict.fromkeys(("DecodePaddedRaw", "SobolSample"), (1, _largest)),
+    **dict.fromkeys(("TensorArrayV3",), (0, largest)),
+    **dict.fromkeys(("DecodePaddedRaw", "SobolSample"), (1, largest)),
     **dict.fromkeys(
         (
             "HistogramFixedWidth",
@@ -134,9 +126,9 @@ _OPERANDS: dict[str, _Fold] = {
             "SegmentSumV2",
             "UnsortedSegmentJoin",
         ),
-        (2, _largest),
+        (2, largest),
     ),
-    **dict.fromkeys(("SparseFillEmptyRows", "SparseTensorDenseMatMul"), (2, lambda shape: _largest(shape[:1]))),
+    **dict.fromkeys(("SparseFillEmptyRows", "SparseTensorDenseMatMul"), (2, lambda shape: largest(shape[:1]))),
     **dict.fromkeys(
         (
             "SparseBincount",
@@ -144,34 +136,34 @@ _OPERANDS: dict[str, _Fold] = {
             "SparseSegmentSqrtNWithNumSegments",
             "SparseSegmentSumWithNumSegments",
         ),
-        (3, _largest),
+        (3, largest),
     ),
-    **dict.fromkeys(("Bincount", "DenseBincount", "Multinomial", "OneHot", "StatelessMultinomial"), (1, _largest)),
+    **dict.fromkeys(("Bincount", "DenseBincount", "Multinomial", "OneHot", "StatelessMultinomial"), (1, largest)),
     **dict.fromkeys(
         ("LinSpace", "UnsortedSegmentMax", "UnsortedSegmentMin", "UnsortedSegmentProd", "UnsortedSegmentSum"),
-        (2, _largest),
+        (2, largest),
     ),
     **dict.fromkeys(("MirrorPad", "Pad", "PadV2", "SpaceToBatch"), (1, _padded)),
     "SpaceToBatchND": (2, _padded),
     # The largest index, or the largest number of a segment, says how much there is.
-    **dict.fromkeys(("DynamicStitch", "ParallelDynamicStitch"), (0, _largest)),
+    **dict.fromkeys(("DynamicStitch", "ParallelDynamicStitch"), (0, largest)),
     **dict.fromkeys(
         ("RaggedRange", "SegmentMax", "SegmentMean", "SegmentMin", "SegmentProd", "SegmentSum", "TensorListScatter"),
-        (1, _largest),
+        (1, largest),
     ),
-    **dict.fromkeys(("SparseSegmentMean", "SparseSegmentSqrtN", "SparseSegmentSum"), (2, _largest)),
+    **dict.fromkeys(("SparseSegmentMean", "SparseSegmentSqrtN", "SparseSegmentSum"), (2, largest)),
     **dict.fromkeys(
         ("SparseSegmentMeanGrad", "SparseSegmentSqrtNGrad", "SparseSegmentSumGrad", "TensorListScatterV2"),
-        (3, _largest),
+        (3, largest),
     ),
-    "TensorListResize": (1, _largest),
-    **dict.fromkeys(("SparseMatrixZeros",), (0, _largest)),
-    **dict.fromkeys(("SparseTensorToCSRSparseMatrix",), (2, _largest)),
-    "SetSize": (2, lambda shape: _product(shape[:-1])),
-    **dict.fromkeys(("ExtractGlimpse", "ExtractGlimpseV2", "FFTND", "IRFFTND", "RFFTND"), (1, _product)),
-    "CropAndResizeGradImage": (3, _product),
-    **dict.fromkeys(("CombinedNonMaxSuppression", "NonMaxSuppressionV4", "NonMaxSuppressionV5"), (2, _largest)),
-    "EditDistance": (2, lambda shape: _product(shape[:-1])),
+    "TensorListResize": (1, largest),
+    **dict.fromkeys(("SparseMatrixZeros",), (0, largest)),
+    **dict.fromkeys(("SparseTensorToCSRSparseMatrix",), (2, largest)),
+    "SetSize": (2, lambda shape: product(shape[:-1])),
+    **dict.fromkeys(("ExtractGlimpse", "ExtractGlimpseV2", "FFTND", "IRFFTND", "RFFTND"), (1, product)),
+    "CropAndResizeGradImage": (3, product),
+    **dict.fromkeys(("CombinedNonMaxSuppression", "NonMaxSuppressionV4", "NonMaxSuppressionV5"), (2, largest)),
+    "EditDistance": (2, lambda shape: product(shape[:-1])),
     # Datasets make room for their elements before they have them.
     **dict.fromkeys(
         (
@@ -184,33 +176,27 @@ _OPERANDS: dict[str, _Fold] = {
             "ShuffleDatasetV2",
             "ShuffleDatasetV3",
         ),
-        (1, lambda counts: _ROOM * _largest(counts)),
+        (1, lambda counts: _ROOM * largest(counts)),
     ),
-    **dict.fromkeys(("PaddedBatchDataset", "PaddedBatchDatasetV2"), (1, lambda sizes: _ROOM * _product(sizes))),
+    **dict.fromkeys(("PaddedBatchDataset", "PaddedBatchDatasetV2"), (1, lambda sizes: _ROOM * product(sizes))),
     # What stands behind the arguments of a function is counted from the end.
     **dict.fromkeys(
-        ("ExperimentalMapAndBatchDataset", "MapAndBatchDataset"), (-3, lambda counts: _ROOM * _largest(counts))
+        ("ExperimentalMapAndBatchDataset", "MapAndBatchDataset"), (-3, lambda counts: _ROOM * largest(counts))
     ),
-    "InterleaveDataset": (-2, lambda counts: _CYCLE * _largest(counts)),
+    "InterleaveDataset": (-2, lambda counts: _CYCLE * largest(counts)),
     **dict.fromkeys(
-        ("ParallelInterleaveDatasetV2", "ParallelInterleaveDatasetV3"), (-3, lambda counts: _CYCLE * _largest(counts))
+        ("ParallelInterleaveDatasetV2", "ParallelInterleaveDatasetV3"), (-3, lambda counts: _CYCLE * largest(counts))
     ),
-    "ParallelInterleaveDatasetV4": (-5, lambda counts: _CYCLE * _largest(counts)),
+    "ParallelInterleaveDatasetV4": (-5, lambda counts: _CYCLE * largest(counts)),
     # These start a thread for each.
-    "LegacyParallelInterleaveDatasetV2": (-4, lambda counts: _STACK * _largest(counts)),
+    "LegacyParallelInterleaveDatasetV2": (-4, lambda counts: _STACK * largest(counts)),
     **dict.fromkeys(
         ("ExperimentalParallelInterleaveDataset", "ParallelInterleaveDataset"),
-        (-5, lambda counts: _STACK * _largest(counts)),
+        (-5, lambda counts: _STACK * largest(counts)),
     ),
-    "Tile": (1, _product),
+    "Tile": (1, product),
 }
 """Which input decides the size of an op's output, and how. Source: op definitions of TensorFlow 2.21."""
-
-
-def _numbers(attributes: Any, key: str, default: int = 0) -> Ints:
-    """Return the integers of an attribute, or *default* where it is not written."""
-    value = attributes.get(key)
-    return (default,) if value is None else tuple(value.list.i) or (value.i,)
 
 
 def _declared(attributes: Any, _: Ints) -> int:
@@ -220,28 +206,24 @@ def _declared(attributes: Any, _: Ints) -> int:
 def _as_wide_as_patches(attributes: Any, _: Ints) -> int:
     # Without padding what is smaller than a patch has none.
     is_padded = "padding" in attributes and attributes["padding"].s == b"SAME"
-    return _product(_numbers(attributes, "ksizes")) if is_padded else 0
+    return product(numbers(attributes, "ksizes")) if is_padded else 0
 
 
 def _factored(attributes: Any, shape: Ints) -> int:
     is_full = "full_matrices" in attributes and attributes["full_matrices"].b and len(shape) > 1
-    return _product(shape[:-2]) * _largest(shape[-2:]) ** 2 if is_full else 0
-
-
-def _length(attributes: Any, key: str) -> int:
-    return len(attributes[key].s) if key in attributes else 0
+    return product(shape[:-2]) * largest(shape[-2:]) ** 2 if is_full else 0
 
 
 def _padded_words(attributes: Any, _: Ints) -> int:
     # A row without words has as many pieces of padding as a piece has words.
-    longest = max(_length(attributes, key) for key in ("left_pad", "right_pad", "separator"))
-    return max(1, longest) * _largest(_numbers(attributes, "ngram_widths")) ** 2
+    longest = max(length(attributes, key) for key in ("left_pad", "right_pad", "separator"))
+    return max(1, longest) * largest(numbers(attributes, "ngram_widths")) ** 2
 
 
 def _spectra(attributes: Any, shape: Ints) -> int:
     # The spectrum of a window is computed in two numbers of 8 bytes each, as many as the next power of two. Of these,
     # one more than half are kept.
-    window, step = (max(1, *_numbers(attributes, key)) for key in ("window_size", "stride"))
+    window, step = (max(1, *numbers(attributes, key)) for key in ("window_size", "stride"))
     samples, channels = shape if len(shape) == 2 else (0, 0)
     windows = 1 + (samples - window) // step if samples >= window else 0
     return max(16 * window, channels * windows * ((1 << (window - 1).bit_length()) // 2 + 1))
@@ -251,7 +233,7 @@ _ATTRIBUTES: dict[str, Callable[[Any, Ints], int]] = {
     **dict.fromkeys(("FakeParam", "TemporaryVariable"), _declared),
     **dict.fromkeys(
         ("Conv", "Conv2D", "DepthwiseConv2dNative", "MaxPool"),
-        lambda attributes, _: _padded(_numbers(attributes, "explicit_paddings")),
+        lambda attributes, _: _padded(numbers(attributes, "explicit_paddings")),
     ),
     **dict.fromkeys(("ExtractImagePatches", "ExtractVolumePatches"), _as_wide_as_patches),
     "AudioSpectrogram": _spectra,
@@ -259,103 +241,17 @@ _ATTRIBUTES: dict[str, Callable[[Any, Ints], int]] = {
     "Mfcc": lambda attributes, _: (
         8
         * math.prod(
-            _numbers(attributes, "dct_coefficient_count", 13) + _numbers(attributes, "filterbank_channel_count", 40)
+            numbers(attributes, "dct_coefficient_count", 13) + numbers(attributes, "filterbank_channel_count", 40)
         )
     ),
     "StringNGrams": _padded_words,
     **dict.fromkeys(
-        ("BatchFunction", "Batch"), lambda attributes, _: _STACK * _largest(_numbers(attributes, "num_batch_threads"))
+        ("BatchFunction", "Batch"), lambda attributes, _: _STACK * largest(numbers(attributes, "num_batch_threads"))
     ),
     # Square matrices of the longer side of what is factored.
     **dict.fromkeys(("Qr", "Svd"), _factored),
 }
 """How attributes decide the size of what an op makes, some with the shape of its first input.
-
-Source: op definitions of TensorFlow 2.21, and their kernels.
-"""
-
-_TEXTS = 24
-"""Bytes of what is made of one of each of several features: a text, or a number and where it stands."""
-_PIECE = 40
-"""Bytes of a piece of a text, with where it stands."""
-
-
-def _characters(fact: Fact) -> int:
-    return fact.elements * max(1, fact.width)
-
-
-def _ngrams(attributes: Any, inputs: list[Fact]) -> int:
-    added = max(_length(attributes, key) for key in ("left_pad", "right_pad", "separator"))
-    return sum(_numbers(attributes, "ngram_widths")) * (_characters(inputs[0]) + inputs[0].elements * added)
-
-
-def _crossed(attributes: Any, inputs: list[Fact]) -> int:
-    # All may stand in one row, of which each is put together with each of the others.
-    count = _numbers(attributes, "N")[0]
-    dense = _listed(attributes, "dense_types")
-    features = inputs[count : 2 * count] + inputs[3 * count : 3 * count + dense]
-    return _TEXTS * _product(tuple(max(1, fact.elements) for fact in features))
-
-
-def _crossed_rows(attributes: Any, inputs: list[Fact]) -> int:
-    ragged, sparse, dense = (_listed(attributes, f"{key}_types") for key in ("ragged_values", "sparse_values", "dense"))
-    first = 2 * ragged + 3 * sparse
-    features = inputs[:ragged] + inputs[2 * ragged + sparse : 2 * ragged + 2 * sparse] + inputs[first : first + dense]
-    return _TEXTS * _product(tuple(max(1, fact.elements) for fact in features))
-
-
-def _listed(attributes: Any, key: str) -> int:
-    return len(attributes[key].list.type) if key in attributes else 0
-
-
-LONGEST: dict[str, Callable[[Any, list[Fact]], int]] = {
-    # A pattern may match each character, or nothing beside each.
-    "RegexReplace": lambda _, inputs: _characters(inputs[0]) * (1 + at(inputs, 2).width),
-    "StaticRegexReplace": lambda attributes, inputs: _characters(inputs[0]) * (1 + _length(attributes, "rewrite")),
-    # Texts are quoted, and a character is escaped by four at most.
-    "StringFormat": lambda attributes, inputs: (
-        sum(4 * _characters(fact) + 2 * fact.elements for fact in inputs) + _length(attributes, "template")
-    ),
-    "StringNGrams": _ngrams,
-    **dict.fromkeys(("UnicodeEncode", "UnicodeTranscode"), lambda _, inputs: 4 * _characters(inputs[0])),
-}
-"""Characters that an op makes at most of texts, whose own characters decide how many they are.
-
-Source: op definitions of TensorFlow 2.21, and their kernels.
-"""
-
-AT_MOST: dict[str, Callable[[Any, list[Fact]], int]] = {
-    **LONGEST,
-    **dict.fromkeys(
-        ("StringSplit", "StringSplitV2", "UnicodeDecode", "UnicodeDecodeWithOffsets"),
-        lambda _, inputs: _PIECE * _characters(inputs[0]),
-    ),
-    **dict.fromkeys(("SparseCross", "SparseCrossHashed", "SparseCrossV2"), _crossed),
-    "RaggedCross": _crossed_rows,
-    "Where": lambda _, inputs: 8 * inputs[0].elements * len(inputs[0].shape or ()),
-}
-"""Bytes that an op makes at most of its first input, whose values decide how many they are.
-
-Source: op definitions of TensorFlow 2.21.
-"""
-
-
-def _separated(attributes: Any, inputs: list[Fact]) -> int:
-    return inputs[0].width + _length(attributes, "separator")
-
-
-WIDTHS: dict[str, Callable[[Any, list[Fact]], int]] = {
-    "AsString": lambda attributes, _: _largest(_numbers(attributes, "width") + _numbers(attributes, "precision")),
-    "EncodeBase64": lambda _, inputs: -(-4 * inputs[0].width // 3),
-    "ReduceJoin": _separated,
-    "StringJoin": lambda attributes, inputs: (
-        max(fact.width for fact in inputs) + (len(inputs) - 1) * _length(attributes, "separator")
-    ),
-    "UnsortedSegmentJoin": lambda attributes, inputs: (
-        inputs[0].elements * _separated(attributes, inputs) // max(1, _largest(at(inputs, 2).ints or ()))
-    ),
-}
-"""How wide a text of those that an op makes is, where the texts that it is given do not say it all.
 
 Source: op definitions of TensorFlow 2.21, and their kernels.
 """
@@ -374,7 +270,7 @@ def _indices(node: Node) -> Sequence[int]:
 
 
 def _count_and_shapes(node: Node) -> Sequence[int]:
-    return range(1, min(2 + max(_numbers(node.proto.attr, "N")), len(node.inputs)))
+    return range(1, min(2 + max(numbers(node.proto.attr, "N")), len(node.inputs)))
 
 
 _DECIDING: dict[str, Sequence[int] | Callable[[Node], Sequence[int]]] = {
@@ -412,9 +308,23 @@ _WRITES = "TensorArrayWriteV3"
 """Makes an array that may grow as long as the place that it writes, its second input, says."""
 _KEEPS = {
     **dict.fromkeys(
-        ("Add", "AddV2", "Cast", "Identity", "Maximum", "Mul", "Neg", "Relu", "Reshape", "Sub", "ExpandDims"), 0
+        (
+            "Add",
+            "AddV2",
+            "Cast",
+            "EnsureShape",
+            "ExpandDims",
+            "Identity",
+            "Maximum",
+            "Mul",
+            "Neg",
+            "Relu",
+            "Reshape",
+            "Squeeze",
+            "Sub",
+        ),
+        0,
     ),
-    **dict.fromkeys(("EnsureShape", "Squeeze"), 0),
     # Of texts, what is split or taken apart has as many characters together as before.
     **dict.fromkeys(
         (
@@ -463,7 +373,7 @@ def least_elements(node: Node, inputs: list[Fact]) -> int:
         return _ATTRIBUTES[node.op](node.proto.attr, at(inputs, 0).shape or ())
     if node.op in _JOINS:
         written = at(inputs, 1).ints if node.op == _WRITES else None
-        return max(sum(fact.elements for fact in inputs[_JOINS[node.op]]), 1 + _largest(written) if written else 0)
+        return max(sum(fact.elements for fact in inputs[_JOINS[node.op]]), 1 + largest(written) if written else 0)
     if node.op in _KEEPS:
         return at(inputs, _KEEPS[node.op]).elements
     return _range_length(inputs) if node.op == "Range" else 0

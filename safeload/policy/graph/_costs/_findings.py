@@ -12,7 +12,8 @@ from safeload.inspection.op_classes import op_table
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.graph._calls import calls_of
 from safeload.policy.graph._constants._sites import LOOPS
-from safeload.policy.graph._constants._sizes import BUDGET, LONGEST, WIDTHS
+from safeload.policy.graph._constants._sizes import BUDGET
+from safeload.policy.graph._constants._texts import LONGEST, WIDTHS
 from safeload.policy.graph._constants._values import declared_elements
 from safeload.policy.graph._costs._datasets import CONSUMERS, TAKERS, least_cardinality, most_searched
 from safeload.policy.graph._costs._encoded import DECODERS, expanded_bytes
@@ -21,8 +22,9 @@ from safeload.policy.graph._costs._waits import MAX_SECONDS, TIMEOUTS, longest_w
 from safeload.readers.protobuf import dtype_bytes, dtype_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from safeload.policy.graph._constants._facts import Facts
     from safeload.policy.graph._subject import Subject
 
 _DECODED_BUDGET = 1 << 29
@@ -201,15 +203,11 @@ def endless_loops(subject: Subject) -> Iterator[Finding]:
     for node in subject.loops.unexplained if loops else ():  # most graphs have none, and need not be searched
         message = "is a loop that runs as often as constants say in a way that is not understood"
         yield _endless(subject, node, message, severity=Severity.UNEXAMINED)
-    for node in subject.graph.nodes(*CONSUMERS):
-        count = least_cardinality(subject.facts, node)
-        if count > _MANY_ITERATIONS:
-            yield _endless(subject, node, f"goes through a dataset of {count:,.0f} elements whatever its input")
-    for node in filter(subject.graph.reached, subject.graph.nodes(*TAKERS)):
-        count = most_searched(subject.facts, node)
-        if count > _MANY_ITERATIONS:
-            message = f"may look for an element among {count:,.0f} whatever its input"
-            yield _endless(subject, node, message, severity=Severity.UNEXAMINED)
+    passing = "goes through a dataset of {:,.0f} elements whatever its input"
+    yield from _counted(subject, subject.graph.nodes(*CONSUMERS), least_cardinality, passing)
+    takers = filter(subject.graph.reached, subject.graph.nodes(*TAKERS))
+    looking = "may look for an element among {:,.0f} whatever its input"
+    yield from _counted(subject, takers, most_searched, looking, severity=Severity.UNEXAMINED)
 
 
 def endless_searches(subject: Subject) -> Iterator[Finding]:
@@ -218,10 +216,7 @@ def endless_searches(subject: Subject) -> Iterator[Finding]:
         if is_obscure_rate(subject.facts, node):
             message = "looks for random numbers at a rate of constants that is not understood, and may be no number"
             yield _endless(subject, node, message, severity=Severity.UNEXAMINED)
-    for node in subject.graph.nodes(*RETRIES):
-        tries = least_retries(subject.facts, node)
-        if tries > _MANY_ITERATIONS:
-            yield _endless(subject, node, f"tries {tries:,.0f} times whatever its input")
+    yield from _counted(subject, subject.graph.nodes(*RETRIES), least_retries, "tries {:,.0f} times whatever its input")
     for node in subject.graph.nodes(*SAMPLERS):
         if least_draws(node) > _MANY_ITERATIONS:
             yield _endless(subject, node, "looks for more candidates than it ever draws")
@@ -235,6 +230,20 @@ def endless_waits(subject: Subject) -> Iterator[Finding]:
         seconds = longest_wait(node)
         if seconds > MAX_SECONDS:
             yield _endless(subject, node, f"waits {seconds:,} seconds for other calls")
+
+
+def _counted(
+    subject: Subject,
+    nodes: Iterable[Node],
+    count: Callable[[Facts, Node], float],
+    message: str,
+    *,
+    severity: Severity = Severity.DANGEROUS,
+) -> Iterator[Finding]:
+    for node in nodes:
+        times = count(subject.facts, node)
+        if times > _MANY_ITERATIONS:
+            yield _endless(subject, node, message.format(times), severity=severity)
 
 
 def _endless(subject: Subject, node: Node, message: str, *, severity: Severity = Severity.DANGEROUS) -> Finding:

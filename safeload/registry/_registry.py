@@ -1,14 +1,8 @@
-"""Where custom layers and functions are found: declared modules and objects, by name. Layer: beside policy.
-
-This is the one module that imports by name, and only names that the caller gave.
-"""
+"""Where custom layers and functions are found: declared modules and objects, by name. Layer: beside policy."""
 
 from __future__ import annotations
 
 import difflib
-import importlib
-import inspect
-import pkgutil
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -18,6 +12,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from safeload.errors import CustomObjectConflictError, CustomObjectNotFoundError
 from safeload.inspection import ObjectInfo
+from safeload.registry._modules import (
+    bare,
+    described,
+    imported,
+    imported_if_possible,
+    is_own,
+    name_of,
+    names_of,
+    offered,
+    qualified,
+    with_parts,
+)
 
 if TYPE_CHECKING:
     from safeload.inspection import ModelInfo
@@ -26,9 +32,6 @@ T = TypeVar("T")
 
 CustomObjects = Mapping[str, object] | ModuleType | Iterable[object] | None
 """What ``custom_objects=`` takes: a mapping, a module, or classes and functions."""
-
-# Packages whose objects a custom module holds because it imported them, not because it defines them.
-_LIBRARIES = frozenset({"keras", "tf_keras", "tensorflow"})
 
 # What of an ObjectInfo decides which object is found for it.
 _ASKED_FOR = attrgetter(*(part.name for part in fields(ObjectInfo) if part.name not in ("where", "config")))
@@ -96,7 +99,7 @@ def register(obj: Any = None, *, name: str | None = None, package: str | None = 
         raise CustomObjectConflictError(
             name or repr(obj), problem="is neither a class nor a function", hint="use register_module() for modules"
         )
-    declared = _Declared(obj, name or _name_of(obj), package)
+    declared = _Declared(obj, name or name_of(obj), package)
     if declared not in _REGISTERED.objects:
         _REGISTERED.objects.append(declared)
     return obj
@@ -136,7 +139,7 @@ class Registry:
             return cls(named=custom_objects, modules=listed)
         values = _listed(custom_objects)
         own = [value for value in values if isinstance(value, ModuleType)]
-        named = {_name_of(value): value for value in values if not isinstance(value, ModuleType)}
+        named = {name_of(value): value for value in values if not isinstance(value, ModuleType)}
         return cls(named=named, modules=[*own, *listed])
 
     @property
@@ -217,20 +220,20 @@ class Registry:
         return _fitting(needed, _chosen(needed, registered)) if registered else None
 
     def _from_mapping(self, needed: ObjectInfo) -> list[object]:
-        for name in _names(needed):
+        for name in names_of(needed):
             if name in self._named:
                 return [_of_module(self._named[name], name)]
         return []
 
     def _from_modules(self, needed: ObjectInfo) -> list[object]:
-        return _attributes(map(_imported, self._modules), needed)
+        return offered(map(imported, self._modules), needed)
 
     def _near(self, missing: Iterable[str]) -> dict[str, str]:
         """Return the most similar known name for each of *missing* that has one."""
         known = {*self._named, *(declared.name for declared in _REGISTERED.objects)}
-        for module in (*map(_imported, self._modules), *_registered_modules()):
-            known.update(name for name, value in vars(module).items() if _is_own(value, module))
-        matches = {name: difflib.get_close_matches(_bare(name), known, 1, 0.75) for name in missing}
+        for module in (*map(imported, self._modules), *_registered_modules()):
+            known.update(name for name, value in vars(module).items() if is_own(value, module))
+        matches = {name: difflib.get_close_matches(bare(name), known, 1, 0.75) for name in missing}
         return {name: match[0] for name, match in matches.items() if match}
 
 
@@ -240,11 +243,6 @@ def key_of(needed: ObjectInfo) -> str:
     What takes the place of a built-in class is looked up with its module: ``"keras.layers.LayerNormalization"``.
     """
     return f"{needed.module}.{needed.name}" if needed.is_builtin else needed.registered_name or needed.name
-
-
-def qualified(needed: ObjectInfo) -> str:
-    """Return the name with the recorded module: what tells two classes of one name in one file apart."""
-    return f"{needed.module}.{needed.name}"
 
 
 def _homes(objects: Iterable[ObjectInfo]) -> dict[str, set[str]]:
@@ -258,7 +256,7 @@ def _homes(objects: Iterable[ObjectInfo]) -> dict[str, set[str]]:
 
 def _of_module(value: object, name: str) -> object:
     """Return the attribute *name* of a module, and anything else as it is."""
-    return getattr(value, _bare(name).rpartition(".")[2], value) if isinstance(value, ModuleType) else value
+    return getattr(value, bare(name).rpartition(".")[2], value) if isinstance(value, ModuleType) else value
 
 
 def _listed(values: Any) -> list[object]:
@@ -271,120 +269,28 @@ def _listed(values: Any) -> list[object]:
     return list(values)
 
 
-def _name_of(value: object) -> str:
-    return str(getattr(value, "__name__", None) or type(value).__name__)
-
-
 def _require_modules(values: Iterable[object]) -> None:
     for value in values:
         if not isinstance(value, (str, ModuleType)):
             raise CustomObjectConflictError(
-                _name_of(value),
+                name_of(value),
                 problem="was given in modules=, and is neither a module nor a module's name",
-                hint=f"pass classes and functions in custom_objects=, such as custom_objects=[{_name_of(value)}]",
+                hint=f"pass classes and functions in custom_objects=, such as custom_objects=[{name_of(value)}]",
             )
 
 
-def _bare(name: str) -> str:
-    return name.rpartition(">")[2]
-
-
-def _names(needed: ObjectInfo) -> list[str]:
-    """Return the names to look under, the most exact first."""
-    exact = qualified(needed) if needed.module else None
-    names = [exact, needed.registered_name, needed.name, _bare(needed.registered_name or ""), _bare(needed.name)]
-    return list(dict.fromkeys(name for name in names if name))
-
-
-def _imported(module: ModuleType | str) -> ModuleType:
-    if isinstance(module, ModuleType):
-        return module
-    try:
-        return importlib.import_module(module)  # noqa: TID251 - the caller named it, never the file
-    except (Exception, SystemExit) as error:  # what runs while it is imported is the caller's; a script may exit
-        reason = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
-        raise CustomObjectConflictError(
-            module,
-            problem=f"this module cannot be imported: {reason}",
-            hint="give the module itself, or fix its import name",
-        ) from error
-
-
-def _if_importable(module: ModuleType | str) -> ModuleType | None:
-    try:
-        return _imported(module)
-    except CustomObjectConflictError:
-        return None
-
-
-def _registered_modules(load: Callable[[ModuleType | str], ModuleType | None] = _imported) -> Iterator[ModuleType]:
-    listed = (*_REGISTERED.modules, *(name for package in _REGISTERED.packages for name in _with_parts(package, load)))
+def _registered_modules(load: Callable[[ModuleType | str], ModuleType | None] = imported) -> Iterator[ModuleType]:
+    listed = (*_REGISTERED.modules, *(name for package in _REGISTERED.packages for name in with_parts(package, load)))
     yield from (module for module in map(load, listed) if module is not None)
 
 
-def _with_parts(
-    package: ModuleType | str, load: Callable[[ModuleType | str], ModuleType | None]
-) -> Iterator[ModuleType | str]:
-    """Yield *package* and the names of its modules at every depth; a package is imported to see what is in it."""
-    yield package
-    module = load(package)
-    for found in pkgutil.iter_modules(getattr(module, "__path__", ()), f"{getattr(module, '__name__', '')}."):
-        if not found.name.endswith(".__main__"):
-            yield from _with_parts(found.name, load) if found.ispkg else [found.name]
-
-
-def _attributes(modules: Iterable[ModuleType], needed: ObjectInfo) -> list[object]:
-    """Return what *modules* offer for *needed*: what models are made of, if there is any.
-
-    Raises:
-        CustomObjectConflictError: ``custom-object-conflict``. All that they have is a class that no file can mean, and
-            the file needs one.
-    """
-    found = []
-    for module in modules:
-        value = next((v for n in _names(needed) if (v := getattr(module, n, None)) is not None), None)
-        if value is not None and _is_own(value, module):
-            found.append(value)
-    serializable = [value for value in found if not isinstance(value, type) or hasattr(value, "get_config")]
-    if found and not serializable and not (needed.is_builtin or needed.is_replaceable):
-        raise CustomObjectConflictError(
-            needed.name,
-            problem=f"{_described(found[0])} has no get_config, so Keras saves no object of it",
-            hint="pass the class that the model was saved with, or derive it from one of Keras",
-        )
-    return serializable
-
-
-def _is_own(value: object, module: ModuleType) -> bool:
-    """Tell whether *value* is a class or function of a project, defined in *module* or re-exported there.
-
-    What a module imports from elsewhere is not offered: the file, not the caller, would choose ``os.system`` from
-    ``from os import system``, or ``get`` from ``from requests import get``, and the arguments of the call. Of other
-    packages than that of the module there are layers and such, but none of Keras itself, which would be built-in ones.
-    """
-    home = _root(str(getattr(value, "__module__", "")))
-    if home in _LIBRARIES or home in sys.stdlib_module_names:
-        return False
-    if home == _root(module.__name__):
-        return callable(value) and not isinstance(value, ModuleType)
-    return isinstance(value, type) and _is_of_keras(value)
-
-
-def _root(module: str) -> str:
-    return module.partition(".")[0]
-
-
-def _is_of_keras(value: type) -> bool:
-    return any(_root(base.__module__) in _LIBRARIES for base in value.__mro__)
-
-
 def _from_registered(needed: ObjectInfo) -> list[object]:
-    names = _names(needed)
+    names = names_of(needed)
     declared = [d for d in _REGISTERED.objects if d.name in names or f"{d.package}>{d.name}" in names]
     exact = [d for d in declared if d.package and f"{d.package}>{d.name}" == needed.registered_name]
     # A built-in that the file names without its module needs none of them, if it is no class of the caller's.
-    modules = _registered_modules(_if_importable if needed.is_builtin else _imported)
-    return [d.value for d in exact or declared] or _attributes(modules, needed)
+    modules = _registered_modules(imported_if_possible if needed.is_builtin else imported)
+    return [d.value for d in exact or declared] or offered(modules, needed)
 
 
 def _from_keras(needed: ObjectInfo) -> list[object]:
@@ -392,7 +298,7 @@ def _from_keras(needed: ObjectInfo) -> list[object]:
     found: list[object] = []
     for package in ("keras", "tf_keras"):
         look_up = getattr(getattr(sys.modules.get(package), "saving", None), "get_registered_object", _nothing)
-        values = (look_up(name) for name in _names(needed))
+        values = (look_up(name) for name in names_of(needed))
         found += [value for value in values if value is not None][:1]
     return found
 
@@ -409,7 +315,7 @@ def _chosen(needed: ObjectInfo, candidates: list[object]) -> object:
             return choice[0]
     raise CustomObjectConflictError(
         needed.name,
-        problem=f"several objects have this name: {'; '.join(map(_described, distinct))}",
+        problem=f"several objects have this name: {'; '.join(map(described, distinct))}",
         hint=f"say which one: custom_objects={{{_asked(needed)!r}: …}}",
     )
 
@@ -426,7 +332,7 @@ def _fitting(needed: ObjectInfo, value: object) -> object:
         return value
     named = {ModuleType: "module", type: "class"}
     kind = next((kind for of, kind in named.items() if isinstance(value, of)), None)
-    given = f"the {kind} {_name_of(value)!r}" if kind else f"an object of type {type(value).__name__!r}"
+    given = f"the {kind} {name_of(value)!r}" if kind else f"an object of type {type(value).__name__!r}"
     raise CustomObjectConflictError(
         needed.name,
         problem=f"{given} was given where a {wanted} is needed",
@@ -437,23 +343,15 @@ def _fitting(needed: ObjectInfo, value: object) -> object:
 def _shadowing(needed: ObjectInfo, value: object) -> CustomObjectConflictError:
     return CustomObjectConflictError(
         needed.name,
-        problem=f"the file does not say whether it means Keras's own {needed.kind} or {_described(value)}",
+        problem=f"the file does not say whether it means Keras's own {needed.kind} or {described(value)}",
         hint=f"say which one: custom_objects={{{needed.name!r}: …}}",
     )
-
-
-def _described(value: object) -> str:
-    name = f"{getattr(value, '__module__', '?')}.{getattr(value, '__qualname__', _name_of(value))}"
-    try:
-        return f"{name} ({inspect.getsourcefile(value)}:{inspect.getsourcelines(value)[1]})"  # type: ignore[arg-type]  # anything callable; TypeError below
-    except (OSError, TypeError):
-        return name
 
 
 def _put(found: dict[str, object], key: str, needed: ObjectInfo, value: object) -> None:
     if found.setdefault(key, value) is not value:
         raise CustomObjectConflictError(
             needed.name,
-            problem=f"the file means {_described(found[key])} here and {_described(value)} there",
+            problem=f"the file means {described(found[key])} here and {described(value)} there",
             hint="rename one of the two classes, and give both under the names in the file",
         )
