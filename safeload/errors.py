@@ -242,8 +242,8 @@ class CustomObjectNotFoundError(SafeloadError, LookupError):
 
 
 def _bare(name: str) -> str:
-    """Return *name* without the package under which it was registered."""
-    return name.rpartition(">")[2]
+    """Return *name* without the package under which it was registered; a lambda has none of its own."""
+    return name.rpartition(">")[2] or "your_function"
 
 
 def _described(missing: _MissingFacts) -> str:

@@ -197,6 +197,12 @@ def test_missing_object_of_main_asks_for_your_module():
     assert "import your_module" in str(errors.CustomObjectNotFoundError("m", missing=[missing]))
 
 
+def test_lambda_by_name():
+    """A function without a name of its own is asked for by the name that the file records."""
+    missing = SimpleNamespace(name="<lambda>", kind="function", module=None, where="$")
+    assert "custom_objects={'<lambda>': your_function}" in str(errors.CustomObjectNotFoundError("m", missing=[missing]))
+
+
 def test_missing_object_without_a_module_is_described_without_it():
     """Old files record no module."""
     missing = SimpleNamespace(name="Scale", kind="layer", module=None, where="$")

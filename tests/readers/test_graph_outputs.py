@@ -28,6 +28,18 @@ def test_outputs_with_the_same_inputs():
     assert found == {"graph": (["x"], {"boxes": "boxes:0", "scores": "scores:0"})}
 
 
+def test_losses_alone():
+    """A graph that computes nothing but its loss has that for its output."""
+    nodes = "x Placeholder", "y Placeholder", "loss Sub x y", "gradients/loss_grad/neg Neg y"
+    assert derived(*nodes, "train ApplyAdam w gradients/loss_grad/neg").keys() == {"loss"}
+
+
+def test_gradients_of_a_result():
+    """What a graph differentiates without training on it may be asked for."""
+    nodes = "x Placeholder", "p Softmax x", "boxes Relu x", "gradients/p_grad/mul Mul x", "map Abs gradients/p_grad/mul"
+    assert derived(*nodes)["graph"][1].keys() == {"p", "boxes", "map"}
+
+
 def test_outputs_with_different_inputs():
     """What needs a label is not what predicts: the caller chooses."""
     found = derived("x Placeholder", "y Placeholder", "p Softmax x", "loss Sub x y")
@@ -46,11 +58,19 @@ def test_outputs_with_different_inputs():
         ("w/Assign Assign w x",),
         ("train ApplyGradientDescent w p p",),
         ("gradients/p_grad/mul Mul p x", "train ResourceApplyAdam gradients/p_grad/mul"),
+        (
+            "loss Sub x y",
+            "y Placeholder",
+            "gradients/loss_grad/neg Neg y",
+            "clip Mul gradients/loss_grad/neg",
+            "part Unique clip",
+            "train ApplyAdam w clip",
+        ),
         ("step ApplyAdam w p", "Adam/mul Mul w ^step", "Adam/Assign Assign w Adam/mul"),
         ("loss_1 ScalarSummary p", "merged MergeSummary loss_1"),
         ("check Assert p",),
     ],
-    ids=["saver", "assignment", "training", "gradients", "powers", "summaries", "assertion"],
+    ids=["saver", "assignment", "training", "gradients", "loss", "powers", "summaries", "assertion"],
 )
 def test_bookkeeping(nodes):
     """What saves, trains, initialises or reports is no output, and consumes none."""
@@ -101,6 +121,7 @@ LEFT = {
     "loop": ("in Enter x", "turn Merge in next", "out Exit turn", "next NextIteration turn"),
     "condition": ("cond/pred_id Identity x",),
     "length": ("rnn/while/Exit Exit x", "rnn/Min Min x"),
+    "longest": ("rnn/while/Exit Exit x", "rnn/Max Max x"),
     "shape": ("s Shape x", "rows StridedSlice s", "zeros Fill rows"),
     "read-after-update": ("add AssignAddVariableOp w x", "read ReadVariableOp w ^add"),
 }

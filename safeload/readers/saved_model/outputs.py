@@ -44,8 +44,11 @@ _TRAINING = re.compile(r"(Resource)?(Sparse)?Apply\w+")
 _SAVERS = frozenset({"SaveV2", "SaveSlices", "Save", "RestoreV2", "RestoreSlice", "Restore"})
 """Ops of a tf.train.Saver, which has a name scope of its own; a graph that was saved ten times has ten of them."""
 
-_TRAINING_SCOPE = re.compile(r"(^|/)gradients(_\d+)?/")
-"""Where tf.gradients puts its nodes. Source: tensorflow/python/ops/gradients_util.py (2.21)."""
+_TRAINING_SCOPE = re.compile(r"(?:^|/)gradients(?:_\d+)?/(?:(.+?)_grad/)?")
+"""Where tf.gradients puts its nodes, each in a scope of the node that it differentiates.
+
+Source: ``_GradientsHelper`` in tensorflow/python/ops/gradients_util.py (2.21).
+"""
 
 _GUARD_SCOPE = re.compile(r"(^|/)AssertGuard(_\d+)?(/|$)")
 """The branches of tf.cond in which tf.Assert fails or goes on.
@@ -105,12 +108,12 @@ _DEFAULT_TYPES = {"output_type": _INT64, "index_type": _INT32, "out_idx": _INT32
 def derive_signatures(meta_graph: Any) -> tuple[str, ...]:
     """Give *meta_graph* the SignatureDefs that follow from its nodes.
 
-    Inputs are the placeholders on which an output depends; outputs are the nodes that depend on a placeholder, that no
-    other node consumes, that are in no loop, and that can be computed without a step of training. What is assigned to a
-    variable, as the averages of batches are, is none beside others; nor is what is only asserted, or what loops and
-    branches left unused in a graph that was not cut down to its outputs. Where all outputs have the same inputs there
-    is one signature, named after its only output or `ALL_OUTPUTS`; otherwise there is one for each output, named
-    after it, for the caller to choose.
+    Inputs are the placeholders on which an output depends; outputs are the nodes that depend on a placeholder, that
+    no other node consumes, that are in no loop, and that can be computed without a step of training. What is
+    assigned to a variable, as the averages of batches are, is none beside others; nor is what is only asserted, the
+    loss of a graph that trains, or what loops and branches left unused in a graph that was not cut down to its
+    outputs. Where all outputs have the same inputs there is one signature, named after its only output or
+    `ALL_OUTPUTS`; otherwise there is one for each output, named after it, for the caller to choose.
 
     Returns:
         The outputs where they are too many for signatures, those of floats first; otherwise nothing.
@@ -120,6 +123,7 @@ def derive_signatures(meta_graph: Any) -> tuple[str, ...]:
     fed = _reached(nodes, consumers, _PLACEHOLDERS.__contains__) - _unfetchable(nodes, consumers)
     found = [name for name in _ends(nodes) if name in fed and _is_result(nodes[name], nodes)]
     aside = _written(nodes) | _reported(nodes) | _inside_branches(nodes, consumers) | _leftovers(nodes, consumers)
+    aside |= _differentiated(nodes) if any(_TRAINING.fullmatch(node.op) for node in nodes.values()) else set()
     outputs = [name for name in found if name not in aside] or found
     if len(outputs) > _MAX_OUTPUTS:
         return tuple(sorted(outputs, key=lambda name: _FLOATS.isdisjoint(_types(nodes[name]))))
@@ -176,6 +180,13 @@ def _written(nodes: Mapping[str, Any]) -> set[str]:
     return {_producer(source) for node in nodes.values() if node.op.startswith("Assign") for source in node.input}
 
 
+def _differentiated(nodes: Mapping[str, Any]) -> set[str]:
+    """Return the nodes with gradients, of which those that nothing consumes are losses, and what is made of these."""
+    scopes = {name: match for name in nodes if (match := _TRAINING_SCOPE.search(name))}
+    by_data = _consumers(nodes, with_control=False)
+    return {match[1] for match in scopes.values() if match[1]} | _closure(scopes, lambda name: by_data.get(name, ()))
+
+
 def _reported(nodes: Mapping[str, Any]) -> set[str]:
     """Return the nodes whose values are asserted, or printed and not also handed on by what prints them."""
     asserted = _consumed(node for node in nodes.values() if node.op == "Assert" or _GUARD_SCOPE.search(node.name))
@@ -196,12 +207,12 @@ def _leftovers(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> 
 
 
 def _lengths(nodes: Mapping[str, Any], exits: Iterable[str]) -> set[str]:
-    """Return the least lengths of sequences, which tf.nn.dynamic_rnn computes beside its loop and may not need.
+    """Return the bounds of lengths, which tf.nn.dynamic_rnn computes beside its loop and may not need.
 
-    Source: ``_dynamic_rnn_loop`` in tensorflow/python/ops/rnn.py (1.8 to 2.3).
+    Source: ``_dynamic_rnn_loop`` in tensorflow/python/ops/rnn.py (1.0 to 2.3).
     """
     scopes = {name.rpartition("/while/")[0] for name in exits}
-    return {name for name, node in nodes.items() if node.op == "Min" and name.rpartition("/")[0] in scopes}
+    return {name for name, node in nodes.items() if node.op in ("Max", "Min") and name.rpartition("/")[0] in scopes}
 
 
 def _valued(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> set[str]:
