@@ -278,6 +278,8 @@ def _checkpoint_file(source: Source, file: ByteFile, head: bytes) -> Detection |
     if prefix is not None and is_checkpoint_prefix(prefix):
         source.close()
         return detect_checkpoint(Source(where=source.where, path=prefix))
+    if is_table and source.path is not None and source.path.name == ".index":
+        return _found(source, Format.FOREIGN, "table of a checkpoint", _foreign.NAMELESS_CHECKPOINT)
     if is_table and (source.path is None or source.path.suffix == ".index"):
         return _found(source, Format.FOREIGN, "table of a checkpoint", _foreign.BUNDLE_DATA)
     if is_table:

@@ -42,6 +42,7 @@ _HINTS: tuple[tuple[str, Kind], ...] = (
     ("tf_model.h5", _foreign.TRANSFORMERS),
     ("model.safetensors", _foreign.TRANSFORMERS),
     ("model.weights.json", _foreign.SHARDED_WEIGHTS),
+    (".index", _foreign.NAMELESS_CHECKPOINT),
     ("variables", Kind("what is left of a SavedModel: saved_model.pb is missing", "copy the whole directory again")),
 )
 """Files that tell what a directory is when it is no model."""

@@ -54,6 +54,11 @@ BUNDLE_DATA = Kind(
     "the data of a TensorFlow checkpoint without its index",
     "pass the prefix of the checkpoint, without .data-00000-of-00001, with the .index file beside it",
 )
+NAMELESS_CHECKPOINT = Kind(
+    "a TensorFlow checkpoint whose files have no name before their suffix",
+    "rename them, .index to model.index and the others likewise, and pass the prefix model",
+)
+"""What ``Saver.save(session, "directory/")`` writes."""
 V1_CHECKPOINT = Kind(
     "a TensorFlow checkpoint of the format before 0.12 (V1), or another table file",
     "restore it in TensorFlow with tf.compat.v1.train.Saver and save it again; its default format has been V2 since",

@@ -263,6 +263,7 @@ def test_checkpoints(tmp_path, name, has_graph):
     [
         ("m.data-00000-of-00001", bytes(4), "without its index"),
         ("old.ckpt", TABLE, "V1"),
+        (".index", TABLE, "no name"),
         ("checkpoint", b'model_checkpoint_path: "m"\n', "text file"),
     ],
 )

@@ -151,6 +151,7 @@ def test_several_checkpoints(tree):
 @pytest.mark.parametrize(
     ("files", "said"),
     [
+        ([".index", ".meta", ".data-00000-of-00001"], "no name"),
         (["tf_model.h5", "config.json"], "transformers"),
         (["config.json", "model.weights.x", "model.safetensors"], "transformers"),
         (["saved_model.cpb"], "chunks"),
