@@ -56,6 +56,7 @@ def test_outputs_with_different_inputs():
             "save/deep/i Identity save/Const",
         ),
         ("w/Assign Assign w x",),
+        ("c/Switch Switch w x", "c/Avg AssignSub c/Switch:1 x", "c/Merge Merge c/Switch c/Avg"),
         ("train ApplyGradientDescent w p p",),
         ("gradients/p_grad/mul Mul p x", "train ResourceApplyAdam gradients/p_grad/mul"),
         (
@@ -70,7 +71,7 @@ def test_outputs_with_different_inputs():
         ("loss_1 ScalarSummary p", "merged MergeSummary loss_1"),
         ("check Assert p",),
     ],
-    ids=["saver", "assignment", "training", "gradients", "loss", "powers", "summaries", "assertion"],
+    ids=["saver", "assignment", "conditional", "training", "gradients", "loss", "powers", "summaries", "assertion"],
 )
 def test_bookkeeping(nodes):
     """What saves, trains, initialises or reports is no output, and consumes none."""

@@ -176,8 +176,10 @@ def _is_unused_print(node: Any, used: set[str]) -> bool:
 
 
 def _written(nodes: Mapping[str, Any]) -> set[str]:
-    """Return the nodes whose values are assigned to variables."""
-    return {_producer(source) for node in nodes.values() if node.op.startswith("Assign") for source in node.input}
+    """Return the nodes whose values are assigned to variables, and the ends of branches that assign."""
+    assigning = {name for name, node in nodes.items() if node.op.startswith("Assign")}
+    merges = {name for name, node in nodes.items() if node.op in _MERGES and _consumed([node]) & assigning}
+    return merges | {_producer(source) for name in assigning for source in nodes[name].input}
 
 
 def _differentiated(nodes: Mapping[str, Any]) -> set[str]:
