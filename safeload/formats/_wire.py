@@ -40,6 +40,9 @@ _MESSAGES: tuple[tuple[str, Shape, Shape], ...] = (
     ("meta-graph", {1: _BYTES, 2: _BYTES}, {3: _BYTES, 4: _BYTES, 5: _BYTES, 6: _BYTES, 7: _BYTES}),
 )
 
+_META_INFO: Shape = {**dict.fromkeys((1, 2, 3, 4, 5, 6, 8), _BYTES), 7: _VARINT}
+"""MetaGraphDef.MetaInfoDef, with which every MetaGraphDef begins; SentencePiece models begin otherwise."""
+
 
 def message_kind(file: ByteFile) -> str | None:
     """Return which message a file holds: saved-model, graph-def, meta-graph, keras-metadata, onnx, coreml; or None."""
@@ -79,7 +82,7 @@ def _first_field_kind(file: ByteFile, candidates: list[str]) -> str | None:
     )
     if is_node and "graph-def" in candidates:
         return "graph-def"
-    if "meta-graph" in candidates and set(fields) <= set(range(1, 9)):
+    if "meta-graph" in candidates and _fits(fields, {}, _META_INFO):
         return "meta-graph"
     return None
 

@@ -165,6 +165,7 @@ def test_bytes_have_no_suffix():
         (b"\x0d1234\x11" + b"12345678", "begins with"),
         (field(1, b""), "begins with"),
         (field(1, META_INFO), "begins with"),
+        (field(1, field(1, "<unk>") + b"\x15" + bytes(4)) + field(2, b""), "begins with"),
         (b"\x0a\x7f\x01\x02", "begins with"),
         (b"\t\n \r", "begins with"),
     ],
