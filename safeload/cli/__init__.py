@@ -17,7 +17,7 @@ from safeload.cli._terminal import (
     progress,
     require_output,
 )
-from safeload.errors import SafeloadError, UnrecognizedFormatError
+from safeload.errors import ArtifactNotFoundError, SafeloadError, UnrecognizedFormatError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -114,6 +114,8 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    if "" in options.paths:  # an unset variable of a shell, which would mean the working directory
+        raise ArtifactNotFoundError("", problem="is not a path")
     _prepare()
     verdicts = []
     rows = []

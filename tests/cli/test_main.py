@@ -169,6 +169,13 @@ def screen(monkeypatch):
 
 
 @pytest.mark.parametrize("command", ["show", "check"])
+def test_an_empty_path_is_an_error(command, capsys):
+    """It is an unset variable of a shell, not the working directory."""
+    assert main([command, ""]) == 2
+    assert "'' is not a path" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["show", "check"])
 def test_verdicts_are_coloured_on_a_terminal_alone(make, screen, capsys, command):
     """Colour stands for nothing that the words do not say; NO_COLOR and a dumb terminal have none."""
     path = make("m.keras", ATTACKS["lambda"][0])
