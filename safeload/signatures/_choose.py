@@ -110,7 +110,7 @@ def _choose_keras(info: ModelInfo, signature: str | None, tags: str | Iterable[s
 
 
 def choose_meta_graph(info: SavedModelInfo, where: str, tags: str | Iterable[str] | None) -> MetaGraphInfo:
-    """Choose the MetaGraph with *tags*: by default ``serve``, else the only one that is not for training.
+    """Choose the MetaGraph with *tags*: by default ``serve``, else the only one that is not for training alone.
 
     Raises:
         SignatureNotFoundError: ``signature-not-found``. No MetaGraph has these tags.
@@ -149,6 +149,7 @@ def _for_serving(graphs: Sequence[MetaGraphInfo]) -> list[MetaGraphInfo]:
         lambda tags: tags == {"serve"},
         lambda tags: "serve" in tags and "train" not in tags,
         lambda tags: "train" not in tags,
+        lambda tags: "serve" in tags,
     )
     for rule in rules:
         found = [graph for graph in graphs if rule(graph.tags)]

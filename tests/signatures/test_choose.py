@@ -170,6 +170,7 @@ def test_requested_and_absent() -> None:
         (["", "train"], None, 0),
         (["custom"], None, 0),
         (["train", "serve,gpu"], "train", 0),
+        (["train", "serve,train"], None, 1),
         (["serve", "serve,gpu"], "serve,gpu", 1),
         (["serve", "serve,gpu"], ["gpu", "serve"], 1),
         (["s,e,r,v"], "serve", 0),
