@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import zlib
 
 import h5py
 import ml_dtypes
@@ -83,11 +85,20 @@ def test_bfloat16(chunks):
 
 
 @pytest.mark.parametrize(
-    "options", [{"compression": "gzip"}, {"compression": "lzf", "shuffle": True}, {"fletcher32": True}]
+    "options",
+    [
+        {"compression": "gzip"},
+        {"compression": "lzf", "shuffle": True},
+        {"fletcher32": True},
+        {"compression": "gzip", "shuffle": True, "fletcher32": True, "chunks": (30,)},
+        {"compression": "lzf", "fletcher32": True, "chunks": (30,), "maxshape": (None,)},
+    ],
 )
-def test_builtin_filters(options):
-    """Filters that are part of HDF5 are read by libhdf5."""
+@pytest.mark.parametrize("last", [0, 99])
+def test_builtin_filters(options, last):
+    """Filters that h5py offers are read by libhdf5, in chunks that became smaller or did not, with one at the edge."""
     value = np.arange(100, dtype="f4")
+    value[:last] = 7
     handle = opened(hdf5_bytes(lambda file: file.create_dataset("x", data=value, **options)))
     assert handle.structure(Limits()).datasets["x"].offset is None
     np.testing.assert_array_equal(handle.read("x"), value)
@@ -152,11 +163,15 @@ def unwritten(file):
     file.create_dataset("x", (1000, 1000), "f4")
 
 
-def foreign_filter(file):
-    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    plist.set_chunk((4,))
-    plist.set_filter(32001, h5py.h5z.FLAG_OPTIONAL)
-    h5py.h5d.create(file.id, b"x", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple((4,)), plist)
+def filtered(*numbers):
+    def build(file):
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_chunk((4,))
+        for number in numbers:
+            plist.set_filter(number, h5py.h5z.FLAG_OPTIONAL)
+        h5py.h5d.create(file.id, b"x", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple((4,)), plist)
+
+    return build
 
 
 @pytest.mark.parametrize(
@@ -170,7 +185,13 @@ def foreign_filter(file):
         (cycle_of_the_root, "several places"),
         (two_places, "several places"),
         (unwritten, "declares 4,000,000 bytes and stores none"),
-        (foreign_filter, "plug-in"),
+        (filtered(32001), r"a plug-in \(number 32001\)"),
+        (filtered(h5py.h5z.FILTER_SZIP), "not read: szip"),
+        (filtered(h5py.h5z.FILTER_NBIT), "not read: nbit"),
+        (filtered(h5py.h5z.FILTER_SCALEOFFSET), "not read: scaleoffset"),
+        (filtered(h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_DEFLATE), "compressed twice"),
+        (filtered(h5py.h5z.FILTER_LZF, h5py.h5z.FILTER_DEFLATE), "compressed twice"),
+        (filtered(h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE), "order of filters"),
     ],
     ids=lambda v: getattr(v, "__name__", ""),
 )
@@ -316,6 +337,70 @@ def test_broken_chunk():
     handle.structure(Limits())
     with pytest.raises(MalformedArtifactError, match="m.h5/x: cannot be read"):
         handle.read("x")
+
+
+def lzf(*, copies):
+    """Encode a literal and copies of 264 bytes: code, length less nine, distance less one."""
+    return b"\0\1" + b"\xe0\xff\0" * copies
+
+
+@pytest.mark.parametrize(
+    ("options", "stored", "problem"),
+    [
+        ({"compression": "gzip"}, zlib.compress(bytes(1 << 20)), "a chunk of 256 bytes holds more"),
+        ({"compression": "gzip"}, zlib.compress(bytes(255)), "a chunk of 256 bytes holds 255"),
+        ({"compression": "lzf"}, lzf(copies=1000), "a chunk of 256 bytes holds more"),
+        ({"compression": "lzf"}, b"\0\1\x40\0", "a chunk of 256 bytes holds 5"),
+        ({"fletcher32": True}, bytes(2), "a chunk of 256 bytes holds 0"),
+        ({"shuffle": True}, bytes(300), "a chunk of 256 bytes holds more"),
+    ],
+)
+def test_chunks_of_another_size(options, stored, problem):
+    """A chunk that would become larger or smaller than its dataset says is not left to libhdf5."""
+
+    def build(file):
+        file.create_dataset("x", (64,), "f4", chunks=(64,), **options)
+        file["x"].id.write_direct_chunk((0,), stored)
+
+    handle = opened(hdf5_bytes(build))
+    handle.structure(Limits())
+    with pytest.raises(MalformedArtifactError, match=f"m.h5/x: cannot be read: {problem}"):
+        handle.read("x")
+
+
+def test_chunks_that_are_not_read():
+    """Nobody asks for chunks outside of a dataset, nor for those that are not stored."""
+
+    def build(file):
+        file.create_dataset("x", (12,), "f4", chunks=(4,), maxshape=(None,), compression="gzip", fillvalue=3)[:4] = 1
+        file["x"].id.write_direct_chunk((8,), b"no gzip")
+
+    unlimited = (1 << 64) - 1
+    content = hdf5_bytes(build)
+    shorter = content.replace(struct.pack("<QQ", 12, unlimited), struct.pack("<QQ", 8, unlimited))
+    assert shorter != content
+    np.testing.assert_array_equal(opened(shorter).read("x"), [1] * 4 + [3] * 4)
+
+
+def test_short_chunk():
+    """Of a chunk without filters libhdf5 would read what is stored, and take the rest from wherever."""
+    content = hdf5_bytes(lambda file: file.create_dataset("x", data=np.ones(64, "f4"), chunks=(32,)))
+    np.testing.assert_array_equal(opened(content).read("x"), 1)
+    key = struct.pack("<IIQQ", 128, 0, 32, 0)
+    assert content.count(key) == 1
+    with pytest.raises(MalformedArtifactError, match="m.h5/x: cannot be read: a chunk of 128 bytes is"):
+        opened(content.replace(key, struct.pack("<I", 64) + key[4:])).read("x")
+
+
+def test_chunk_beyond_the_end():
+    """A chunk is not read that is said to be longer than the file."""
+    content = hdf5_bytes(lambda file: file.create_dataset("x", data=np.ones(64), chunks=(64,), compression="gzip"))
+    with h5py.File(io.BytesIO(content)) as file:
+        size = file["x"].id.get_chunk_info(0).size
+    key = struct.pack("<IIQQ", size, 0, 0, 0)
+    assert content.count(key) == 1
+    with pytest.raises(MalformedArtifactError, match="m.h5/x: cannot be read: the file ends inside a chunk"):
+        opened(content.replace(key, struct.pack("<I", 1 << 31) + key[4:])).read("x")
 
 
 def test_fuzzed_headers():

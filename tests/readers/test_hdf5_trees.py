@@ -79,8 +79,14 @@ ENDLESS = {
     "deep": [struct.pack("<4sBBIHH", b"BTHD", 0, 1, 2048, 11, 3) + bytes(22)],
     "deeper": [struct.pack("<4sBBIHH", b"BTHD", 0, 1, 1 << 31, 11, 65535) + bytes(22)],
     "very many chunks": [b"EAHD" + bytes(40) + struct.pack("<Q", 1 << 50) + bytes(20)],
+    "compressed links": [struct.pack("<4sBHH", b"FRHP", 0, 7, 20) + bytes(140)],
     "very many chunks of a known number": [b"FAHD" + bytes(4) + struct.pack("<Q", 1 << 50) + bytes(12)],
 }
+
+
+def test_links_as_they_are_stored():
+    """A heap of links without filters is handed on."""
+    look(struct.pack("<4sBHH", b"FRHP", 0, 7, 0) + bytes(140))
 
 
 @pytest.mark.parametrize("nodes", ENDLESS.values(), ids=ENDLESS)

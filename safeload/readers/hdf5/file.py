@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from safeload._explain import first_line
 from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.readers.hdf5.chunks import require_sizes
 from safeload.readers.hdf5.heap import GuardedWindow
 from safeload.readers.hdf5.plain import NOT_PLAIN, NotPlainError, PlainWalk, Structures
 from safeload.readers.hdf5.plain_text import PlainTexts
@@ -166,6 +167,7 @@ class Hdf5File:
             dataset = self.open_file[path]
             array = np.empty(dataset.shape, dataset.dtype)
             if array.size:
+                require_sizes(dataset.id, file_size=self.size)
                 dataset.read_direct(array)
         except (OSError, RuntimeError, KeyError) as error:
             raise MalformedArtifactError(

@@ -14,6 +14,7 @@ from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.formats import FREE_EXPANSION_BYTES
 from safeload.readers._artifact import DatasetInfo
 from safeload.readers.hdf5 import plain
+from safeload.readers.hdf5.chunks import DEFLATE, FLETCHER32, LZF, SHUFFLE
 from safeload.readers.hdf5.plain import Hdf5Structure
 
 if TYPE_CHECKING:
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
     from safeload._limits import Limits
 
-_BUILTIN_FILTERS = frozenset({1, 2, 3, 4, 5, 6, 32000})
-"""H5Zpublic.h (HDF5 1.14): deflate, shuffle, fletcher32, szip, nbit, scaleoffset; 32000 is h5py's lzf."""
+_ORDER = {SHUFFLE: 0, DEFLATE: 1, LZF: 1, FLETCHER32: 2}
+"""The filters that are read, and their order in a dataset. Source: fill_dcpl in h5py/_hl/filters.py (3.14)."""
+
+_NOT_READ = {4: "szip", 5: "nbit", 6: "scaleoffset"}
+"""Filters of HDF5 that write where broken parameters lead. Source: H5Zpublic.h (HDF5 1.14)."""
 
 _ELSEWHERE = 1 << 0x0007 | 1 << 0x000B
 """Bits of the header messages that list external files and filters. Source: specification, IV.A.2.h and IV.A.2.l."""
@@ -126,10 +130,17 @@ class StructureWalk:
             raise self._broken(path, f"keeps its data in another file ({_text(creation.get_external(0)[0])!r})")
         if layout == h5d.VIRTUAL:
             raise self._broken(path, "is a virtual dataset, which takes its data from other files")
-        for index in range(creation.get_nfilters()):
-            if creation.get_filter(index)[0] not in _BUILTIN_FILTERS:
-                raise self._broken(path, f"needs a filter plug-in (number {creation.get_filter(index)[0]})")
+        self._judge_filters(path, [creation.get_filter(index)[0] for index in range(creation.get_nfilters())])
         return math.prod(creation.get_chunk()) if layout == h5d.CHUNKED else 0
+
+    def _judge_filters(self, path: str, numbers: list[int]) -> None:
+        for number in numbers:
+            if number not in _ORDER:
+                name = _NOT_READ.get(number, f"a plug-in (number {number})")
+                raise self._broken(path, f"needs a filter that is not read: {name}")
+        order = [_ORDER[number] for number in numbers]
+        if order != sorted(set(order)):
+            raise self._broken(path, "is compressed twice, or in an order of filters that h5py does not write")
 
     def _offset(self, path: str, start: int, nbytes: int) -> int | None:
         """Return where the bytes of a dataset in one piece lie in the file on disk, or None; see `DatasetInfo`."""

@@ -36,6 +36,9 @@ _MOST_RECORDS = 10_000_000
 _COUNTED_AT = {b"EAHD": 44, b"FAHD": 8}
 """VII.C, VII.D: where the headers of arrays of chunks say how many there are."""
 
+_FILTERS = slice(7, 9)
+"""III.G: bytes of filters in the header of a fractal heap."""
+
 _UNDEFINED = (1 << 64) - 1
 
 
@@ -62,7 +65,7 @@ class Trees:
         """
         check = _CHECKS.get(block[:4])
         if check is not None and not check(self, start, block):
-            raise OSError("an index of the file does not end")
+            raise OSError("an index of the file does not end, or is compressed")
 
     @cached_property
     def base(self) -> int | None:
@@ -98,6 +101,10 @@ class Trees:
         """Tell whether an array of chunks may be in the file: each takes some bytes."""
         return bool(_ADDRESS.unpack_from(block, _COUNTED_AT[block[:4]])[0] <= self._size)
 
+    def _is_as_stored(self, _: int, block: bytes) -> bool:
+        """Tell whether a heap of links or attributes has no filters, which libhdf5 would give all the room they ask."""
+        return not any(block[_FILTERS])
+
 
 def _children(node: bytes, base: int | None) -> list[int]:
     """Return where the nodes below *node* lie; [-1], where none lies, if that is not sure."""
@@ -123,4 +130,5 @@ _CHECKS: Mapping[bytes, Callable[[Trees, int, bytes], bool]] = {
     b"BTHD": Trees._is_shallow,  # noqa: SLF001
     b"EAHD": Trees._is_stored,  # noqa: SLF001
     b"FAHD": Trees._is_stored,  # noqa: SLF001
+    b"FRHP": Trees._is_as_stored,  # noqa: SLF001
 }
