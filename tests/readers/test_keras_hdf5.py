@@ -131,6 +131,14 @@ def missing_array(file):
     file["model_weights/dense"].attrs["weight_names"] = [b"gone:0"]
 
 
+def layer_twice(file):
+    file["model_weights"].attrs["layer_names"] = [b"dense", b"activation", b"./dense"]
+
+
+def array_twice(file):
+    file["model_weights/dense"].attrs["weight_names"] = [b"dense/bias:0"] * 2
+
+
 def text_as_weight(file):
     file["model_weights/dense/note"] = "text"
 
@@ -140,6 +148,8 @@ def text_as_weight(file):
     [
         (unlisted_group, "'gone' is listed and has no group"),
         (missing_array, "'gone:0' is listed and missing"),
+        (layer_twice, "the layer './dense' is listed twice"),
+        (array_twice, "the array 'dense/bias:0' is listed twice"),
         (text_as_weight, "text of variable length where weights"),
     ],
 )

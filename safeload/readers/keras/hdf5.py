@@ -102,8 +102,8 @@ def weight_index(hdf5: Hdf5File, structure: Hdf5Structure, limits: Limits) -> We
     """Return the arrays of a file, its layout told by content: ``layer_names`` or ``vars`` groups.
 
     Raises:
-        MalformedArtifactError: ``malformed-artifact``. A listed array is missing, or an array is of a type that no
-            weight has.
+        MalformedArtifactError: ``malformed-artifact``. A listed array is missing, a layer or an array is listed twice,
+            or an array is of a type that no weight has.
     """
     for root in (_MODEL_WEIGHTS, ""):
         names = hdf5.names(root, "layer_names", max_bytes=limits.max_config_bytes) if root in structure.groups else None
@@ -132,6 +132,7 @@ def _refuse_other_types(hdf5: Hdf5File, structure: Hdf5Structure, root: str) -> 
 
 def _legacy_index(hdf5: Hdf5File, structure: Hdf5Structure, root: str, names: list[str], limits: Limits) -> WeightIndex:
     _refuse_other_types(hdf5, structure, root)
+    _refuse_repetition(hdf5.where, "layer", root, names)
     layers = [_layer(hdf5, structure, root, name, limits) for name in names]
     if _joined(root, TOP_LEVEL_WEIGHTS) in structure.groups and TOP_LEVEL_WEIGHTS not in names:
         layers.append(_layer(hdf5, structure, root, TOP_LEVEL_WEIGHTS, limits))
@@ -143,11 +144,22 @@ def _layer(hdf5: Hdf5File, structure: Hdf5Structure, root: str, name: str, limit
     if group not in structure.groups:
         raise MalformedArtifactError(hdf5.where, problem=f"the layer {name!r} is listed and has no group")
     weight_names = hdf5.names(group, "weight_names", max_bytes=limits.max_config_bytes) or []
+    _refuse_repetition(f"{hdf5.where}/{group}", "array", group, weight_names)
     missing = [w for w in weight_names if _joined(group, w) not in structure.datasets]
     if missing:
         raise MalformedArtifactError(f"{hdf5.where}/{group}", problem=f"the array {missing[0]!r} is listed and missing")
     datasets = tuple(structure.datasets[_joined(group, w)] for w in weight_names)
     return LayerWeights(layer_name=name, weight_names=tuple(weight_names), datasets=datasets)
+
+
+def _refuse_repetition(where: str, what: str, root: str, names: list[str]) -> None:
+    """Refuse a list that names an object twice: every Keras makes what it lists as it lists it, which fails then."""
+    seen: set[str] = set()
+    for name in names:
+        path = _joined(root, name)
+        if path in seen:
+            raise MalformedArtifactError(where, problem=f"the {what} {name!r} is listed twice")
+        seen.add(path)
 
 
 def _joined(root: str, name: str) -> str:
