@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from safeload._limits import Limits
 
 
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
+"""One without an end goes to that of the text, or the search for it would begin again at each quote in it."""
 _SPACED_COLON = re.compile(r'"[ \t\n\r]+:')
 _OPENING = {"{": 1, "[": 4}
 """What opens a node → how many of them count as one: nodes of Keras 2 have three lists around an object."""

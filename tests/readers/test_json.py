@@ -77,6 +77,13 @@ def test_at_the_limit():
     assert parse(r'[{"[[[[[[[[[[[[": "{{{\"{{{"}, [[[], []]]]', max_entries=2)
 
 
+@pytest.mark.parametrize("text", ['["{{{', '["{{{\\', '["{{{' + '\\"' * 500_000])
+def test_strings_without_an_end(text):
+    """They hold no objects, and their quotes are looked at once: looking again from each would take hours."""
+    with pytest.raises(MalformedArtifactError, match="Unterminated string"):
+        parse(text, max_entries=2)
+
+
 def test_ends_of_strings_are_no_keys():
     """Strings may look like keys, and space may stand behind a key, of objects in lists and of the same name."""
     assert parse('{"a\\":": "b\\" :", "b" : [{"a":1}, {"a"\n:2}]}') == {'a":': 'b" :', "b": [{"a": 1}, {"a": 2}]}
