@@ -66,5 +66,6 @@ def _repeat(out: bytearray, offset: int, length: int) -> None:
     """Append *length* bytes that begin *offset* bytes before the end, which they may overlap."""
     if not 0 < offset <= len(out):
         raise ValueError(f"copies from {offset:,} bytes back at byte {len(out):,}")
-    pattern = out[-offset:] if offset > length else out[-offset:] * (length // offset + 1)
-    out += pattern[:length]
+    start = len(out) - offset
+    pattern = out[start : start + length]  # alone: what follows may be megabytes, for each of many copies
+    out += (pattern * (length // offset + 1))[:length]
