@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from safeload.dialects import COMPAT_MODULE
@@ -21,6 +21,8 @@ _FREE_ELEMENTS = 1 << 22
 _SLACK = 4
 MAX_UNROLLED = 4096
 """Steps of a recurrent layer that are written out one by one; each takes milliseconds while the model is built."""
+_MAX_CALLS = 100_000
+"""Calls of layers that building a model comes to, each a millisecond: those of nested models count at every call."""
 _SPLITTERS = frozenset({"ArraySplit", "Split", "Unstack"})
 _PARTS = frozenset({"indices_or_sections", "num", "num_or_size_splits"})
 """Operations of keras/src/ops (3.15.1) that return a list, and what they and TensorFlow call its length."""
@@ -41,6 +43,7 @@ _FOLDED: Mapping[str, str] = {"Fold": "kernel_size"}
 _HINT = "ask the author for a file whose weights fit its configuration"
 MOST = 1 << 62
 """Where counting ends."""
+_LAYERS = "layers"
 _INPUT = "input"
 """Stands among keys for the last axis of the input."""
 _LAYER_MODULES = frozenset({"keras.layers", COMPAT_MODULE})
@@ -138,6 +141,7 @@ def unrolled_layers(keras: KerasInfo) -> Iterator[Finding]:
         if _splits(place.value["class_name"]):
             yield from _many_outputs(place)
     yield from _many_operations(places)
+    yield from _many_calls(keras.object_places)
     for place in places if longest > MAX_UNROLLED else ():
         if config_of(place.value).get("unroll") is True:
             message = f"{place.value['class_name']} would be unrolled {longest:,} times"
@@ -176,6 +180,24 @@ def _many_operations(places: Iterable[Place]) -> Iterator[Finding]:
             shown = f"{' times '.join(keys)} {count:,}"
             message = f"{name} would be written out with {shown}"
             yield Finding("unrolled-layer", Severity.UNEXAMINED, place.where, shown, message, _HINT)
+
+
+def _many_calls(places: Sequence[Place]) -> Iterator[Finding]:
+    """Yield the outermost model if models are called within models more often than anybody waits for.
+
+    Each model is called layer by layer when it is built, and again at each node that calls it.
+    """
+    inside: defaultdict[int, int] = defaultdict(int)
+    found = 0
+    for place in reversed(places):  # what stands in a model comes behind it
+        calls = inside[id(place.value)]
+        found = min(found + calls * (place.key == _LAYERS or place is places[0]), MOST)
+        nodes = place.value.get("inbound_nodes")
+        times = len(nodes) if isinstance(nodes, list) and nodes else 1
+        inside[id(place.owner)] = min(inside[id(place.owner)] + times * (calls + (place.key == _LAYERS)), MOST)
+    if found > _MAX_CALLS:
+        message = f"layers would be called {found:,} times, as models are called within models"
+        yield Finding("unrolled-layer", Severity.UNEXAMINED, places[0].where, str(found), message, _HINT)
 
 
 def _splits(name: str) -> bool:

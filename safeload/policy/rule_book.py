@@ -133,7 +133,8 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         ),
         "unrolled-layer": RuleInfo(
             (_UNEXAMINED,),
-            "A layer would be written out in so many steps that building it would not end.",
+            "A layer would be written out in so many steps, or models call models so often, that building it would not "
+            "end.",
         ),
         "slow-pattern": RuleInfo(
             (_UNEXAMINED,),

@@ -17,6 +17,7 @@ from hostile.keras_configs import (
     lambda_layer,
     lambda_value,
     refusing,
+    tensor,
 )
 
 from safeload.dialects import COMPAT_MODULE
@@ -183,6 +184,32 @@ def test_ngrams_of_every_size(ngrams, is_refused):
     """A number stands for n-grams of every size up to it, and each size is written down."""
     found = refusing(info_of(functional(entry("TextVectorization", "t", source="inp", ngrams=ngrams))))
     assert [f.rule for f in found] == (["unrolled-layer"] if is_refused else [])
+
+
+def nested(depth, calls, leaves=1):
+    """Return a model of *leaves* layers in models that each call the one inside them *calls* times."""
+    model = functional(*[entry("ReLU", f"r{index}", source="inp") for index in range(leaves)])
+    for _ in range(depth):
+        model = functional({**model, "inbound_nodes": [{"args": [tensor("inp")], "kwargs": {}}] * calls})
+    return model
+
+
+@pytest.mark.parametrize(
+    ("depth", "calls", "leaves", "is_refused"),
+    [(3, 20, 1, False), (1, 49, 1_900, False), (15, 2, 1, True), (30, 2, 1, True), (60, 1, 1_700, True)],
+)
+def test_models_that_are_called_within_models(depth, calls, leaves, is_refused):
+    """Calls multiply from level to level, and each level calls all that is below when it is built."""
+    levels = [2 + leaves]
+    for _ in range(depth):
+        levels.append(2 + calls * (1 + levels[-1]))
+    found = [(f.rule, f.evidence) for f in refusing(info_of(nested(depth, calls, leaves)))]
+    assert found == ([("unrolled-layer", str(sum(levels)))] if is_refused else [])
+
+
+def test_calls_are_counted_to_an_end():
+    """Numbers of any length would take longer than the calls."""
+    assert [f.evidence for f in refusing(info_of(nested(90, 2)))] == [str(1 << 62)]
 
 
 def test_training_config_is_judged():
