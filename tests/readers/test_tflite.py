@@ -77,6 +77,7 @@ BROKEN = {
     "signature of a subgraph that is not there": model(f7=[signature(subgraph=1)]),
     "signature of a tensor that is not there": model(f7=[table(f0=[table(f0="a", f1=("I", 5))], f2="k")]),
     "two signatures of one key": model(f7=[signature(), signature()]),
+    "signature without a key": model(f7=[signature("")]),
     "name with a zero": model(f7=[table(f1=[table(f0="o\0put", f1=("I", 1))], f2="k")]),
     "two inputs of one name": model(f7=[table(f0=[table(f0="a"), table(f0="a")], f2="k")]),
 }

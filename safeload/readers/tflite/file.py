@@ -175,6 +175,8 @@ def _require(condition: bool, problem: str) -> None:  # noqa: FBT001 - reads lik
 
 def _require_unique(signatures: Sequence[TFLiteSignature]) -> None:
     """Refuse names that two readers could take for different things."""
+    # SignatureRunner in tensorflow/lite/python/interpreter.py (TensorFlow 2.21) takes no empty key.
+    _require(all(found.key for found in signatures), "a signature has no name")
     sides = [[name for name, _ in side] for found in signatures for side in (found.inputs, found.outputs)]
     for names in ([found.key for found in signatures], *sides):
         _require(len(set(names)) == len(names), "two signatures, or two inputs or outputs of one, have the same name")
