@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -16,6 +17,7 @@ import safeload
 from safeload.errors import CustomObjectConflictError, LoadFailedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SUFFIXES = (".keras", ".h5")
@@ -120,6 +122,30 @@ def test_what_is_no_function_that_builds(tmp_path: Path) -> None:
         safeload.load_callable(path, architecture=list)
     with pytest.raises(LoadFailedError, match="that architecture= returned has no weights yet"):
         safeload.load_callable(path, architecture=lambda: keras.Sequential([keras.layers.Dense(2)]))
+
+
+@pytest.fixture
+def deeper() -> Iterator[int]:
+    """Allow ten times as many calls in one another."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10 * limit)
+    yield limit
+    sys.setrecursionlimit(limit)
+
+
+def test_layers_in_a_row_that_keras_follows_by_recursion(tmp_path: Path, deeper: int) -> None:
+    """What to do is said, and it helps."""
+    x = y = keras.Input((1,))
+    for _ in range(deeper):
+        y = keras.layers.Rescaling(1.0, offset=1.0)(y)
+    path = tmp_path / "m.keras"
+    keras.Model(x, y).save(path)
+    sys.setrecursionlimit(deeper)
+    with pytest.raises(LoadFailedError, match=f"more layers in a row.* in {deeper:,} nested calls") as refused:
+        safeload.load_callable(path)
+    assert f"sys.setrecursionlimit({10 * deeper})" in (refused.value.hint or "")
+    sys.setrecursionlimit(10 * deeper)
+    np.testing.assert_allclose(safeload.load_callable(path)(np.ones((1, 1), "f4")), [[1 + deeper]])
 
 
 def _legacy_weights(model: Any, path: Path) -> None:

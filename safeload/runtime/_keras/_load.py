@@ -182,5 +182,12 @@ def explained(where: str) -> Iterator[None]:
         yield
     except SafeloadError:
         raise
+    except RecursionError as error:
+        limit = sys.getrecursionlimit()
+        raise LoadFailedError(
+            where,
+            problem=f"it has more layers in a row, or in one another, than Keras follows in {limit:,} nested calls",
+            hint=f"call sys.setrecursionlimit({10 * limit}) before loading",
+        ) from error
     except Exception as error:
         raise LoadFailedError(where, problem=with_place(error)) from error
