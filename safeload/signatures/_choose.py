@@ -29,6 +29,12 @@ Source: the ``training`` argument of Keras layers; ``is_training`` of tf.contrib
 ``keras_learning_phase`` of keras/backend.py (2.3).
 """
 
+_SCOPED_NAME = "/keras_learning_phase"
+"""The placeholder of Keras was made in the scope of the layer that asked first.
+
+Source: ``learning_phase`` in tensorflow/python/keras/_impl/keras/backend.py (1.4).
+"""
+
 _KERAS_BOOKKEEPING = frozenset(
     {"call_and_return_conditional_losses", "call_and_return_all_conditional_losses", "activity_regularizer_fn"}
 )
@@ -286,4 +292,4 @@ def _as_inference(trace: SignatureInfo) -> SignatureInfo:
 
 def is_training_switch(info: TensorInfo) -> bool:
     """Tell whether an input asks for training, so that leaving it out means False."""
-    return info.dtype == "bool" and info.name in TRAINING_NAMES
+    return info.dtype == "bool" and (info.name in TRAINING_NAMES or info.name.endswith(_SCOPED_NAME))

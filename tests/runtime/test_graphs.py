@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from safeload import load_callable
-from safeload.errors import AmbiguousSignatureError
+from safeload import inspect_model, load_callable
+from safeload.errors import AmbiguousSignatureError, InputMismatchError
 
 X = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
 W = np.arange(6, dtype=np.float32).reshape(3, 2)
@@ -142,3 +142,22 @@ def test_composite_tensors_of_a_signature(tmp_path):
         np.testing.assert_allclose(got["y"], X @ W, rtol=1e-6)
         np.testing.assert_allclose(tf.sparse.to_dense(got["twice"]), X * 2)
         assert got["thrice"].to_list() == [[3.0, 6.0], [], [9.0]]
+
+
+@pytest.mark.parametrize("name", ["is_training", "dropout/keras_learning_phase"])
+def test_placeholders_that_a_signature_leaves_out(tmp_path, name):
+    """They are inputs, that switch of training an optional one: it is off."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        x = tf.compat.v1.placeholder(tf.float32, [None, 3], name="x")
+        scale = tf.compat.v1.placeholder(tf.float32, [], name="scale")
+        switch = tf.compat.v1.placeholder(tf.bool, name=name)
+        y = tf.where(switch, -x, x) * scale
+        tf.compat.v1.saved_model.simple_save(session, f"{tmp_path}/model", {"x": x}, {"y": y})
+    assert [info.name for info in inspect_model(f"{tmp_path}/model").signatures[0].inputs] == sorted(
+        ["x", "scale", name]
+    )
+    f = load_callable(f"{tmp_path}/model")
+    np.testing.assert_array_equal(f({"x": X, "scale": 2.0}), X * 2)
+    np.testing.assert_array_equal(f({"x": X, "scale": 2.0, name: True}), X * -2)
+    with pytest.raises(InputMismatchError, match="missing 'scale'"):
+        f({"x": X})

@@ -247,6 +247,8 @@ def test_training_switch_may_be_left_out() -> None:
     switch = TensorInfo("is_training", "bool", ())
     found = MetaGraphInfo(0, frozenset({"serve"}), (SignatureInfo("s", inputs=(X, switch)),))
     assert is_training_switch(switch)
+    assert is_training_switch(replace(switch, name="dropout/keras_learning_phase"))
+    assert not is_training_switch(replace(switch, name="dropout/is_training"))
     assert not is_training_switch(X)
     assert not is_training_switch(replace(switch, dtype="float32"))
     assert [info.optional for info in choose(model(found)).signature_info.inputs] == [False, True]

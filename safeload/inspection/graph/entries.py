@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.readers.protobuf import message_class, parse_message
+from safeload.readers.saved_model.outputs import tensor_names
 
 if TYPE_CHECKING:
     from safeload.inspection.graph.bodies import Body
@@ -136,19 +137,6 @@ def _always_fed(signature: Any, with_default: set[str]) -> Iterator[str]:
     for key, info in signature.inputs.items():
         if key not in signature.defaults:
             yield from (name for name in tensor_names(info) if reference_producer(name) not in with_default)
-
-
-def tensor_names(info: Any) -> Iterator[str]:
-    """Yield the tensors of *info*, a TensorInfo, those of composite tensors included."""
-    kind = info.WhichOneof("encoding")
-    if kind == "name":
-        yield info.name
-    elif kind == "coo_sparse":
-        sparse = info.coo_sparse
-        yield from (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
-    elif kind == "composite_tensor":
-        for component in info.composite_tensor.components:
-            yield from tensor_names(component)
 
 
 def _initializer_entries(meta_graph: Any) -> Iterator[Entry]:

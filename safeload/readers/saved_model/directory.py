@@ -19,6 +19,7 @@ from safeload.readers._artifact import Anomaly, SavedModelArtifact
 from safeload.readers._model_tree import ModelTree, read_model_tree
 from safeload.readers.checkpoint.index import CheckpointIndex, read_checkpoint_index, require_shards
 from safeload.readers.protobuf import parse_message, parse_text
+from safeload.readers.saved_model.outputs import complete_signatures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,7 +76,7 @@ class _Reader:
             format=Format.SAVED_MODEL,
             where=self.where,
             directory=self.directory,
-            graph_bytes=graph_bytes,
+            graph_bytes=_completed(graph_bytes, saved_model),
             saved_model=saved_model,
             files=self.tree.files,
             variables=index.weights(),
@@ -168,6 +169,12 @@ class _Reader:
 
     def malformed(self, problem: str) -> MalformedArtifactError:
         return MalformedArtifactError(self.where, problem=problem)
+
+
+def _completed(graph_bytes: bytes, saved_model: Any) -> bytes:
+    """Let SignatureDefs have all of their inputs, so that what is called is judged; the digest is that of the file."""
+    changed = [complete_signatures(meta_graph) for meta_graph in saved_model.meta_graphs]
+    return saved_model.SerializeToString(deterministic=True) if any(changed) else graph_bytes
 
 
 def _asset_filenames(saved_model: Any) -> Iterator[str]:

@@ -17,7 +17,7 @@ from safeload.formats import Format, is_text, open_member
 from safeload.readers._artifact import SavedModelArtifact, WeightIndex
 from safeload.readers.checkpoint.index import read_checkpoint_index, require_shards
 from safeload.readers.protobuf import message_class, parse_message, parse_text
-from safeload.readers.saved_model.outputs import add_signature, derive_signatures, variables_behind
+from safeload.readers.saved_model.outputs import add_signature, complete_signatures, derive_signatures, variables_behind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +55,7 @@ def read_graph(detection: Detection, limits: Limits) -> SavedModelArtifact:
     """
     content = _content(detection, limits)
     meta_graph = _meta_graph(detection, content)
+    complete_signatures(meta_graph)
     ends = derive_signatures(meta_graph) if not meta_graph.signature_def else ()
     checkpoint = _checkpoint(detection, limits)
     if not checkpoint.prefix:

@@ -1,7 +1,7 @@
-"""Inputs and outputs of a graph that declares none: placeholders, and what nothing consumes. Layer: readers.
+"""Inputs and outputs that a graph does not declare: placeholders, and what nothing consumes. Layer: readers.
 
-They become SignatureDefs of the graph, so that the policy sees from where it is executed and the runtime what to
-fetch. The rule is the one of TensorFlow's ``summarize_graph``, less what only training and saving use.
+They go into SignatureDefs of the graph, so that the policy sees from where it is executed and the runtime what to feed
+and fetch. The rule is the one of TensorFlow's ``summarize_graph``, less what only training and saving use.
 Source: tensorflow/tools/graph_transforms/summarize_graph_main.cc (TensorFlow 2.15, the last one with it).
 """
 
@@ -21,7 +21,17 @@ ALL_OUTPUTS = "graph"
 _MAX_OUTPUTS = 64
 """A graph where more nodes are consumed by none says nothing about what its author wanted."""
 
+_MAX_COMPLETED = 64
+"""SignatureDefs that are looked at for inputs they leave out; a graph with more of them is loaded as it is."""
+
+_BOOKKEEPING_KEYS = "__saved_model_"
+"""How the keys of SignatureDefs begin that name an op to run: they have no inputs.
+
+Source: INIT_OP_SIGNATURE_KEY, TRAIN_OP_SIGNATURE_KEY in tensorflow/python/saved_model/constants.py (2.21).
+"""
+
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
+_WITHOUT_DEFAULT = _PLACEHOLDERS - {"PlaceholderWithDefault"}
 _VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 
 _SWITCHES, _MERGES = frozenset({"Switch", "RefSwitch"}), frozenset({"Merge", "RefMerge"})
@@ -148,6 +158,69 @@ def add_signature(meta_graph: Any, name: str) -> bool:
         return False
     _add_signature(meta_graph, name, nodes, _placeholders(nodes, name), [name])
     return True
+
+
+def complete_signatures(meta_graph: Any) -> bool:
+    """Add the placeholders that SignatureDefs of TensorFlow 1 leave out and their outputs need; return True if any.
+
+    A session wants a value of each, whatever the file declares: ``keep_prob`` of a dropout, say. Such an input has the
+    name of its node. Where there is an object graph, functions answer, which declare all that they take.
+    """
+    if meta_graph.HasField("object_graph_def"):
+        return False
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    placeholders = {f"{name}:0" for name, node in nodes.items() if node.op in _WITHOUT_DEFAULT}
+    declared = [meta_graph.signature_def[key] for key in sorted(meta_graph.signature_def) if _is_callable(key)]
+    incomplete = [signature for signature in declared if placeholders - _fed(signature)]
+    missing = [_left_out(nodes, signature, placeholders) for signature in incomplete[:_MAX_COMPLETED]]
+    for signature, names in zip(incomplete, missing, strict=False):
+        for name in names:
+            key = name
+            while key in signature.inputs:
+                key += ":0"
+            _describe_input(signature.inputs[key], nodes[name], meta_graph.graph_def.versions.producer)
+    return any(missing)
+
+
+def tensor_names(info: Any) -> Iterator[str]:
+    """Yield the tensors of *info*, a TensorInfo, those of composite tensors included."""
+    kind = info.WhichOneof("encoding")
+    if kind == "name":
+        yield info.name
+    elif kind == "coo_sparse":
+        sparse = info.coo_sparse
+        yield from (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
+    elif kind == "composite_tensor":
+        for component in info.composite_tensor.components:
+            yield from tensor_names(component)
+
+
+def _is_callable(key: str) -> bool:
+    return not key.startswith(_BOOKKEEPING_KEYS)
+
+
+def _fed(signature: Any) -> set[str]:
+    """Return the tensors that a call of *signature* feeds."""
+    names = (name for info in signature.inputs.values() for name in tensor_names(info))
+    return {_with_number(name) for name in names}
+
+
+def _left_out(nodes: Mapping[str, Any], signature: Any, placeholders: AbstractSet[str]) -> list[str]:
+    """Return the nodes of *placeholders* whose values the outputs need, and that are not fed."""
+    fed = _fed(signature)
+
+    def sources(reference: str) -> Iterable[str]:
+        node = nodes.get(_producer(reference))
+        return () if node is None or _with_number(reference) in fed else node.input
+
+    outputs = (name for info in signature.outputs.values() for name in tensor_names(info))
+    needed = _closure((name for name in outputs if ":" in name), sources)  # without a number it is an operation
+    return sorted(map(_producer, {f"{_producer(name)}:0" for name in needed} & placeholders - fed))
+
+
+def _with_number(reference: str) -> str:
+    """Return the tensor of a reference with the number of the output; an edge of control is no tensor."""
+    return reference if ":" in reference or not _is_data(reference) else f"{reference}:0"
 
 
 def variables_behind(meta_graph: Any) -> list[str]:
@@ -331,9 +404,7 @@ def _add_signature(
 ) -> None:
     signature = meta_graph.signature_def[key]
     for name in inputs:
-        info = signature.inputs[name]
-        info.name, info.dtype = f"{name}:0", _type(nodes[name], "dtype")
-        _describe_shape(info, nodes[name], meta_graph.graph_def.versions.producer)
+        _describe_input(signature.inputs[name], nodes[name], meta_graph.graph_def.versions.producer)
     for name in outputs:
         for index, dtype in enumerate(_types(nodes[name])):
             info = signature.outputs[f"{name}:{index}" if index else name]
@@ -341,7 +412,8 @@ def _add_signature(
             info.tensor_shape.unknown_rank = True
 
 
-def _describe_shape(info: Any, node: Any, producer: int) -> None:
+def _describe_input(info: Any, node: Any, producer: int) -> None:
+    info.name, info.dtype = f"{node.name}:0", _type(node, "dtype")
     shape = node.attr["shape"].shape if "shape" in node.attr else None
     if shape is None or (not shape.dim and producer <= _OLDEST_KNOWN_SHAPE):
         info.tensor_shape.unknown_rank = True
