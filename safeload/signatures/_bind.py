@@ -87,7 +87,7 @@ def for_inference(signature: SignatureInfo, kwargs: Mapping[str, Any]) -> Mappin
         return kwargs
     foreign = (_OF_KERAS & kwargs.keys()) - _parameters(signature)
     training = kwargs["training"] if "training" in foreign else None
-    if training is not None and training is not False:
+    if training is not None and not _is_off(training):
         raise InputMismatchError(
             f"{signature.key}: training={training!r}, and a call is always inference",
             hint="train the loaded object itself, which is f.model",
@@ -241,15 +241,26 @@ def _flattened(signature: SignatureInfo, tree: Any, value: Any, where: str) -> I
             raise _mismatch(signature, f"argument {where!r} is {_kind(value)}, expected a sequence of {len(tree)}")
         for index, (branch, item) in enumerate(zip(tree, value, strict=True)):
             yield from _flattened(signature, branch, item, f"{where}[{index}]")
-    elif not _same_constant(tree, value):
+    elif not (_same_constant(tree, value) or (where in TRAINING_NAMES and tree is False and _is_off(value))):
         raise _mismatch(
             signature, f"argument {where!r} was traced with the constant {tree!r} and cannot be another value"
         )
 
 
 def _same_constant(tree: Any, value: Any) -> bool:
-    value = _typed(value) if isinstance(tree, TypedConstant) else value
+    value = _typed(value) if isinstance(tree, TypedConstant) else _plain(value)
     return type(tree) is type(value) and bool(tree == value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a scalar of numpy as the Python value that it is, and anything else as it is."""
+    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
+
+
+def _is_off(value: Any) -> bool:
+    """Tell whether *value* says no to training, as code around Keras models does: False, 0, a scalar, a tensor."""
+    plain = _plain(value.numpy() if hasattr(value, "numpy") else value)
+    return isinstance(plain, int) and not plain
 
 
 def _typed(value: Any) -> Any:

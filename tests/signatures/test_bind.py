@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from safeload.errors import InputMismatchError
@@ -92,6 +93,9 @@ FRAME = Frame(p=1, q=2)
         (ONE, (1,), {"training": False}, {"a": 1}),
         (TWO, ({"b": 2, "a": 1},), {"training": None}, {"a": 1, "b": 2}),
         (ONE, (1,), {"training": False, "mask": None}, {"a": 1}),
+        (ONE, (1,), {"training": np.False_}, {"a": 1}),
+        (ONE, (1,), {"training": 0}, {"a": 1}),
+        (ONE, (1,), {"training": SimpleNamespace(numpy=lambda: np.False_)}, {"a": 1}),
         (KEYWORDS, (), {"a": 1, "b": 2}, {"a": 1, "b": 2}),
         (KEYWORD, (1,), {}, {"a": 1}),
         (KEYWORD, (), {"a": 1}, {"a": 1}),
@@ -109,6 +113,13 @@ FRAME = Frame(p=1, q=2)
         (NESTED, ({"a": 1, "n": (2, 3)},), {"t": 4}, {"x/a": 1, "x/n/0": 2, "x/n/1": 3, "t": 4}),
         (NESTED, ({"a": 1, "n": (2, 3)}, False), {"t": 4}, {"x/a": 1, "x/n/0": 2, "x/n/1": 3, "t": 4}),
         (NESTED, ({"a": 1, "x/n/0": 2, "x/n/1": 3, "t": 4},), {}, {"x/a": 1, "x/n/0": 2, "x/n/1": 3, "t": 4}),
+        (
+            NESTED,
+            ({"a": 1, "n": (2, 3)}, 0),
+            {"t": 4, "mode": np.str_("fast")},
+            {"x/a": 1, "x/n/0": 2, "x/n/1": 3, "t": 4},
+        ),
+        (PAIR, ([1, np.int64(3), 2],), {}, {"a": 1, "b": 2}),
     ],
 )
 def test_bound(signature: SignatureInfo, args: tuple[Any, ...], kwargs: dict[str, Any], bound: dict[str, Any]) -> None:
@@ -124,7 +135,11 @@ def test_bound(signature: SignatureInfo, args: tuple[Any, ...], kwargs: dict[str
         (ONE, (None,), {}, "None is no value of 'a'"),
         (TWO, (), {"a": 1, "b": None}, "None is no value of 'b'"),
         (ONE, (1,), {"training": True}, "training=True, and a call is always inference"),
+        (ONE, (1,), {"training": np.array([0])}, "and a call is always inference"),
+        (ONE, (1,), {"training": "no"}, "training='no', and a call is always inference"),
         (ONE, (1,), {"a": 2}, "input 'a' is given twice"),
+        (PAIR, ([1, np.bool_(True), 2],), {}, "argument 'pair[1]' was traced with the constant 3"),  # noqa: FBT003
+        (PAIR, ([1, np.array([3]), 2],), {}, "argument 'pair[1]' was traced with the constant 3"),
         (ONE, ({"aa": 1},), {}, "there is no input 'aa'; did you mean 'a'?"),
         (TWO, (), {"zzz": 1}, "there is no input 'zzz'"),
         (ONE, (1,), {"mask": 2}, "there is no input 'mask'"),
