@@ -6,7 +6,7 @@ about them (shape, dtype) is passed in as plain data.
 
 from __future__ import annotations
 
-from safeload.signatures._bind import bind, for_inference, pack, with_defaults
+from safeload.signatures._bind import bind, closest, for_inference, pack, with_defaults
 from safeload.signatures._check import Cast, check_dtype, check_shape
 from safeload.signatures._choose import (
     KERAS_KEYS,
@@ -31,6 +31,7 @@ __all__ = [
     "choose",
     "choose_in",
     "choose_meta_graph",
+    "closest",
     "for_inference",
     "is_training_switch",
     "pack",

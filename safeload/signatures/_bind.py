@@ -13,6 +13,9 @@ from safeload.signatures._choose import TRAINING_NAMES, is_training_switch
 if TYPE_CHECKING:
     from safeload.inspection._info import SignatureInfo, TensorInfo
 
+_MAX_CALLS = 4
+"""Calls that a hint shows."""
+
 _OF_KERAS = frozenset({"training", "mask"})
 """Arguments that every Keras model takes besides its inputs. Source: ``Layer.__call__`` (Keras 3.15, tf_keras 2.21)."""
 
@@ -47,6 +50,59 @@ def bind(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any
     if empty := [name for name in required if given[name] is None]:
         raise _mismatch(signature, f"None is no value of {_names(empty)}")
     return {info.name: given[info.name] for info in signature.inputs if given.get(info.name) is not None}
+
+
+def closest(
+    traces: Sequence[SignatureInfo],
+    refusals: Sequence[InputMismatchError],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> InputMismatchError:
+    """Return what explains best why `bind` refuses a call for each of *traces*.
+
+    Args:
+        traces: Those of one function.
+        refusals: The error of each.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
+
+    Returns:
+        The error of the first trace that has the constants of the call. Where none has, one that lists those that were
+        traced for an argument, and the calls that there are.
+    """
+    given = {**dict(zip(_trees(traces[0]), args, strict=False)), **kwargs}
+    clashes = [[name for name in given if _is_other_constant(trace, name, given[name])] for trace in traces]
+    if [] in clashes:
+        return refusals[clashes.index([])]
+    everywhere = [name for name in clashes[0] if all(name in found for found in clashes)]
+    calls = list(dict.fromkeys(map(_example_call, traces)))
+    more = f" or {len(calls) - _MAX_CALLS} other calls" if len(calls) > _MAX_CALLS else ""
+    hint = f"call it as {' or '.join(calls[:_MAX_CALLS])}{more}"
+    if not everywhere:
+        names = _names(list(dict.fromkeys(name for found in clashes for name in found)))
+        return InputMismatchError(f"{traces[0].key}: no trace has these values of {names} together", hint=hint)
+    name = everywhere[0]
+    constants = list(dict.fromkeys(repr(_trees(trace)[name]) for trace in traces))
+    kind = "the constant" if len(constants) == 1 else "the constants"
+    traced = f"argument {name!r} was traced with {kind} {' and '.join(constants)} and cannot be another value"
+    return InputMismatchError(f"{traces[0].key}: {traced}", hint=hint)
+
+
+def _is_other_constant(signature: SignatureInfo, name: str, value: Any) -> bool:
+    """Tell whether the argument *name* was traced without any tensor, and with something else than *value*."""
+    trees = _trees(signature)
+    if name not in trees or has_slot(trees[name]):
+        return False
+    try:
+        return any(_flattened(signature, trees[name], value, name))
+    except InputMismatchError:
+        return True
+
+
+def _trees(signature: SignatureInfo) -> dict[str, Any]:
+    """Return what each Python parameter was traced with."""
+    structure = signature.structure or CallStructure()
+    return dict((*structure.args, *structure.kwargs))
 
 
 def with_defaults(signature: SignatureInfo, bound: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,8 +153,7 @@ def for_inference(signature: SignatureInfo, kwargs: Mapping[str, Any]) -> Mappin
 
 
 def _parameters(signature: SignatureInfo) -> set[str]:
-    structure = signature.structure or CallStructure()
-    return {*_lookup(signature), *(name for name, _ in (*structure.args, *structure.kwargs))}
+    return {*_lookup(signature), *_trees(signature)}
 
 
 def _by_name(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -117,6 +117,22 @@ def test_a_refusal_names_the_function_that_was_meant(tmp_path: Path) -> None:
     assert "whole" not in caught.value.hint
 
 
+def test_the_trace_that_comes_closest_says_why(tmp_path: Path) -> None:
+    """One that differs in a shape alone comes closer than one for another constant."""
+
+    class Step(tf.Module):
+        @tf.function
+        def __call__(self, x: Any, state: Any = None) -> Any:
+            return x if state is None else x + state
+
+    module = Step()
+    module(tf.zeros([2])), module(tf.zeros([2]), tf.zeros([2]))
+    tf.saved_model.save(module, str(tmp_path / "m"))
+    model = load(tmp_path / "m")
+    with pytest.raises(InputMismatchError, match=r"input 'state' has shape \[3\], expected \[2\]"):
+        model([1.0, 2.0], state=[1.0, 2.0, 3.0])
+
+
 @pytest.mark.parametrize("values", [np.array([1, 2, 3]), tf.constant([1, 2, 3], tf.int16)], ids=["int64", "int16"])
 def test_integers_go_to_the_trace_for_integers(tmp_path: Path, values: Any) -> None:
     """A trace for floats that was made before computes something else."""

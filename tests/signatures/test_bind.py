@@ -12,7 +12,7 @@ import pytest
 
 from safeload.errors import InputMismatchError
 from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo, TypedConstant
-from safeload.signatures import bind, pack, with_defaults
+from safeload.signatures import bind, closest, pack, with_defaults
 
 A = TensorInfo("a", "float32", (None, 4), tensor_name="serving_default_a:0", aliases=("dense_input",))
 B = TensorInfo("b", "int32", (None,), tensor_name="in_b:1")
@@ -277,3 +277,50 @@ def test_constants_of_tensorflow(constant: TypedConstant, same: Any, other: Any)
         bind(signature, (1, other), {})
     with pytest.raises(InputMismatchError, match="missing argument 'k'"):
         bind(signature, (1,), {})
+
+
+def trace(**constants: Any) -> SignatureInfo:
+    """Return a trace of ``f(x, mode="lin", bias=None)``; a parameter without a constant takes a tensor."""
+    slots = {name: Slot(name) for name in ("x", "mode", "bias") if name not in constants}
+    structure = CallStructure(
+        args=tuple((name, slots.get(name, constants.get(name))) for name in ("x", "mode", "bias")),
+        defaults=(("mode", "lin"), ("bias", None)),
+    )
+    inputs = tuple(TensorInfo(name, "float32", ()) for name in slots)
+    return SignatureInfo("f", "function", inputs, is_positional=True, structure=structure)
+
+
+LINEAR, SQUARE, BIASED = trace(mode="lin", bias=None), trace(mode="sq", bias=None), trace(mode="lin")
+
+
+@pytest.mark.parametrize(
+    ("traces", "args", "kwargs", "problem"),
+    [
+        ([LINEAR, SQUARE], (1, "cube"), {}, "argument 'mode' was traced with the constants 'lin' and 'sq' and cannot"),
+        ([LINEAR, LINEAR], (1,), {"mode": "cube"}, "argument 'mode' was traced with the constant 'lin' and cannot"),
+        ([LINEAR, SQUARE, BIASED], (1, "sq"), {"bias": 2}, "no trace has these values of 'mode', 'bias' together"),
+        ([LINEAR, SQUARE], (), {"mode": "sq"}, "missing 'x'"),
+        ([LINEAR, SQUARE], (1,), {"zzz": 2}, "there is no argument 'zzz'"),
+        ([SQUARE, BIASED], (1,), {}, "argument 'mode' is 'lin' by default, traced with 'sq'"),
+    ],
+)
+def test_what_no_trace_takes(
+    traces: list[SignatureInfo], args: tuple[Any, ...], kwargs: dict[str, Any], problem: str
+) -> None:
+    """The trace that comes closest says why, or all say what they were traced with."""
+    refusals = []
+    for found in traces:
+        with pytest.raises(InputMismatchError) as caught:
+            bind(found, args, kwargs)
+        refusals.append(caught.value)
+    assert closest(traces, refusals, args, kwargs).problem.startswith(f"f: {problem}")
+
+
+def test_calls_that_were_traced() -> None:
+    """The hint shows some of them."""
+    traces = [trace(mode=f"m{index}", bias=None) for index in range(6)]
+    refusals = [InputMismatchError("", hint="")] * 6
+    calls = " or ".join(f"f(x=<float32 []>, mode='m{index}')" for index in range(4))
+    assert closest(traces, refusals, (1, "no"), {}).hint == f"call it as {calls} or 2 other calls"
+    hint = closest(traces[:2], refusals, (1, "no"), {}).hint
+    assert hint == "call it as f(x=<float32 []>, mode='m0') or f(x=<float32 []>, mode='m1')"

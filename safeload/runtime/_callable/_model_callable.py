@@ -23,7 +23,7 @@ from safeload.runtime._callable._tensors import example, to_tensors
 from safeload.runtime._callable._unrecorded import call_unrecorded
 from safeload.runtime._log import LOG
 from safeload.runtime._outside_graphs import outside_graphs, refuse_graph
-from safeload.signatures import Cast, bind, for_inference, with_defaults
+from safeload.signatures import Cast, bind, closest, for_inference, with_defaults
 
 if TYPE_CHECKING:
     from safeload._report import InspectionReport
@@ -183,14 +183,19 @@ class ModelCallable:
     def _bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         """Choose the trace that takes the arguments with the least and fewest casts; the first one among equals."""
         best: tuple[tuple[int, ...], int, dict[str, Any]] | None = None
-        refusal: InputMismatchError | None = None
+        unbound: list[InputMismatchError] = []
+        misfit: InputMismatchError | None = None
         for index, trace in enumerate(self._traces):
             try:
                 bound = bind(trace, args, kwargs)
-                values = with_defaults(trace, bound)
+            except InputMismatchError as error:
+                unbound.append(error)
+                continue
+            values = with_defaults(trace, bound)
+            try:
                 tensors, casts = to_tensors(trace.inputs, values)
             except InputMismatchError as error:
-                refusal = refusal or error
+                misfit = misfit or error
                 continue
             # A trace for the constant itself comes before one that takes the default as a tensor.
             casts = (*casts, *(Cast.NOTHING,) * (len(values) - len(bound)))
@@ -199,8 +204,8 @@ class ModelCallable:
             if best is None or casts < best[0]:
                 best = casts, index, tensors
         if best is None:
-            refusal = refusal or InputMismatchError("nothing can be called", hint="load the model again")
-            raise self._with_other(refusal, args, kwargs)
+            # A trace that takes the names and constants comes closer than those that do not.
+            raise self._with_other(misfit or closest(self._traces, unbound, args, kwargs), args, kwargs)
         return best[1], best[2]
 
     def _with_other(
