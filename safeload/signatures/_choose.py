@@ -207,7 +207,11 @@ def _function_keys(meta_graph: MetaGraphInfo) -> list[str]:
 
 
 def _public(keys: Iterable[str]) -> list[str]:
-    return [k for k in keys if k == "__call__" or not (k.startswith("_") or k in _KERAS_BOOKKEEPING)]
+    return [key for key in keys if _is_public(key.rpartition(".")[2])]
+
+
+def _is_public(name: str) -> bool:
+    return name == "__call__" or not (name.startswith("_") or name in _KERAS_BOOKKEEPING)
 
 
 def candidates(meta_graph: MetaGraphInfo) -> list[SignatureInfo]:
@@ -251,7 +255,7 @@ def requested(meta_graph: MetaGraphInfo, key: str) -> Choice:
     for found in meta_graph.signatures:
         if found.key == key:
             return Choice(meta_graph, _as_inference(found), f"signature={key!r} was asked for")
-    traces = _traces(meta_graph, key)
+    traces = _traces(meta_graph, key) or _traces(meta_graph, f"{key}.__call__")
     if traces:
         return Choice(meta_graph, traces[0], f"the function {key!r} was asked for")
     raise SignatureNotFoundError(key, available=_listed(meta_graph))

@@ -350,3 +350,63 @@ def test_keras_metadata_beside_the_graph_comes_first(made):
     info = described(made, keras_metadata=metadata.SerializeToString())
     assert info.producer.keras_version == "2.9.0"
     assert described(made, keras_metadata=b"\xff").producer.keras_version is None
+
+
+def with_parts(made, *parts):
+    """Put the function of a made message below others: ``parts`` are (parent, name) of the objects 2, 3, …."""
+    graph = made.meta_graphs[0].object_graph_def
+    graph.nodes[0].ClearField("children")
+    for index, (parent, name) in enumerate(parts, 2):
+        graph.nodes.add().user_object.identifier = "_generic_user_object"
+        graph.nodes[parent].children.add(node_id=index, local_name=name)
+    graph.nodes[len(parts) + 1].children.add(node_id=1, local_name="__call__")
+    return graph
+
+
+def keys(made):
+    """Return the names of functions."""
+    return [function.key for function in made_functions(made)]
+
+
+def test_functions_of_parts(made):
+    """An object without functions offers those of its parts, through lists too; cycles end."""
+    graph = with_parts(made, (0, "steps"), (2, "0"))
+    graph.nodes[3].children.add(node_id=0, local_name="root")
+    graph.nodes[2].children.add(node_id=0, local_name="root")
+    assert keys(made) == ["steps.0.__call__"]
+    graph.nodes[2].children.add(node_id=1, local_name="run")
+    assert keys(made) == ["steps.run"]
+    graph.nodes[0].children.add(node_id=3, local_name="steps")  # the last of a name counts
+    assert keys(made) == ["steps.__call__"]
+    graph.nodes[0].children.add(node_id=1, local_name="f")
+    assert keys(made) == ["f"]
+
+
+def test_functions_of_parts_beside_signatures(made):
+    """What the saver declared is what is offered."""
+    with_parts(made, (0, "encoder"))
+    made.meta_graphs[0].signature_def["serving_default"].SetInParent()
+    assert keys(made) == []
+
+
+@pytest.mark.parametrize("name", ["_encoder", "a.b", "n" * 255])
+def test_parts_that_are_not_followed(made, name):
+    """Private ones, and those whose path would not lead there, or be too long to repeat."""
+    with_parts(made, (0, name))
+    assert keys(made) == []
+
+
+@pytest.mark.parametrize(("limit", "value"), [("_MAX_PARTS", 2), ("_LONG_PATH", 4)])
+def test_parts_are_bounded(made, monkeypatch, limit, value):
+    """Many objects with long paths would repeat them without end."""
+    with_parts(made, (0, "abc"), (2, "d"))
+    assert keys(made) == ["abc.d.__call__"]
+    monkeypatch.setattr(f"safeload.inspection.saved_model.functions.{limit}", value)
+    assert keys(made) == []
+
+
+def test_layers_are_no_models(made):
+    """A Keras model without functions is not what one of its layers computes."""
+    graph = with_parts(made, (0, "dense"))
+    graph.nodes[0].user_object.identifier = "_tf_keras_model"
+    assert keys(made) == []

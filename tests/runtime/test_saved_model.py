@@ -14,6 +14,7 @@ from releases import what_this_keras_can
 from saved_models import WEIGHTS, Saved, X, equal, identical, load, rewritten, save_tf1_tables
 
 from safeload.errors import (
+    AmbiguousSignatureError,
     IncompatibleVersionError,
     InputMismatchError,
     LoadFailedError,
@@ -115,6 +116,30 @@ def test_a_refusal_names_the_function_that_was_meant(tmp_path: Path) -> None:
     with pytest.raises(InputMismatchError) as caught:
         model(np.ones([1, 3]))
     assert "whole" not in caught.value.hint
+
+
+def test_functions_of_parts(tmp_path: Path) -> None:
+    """An object whose parts alone have functions is called through these, by whichever route."""
+
+    class Scale(tf.Module):
+        def __init__(self, factor: float) -> None:
+            super().__init__()
+            self.factor = tf.Variable(factor)
+
+        @tf.function(input_signature=[tf.TensorSpec([None])])
+        def __call__(self, x: Any) -> Any:
+            return x * self.factor
+
+    module = tf.Module()
+    module.encoder, module.steps, module.named = Scale(2.0), [Scale(3.0), Scale(4.0)], {"last": Scale(5.0)}
+    tf.saved_model.save(module, str(tmp_path / "m"))
+    with pytest.raises(AmbiguousSignatureError, match=r"encoder\.__call__"):
+        load(tmp_path / "m")
+    model = load(tmp_path / "m", signature="encoder")
+    parts = [model, *(model.with_signature(key) for key in ("steps.1.__call__", "named.last"))]
+    for _ in range(2):
+        assert [part([1.0]).numpy().tolist() for part in parts] == [[2.0], [4.0], [5.0]]
+        assert model.model.encoder(tf.ones([1])).numpy().tolist() == [2.0]  # its variables count from now on
 
 
 def test_the_trace_that_comes_closest_says_why(tmp_path: Path) -> None:

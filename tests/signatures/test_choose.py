@@ -284,3 +284,12 @@ def test_inputs_with_a_default_may_be_left_out() -> None:
     """What Python passes by itself is optional."""
     found = MetaGraphInfo(0, frozenset({"serve"}), (SignatureInfo("s", inputs=(X, Y), defaults=(("y", 2.0),)),))
     assert [info.optional for info in choose(model(found)).signature_info.inputs] == [False, True]
+
+
+def test_functions_of_parts() -> None:
+    """They go by their path, or by that of what is called; the only one is taken."""
+    assert choose(model(graph("", "encoder.__call__ encoder._helper"))).signature_info.key == "encoder.__call__"
+    several = model(graph("", "encoder.__call__ decoder.__call__"))
+    assert choose(several, signature="encoder").signature_info.key == "encoder.__call__"
+    with pytest.raises(AmbiguousSignatureError, match=r"encoder\.__call__.*decoder\.__call__"):
+        choose(several)

@@ -23,6 +23,11 @@ Arguments = tuple[tuple[str, Any], ...]
 """Parameter names and what was passed for them."""
 
 _UNREADABLE = object()
+_MAX_PARTS, _LONG_PATH = 10_000, 255
+"""Objects that are looked at for functions, and how long their names and paths may be; paths repeat names."""
+
+_KERAS = "_tf_keras_"
+"""How identifiers of layers and models begin. Source: tf_keras/src/saving/legacy/saved_model/constants.py (2.21)."""
 _MAX_TENSORS = 1_000_000
 """Inputs and outputs of all traces together; repeating a large trace many times must not cost time without end."""
 
@@ -44,19 +49,45 @@ class FunctionReader:
         self._count = 0
         self.unread: set[str] = set()
 
-    def functions(self) -> tuple[SignatureInfo, ...]:
+    def functions(self, *, of_parts: bool = False) -> tuple[SignatureInfo, ...]:
         """Return one entry per trace of each function that is an attribute of the root and can be read whole.
 
         Of one that cannot, no trace is returned: which of them answers a call would be a guess.
+
+        Args:
+            of_parts: Take those of objects below a root that has none, too, as ``encoder.__call__``. Objects below one
+                with functions are parts of that.
         """
         found: list[SignatureInfo] = []
-        for name, node in sorted(self._children(0).items()):
-            kind = node.WhichOneof("kind")
-            if kind == "function":
-                found.extend(self._traces(name, node.function))
-            elif kind == "bare_concrete_function":
-                found.extend(self._bare(name, node.bare_concrete_function))
+        pending, seen = [(0, "")], {0}
+        for node_id, path in pending:
+            functions = {name: node for name, node in self._children(node_id).items() if _is_function(node)}
+            for name, node in sorted(functions.items()):
+                found.extend(self._read(f"{path}{name}", node))
+            for name, part in self._parts(node_id) if of_parts and not functions else ():
+                if part not in seen and len(pending) < _MAX_PARTS and len(path) < _LONG_PATH:
+                    seen.add(part)
+                    pending.append((part, f"{path}{name}."))
         return tuple(trace for trace in found if trace.key not in self.unread)
+
+    def _parts(self, node_id: int) -> Iterator[tuple[str, int]]:
+        """Yield the objects that are public attributes of an object, items of a list or values of a dict.
+
+        Parts of a Keras model are none: a model without functions was not traced, and its layers are not the model.
+        """
+        nodes = self._graph.nodes
+        if not nodes or nodes[node_id].user_object.identifier.startswith(_KERAS):
+            return
+        children = {child.local_name: child.node_id for child in nodes[node_id].children}  # the last of a name counts
+        for name, child in sorted(children.items()):
+            is_object = nodes[self._checked(child)].WhichOneof("kind") == "user_object"
+            if is_object and not name.startswith("_") and "." not in name and len(name) < _LONG_PATH:
+                yield name, child
+
+    def _read(self, key: str, node: Any) -> Iterator[SignatureInfo]:
+        if node.WhichOneof("kind") == "function":
+            return self._traces(key, node.function)
+        return self._bare(key, node.bare_concrete_function)
 
     def wrappers(self) -> dict[str, Wrapper]:
         """Return the function behind each key of the map ``signatures``, where its arguments are in the usual order."""
@@ -142,6 +173,10 @@ class FunctionReader:
 
     def _malformed(self, problem: str) -> MalformedArtifactError:
         return MalformedArtifactError(self._where, problem=problem)
+
+
+def _is_function(node: Any) -> bool:
+    return node.WhichOneof("kind") in ("function", "bare_concrete_function")
 
 
 def argument_name(key: str) -> str:

@@ -73,9 +73,10 @@ def inspect_saved_model(artifact: SavedModelArtifact) -> ModelInfo:
 
 def _meta_graph(index: int, meta_graph: Any, artifact: SavedModelArtifact, *, outputs: Sequence[str]) -> MetaGraphInfo:
     reader = FunctionReader(meta_graph.object_graph_def, where=artifact.where)
-    functions, wrappers = reader.functions(), reader.wrappers()
+    wrappers = reader.wrappers()
     graph = inspect_graph(meta_graph)
     signatures = [_with_outputs(found, outputs) for found in _signatures(meta_graph, wrappers, graph)]
+    functions = reader.functions(of_parts=not signatures)
     return MetaGraphInfo(
         index=index,
         tags=frozenset(meta_graph.meta_info_def.tags),

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -94,7 +94,7 @@ class SavedModelRuntime:
     def traces(self, key: str) -> tuple[SignatureInfo, ...]:
         """Return what answers *key*: one SignatureDef, or every trace of a function, those for inference first."""
         chosen = requested(self._meta_graph, key).signature_info
-        return (chosen,) if chosen.kind == "signature" else traces_of(self._meta_graph, key)
+        return (chosen,) if chosen.kind == "signature" else traces_of(self._meta_graph, chosen.key)
 
     def prepare(self, signature: SignatureInfo) -> None:
         """Load what *signature* needs, so that errors surface now and not in the first call."""
@@ -324,7 +324,14 @@ def _signatures_of(root: Any) -> Mapping[str, Any]:
 
 
 def _attribute(root: Any, key: str) -> Any:
-    return root.__call__ if key == "__call__" else getattr(root, key)
+    """Return the function *key* of an object, or of a part of it: ``encoder.__call__``, ``steps.0.__call__``."""
+    found = root
+    for name in key.split("."):
+        if isinstance(found, Mapping):
+            found = found[name]
+        else:
+            found = found[int(name)] if isinstance(found, Sequence) else getattr(found, name)
+    return found
 
 
 def _ordered(signature: SignatureInfo, outputs: Mapping[str, Any]) -> dict[str, Any]:
