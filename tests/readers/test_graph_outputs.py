@@ -355,6 +355,7 @@ def test_composite_tensors_of_signatures():
     meta_graph, signature = declared(["y:0"], "v Placeholder", "i Placeholder", "s Placeholder", "y Relu v", inputs=())
     sparse = signature.inputs["sparse"].coo_sparse
     sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name = "v:0", "i:0", "s:0"
+    signature.outputs["nothing"].dtype = 1
     for name in "is":
         signature.outputs["ragged"].composite_tensor.components.add(name=f"{name}:0")
     assert not complete_signatures(meta_graph)
@@ -376,3 +377,25 @@ def test_signatures_that_are_left_as_they_are():
     assert complete_signatures(meta_graph)
     completed = [key for key, found in meta_graph.signature_def.items() if "keep_prob" in found.inputs]
     assert sorted(completed) == [f"s{index:03}" for index in range(64)]
+
+
+@pytest.mark.parametrize(
+    ("key", "outputs"),
+    [
+        ("k", {"k": "k:0", "k:1": "k:1"}),
+        ("k:0", {"k": "k:0"}),
+        ("k:1", {"k:1": "k:1"}),
+        ("y:0", {"y": "y:0"}),
+        ("y:1", None),
+        ("k:2", None),
+        ("k:", None),
+        ("k:00", None),
+        ("gone:0", None),
+    ],
+)
+def test_signature_of_a_tensor(key, outputs):
+    """The name of a tensor, as a session takes it, means that output alone."""
+    meta_graph = graph("x Placeholder", "k TopKV2 x", "y Relu x")
+    assert add_signature(meta_graph, key) == (outputs is not None)
+    found = {name: info.name for name, info in meta_graph.signature_def[key].outputs.items()} if outputs else None
+    assert found == outputs

@@ -37,6 +37,7 @@ def test_checkpoint(tmp_path, resource):
             tf.compat.v1.train.Saver().save(session, str(tmp_path / "m.ckpt"), global_step=step)
     predict = load_callable(tmp_path / "m.ckpt-2")
     assert predict.key == "y"
+    assert np.array_equal(load_callable(tmp_path, signature="y:0")(X), predict(X))
     np.testing.assert_allclose(predict(X), np.maximum(X @ W, 0), rtol=1e-6)
 
 
@@ -63,6 +64,7 @@ def test_any_node(tmp_path, count):
         tf.compat.v1.train.Saver().save(session, str(tmp_path / "m.ckpt"))
     predict = load_callable(tmp_path, signature="y")
     assert predict.key == "y"
+    assert np.array_equal(load_callable(tmp_path, signature="y:0")(X), predict(X))
     np.testing.assert_allclose(predict(X), np.maximum(X @ W, 0), rtol=1e-6)
 
 

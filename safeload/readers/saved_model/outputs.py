@@ -147,16 +147,26 @@ def derive_signatures(meta_graph: Any) -> tuple[str, ...]:
     return ()
 
 
-def add_signature(meta_graph: Any, name: str) -> bool:
-    """Give *meta_graph* a SignatureDef of the node *name*; return False if it has none whose value could be fetched."""
+def add_signature(meta_graph: Any, key: str) -> bool:
+    """Give *meta_graph* a SignatureDef of the node or the tensor *key*: ``y`` has all outputs of the node, ``y:1`` one.
+
+    Returns:
+        False if there is none whose value could be fetched.
+    """
     nodes = {node.name: node for node in meta_graph.graph_def.node}
+    name, colon, number = key.partition(":")
     node = nodes.get(name)
     if node is None or _BOOKKEEPING.fullmatch(node.op) or not (_is_result(node, nodes) and _types(node)):
+        return False
+    if colon and number not in map(str, range(len(_types(node)))):
         return False
     consumers = _consumers(nodes)
     if name in _unfetchable(nodes, consumers) | _inside_branches(nodes, consumers):
         return False
-    _add_signature(meta_graph, name, nodes, _placeholders(nodes, name), [name])
+    _add_signature(meta_graph, key, nodes, _placeholders(nodes, name), [name])
+    outputs = meta_graph.signature_def[key].outputs
+    for other in [other for other, info in outputs.items() if colon and info.name != key]:
+        del outputs[other]
     return True
 
 
