@@ -227,6 +227,7 @@ def _by_structure(
     if _means_names(signature, structure, args, kwargs):
         _require_constants(signature, everything)
         return None
+    args, kwargs = _by_parameter(structure, everything, args, kwargs)
     if len(args) > len(parameters):
         takes = _names(list(parameters)) or ("a function of keywords" if everything else "no parameters")
         raise _mismatch(signature, f"{len(args)} positional arguments for {takes}")
@@ -246,6 +247,20 @@ def _by_structure(
     for name, value in given.items():
         leaves.update(_flattened(signature, everything[name], value, name))
     return leaves
+
+
+def _by_parameter(
+    structure: CallStructure, everything: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Take a dict of all that is passed for what is passed by keyword, and the items of a first dict for that dict."""
+    tree = structure.args[0][1] if structure.args else None
+    if len(args) == 1 and isinstance(args[0], Mapping) and args[0] and args[0].keys() <= everything.keys():
+        is_first = isinstance(tree, dict) and args[0].keys() <= tree.keys()
+        return (args, kwargs) if is_first or args[0].keys() & kwargs.keys() else ((), {**args[0], **kwargs})
+    items = {name: value for name, value in kwargs.items() if name not in everything}
+    if not args and items and isinstance(tree, dict) and items.keys() == tree.keys():
+        return (items,), {name: value for name, value in kwargs.items() if name in everything}
+    return args, kwargs
 
 
 def _require_constants(signature: SignatureInfo, left_out: Mapping[str, Any]) -> None:

@@ -48,6 +48,7 @@ DICT_INPUT = SignatureInfo(
 
 KEYWORD = SignatureInfo("f", "function", (A,), structure=CallStructure(kwargs=(("a", Slot("a")),)))
 KEYWORDS = replace(KEYWORD, inputs=(A, B), structure=CallStructure(kwargs=(("a", Slot("a")), ("b", Slot("b")))))
+SAME_NAMES = replace(KEYWORD, structure=CallStructure(args=(("x", {"x": Slot("a"), "y": Slot("b")}),)))
 NOTHING = replace(KEYWORD, inputs=(), structure=CallStructure())
 
 
@@ -120,6 +121,17 @@ FRAME = Frame(p=1, q=2)
             {"x/a": 1, "x/n/0": 2, "x/n/1": 3, "t": 4},
         ),
         (PAIR, ([1, np.int64(3), 2],), {}, {"a": 1, "b": 2}),
+        (PAIR, ({"pair": [1, 3, 2]},), {}, {"a": 1, "b": 2}),
+        (DICT_INPUT, ({"inputs": {"left": 1, "right": 2}},), {}, {"a": 1, "b": 2}),
+        (DICT_INPUT, (), {"left": 1, "right": 2}, {"a": 1, "b": 2}),
+        (DICT_INPUT, (), {"right": 2, "left": 1, "training": False}, {"a": 1, "b": 2}),
+        (
+            NESTED,
+            ({"x": {"a": 1, "n": (2, 3)}, "t": 4},),
+            {"mode": "fast"},
+            {"x/a": 1, "x/n/0": 2, "x/n/1": 3, "t": 4},
+        ),
+        (NESTED, (), {"a": 1, "n": (2, 3), "t": 4}, {"x/a": 1, "x/n/0": 2, "x/n/1": 3, "t": 4}),
     ],
 )
 def test_bound(signature: SignatureInfo, args: tuple[Any, ...], kwargs: dict[str, Any], bound: dict[str, Any]) -> None:
@@ -155,6 +167,10 @@ def test_bound(signature: SignatureInfo, args: tuple[Any, ...], kwargs: dict[str
         (SignatureInfo("get"), (1,), {}, "1 positional arguments for 0 inputs"),
         (NESTED, (), {}, "missing 'x/a', 'x/n/0', 'x/n/1', 't'"),
         (NESTED, ({"q": 1},), {"t": 1}, "argument 'x' is a dict with 'q', expected a dict with 'a', 'n'"),
+        (NESTED, ({"x": {"a": 1, "n": (2, 3)}},), {"x": 4}, "argument 'x' is given twice"),
+        (NESTED, ({"a": 1, "n": (2, 3)},), {"a": 1, "n": (2, 3)}, "there is no argument 'n'"),
+        (NESTED, (), {"a": 1, "t": 4}, "missing 'x/n/0', 'x/n/1'"),
+        (SAME_NAMES, ({"x": 1},), {}, "argument 'x' is a dict with 'x', expected a dict with 'x', 'y'"),
         (NESTED, (5,), {"t": 1}, "argument 'x' is of type int, expected a dict with 'a', 'n'"),
         (NESTED, ({"a": 1, "n": (2,)},), {"t": 1}, "argument 'x.n' is a sequence of 1, expected a sequence of 2"),
         (NESTED, (1, False, 3), {}, "3 positional arguments for 'x', 'training'"),
