@@ -314,7 +314,12 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
     (
         converted(replace(X, kind="OtherSpec"), ROWS),
         "input 'x' is a ndarray, expected OtherSpec float32",
-        "pass the composite tensor that the function was traced with",
+        "pass a composite tensor of the type that the function was traced with",
+    ),
+    (
+        converted(replace(X, kind="dataset", dtype=None, shape=None), [[1.0]]),
+        "input 'x' is a list, expected dataset",
+        "pass a tf.data.Dataset of the type that the function was traced with",
     ),
     (
         converted(X, KerasTensor()),

@@ -319,7 +319,8 @@ def _sparse(info: TensorInfo, value: Any) -> Converted:
 def _other_composite(info: TensorInfo, value: Any) -> Converted:
     """Take any composite tensor as it is: TensorFlow compares its type with the one that was traced."""
     if not hasattr(value, "_type_spec"):
-        raise _wrong_kind(info, value, "pass the composite tensor that the function was traced with")
+        what = "tf.data.Dataset" if info.kind == "dataset" else "composite tensor"
+        raise _wrong_kind(info, value, f"pass a {what} of the type that the function was traced with")
     return value, Cast.NOTHING
 
 
@@ -327,9 +328,8 @@ _CONVERTERS: dict[str, Converter] = {"tensor": _dense, "ragged": _ragged, "spars
 
 
 def _wrong_kind(info: TensorInfo, value: Any, hint: str) -> InputMismatchError:
-    return InputMismatchError(
-        f"input {info.name!r} is a {type(value).__name__}, expected {info.kind} {info.dtype}", hint=hint
-    )
+    expected = f"{info.kind} {info.dtype}" if info.dtype else info.kind
+    return InputMismatchError(f"input {info.name!r} is a {type(value).__name__}, expected {expected}", hint=hint)
 
 
 def example(info: TensorInfo) -> Any:
