@@ -139,6 +139,8 @@ class Normaliser:
     def _builtin_module(self, value: dict[str, Any], kind: str | None) -> str | None:
         """Return the public module of a built-in object, or None for a custom one."""
         name, module, registered = value["class_name"], value.get("module"), value.get("registered_name")
+        if _values.is_of_a_script(value):
+            return None
         if isinstance(registered, str) and ">" in registered and not registered.lower().startswith("keras>"):
             return None
         if not isinstance(module, str):

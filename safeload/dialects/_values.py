@@ -72,6 +72,16 @@ def function_object(name: str, *, module: str | None = None) -> dict[str, Any]:
     return {"module": module, "class_name": "function", "config": name, "registered_name": name}
 
 
+def is_of_a_script(value: Mapping[str, Any]) -> bool:
+    """Tell whether *value*, a serialized object, is of a class that the script defined which saved the model.
+
+    Keras writes null for the module ``__main__``, and a registered name for no class of its own that has a public
+    module: ``serialize_with_public_class`` and ``record_object_after_serialization`` of keras/src/saving/
+    serialization_lib.py (2.12 to 3.15.1, tf_keras 2.21).
+    """
+    return value.get("module") is None and isinstance(value.get("registered_name"), str)
+
+
 def activation(name: str, writer: Writer) -> Any:
     """Return what *writer* meant by the activation *name*."""
     if name == "hard_sigmoid" and writer.flavour is not Flavour.KERAS_3:

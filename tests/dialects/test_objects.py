@@ -103,6 +103,14 @@ def test_a_registered_name_makes_an_object_custom():
     assert found["module"] == "keras.layers"
 
 
+@pytest.mark.parametrize("name", ["Dense", "InputLayer", "Mean", "GlorotUniform"])
+@pytest.mark.parametrize("writer", [TF_2, TF_KERAS, KERAS_3])
+def test_a_class_of_the_script_that_saved(writer, name):
+    """Keras writes null for the module ``__main__``, and the name under which it is registered, not so of its own."""
+    value = {"module": None, "class_name": name, "config": {"name": "d"}, "registered_name": name}
+    assert normaliser(writer).object(value, "layer") == value
+
+
 def test_a_registered_class_of_hdf5_keeps_its_registration():
     """HDF5 files record ``package>Name`` as the class name."""
     found = normaliser(TF_2).object({"class_name": "pkg>Scale", "config": {"factor": 2}}, "layer")

@@ -223,6 +223,15 @@ def test_modules_that_the_file_does_not_record():
     assert "InputLayer" not in objects
 
 
+def test_a_class_of_the_script_that_saved():
+    """It has the name of a built-in layer, which the other layers of this name are all the same."""
+    own = {**functional()["config"]["layers"][1], "module": None, "registered_name": "Dense"}
+    both = functional()
+    both["config"]["layers"].append({**own, "name": "own", "config": {**own["config"], "name": "own"}})
+    (found,) = [o for o in inspect(both).keras.objects if o.name == "Dense"]
+    assert (found.where, found.is_builtin) == ("$.config.layers[2]", False)
+
+
 def test_producer_and_weights_alone():
     """The producer is told from the metadata; weights alone have no Keras facts."""
     assert inspect(functional()).producer.keras_flavour == "keras3"

@@ -183,6 +183,38 @@ def test_two_classes_of_one_name_in_one_file(tmp_path: Path) -> None:
         safeload.load_callable(tmp_path / "m.keras", custom_objects=[twice])
 
 
+@pytest.mark.parametrize("package", [keras, tf_keras])
+def test_a_class_of_the_script_that_saved(tmp_path: Path, package: Any) -> None:
+    """Its name is that of a built-in layer, which other layers of the model are."""
+    marks = {"__module__": "__main__", "call": lambda self, x: 2 * package.layers.Dense.call(self, x)}
+    own = type("Dense", (package.layers.Dense,), marks)
+    model = package.Sequential([package.Input((4,)), own(3), package.layers.Dense(2)])
+    model.save(tmp_path / "m.keras")
+    with pytest.raises(CustomObjectNotFoundError, match=r"layer 'Dense' at \$\.config\.layers\[1\]\n"):
+        safeload.load_callable(tmp_path / "m.keras")
+    loaded = safeload.load_callable(tmp_path / "m.keras", custom_objects=[own])
+    np.testing.assert_allclose(loaded(X), X @ (2 * model.weights[0].numpy()) @ model.weights[2].numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("base", ["Model", "Sequential"])
+@pytest.mark.parametrize("name", ["Functional", "Sequential"])
+def test_a_model_class_of_the_script_that_saved(tmp_path: Path, base: str, name: str) -> None:
+    """Its name is that of a class of Keras; what it does with the outputs of its layers is its own."""
+    marks = {
+        "__module__": "__main__",
+        "call": lambda self, *args, **options: 2 * super(own, self).call(*args, **options),
+    }
+    own = type(name, (getattr(keras, base),), marks)
+    x = keras.Input((4,))
+    arguments = [x, layers.Dense(2)(x)] if base == "Model" else [[x, layers.Dense(2)]]
+    model = own(*arguments)
+    model.save(tmp_path / "m.keras")
+    with pytest.raises(CustomObjectNotFoundError, match=f"'{name}'"):
+        safeload.load_callable(tmp_path / "m.keras")
+    loaded = safeload.load_callable(tmp_path / "m.keras", custom_objects=[own])
+    np.testing.assert_allclose(loaded(X), X @ (2 * model.weights[0].numpy()), rtol=1e-5)
+
+
 def test_a_class_with_the_name_of_an_operation(tmp_path: Path) -> None:
     """An HDF5 file that names a layer like an operation of Keras means the layer."""
     norm = type("Norm", (layers.Layer,), {"call": lambda self, x: 2 * x})

@@ -26,6 +26,7 @@ from safeload.dialects._functional._merge import merge_layer
 from safeload.dialects._functional._nodes import STATEFUL_CLASSES, Call, Tree, map_refs, split_initial_state, write_call
 from safeload.dialects._functional._sequential import is_sequential, with_build_shape, with_input_layer
 from safeload.dialects._normal import Flavour, Writer
+from safeload.dialects._values import is_of_a_script
 
 Json = Any
 
@@ -92,7 +93,7 @@ def normalise_model(
 def _may_have_layers(value: Json) -> bool:
     """Tell what most objects are not: models."""
     config = value.get("config")
-    return not isinstance(config, dict) or "layers" in config or value["class_name"] == "Sequential"
+    return not isinstance(config, dict) or "layers" in config or is_sequential(value)
 
 
 def _model(value: Json, parts: dict[str, Json], normaliser: LayerNormaliser) -> dict[str, Json]:
@@ -107,7 +108,7 @@ def _model(value: Json, parts: dict[str, Json], normaliser: LayerNormaliser) -> 
 
 def _shell(value: Json, normaliser: LayerNormaliser) -> Json:
     module = value.get("module")
-    name = _BUILTIN_MODELS.get(value["class_name"])
+    name = None if is_of_a_script(value) else _BUILTIN_MODELS.get(value["class_name"])
     if name is None or (module is not None and str(module).partition(".")[0] not in _KERAS_PACKAGES):
         return normaliser.object({**value, "config": {}}, "model")
     kept = {key: value[key] for key in ("name", "shared_object_id") if key in value}

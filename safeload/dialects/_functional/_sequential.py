@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from safeload.dialects._functional._nodes import Call, TensorRef, iter_refs, read_tensors, write_call
+from safeload.dialects._values import is_of_a_script
 from safeload.errors import MalformedArtifactError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def input_dtype(config: Json) -> str:
 def is_sequential(obj: Json) -> bool:
     """True for the config of a Sequential model, or of a class derived from it."""
     config = obj.get("config")
-    if obj.get("class_name") == "Sequential":
+    if obj.get("class_name") == "Sequential" and not is_of_a_script(obj):
         return True
     layers = config.get("layers") if isinstance(config, dict) and "input_layers" not in config else None
     return (

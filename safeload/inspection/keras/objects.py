@@ -86,8 +86,8 @@ def describe_objects(objects: Iterable[Place], raw_places: Iterable[Place]) -> I
         raw_places: Places of the config as the file has it, and of the training config beside it.
     """
     raw = [place for place in raw_places if place.is_object]
-    # Names that the file records without a module: there a custom class looks like a built-in one.
-    unlocated = frozenset(p.value["class_name"] for p in raw if not p.value.get("module"))
+    # Names that the file records alone: there a custom class looks like a built-in one.
+    unlocated = frozenset(p.value["class_name"] for p in raw if not (p.value.get("module") or _registered(p.value)))
     for place in objects:
         value = place.value
         if value["class_name"] in unlocated or not _is_known(value):
@@ -122,7 +122,7 @@ def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
 
 def _describe(place: Place, unlocated: frozenset[str]) -> ObjectInfo:
     value = place.value
-    module, name, registered = _text(value.get("module")), _name(value), _text(value.get("registered_name"))
+    module, name, registered = _text(value.get("module")), _name(value), _registered(value)
     is_known = _is_known(value)
     is_replaceable = not is_known and is_replaceable_part(place.key, place.owner, value)
     return ObjectInfo(
@@ -137,6 +137,10 @@ def _describe(place: Place, unlocated: frozenset[str]) -> ObjectInfo:
         is_replaceable=is_replaceable,
         is_module_recorded=value["class_name"] not in unlocated,
     )
+
+
+def _registered(value: Any) -> str | None:
+    return _text(value.get("registered_name"))
 
 
 def _name(value: Any) -> str:
