@@ -3,7 +3,7 @@
 from safeload.dialects._catalogue import find_class, functions_of, is_builtin, kind_of, newest_release
 from safeload.dialects._compat_names import COMPAT_MODULE, COMPAT_OBJECTS, MERGING, OF_SEVERAL, TAKES_GIVEN_MASKS
 from safeload.dialects._eras._applications import is_application_layer
-from safeload.dialects._eras._masks import may_mask_attention
+from safeload.dialects._eras._masks import may_mask, may_mask_attention
 from safeload.dialects._functional._nodes import CONSTANT
 from safeload.dialects._functional._operations import EXPORT_HINT
 from safeload.dialects._functional._symbols import ALLOWED_SYMBOLS
@@ -34,6 +34,7 @@ __all__ = [
     "is_tensorflow_initializer",
     "kind_of",
     "lower",
+    "may_mask",
     "may_mask_attention",
     "needs_keras_2",
     "newest_release",

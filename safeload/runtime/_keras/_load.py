@@ -14,6 +14,7 @@ from safeload.errors import ArtifactChangedError, CustomObjectConflictError, Loa
 from safeload.runtime._keras._ambient import names_apart, plain_policy, require_tensorflow_backend
 from safeload.runtime._keras._biased import add_biases_where_they_are
 from safeload.runtime._keras._budget import bounded_variables, require_bounded_outputs
+from safeload.runtime._keras._cast import cast_masks_as_written
 from safeload.runtime._keras._deferred import deferred_variables
 from safeload.runtime._keras._encoded import give_recorded_dtypes
 from safeload.runtime._keras._in_graphs import mend
@@ -62,6 +63,7 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
         take_masks_beside_states(model, normal)
         give_recorded_alphas(model, normal, artifact.where)
         give_recorded_dtypes(model, artifact, normal)
+        cast_masks_as_written(model, normal)
         _require_unchanged(artifact)
     return model, "deferred" if deferral.deferred else "ordinary"
 
