@@ -50,6 +50,7 @@ COMPAT_OBJECTS = MappingProxyType(
         "mode, axis, epsilon, momentum",
         "EinsumDense": "Keras 2 layer with None in output_shape: a size that the input has, its output has, too",
         "SyncBatchNormalization": "Keras 2 layer: BatchNormalization, in archives under a name of its own",
+        "Dot": "Keras up to 2.2.4, TensorFlow up to 1.15: inputs of more than three axes are stacks of matrices",
         "UpSampling2D": "standalone Keras 2: bilinear, corners at the origin (no half-pixel centres)",
         "Discretization": "TensorFlow 2.5: boundaries and NaN belong to the bin below; weight bins, which ends in inf",
         "CustomScaleLayer": "of keras.applications.inception_resnet_v2: a + b * scale for inputs a and b",

@@ -51,12 +51,14 @@ class Writer:
         version: Numbers of the version, such as ``(2, 12, 0)``; empty when not recorded.
         since: Where it is not: the release of Keras 3 from which on it may be; empty when not known.
         before: The same for the release before which it was.
+        backend: What computed, as recorded.
     """
 
     flavour: Flavour
     version: tuple[int, ...] = ()
     since: tuple[int, ...] = ()
     before: tuple[int, ...] = ()
+    backend: str = "tensorflow"
 
     def may_be_before(self, release: tuple[int, ...]) -> bool:
         """Tell whether a Keras before *release*, one of Keras 3, may have written it."""

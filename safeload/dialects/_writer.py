@@ -54,7 +54,7 @@ def writer_of(config: Any, metadata: Mapping[str, str], format: Format) -> Write
 
     Args:
         config: The config as the file has it.
-        metadata: ``keras_version`` as far as recorded beside the config.
+        metadata: ``keras_version`` and ``backend`` as far as recorded beside the config.
         format: The container.
 
     Returns:
@@ -70,11 +70,12 @@ def writer_of(config: Any, metadata: Mapping[str, str], format: Format) -> Write
         recorded = config.get("keras_version")
     text = recorded if isinstance(recorded, str) else ""
     version = tuple(int(n) for n in _NUMBERS.findall(text.partition("-")[0])[:3])
+    backend = metadata.get("backend") or "tensorflow"
     if version:
-        return Writer(_flavour_of(version, is_tensorflow="-tf" in text), version)
+        return Writer(_flavour_of(version, is_tensorflow="-tf" in text), version, backend=backend)
     flavour = _inferred(config, format)
     since, before = _bounds(config) if flavour is Flavour.KERAS_3 else ((), ())
-    return Writer(flavour, (), since, before)
+    return Writer(flavour, (), since, before, backend)
 
 
 def _bounds(config: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -209,6 +209,24 @@ def test_bins_of_later_releases_are_those_of_keras_3():
     assert modernise("Discretization", config, TF_KERAS)[:2] == ("keras.layers", "Discretization")
 
 
+@pytest.mark.parametrize(
+    ("writer", "module"),
+    [
+        (Writer(Flavour.KERAS_1), COMPAT_MODULE),
+        (Writer(Flavour.KERAS_2, (2, 2, 4)), COMPAT_MODULE),
+        (Writer(Flavour.KERAS_2, (2, 2, 4), backend="theano"), LAYERS),
+        (Writer(Flavour.KERAS_2, (2, 2, 5)), LAYERS),
+        (Writer(Flavour.KERAS_2), LAYERS),
+        (TF_1, COMPAT_MODULE),
+        (Writer(Flavour.TF_KERAS_1X, (2, 3, 0)), LAYERS),
+        (Writer(Flavour.TF_KERAS, (2, 16, 0)), LAYERS),
+    ],
+)
+def test_products_of_stacks_of_matrices(writer, module):
+    """TensorFlow up to 1.15 took inputs of Dot for them, as standalone Keras up to 2.2.4 did on it."""
+    assert modernise("Dot", {"axes": [2, 3]}, writer) == (module, "Dot", {"axes": [2, 3]})
+
+
 @pytest.mark.parametrize("most", [None, 9])
 def test_nothing_is_filled_up_to_no_number(most):
     """TensorFlow 2.3 fills up to ``max_tokens`` by default, which Keras 3 takes together with a number alone."""

@@ -210,11 +210,22 @@ def _has_sigmoid_gates(writer: Writer) -> bool:
     return writer.flavour is Flavour.TF_KERAS or (writer.flavour is Flavour.TF_KERAS_1X and writer.version >= (2, 3))
 
 
+_CONTRACTS_AXES = {Flavour.KERAS_1: (2,), Flavour.KERAS_2: (2, 2, 5), Flavour.TF_KERAS_1X: (2, 3)}
+"""First release whose Dot takes any axes for those of the product; before, with TensorFlow, the last two.
+
+Source: ``batch_dot`` in keras/backend/tensorflow_backend.py of 2.2.4 and 2.2.5, and in theano_backend.py of 2.1.2;
+tensorflow/python/keras/backend.py of 1.15.5 and of 2.0.4, which records 2.3.0-tf.
+"""
+
+
 def _own_object(name: str, config: Config, writer: Writer) -> tuple[str, str]:
     """Return module and name, safeload's own where Keras 3 does not compute the same."""
     if name in {"Attention", "AdditiveAttention"} and config.get("causal"):
         del config["causal"]
         return COMPAT_MODULE, f"Causal{name}"
+    is_old = writer.flavour is Flavour.KERAS_1 or () < writer.version < _CONTRACTS_AXES.get(writer.flavour, ())
+    if name == "Dot" and is_old and writer.backend == "tensorflow":
+        return COMPAT_MODULE, name
     if name == "EinsumDense" and isinstance(config.get("output_shape"), list) and None in config["output_shape"]:
         return COMPAT_MODULE, name
     # keras/backend/tensorflow_backend.py of 2.2.4 and 2.3.1: image_ops.resize_bilinear, as in TensorFlow 1.

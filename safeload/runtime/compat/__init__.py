@@ -27,6 +27,7 @@ def compat_objects(package: str) -> dict[str, Any]:
         _bidirectional,
         _columns,
         _discretization,
+        _dot,
         _einsum,
         _keras1,
         _kernelized,
@@ -39,8 +40,8 @@ def compat_objects(package: str) -> dict[str, Any]:
     )
 
     modules = (
-        _activations, _attention, _bidirectional, _columns, _discretization, _einsum, _keras1, _kernelized,
-        _locally_connected, _masks, _node, _normalization, _resize, _symbol,
+        _activations, _attention, _bidirectional, _columns, _discretization, _dot, _einsum, _keras1,
+        _kernelized, _locally_connected, _masks, _node, _normalization, _resize, _symbol,
     )  # fmt: skip
     named = {name: getattr(module, name) for module in modules for name in module.__all__}
     return {**named, **_masks.OBJECTS, **_applications.application_layers(keras.layers)}

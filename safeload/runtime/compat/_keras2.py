@@ -8,11 +8,13 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from safeload.runtime.compat._products import StackedProducts
 from safeload.runtime.compat._tensorflow import NodeFunction, symbol_function
 
 __all__ = [
     "CausalAdditiveAttention",
     "CausalAttention",
+    "Dot",
     "MaskPassingTimeDistributed",
     "TensorFlowNode",
     "TensorFlowSymbol",
@@ -43,6 +45,10 @@ class CausalAdditiveAttention(tf_keras.layers.AdditiveAttention):  # type: ignor
     def call(self, inputs: Any, **kwargs: Any) -> Any:
         """Attend to earlier steps only."""
         return super().call(inputs, **{**kwargs, "use_causal_mask": True})
+
+
+class Dot(StackedProducts, tf_keras.layers.Dot):  # type: ignore[misc]
+    """``Dot`` that multiplies stacks of matrices: as up to Keras 2.2.4 and TensorFlow 1.15."""
 
 
 class MaskPassingTimeDistributed(tf_keras.layers.TimeDistributed):  # type: ignore[misc]

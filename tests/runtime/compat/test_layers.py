@@ -57,6 +57,51 @@ class TestCompatObjects:
         assert compat_objects("tf_keras")["LocallyConnected1D"] is tf_keras.layers.LocallyConnected1D
 
 
+@pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras", "tf_keras"])
+class TestDot:
+    """Products before tensors of more than three axes were multiplied along any of them."""
+
+    @pytest.mark.parametrize(
+        ("shape", "axes", "formula"),
+        [
+            ((4, 6, 3), -1, "bcik,bcjk->bcij"),
+            ((4, 6, 3), 3, "bcik,bcjk->bcij"),
+            ((4, 4, 3), 2, "bcki,bckj->bcij"),
+            ((4, 5, 3), 1, "bcki,bckj->bcij"),  # whichever it is, if not the last
+            ((4, 4, 4), (1, 3), "bcki,bcjk->bcij"),
+            ((2, 3, 4, 2), -1, "bcdik,bcdjk->bcdij"),
+            ((5, 3), 1, "bki,bkj->bij"),
+            ((3,), -1, "bk,bk->b"),
+        ],
+    )
+    def test_the_last_two_axes(self, package: Any, shape: tuple[int, ...], axes: Any, formula: str) -> None:
+        """An axis that is not the last one is the one before it."""
+        left, right = package.Input(shape), package.Input(shape)
+        outputs = compat_objects(package.__name__)["Dot"](axes)([left, right])
+        x, y = sample(2, *shape), sample(2, *shape) + 1
+        expected = np.einsum(formula, x, y)
+        expected = expected[:, None] if expected.ndim == 1 else expected
+        np.testing.assert_allclose(package.Model([left, right], outputs)([x, y]), expected, rtol=1e-5)
+        assert tuple(outputs.shape) == (None, *expected.shape[1:])
+
+    def test_other_ranks(self, package: Any) -> None:
+        """The first one of fewer axes is a stack of rows."""
+        left, right = package.Input((5, 3)), package.Input((5, 4, 3))
+        outputs = compat_objects(package.__name__)["Dot"]((2, 3))([left, right])
+        x, y = sample(2, 5, 3), sample(2, 5, 4, 3) + 1
+        found = package.Model([left, right], outputs)([x, y])
+        np.testing.assert_allclose(found, np.einsum("bck,bcjk->bcj", x, y), rtol=1e-5)
+
+    def test_cosines(self, package: Any) -> None:
+        """Inputs are normalised along the axis that the layer was given."""
+        left, right = package.Input((4, 4, 3)), package.Input((4, 4, 3))
+        layer = compat_objects(package.__name__)["Dot"](1, normalize=True)
+        x, y = sample(2, 4, 4, 3), sample(2, 4, 4, 3) + 1
+        found = package.Model([left, right], layer([left, right]))([x, y])
+        x, y = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in (x, y))
+        np.testing.assert_allclose(found, np.einsum("bcki,bckj->bcij", x, y), rtol=1e-4, atol=1e-6)
+
+
 class TestAgainstKeras2:
     """Layers that tf_keras still has."""
 
