@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.readers.protobuf import message_class, parse_message
-from safeload.readers.saved_model.outputs import tensor_names
+from safeload.readers.saved_model.inputs import tensor_names
 
 if TYPE_CHECKING:
     from safeload.inspection.graph.bodies import Body

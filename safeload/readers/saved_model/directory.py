@@ -19,7 +19,7 @@ from safeload.readers._artifact import Anomaly, SavedModelArtifact
 from safeload.readers._model_tree import ModelTree, read_model_tree
 from safeload.readers.checkpoint.index import CheckpointIndex, read_checkpoint_index, require_shards
 from safeload.readers.protobuf import parse_message, parse_text
-from safeload.readers.saved_model.outputs import complete_signatures
+from safeload.readers.saved_model.inputs import complete_signatures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -17,7 +17,8 @@ from safeload.formats import Format, is_text, open_member
 from safeload.readers._artifact import SavedModelArtifact, WeightIndex
 from safeload.readers.checkpoint.index import read_checkpoint_index, require_shards
 from safeload.readers.protobuf import message_class, parse_message, parse_text
-from safeload.readers.saved_model.outputs import add_signature, complete_signatures, derive_signatures, variables_behind
+from safeload.readers.saved_model.inputs import complete_signatures
+from safeload.readers.saved_model.outputs import add_signature, derive_signatures, variables_behind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Inputs and outputs that a graph does not declare: placeholders, and what nothing consumes. Layer: readers.
+"""Inputs and outputs of a graph that declares none: placeholders, and what nothing consumes. Layer: readers.
 
 They go into SignatureDefs of the graph, so that the policy sees from where it is executed and the runtime what to feed
 and fetch. The rule is the one of TensorFlow's ``summarize_graph``, less what only training and saving use.
@@ -21,17 +21,7 @@ ALL_OUTPUTS = "graph"
 _MAX_OUTPUTS = 64
 """A graph where more nodes are consumed by none says nothing about what its author wanted."""
 
-_MAX_COMPLETED = 64
-"""SignatureDefs that are looked at for inputs they leave out; a graph with more of them is loaded as it is."""
-
-_BOOKKEEPING_KEYS = "__saved_model_"
-"""How the keys of SignatureDefs begin that name an op to run: they have no inputs.
-
-Source: INIT_OP_SIGNATURE_KEY, TRAIN_OP_SIGNATURE_KEY in tensorflow/python/saved_model/constants.py (2.21).
-"""
-
-_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
-_WITHOUT_DEFAULT = _PLACEHOLDERS - {"PlaceholderWithDefault"}
+PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 _VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 
 _SWITCHES, _MERGES = frozenset({"Switch", "RefSwitch"}), frozenset({"Merge", "RefMerge"})
@@ -130,7 +120,7 @@ def derive_signatures(meta_graph: Any) -> tuple[str, ...]:
     """
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     consumers = _consumers(nodes)
-    fed = _reached(nodes, consumers, _PLACEHOLDERS.__contains__) - _unfetchable(nodes, consumers)
+    fed = _reached(nodes, consumers, PLACEHOLDERS.__contains__) - _unfetchable(nodes, consumers)
     found = [name for name in _ends(nodes) if name in fed and _is_result(nodes[name], nodes)]
     aside = _written(nodes) | _reported(nodes) | _inside_branches(nodes, consumers) | _leftovers(nodes, consumers)
     aside |= _differentiated(nodes) if any(_TRAINING.fullmatch(node.op) for node in nodes.values()) else set()
@@ -170,69 +160,6 @@ def add_signature(meta_graph: Any, key: str) -> bool:
     return True
 
 
-def complete_signatures(meta_graph: Any) -> bool:
-    """Add the placeholders that SignatureDefs of TensorFlow 1 leave out and their outputs need; return True if any.
-
-    A session wants a value of each, whatever the file declares: ``keep_prob`` of a dropout, say. Such an input has the
-    name of its node. Where there is an object graph, functions answer, which declare all that they take.
-    """
-    if meta_graph.HasField("object_graph_def"):
-        return False
-    nodes = {node.name: node for node in meta_graph.graph_def.node}
-    placeholders = {f"{name}:0" for name, node in nodes.items() if node.op in _WITHOUT_DEFAULT}
-    declared = [meta_graph.signature_def[key] for key in sorted(meta_graph.signature_def) if _is_callable(key)]
-    incomplete = [signature for signature in declared if placeholders - _fed(signature)]
-    missing = [_left_out(nodes, signature, placeholders) for signature in incomplete[:_MAX_COMPLETED]]
-    for signature, names in zip(incomplete, missing, strict=False):
-        for name in names:
-            key = name
-            while key in signature.inputs:
-                key += ":0"
-            _describe_input(signature.inputs[key], nodes[name], meta_graph.graph_def.versions.producer)
-    return any(missing)
-
-
-def tensor_names(info: Any) -> Iterator[str]:
-    """Yield the tensors of *info*, a TensorInfo, those of composite tensors included."""
-    kind = info.WhichOneof("encoding")
-    if kind == "name":
-        yield info.name
-    elif kind == "coo_sparse":
-        sparse = info.coo_sparse
-        yield from (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
-    elif kind == "composite_tensor":
-        for component in info.composite_tensor.components:
-            yield from tensor_names(component)
-
-
-def _is_callable(key: str) -> bool:
-    return not key.startswith(_BOOKKEEPING_KEYS)
-
-
-def _fed(signature: Any) -> set[str]:
-    """Return the tensors that a call of *signature* feeds."""
-    names = (name for info in signature.inputs.values() for name in tensor_names(info))
-    return {_with_number(name) for name in names}
-
-
-def _left_out(nodes: Mapping[str, Any], signature: Any, placeholders: AbstractSet[str]) -> list[str]:
-    """Return the nodes of *placeholders* whose values the outputs need, and that are not fed."""
-    fed = _fed(signature)
-
-    def sources(reference: str) -> Iterable[str]:
-        node = nodes.get(_producer(reference))
-        return () if node is None or _with_number(reference) in fed else node.input
-
-    outputs = (name for info in signature.outputs.values() for name in tensor_names(info))
-    needed = _closure((name for name in outputs if ":" in name), sources)  # without a number it is an operation
-    return sorted(map(_producer, {f"{_producer(name)}:0" for name in needed} & placeholders - fed))
-
-
-def _with_number(reference: str) -> str:
-    """Return the tensor of a reference with the number of the output; an edge of control is no tensor."""
-    return reference if ":" in reference or not _is_data(reference) else f"{reference}:0"
-
-
 def variables_behind(meta_graph: Any) -> list[str]:
     """Return the variables that the outputs of any SignatureDef of *meta_graph* need."""
     nodes = {node.name: node for node in meta_graph.graph_def.node}
@@ -250,7 +177,7 @@ def _ends(nodes: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _consumed(nodes: Iterable[Any]) -> set[str]:
-    return {_producer(source) for node in nodes for source in filter(_is_data, node.input)}
+    return {producer_of(source) for node in nodes for source in filter(is_data, node.input)}
 
 
 def _is_unused_print(node: Any, used: set[str]) -> bool:
@@ -262,20 +189,20 @@ def _written(nodes: Mapping[str, Any]) -> set[str]:
     """Return the nodes whose values are assigned to variables, and the ends of branches that assign."""
     assigning = {name for name, node in nodes.items() if node.op.startswith("Assign")}
     merges = {name for name, node in nodes.items() if node.op in _MERGES and _consumed([node]) & assigning}
-    return merges | {_producer(source) for name in assigning for source in nodes[name].input}
+    return merges | {producer_of(source) for name in assigning for source in nodes[name].input}
 
 
 def _differentiated(nodes: Mapping[str, Any]) -> set[str]:
     """Return the nodes with gradients, of which those that nothing consumes are losses, and what is made of these."""
     scopes = {name: match for name in nodes if (match := _TRAINING_SCOPE.search(name))}
     by_data = _consumers(nodes, with_control=False)
-    return {match[1] for match in scopes.values() if match[1]} | _closure(scopes, lambda name: by_data.get(name, ()))
+    return {match[1] for match in scopes.values() if match[1]} | closure(scopes, lambda name: by_data.get(name, ()))
 
 
 def _reported(nodes: Mapping[str, Any]) -> set[str]:
     """Return the nodes whose values are asserted, or printed and not also handed on by what prints them."""
     asserted = _consumed(node for node in nodes.values() if node.op == "Assert" or _GUARD_SCOPE.search(node.name))
-    prints = [[_producer(source) for source in node.input] for node in nodes.values() if node.op == "Print"]
+    prints = [[producer_of(source) for source in node.input] for node in nodes.values() if node.op == "Print"]
     return asserted.union(*({*inputs[1:]} - {*inputs[:1]} for inputs in prints))
 
 
@@ -308,7 +235,7 @@ def _valued(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> set
         after = consumers if _is_pivot(nodes[name], nodes) else by_data
         yield from (found for found in after.get(name, ()) if nodes[found].op not in _SHAPES)
 
-    return _closure([name for name, node in nodes.items() if node.op in _PLACEHOLDERS], following)
+    return closure([name for name, node in nodes.items() if node.op in PLACEHOLDERS], following)
 
 
 def _is_bookkeeping(node: Any, savers: set[str]) -> bool:
@@ -321,21 +248,19 @@ def _is_bookkeeping(node: Any, savers: set[str]) -> bool:
 def _is_result(node: Any, nodes: Mapping[str, Any]) -> bool:
     """Tell results from what has no input or no values, and from pivots of branches, which only control edges leave."""
     is_handle = node.op == "Identity" and _types(node)[0] in _HANDLES
-    return (
-        not (is_handle or _is_pivot(node, nodes)) and node.op not in _PLACEHOLDERS | _VARIABLES and node.op != "Const"
-    )
+    return not (is_handle or _is_pivot(node, nodes)) and node.op not in PLACEHOLDERS | _VARIABLES and node.op != "Const"
 
 
 def _is_pivot(node: Any, nodes: Mapping[str, Any]) -> bool:
-    source = nodes.get(_producer(node.input[0])) if node.input else None
+    source = nodes.get(producer_of(node.input[0])) if node.input else None
     return node.op == "Identity" and source is not None and source.op in _SWITCHES
 
 
 def _consumers(nodes: Mapping[str, Any], *, with_control: bool = True) -> dict[str, list[str]]:
     consumers: dict[str, list[str]] = {}
     for name, node in nodes.items():
-        for source in node.input if with_control else filter(_is_data, node.input):
-            consumers.setdefault(_producer(source), []).append(name)
+        for source in node.input if with_control else filter(is_data, node.input):
+            consumers.setdefault(producer_of(source), []).append(name)
     return consumers
 
 
@@ -343,7 +268,7 @@ def _reached(
     nodes: Mapping[str, Any], consumers: Mapping[str, list[str]], is_start: Callable[[str], object]
 ) -> set[str]:
     """Return the nodes of ops that *is_start* is true of, and all that come after them by any edge."""
-    return _closure([name for name, node in nodes.items() if is_start(node.op)], lambda name: consumers.get(name, ()))
+    return closure([name for name, node in nodes.items() if is_start(node.op)], lambda name: consumers.get(name, ()))
 
 
 def _unfetchable(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> set[str]:
@@ -361,7 +286,7 @@ def _inside_branches(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]
     """Return the nodes that have no value when the other branch of a tf.cond is taken."""
 
     def takes(node: Any, op: str) -> bool:
-        return any(nodes[source].op == op for source in map(_producer, node.input) if source in nodes)
+        return any(nodes[source].op == op for source in map(producer_of, node.input) if source in nodes)
 
     switches = {name for name, node in nodes.items() if node.op in _SWITCHES and not takes(node, "LoopCond")}
     merges = {name for name, node in nodes.items() if node.op in _MERGES and not takes(node, "NextIteration")}
@@ -382,15 +307,16 @@ def _between(opening: AbstractSet[str], closing: AbstractSet[str], consumers: Ma
 
 
 def _placeholders(nodes: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    return tuple(sorted(found for found in _ancestors(nodes, [name]) if nodes[found].op in _PLACEHOLDERS))
+    return tuple(sorted(found for found in _ancestors(nodes, [name]) if nodes[found].op in PLACEHOLDERS))
 
 
 def _ancestors(nodes: Mapping[str, Any], roots: Iterable[str]) -> set[str]:
-    found = _closure(map(_producer, roots), lambda name: map(_producer, nodes[name].input) if name in nodes else ())
+    found = closure(map(producer_of, roots), lambda name: map(producer_of, nodes[name].input) if name in nodes else ())
     return found & nodes.keys()
 
 
-def _closure(roots: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
+def closure(roots: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
+    """Return *roots* and all that *following* leads to from them."""
     seen: set[str] = set()
     pending = list(roots)
     while pending:
@@ -401,11 +327,13 @@ def _closure(roots: Iterable[str], following: Callable[[str], Iterable[str]]) ->
     return seen
 
 
-def _is_data(reference: str) -> bool:
+def is_data(reference: str) -> bool:
+    """Tell whether an input of a node is a tensor, and not a node to wait for."""
     return not reference.startswith("^")
 
 
-def _producer(reference: str) -> str:
+def producer_of(reference: str) -> str:
+    """Return the node that an input of a node names."""
     return reference.removeprefix("^").partition(":")[0]
 
 
@@ -414,7 +342,7 @@ def _add_signature(
 ) -> None:
     signature = meta_graph.signature_def[key]
     for name in inputs:
-        _describe_input(signature.inputs[name], nodes[name], meta_graph.graph_def.versions.producer)
+        describe_input(signature.inputs[name], nodes[name], meta_graph.graph_def.versions.producer)
     for name in outputs:
         for index, dtype in enumerate(_types(nodes[name])):
             info = signature.outputs[f"{name}:{index}" if index else name]
@@ -422,7 +350,8 @@ def _add_signature(
             info.tensor_shape.unknown_rank = True
 
 
-def _describe_input(info: Any, node: Any, producer: int) -> None:
+def describe_input(info: Any, node: Any, producer: int) -> None:
+    """Let the TensorInfo *info* be the placeholder *node* of a graph that version *producer* of TensorFlow's made."""
     info.name, info.dtype = f"{node.name}:0", _type(node, "dtype")
     shape = node.attr["shape"].shape if "shape" in node.attr else None
     if shape is None or (not shape.dim and producer <= _OLDEST_KNOWN_SHAPE):

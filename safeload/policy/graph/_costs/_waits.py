@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from safeload.inspection.graph.entries import tensor_name
 from safeload.inspection.graph.info import MAIN, EntryKind, reference_producer
 from safeload.inspection.graph.queues import TAKING
-from safeload.readers.saved_model.outputs import tensor_names
+from safeload.readers.saved_model.inputs import tensor_names
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
