@@ -39,10 +39,11 @@ def load_assets(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
     for owner, files in directories.items():
         layer = finder.find(owner)
         if layer is None or not hasattr(layer, "load_assets"):
+            name = "/".join(filter(None, ("assets", owner, min(files))))
             raise LoadFailedError(
                 artifact.where,
-                problem=f"no layer takes the assets at {owner!r}",
-                hint="use the architecture and the classes that this file was saved from",
+                problem=f"no layer takes the file {name!r} of the archive",
+                hint="use the architecture and the classes that this file was saved from, or remove what was added",
             )
         lookup = getattr(layer, "_lookup_layer", layer)
         if is_own_class(lookup) and learns_words(lookup) and _VOCABULARY in files:

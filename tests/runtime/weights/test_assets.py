@@ -115,3 +115,14 @@ def test_words_with_line_feeds(tmp_path: Path) -> None:
     _saved(layer, tmp_path / "m.keras")
     with pytest.raises(LoadFailedError, match="has 5 words, and its config says 4"):
         load_callable(tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize("name", ["assets/notes.txt", "assets/layers/none/words.txt"])
+def test_files_that_no_layer_takes_are_named(tmp_path: Path, name: str) -> None:
+    """A layer that is not there may have computed with them; who added them by hand is told which they are."""
+    model = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras", "a") as archive:
+        archive.writestr(name, b"x")
+    with pytest.raises(LoadFailedError, match=f"no layer takes the file '{name}' of the archive"):
+        load_callable(tmp_path / "m.keras")
