@@ -11,14 +11,13 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 
 from safeload._explain import first_line
 from safeload.errors import InputMismatchError, LoadFailedError, SignatureNotFoundError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from safeload.inspection import SignatureInfo, TensorInfo, TFLiteInfo
     from safeload.readers import TFLiteArtifact
 
@@ -83,19 +82,42 @@ class TFLiteRuntime:
 
     def _runner(self, signature: SignatureInfo) -> Callable[..., list[Any]]:
         """Return the function on arrays; the interpreter is not safe for several threads."""
-        run = _declared(self._interpreter, signature) if self._artifact.model.signatures else _main(self._interpreter)
+        run = self._run_by(self._interpreter, signature)
 
         def locked(*arrays: np.ndarray[Any, Any]) -> list[Any]:
             with self._lock:
                 try:
                     return run(*arrays)
                 except _BROKEN as error:
+                    self._require_own_shapes(signature, error)
                     raise InputMismatchError(
                         f"TensorFlow Lite cannot run {signature.key!r} on these inputs: {first_line(error)}",
                         hint="the model may have been converted for one batch size; try that of its inputs",
                     ) from error
 
         return locked
+
+    def _run_by(self, interpreter: Any, signature: SignatureInfo) -> Callable[..., list[Any]]:
+        return _declared(interpreter, signature) if self._artifact.model.signatures else _main(interpreter)
+
+    def _require_own_shapes(self, signature: SignatureInfo, error: Exception) -> None:
+        """Tell a model that fails on any input from one that was given others than it takes.
+
+        Raises:
+            LoadFailedError: ``load-failed``. It fails alike on zeros of the shapes that the file says itself.
+        """
+        interpreter = _interpreter(self._artifact.content)
+        interpreter.allocate_tensors()
+        details = interpreter.get_input_details()
+        if self._artifact.model.signatures:
+            named = interpreter.get_signature_runner(signature.key).get_input_details()
+            details = [named[info.name] for info in signature.inputs]
+        try:
+            self._run_by(interpreter, signature)(*(np.zeros(found["shape"], found["dtype"]) for found in details))
+        except (*_BROKEN, MemoryError) as own:
+            if first_line(own) == first_line(error):
+                problem = f"TensorFlow Lite cannot run {signature.key!r}, whatever it is given: {first_line(error)}"
+                raise LoadFailedError(self.where, problem=problem, hint="convert the model again") from error
 
     def close(self) -> None:
         """Forget the interpreter."""

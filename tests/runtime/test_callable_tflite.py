@@ -7,7 +7,7 @@ import tempfile
 import numpy as np
 import pytest
 import tensorflow as tf
-from flatbuffers_by_hand import model, serialize, table
+from flatbuffers_by_hand import model, serialize, signature, table, tensor
 
 from safeload import load_callable, save_callable
 from safeload.errors import (
@@ -101,6 +101,25 @@ def test_what_the_interpreter_refuses():
     graph = {**model()[2][0], **table(f3=[operator])}
     with pytest.raises(LoadFailedError, match="TensorFlow Lite"):
         load_callable(serialize(model(f2=[graph])))
+
+
+@pytest.mark.parametrize("signatures", [[], [signature()]], ids=["main", "declared"])
+def test_what_fails_on_any_input(signatures):
+    """A model that nothing computes is no matter of the inputs; one that computes and was given others is."""
+    graph = {**model()[2][0], **table(f3=[])}
+    predict = load_callable(serialize(model(f2=[graph], f7=signatures)))
+    with pytest.raises(LoadFailedError, match="whatever it is given"):
+        predict([[1.0, 2.0]])
+    rows = table(f7=("i", [-1, 2]))
+    tensors = [{**tensor(name), **rows} for name in "ayb"]
+    two = {**model()[2][0], **table(f0=tensors, f1=("i", [0, 2]))}
+    two[3] = [table(f0=("I", 0), f1=("i", [0, 2]), f2=("i", [1]))]
+    declared = [table(f0=[table(f0="a"), table(f0="b", f1=("I", 2))], f1=[table(f0="y", f1=("I", 1))], f2="k")]
+    added = model(f1=[table(f0=("b", 0))], f2=[two], f7=declared if signatures else [])
+    predict = load_callable(serialize(added))
+    np.testing.assert_allclose(predict(a=[[1.0, 2.0]], b=[[3.0, 5.0]]), [[4, 7]])
+    with pytest.raises(InputMismatchError, match="cannot run"):
+        predict(a=np.zeros((3, 2), "f4"), b=np.zeros((2, 2), "f4"))
 
 
 @pytest.mark.parametrize(
