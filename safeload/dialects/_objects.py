@@ -187,10 +187,11 @@ class Normaliser:
     def _custom(self, value: dict[str, Any], kind: str | None) -> dict[str, Any]:
         _, separator, name = value["class_name"].rpartition(">")
         registered = value.get("registered_name") or (value["class_name"] if separator else None)
+        config = self.config(value.get("config"))
         return {
             "module": value.get("module"),
             "class_name": name,
-            "config": self.config(value.get("config")),
+            "config": _with_legal_name(config) if kind == "layer" else config,
             "registered_name": registered,
             **self._envelope(value, is_builtin_object=False, kind=kind),
         }
@@ -210,7 +211,7 @@ class Normaliser:
         elif module == "keras.initializers" and self._is_old:
             name = _values.initializer_class(name)
             config = _values.initializer_config(name, config)
-        config = self.config(config)
+        config = _with_legal_name(self.config(config))
         if module == LAYERS and name != "InputLayer" and self._is_old:
             config["dtype"] = _layer_dtype(config)
         known = find_class(module, name) if self._is_old else None
@@ -238,6 +239,12 @@ class Normaliser:
         if is_builtin_object and self._is_old and kind not in _SHARED_KINDS:
             kept.pop("shared_object_id", None)
         return kept
+
+
+def _with_legal_name(config: Any) -> Any:
+    """Return the *config* of a layer, of one inside another, too, with a name that Keras 3 takes."""
+    name = config.get("name") if isinstance(config, dict) else None
+    return {**config, "name": _values.legal_name(name)} if isinstance(name, str) and "/" in name else config
 
 
 # Keys that the machinery of any Keras may add to a layer's config.

@@ -67,6 +67,11 @@ def kind_at(key: str) -> str | None:
     return _KIND_SUFFIXES.get(key.rpartition("_")[2]) if "_" in key else None
 
 
+def legal_name(name: str) -> str:
+    """Return *name* without the character that Keras 3 forbids: keras/src/ops/operation.py."""
+    return name.replace("/", "_")
+
+
 def function_object(name: str, *, module: str | None = None) -> dict[str, Any]:
     """Return the serialized form of a function that is not built in."""
     return {"module": module, "class_name": "function", "config": name, "registered_name": name}

@@ -327,3 +327,12 @@ def test_layers_of_applications(record, module):
     config = {**NORM, "init_values": 0.5, "projection_dim": 3}
     found = normaliser(KERAS_3 if record else TF_KERAS).object({"class_name": "LayerScale", "config": config, **record})
     assert (found["module"], found["class_name"]) == (module, "LayerScale")
+
+
+@pytest.mark.parametrize(("name", "kind"), [("Dense", None), ("Mine", "layer"), ("Mine", None)])
+def test_a_slash_in_the_name_of_a_layer_inside_another(name, kind):
+    """Keras 3 takes none; what else has a name keeps it."""
+    entry = {"class_name": name, "config": {"name": "a/b", "units": 2}, "module": "keras.layers"}
+    entry = entry if name == "Dense" else {**entry, "module": "mine"}
+    found = normaliser(TF_2).object(entry, kind)
+    assert found["config"]["name"] == ("a/b" if (name, kind) == ("Mine", None) else "a_b")

@@ -26,7 +26,7 @@ from safeload.dialects._functional._merge import merge_layer
 from safeload.dialects._functional._nodes import STATEFUL_CLASSES, Call, Tree, map_refs, split_initial_state, write_call
 from safeload.dialects._functional._sequential import is_sequential, with_build_shape, with_input_layer
 from safeload.dialects._normal import Flavour, Writer
-from safeload.dialects._values import is_of_a_script
+from safeload.dialects._values import is_of_a_script, legal_name
 
 Json = Any
 
@@ -102,7 +102,7 @@ def _model(value: Json, parts: dict[str, Json], normaliser: LayerNormaliser) -> 
     shell = _shell(value, normaliser)
     name = rest.get("name")
     if isinstance(name, str):
-        rest["name"] = _legal(name)
+        rest["name"] = legal_name(name)
     return {**shell, "config": {**normaliser.config(rest), **parts}}
 
 
@@ -133,16 +133,11 @@ def _name_in(layer: Json) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _legal(name: str) -> str:
-    """*name* without the character that Keras 3 forbids: keras/src/ops/operation.py."""
-    return name.replace("/", "_")
-
-
 def _new_name(name: str | None, taken: set[str], renamed: dict[str, str]) -> str | None:
     """A name for the layer *name* that Keras 3 accepts beside those *taken*."""
     if name is None:
         return None
-    new = base = _legal(name)
+    new = base = legal_name(name)
     count = 0
     while new in taken:
         count += 1

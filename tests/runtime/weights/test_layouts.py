@@ -405,3 +405,15 @@ def test_weights_of_one_name_in_a_list_have_their_index_in_checkpoints(tmp_path:
     } < keys
     predict = safeload.load_callable(prefix, architecture=_weighted)
     np.testing.assert_allclose(predict(np.ones((1, 2), "float32")), [[4325, 4325]])
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("name", ["Bidirectional", "RNN", "TimeDistributed"])
+def test_a_slash_in_the_name_of_a_layer_inside_another(name: str, suffix: str, tmp_path: Path) -> None:
+    """Keras 2 allowed it."""
+    tf_keras = pytest.importorskip("tf_keras")
+    layers, x = tf_keras.layers, np.ones((2, 4, 3), "float32")
+    inside = {"Bidirectional": layers.GRU, "RNN": layers.GRUCell, "TimeDistributed": layers.Dense}[name](2, name="a/b")
+    model = tf_keras.Sequential([tf_keras.Input((4, 3)), getattr(layers, name)(inside)])
+    model.save(tmp_path / f"m{suffix}")
+    np.testing.assert_allclose(safeload.load_callable(tmp_path / f"m{suffix}")(x), model(x), rtol=1e-5, atol=1e-6)
