@@ -17,6 +17,7 @@ CLASSES = {
     (LAYERS, "Dense"): frozenset({"units", "activation", "name", "dtype"}),
     (LAYERS, "LeakyReLU"): frozenset({"alpha", "name"}),
     (LAYERS, "RNN"): frozenset({"cell", "name"}),
+    (LAYERS, "StringLookup"): frozenset({"vocabulary", "name"}),
     (LAYERS, "Lambda"): frozenset({"function", "output_shape", "mask", "arguments", "name"}),
     (COMPAT_MODULE, "TensorFlowSymbol"): frozenset({"function", "name"}),
 }
@@ -244,3 +245,9 @@ class TestNeedsKeras2:
         layers += [layer("LSTM", {"time_major": False}), layer("Dense", {"activation": {"class_name": "ReLU"}})]
         layers += [layer("Mine", {"time_major": True})]
         assert needs_keras_2(NormalForm(layer("Sequential", {"layers": layers}), KERAS_2)) is None
+
+
+def test_the_size_of_a_vocabulary() -> None:
+    """Lookups read it from ``**kwargs``, beside the vocabulary or without it."""
+    config = {"vocabulary": ["a", "b"], "vocabulary_size": 3, "name": "y"}
+    assert lowered(layer("StringLookup", config))["config"] == config

@@ -298,3 +298,15 @@ def test_time_on_the_first_axis(tmp_path: Path) -> None:
     data = sample(5, 2, 3)
     found = safeload.load_callable(tmp_path / "m.h5")(data)
     np.testing.assert_allclose(found, last(data.swapaxes(0, 1)), rtol=TOLERANCE, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_words_beside_what_only_keras_2_has(suffix: str, tmp_path: Path) -> None:
+    """A layer that looks words up records the number of its words beside the words."""
+    layers = tf_keras.layers
+    words = tf_keras.Input((2,), dtype="string")
+    embedded = layers.Embedding(4, 3)(layers.StringLookup(vocabulary=["a", "b", "c"])(words))
+    model = tf_keras.Model(words, layers.BatchNormalization(axis=[1, 2])(embedded))
+    model.save(tmp_path / f"m{suffix}")
+    x = np.array([["a", "c"], ["b", "?"]])
+    np.testing.assert_allclose(safeload.load_callable(tmp_path / f"m{suffix}")(x), model(tf.constant(x)), rtol=1e-5)

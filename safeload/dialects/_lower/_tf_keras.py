@@ -131,8 +131,12 @@ def _is_for_training(node: Json) -> bool:
 
 
 def taken_from_kwargs(package: str) -> frozenset[str]:
-    """Return the keys that every layer of tf_keras reads from ``**kwargs`` (``engine/base_layer.py``)."""
-    return frozenset({"batch_input_shape", "activity_regularizer"} if package == PACKAGE else ())
+    """Return keys that layers of tf_keras read from ``**kwargs``.
+
+    Source: ``engine/base_layer.py``; of the sizes of vocabularies, ``layers/preprocessing/index_lookup.py`` and
+    ``text_vectorization.py``. Other layers have none.
+    """
+    return frozenset({"batch_input_shape", "activity_regularizer", "vocabulary_size"} if package == PACKAGE else ())
 
 
 def with_keras_2_keys(name: str, config: dict[str, Json]) -> dict[str, Json]:
