@@ -155,6 +155,7 @@ class SignatureInfo:
             are nested. None where flat or unknown.
         function_name: ConcreteFunction of the function library that answers, where known.
         defaults: Inputs for which Python passes a value where a call leaves them out: (name, value).
+        parts: The inputs in the order of TensorFlow, if they are the parts of one ragged or sparse tensor.
     """
 
     key: str
@@ -166,6 +167,7 @@ class SignatureInfo:
     structure: CallStructure | None = None
     function_name: str | None = None
     defaults: tuple[tuple[str, Any], ...] = ()
+    parts: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         unknown = "…" if self.kind == "keras" else ""  # every Keras model has some, and not every one records them

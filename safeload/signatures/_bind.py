@@ -38,6 +38,7 @@ def bind(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any
         InputMismatchError: ``input-mismatch``. Names or structure do not fit.
     """
     kwargs = for_inference(signature, kwargs) if kwargs else kwargs
+    args, kwargs = _in_parts(signature, args, kwargs) if signature.parts else (args, kwargs)
     _require_parts(signature, (*args, *kwargs.values()))
     given = None
     if signature.structure is not None:
@@ -126,6 +127,23 @@ def _require_parts(signature: SignatureInfo, values: Sequence[Any]) -> None:
             f"{signature.key}: a ragged or sparse tensor, of which this signature takes the parts",
             hint=f"load with signature='__call__' if the object has one; else {_example_call(signature)}",
         )
+
+
+def _in_parts(
+    signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Take a ragged or sparse tensor apart that is passed by position, or under the name of its first part."""
+    values = [*args, *kwargs.values()]
+    if len(values) != 1 or not _has_parts(values[0]) or not {*kwargs} <= {signature.parts[0]}:
+        return args, kwargs
+    value = values[0]
+    if hasattr(value, "row_splits"):
+        parts = [value.flat_values, *value.nested_row_splits]
+    else:
+        parts = [value.indices, value.values, value.dense_shape]
+    return (
+        ((), dict(zip(signature.parts, parts, strict=True))) if len(parts) == len(signature.parts) else (args, kwargs)
+    )
 
 
 def _has_parts(value: Any) -> bool:

@@ -43,6 +43,8 @@ def artifact(tmp_path_factory):
         "ambiguous": traced("ambiguous", lambda a, x: a["k"] - x, {"k": spec("x")}, spec("a")),
         "keyword": traced("keyword", lambda b, *, a: b - a, spec("b"), a=spec("a")),
         "composite": traced("composite", lambda s: tf.sparse.reduce_sum(s), tf.SparseTensorSpec([None, 3], tf.float32)),
+        "ragged": traced("ragged", lambda r: tf.reduce_sum(r, 1), tf.RaggedTensorSpec([None, None], tf.float32)),
+        "beside": traced("beside", lambda r, x: r * x[0], tf.RaggedTensorSpec([None, None], tf.float32), spec("x")),
         "single": traced("single", lambda x: x, spec("x")),
         "changed": traced("changed", lambda b, a: b - a, spec("b"), spec("a")),
     }
@@ -94,13 +96,21 @@ def test_other_nestings_are_kept(signatures, key, structure):
 
 
 @pytest.mark.parametrize(
-    "key", ["named", "ambiguous", "keyword", "composite", "single", "changed", "elsewhere", "nests"]
+    "key", ["named", "ambiguous", "keyword", "composite", "ragged", "beside", "single", "changed", "elsewhere", "nests"]
 )
 def test_what_is_not_recorded_or_says_nothing_new_stays(signatures, key):
     """Inputs stay sorted by name where positions would mean nothing, or not surely the same."""
     found = signatures[key]
     assert (found.is_positional, found.structure) == (False, None)
     assert [info.name for info in found.inputs] == sorted(info.name for info in found.inputs)
+
+
+def test_parts_of_a_tensor(signatures):
+    """Where the function takes one sparse or ragged tensor, the inputs are its parts in the order of TensorFlow."""
+    assert {key: found.parts for key, found in signatures.items() if found.parts} == {
+        "composite": ("s", "s_1", "s_2"),
+        "ragged": ("r", "r_1"),
+    }
 
 
 def test_a_function_that_is_absent_or_calls_nothing_has_no_order(artifact, signatures):

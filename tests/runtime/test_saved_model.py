@@ -118,6 +118,26 @@ def test_a_refusal_names_the_function_that_was_meant(tmp_path: Path) -> None:
     assert "whole" not in caught.value.hint
 
 
+def test_parts_of_a_tensor(tmp_path: Path) -> None:
+    """A SignatureDef of a function of one ragged or sparse tensor takes that tensor."""
+
+    class Sums(tf.Module):
+        @tf.function(input_signature=[tf.RaggedTensorSpec([None, None, None], tf.int64)])
+        def ragged(self, r: Any) -> Any:
+            return tf.reduce_sum(r, [1, 2])
+
+        @tf.function(input_signature=[tf.SparseTensorSpec([None, 2])])
+        def sparse(self, s: Any) -> Any:
+            return tf.sparse.reduce_sum(s, 1)
+
+    module = Sums()
+    tf.saved_model.save(module, str(tmp_path), signatures={"r": module.ragged, "s": module.sparse})
+    ragged = tf.ragged.constant([[[1], [2, 3]], [[4, 5, 6]]], dtype=tf.int64)
+    assert load(tmp_path, signature="r")(ragged).numpy().tolist() == [6, 15]
+    sparse = tf.sparse.from_dense([[1.0, 0.0], [2.0, 3.0]])
+    assert load(tmp_path, signature="s")(s=sparse).numpy().tolist() == [1.0, 5.0]
+
+
 def test_functions_of_parts(tmp_path: Path) -> None:
     """An object whose parts alone have functions is called through these, by whichever route."""
 

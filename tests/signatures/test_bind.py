@@ -235,6 +235,23 @@ def test_a_tensor_that_consists_of_others(part: str) -> None:
     assert bind(replace(TWO, inputs=(replace(A, kind="ragged"),)), (whole,), {}) == {"a": whole}
 
 
+RAGGED = SimpleNamespace(row_splits=None, flat_values=1, nested_row_splits=(2,))
+SPARSE = SimpleNamespace(indices=1, values=2, dense_shape=3)
+
+
+def test_a_tensor_is_taken_apart() -> None:
+    """Where the file records that the inputs are the parts of one tensor, that tensor is passed whole."""
+    ragged = replace(TWO, parts=("b", "a"))
+    assert bind(ragged, (RAGGED,), {}) == bind(ragged, (), {"b": RAGGED}) == {"a": 2, "b": 1}
+    sparse = replace(TWO, inputs=(A, B, replace(A, name="c")), parts=("a", "b", "c"))
+    assert bind(sparse, (SPARSE,), {}) == {"a": 1, "b": 2, "c": 3}
+    assert bind(ragged, (), {"a": 1, "b": 2}) == {"a": 1, "b": 2}
+    assert bind(ragged, ({"a": 1, "b": 2},), {}) == {"a": 1, "b": 2}
+    for signature, args, kwargs in ((sparse, (RAGGED,), {}), (ragged, (SPARSE,), {}), (ragged, (), {"a": RAGGED})):
+        with pytest.raises(InputMismatchError, match="takes the parts"):
+            bind(signature, args, kwargs)
+
+
 def test_whole_text() -> None:
     """Several inputs by position: the error shows the keyword call."""
     with pytest.raises(InputMismatchError) as caught:

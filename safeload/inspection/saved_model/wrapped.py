@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from safeload.inspection._info import CallStructure, SignatureInfo, Slot, has_slot
+from safeload.inspection._info import CallStructure, SignatureInfo, Slot, TensorInfo, has_slot
 from safeload.inspection.graph.bodies import Body
 
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -48,7 +48,8 @@ def in_python_order(
 
     Returns:
         The signature with its inputs in Python order where they are separate arguments or one list, with a structure
-        where they are nested otherwise; unchanged where that is not recorded.
+        where they are nested otherwise, with its parts where they are those of one tensor; unchanged where that is not
+        recorded.
     """
     body = bodies[wrapper.name].proto if wrapper.name in bodies else None
     calls = [node for node in body.node_def if node.op in _CALLS] if body is not None else []
@@ -56,7 +57,7 @@ def in_python_order(
         return signature
     wrapped = bodies.get(calls[0].attr["f"].func.name)
     found = [
-        _as_wrapped(signature, _passed(signature, wrapper, body, calls[0], trace), trace)
+        _as_wrapped(signature, _sources(wrapper, body, calls[0]), trace)
         for trace in traces
         if _is_trace_of(wrapped, bodies.get(trace.function_name or ""))
     ]
@@ -77,9 +78,12 @@ def _is_trace_of(function: Body | None, trace: Body | None) -> bool:
     )
 
 
-def _as_wrapped(signature: SignatureInfo, names: list[str], trace: SignatureInfo) -> SignatureInfo:
-    """Give *signature* the arguments of *trace*, whose tensors are its inputs *names*."""
+def _as_wrapped(signature: SignatureInfo, sources: list[str], trace: SignatureInfo) -> SignatureInfo:
+    """Give *signature* the arguments of *trace*, which is given its inputs *sources*."""
     assert trace.structure is not None  # noqa: S101 - traces have a structure
+    if len(trace.inputs) == 1 and (parts := _parts(signature, sources, trace.inputs[0])):
+        return replace(signature, parts=parts)
+    names = _passed(signature, sources, trace)
     if not names or any(has_slot(tree) for _, tree in trace.structure.kwargs):
         return signature
     renamed = dict(zip((info.name for info in trace.inputs), names, strict=True))
@@ -91,11 +95,27 @@ def _as_wrapped(signature: SignatureInfo, names: list[str], trace: SignatureInfo
     return replace(_flat(signature, [tree for _, tree in args]) or _nested(signature, args), defaults=defaults)
 
 
-def _passed(signature: SignatureInfo, wrapper: Wrapper, body: Any, call: Any, trace: SignatureInfo) -> list[str]:
-    """Return which input of *signature* each input of *trace* is; empty unless they are the same tensors."""
+def _sources(wrapper: Wrapper, body: Any, call: Any) -> list[str]:
+    """Return which input each argument of *call* is; an empty name for what is none."""
     arguments = (argument.name for argument in body.signature.input_arg)
     keywords = dict(zip(arguments, wrapper.keywords, strict=False))
-    names = [keywords.get(source, "") for source in call.input[: len(trace.inputs)]]
+    return [keywords.get(source, "") for source in call.input]
+
+
+def _parts(signature: SignatureInfo, sources: list[str], composite: TensorInfo) -> tuple[str, ...]:
+    """Return the inputs of *signature* if they are what *composite* consists of, in the order of TensorFlow.
+
+    Source: ``_to_components`` of RaggedTensorSpec (2.1 to 2.21) and SparseTensorSpec (2.21): values and row splits;
+    indices, values and shape.
+    """
+    widths = {"ragged": 1 + (composite.ragged_rank or 1), "sparse": 3}
+    parts = sources[: widths.get(composite.kind, 0)]
+    return tuple(parts) if sorted(parts) == sorted(info.name for info in signature.inputs) else ()
+
+
+def _passed(signature: SignatureInfo, sources: list[str], trace: SignatureInfo) -> list[str]:
+    """Return which input of *signature* each input of *trace* is; empty unless they are the same tensors."""
+    names = sources[: len(trace.inputs)]
     inputs = {info.name: info for info in signature.inputs}
     if sorted(names) != sorted(inputs):
         return []
