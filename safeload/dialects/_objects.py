@@ -97,7 +97,7 @@ class Normaliser:
             return value
         if module == COMPAT_MODULE:
             return value
-        if kind == "activation" and module in (None, "builtins") and _values.is_activation(name):
+        if kind == "activation" and module in (None, "builtins") and _values.is_activation(name, self.writer):
             return _values.activation(name, self.writer)
         registered = value.get("registered_name")
         return {

@@ -43,6 +43,38 @@ _ACTIVATION_ALIASES = {
     "relu_v2": "relu",
 }
 _EXTRA_ACTIVATIONS = frozenset({"swish", "hard_swish", "sparse_plus"})
+_IN_EVERY_KERAS = frozenset({"hard_sigmoid", "linear", "relu", "sigmoid", "softmax", "softplus", "softsign", "tanh"})
+_ACTIVATIONS_SINCE: Mapping[Flavour, Mapping[str, tuple[int, ...]]] = {
+    Flavour.KERAS_1: {"elu": (1, 1, 2)},
+    Flavour.KERAS_2: {"elu": (2,), "selu": (2, 0, 6), "relu6": (2, 0, 6), "exponential": (2, 2, 3)},
+    Flavour.TF_KERAS_1X: {
+        **dict.fromkeys(("elu", "selu", "relu6"), (2,)),
+        "exponential": (2, 2, 4),
+        **dict.fromkeys(("gelu", "swish"), (2, 4)),
+        **dict.fromkeys(("leaky_relu", "log_softmax", "silu"), (2, 6)),
+        "mish": (2, 13),
+    },
+    Flavour.TF_KERAS: dict.fromkeys(
+        [
+            "elu", "exponential", "gelu", "leaky_relu", "log_softmax", "mish", "relu6", "selu", "silu", "swish",
+        ],
+        (2,),
+    ),
+    Flavour.KERAS_3: {
+        **dict.fromkeys(("hard_silu", "hard_swish"), (3, 0, 5)),
+        **dict.fromkeys(("celu", "glu", "hard_shrink", "hard_tanh", "log_sigmoid"), (3, 7)),
+        **dict.fromkeys(("soft_shrink", "squareplus", "tanh_shrink"), (3, 7)),
+        **dict.fromkeys(("sparse_plus", "sparsemax", "threshold"), (3, 8)),
+        "sparse_sigmoid": (3, 10),
+    },
+}  # fmt: skip
+"""The first release read whose activations have a name: a function of the user's has it in files of those before.
+
+Source: keras/activations.py (1.0.8, 1.1.2; 2.0.5, 2.0.6; 2.2.0, 2.2.3), tensorflow/python/keras/activations.py (1.4,
+1.12, 1.15, 2.1, 2.3, 2.5), keras/activations.py (2.6, 2.12, 2.13), tf_keras/src/activations.py (2.16), keras/src/
+activations/__init__.py (3.0.0, 3.0.5, 3.6.0 to 3.10.0). ``relu6`` is that of applications/mobilenet.py, by which the
+models of Keras 2.0.6 and TensorFlow 1.4 name it.
+"""
 # Classes of tensorflow/python/ops/init_ops.py (1.15) and keras 2.x, by the name that Keras 3 has.
 _INITIALIZER_ALIASES = {
     "Normal": "RandomNormal",
@@ -91,7 +123,7 @@ def activation(name: str, writer: Writer) -> Any:
     """Return what *writer* meant by the activation *name*."""
     if name == "hard_sigmoid" and writer.flavour is not Flavour.KERAS_3:
         return function_object(name, module=COMPAT_MODULE)
-    if is_activation(name):
+    if is_activation(name, writer):
         return _ACTIVATION_ALIASES.get(name, name)
     is_layer = name[:1].isupper() and module_of(name, "layer") == "keras.layers"
     if is_layer and writer.flavour is not Flavour.KERAS_3:
@@ -117,9 +149,17 @@ def _known_parts(kind: str) -> frozenset[str]:
     return frozenset(name.lower() for name in classes_of(kind) | aliases)
 
 
-def is_activation(name: str) -> bool:
-    """Tell whether Keras 3 has a built-in activation *name*, or that of TensorFlow which is called so."""
-    return name in functions_of("activation") or name in _EXTRA_ACTIVATIONS or name in _ACTIVATION_ALIASES
+def is_activation(name: str, writer: Writer) -> bool:
+    """Tell whether *name* is an activation that Keras 3 has and *writer* had, or one of TensorFlow by its own name."""
+    if name in _ACTIVATION_ALIASES:
+        return True
+    is_known = name in functions_of("activation") or name in _EXTRA_ACTIVATIONS
+    return is_known and (not writer.version or name in _IN_EVERY_KERAS or _had_activation(name, writer))
+
+
+def _had_activation(name: str, writer: Writer) -> bool:
+    since = _ACTIVATIONS_SINCE[writer.flavour].get(name, (3,) if writer.flavour is Flavour.KERAS_3 else None)
+    return since is not None and writer.version >= since
 
 
 def initializer_class(name: str) -> str:

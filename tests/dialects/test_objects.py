@@ -173,6 +173,34 @@ def test_activations_by_name(name, expected):
     assert normaliser(TF_2).config({"activation": name}) == {"activation": expected}
 
 
+@pytest.mark.parametrize(
+    ("name", "flavour", "first", "before"),
+    [
+        ("elu", Flavour.KERAS_1, (1, 1, 2), (1, 0, 8)),
+        ("gelu", Flavour.KERAS_2, None, (2, 3, 1)),
+        ("relu6", Flavour.KERAS_2, (2, 0, 6), (2, 0, 5)),
+        ("exponential", Flavour.TF_KERAS_1X, (2, 2, 4), (2, 1, 6)),
+        ("swish", Flavour.TF_KERAS_1X, (2, 4, 0), (2, 2, 4)),
+        ("gelu", Flavour.TF_KERAS_1X, (2, 5, 0), (2, 2, 4)),
+        ("leaky_relu", Flavour.TF_KERAS_1X, (2, 6, 0), (2, 5, 0)),
+        ("mish", Flavour.TF_KERAS_1X, (2, 13, 1), (2, 12, 0)),
+        ("celu", Flavour.TF_KERAS, None, (2, 21, 0)),
+        ("mish", Flavour.KERAS_3, (3, 0, 0), None),
+        ("celu", Flavour.KERAS_3, (3, 7, 0), (3, 6, 0)),
+        ("sparsemax", Flavour.KERAS_3, (3, 8, 0), (3, 7, 0)),
+        ("sparse_sigmoid", Flavour.KERAS_3, (3, 10, 0), (3, 9, 2)),
+    ],
+)
+def test_activations_that_the_writer_did_not_know(name, flavour, first, before):
+    """A name that Keras has given to a function since then is that of the user's; who wrote it, as a dict or alone."""
+    function = {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
+    users = {"module": None, "class_name": "function", "config": name, "registered_name": name}
+    for version, meant in ((first, name), (before, users), ((), name)):
+        written = () if version is None else (name, function)
+        found = [normaliser(Writer(flavour, version or ())).config({"activation": each}) for each in written]
+        assert found == [{"activation": meant} for _ in written]
+
+
 def test_functions_of_keras_3():
     """A serialized function is normal too: a built-in one a string, another with its own name."""
     mine = {"module": "builtins", "class_name": "function", "config": "pkg>mine", "registered_name": "function"}

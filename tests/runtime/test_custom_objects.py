@@ -215,6 +215,23 @@ def test_a_model_class_of_the_script_that_saved(tmp_path: Path, base: str, name:
     np.testing.assert_allclose(loaded(X), X @ (2 * model.weights[0].numpy()), rtol=1e-5)
 
 
+def test_a_function_with_the_name_of_a_later_activation(tmp_path: Path) -> None:
+    """TensorFlow 2.12 has no ``mish``: who calls a function so gives it."""
+
+    def mish(x: Any) -> Any:
+        return x * 0.25 + 3
+
+    model = tf_keras.Sequential([tf_keras.Input((4,)), tf_keras.layers.Dense(3, activation=mish)])
+    model.save(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        file.attrs["keras_version"] = "2.12.0"
+        file.attrs["model_config"] = file.attrs["model_config"].replace(', "optional": false', "")
+    with pytest.raises(CustomObjectNotFoundError, match="function 'mish'"):
+        safeload.load_callable(tmp_path / "m.h5")
+    loaded = safeload.load_callable(tmp_path / "m.h5", custom_objects=[mish])
+    np.testing.assert_allclose(loaded(X), X @ model.weights[0].numpy() * 0.25 + 3, rtol=1e-5)
+
+
 def test_a_class_with_the_name_of_an_operation(tmp_path: Path) -> None:
     """An HDF5 file that names a layer like an operation of Keras means the layer."""
     norm = type("Norm", (layers.Layer,), {"call": lambda self, x: 2 * x})
