@@ -242,10 +242,18 @@ def test_own_objects_pass_in_the_normal_form_alone():
 
 @pytest.mark.parametrize(
     ("node", "is_constant"),
-    [([["inp", 0, 0, {}]], False), ([["inp", 0, 0]], False), ([["_CONSTANT_VALUE", -1, 9, {}]], True), ([["a"]], True)],
+    [
+        ([["inp", 0, 0, {}]], False),
+        ([["inp", 0, 0]], False),
+        ([["_CONSTANT_VALUE", -1, 9, {}]], True),
+        ([["a"]], True),
+        ({"a": ["inp", 0, 0, {}], "b": ["_CONSTANT_VALUE", -1, 9, {}]}, False),
+        ({"a": ["_CONSTANT_VALUE", -1, 9, {}]}, True),
+        ({"args": [["inp", 0, 0, {}]], "kwargs": {}}, True),
+    ],
 )
 def test_constants_of_tf_keras(node, is_constant):
-    """What is lowered to tf_keras has nodes of lists: constants are marked in them."""
+    """What is lowered to tf_keras has nodes of lists, or dicts of them: constants are marked in them."""
     config = functional({**lambda_layer(function("keras.ops", "zeros")), "inbound_nodes": [node]})
     assert [f.rule for f in examine_config(config)] == (["constant-node"] if is_constant else [])
 

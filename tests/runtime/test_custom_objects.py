@@ -232,6 +232,20 @@ def test_a_function_with_the_name_of_a_later_activation(tmp_path: Path) -> None:
     np.testing.assert_allclose(loaded(X), X @ model.weights[0].numpy() * 0.25 + 3, rtol=1e-5)
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_layer_of_tf_keras_that_takes_a_dict(tmp_path: Path, suffix: str) -> None:
+    """It is called on the tensors in it, not on constants."""
+
+    class Difference(tf_keras.layers.Layer):
+        def call(self, parts: Any) -> Any:
+            return parts["a"] - parts["b"]
+
+    a, b = tf_keras.Input((4,), name="a"), tf_keras.Input((4,), name="b")
+    tf_keras.Model([a, b], Difference()({"a": a, "b": b})).save(tmp_path / f"m{suffix}")
+    loaded = safeload.load_callable(tmp_path / f"m{suffix}", custom_objects=[Difference])
+    np.testing.assert_allclose(loaded(a=3 * X, b=X), 2 * X)
+
+
 def test_a_class_with_the_name_of_an_operation(tmp_path: Path) -> None:
     """An HDF5 file that names a layer like an operation of Keras means the layer."""
     norm = type("Norm", (layers.Layer,), {"call": lambda self, x: 2 * x})
