@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Integral
 
 _MIB = 1 << 20
 _GIB = 1 << 30
@@ -23,6 +24,10 @@ class Limits:
         max_weight_bytes: Total bytes that the weights declare, whatever is stored.
         max_expansion_ratio: Declared bytes divided by stored bytes, over a whole file.
         max_asset_bytes: Total bytes of assets read into memory.
+
+    Raises:
+        TypeError: A bound is no whole number.
+        ValueError: A bound is negative.
     """
 
     max_config_bytes: int = 64 * _MIB
@@ -32,3 +37,11 @@ class Limits:
     max_weight_bytes: int = 64 * _GIB
     max_expansion_ratio: int = 100
     max_asset_bytes: int = _GIB
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, Integral):
+                raise TypeError(f"{field.name} must be a whole number, not of type {type(value).__name__}")
+            if value < 0:
+                raise ValueError(f"{field.name} must be 0 or more, not {value}")

@@ -87,6 +87,8 @@ def load_callable(
         only a process boundary can stop, such as an endless loop inside a graph, is not promised.
     """
     registry = Registry.of_call(custom_objects, modules)
+    _require(tags, Iterable, "tags must be a text or a list of texts")
+    _require(trusted, (Iterable, bool), "trusted must be a list of the identifiers of findings")
     tags = [*tags] if tags is not None and not isinstance(tags, str) else tags
     trusted = trusted if isinstance(trusted, (str, bool)) else [*(trusted or ())]
     options = {

@@ -39,6 +39,15 @@ def path(request, model, tmp_path_factory):
     ("given", "said"),
     [
         ({"custom_objects": 5}, "custom_objects must be a dict, a module or a list, not of type int"),
+        ({"custom_objects": "mine"}, "a list, not of type str; names of modules go into modules="),
+        ({"custom_objects": [3]}, r"custom_objects=\[…\] holds int, not classes, functions or modules$"),
+        (
+            {"custom_objects": ["mine"]},
+            "holds str, not classes, functions or modules; names of modules go into modules=",
+        ),
+        ({"modules": 3}, "modules must be a list of modules or of their names, not of type int"),
+        ({"trusted": 3}, "trusted must be a list of the identifiers of findings, not of type int"),
+        ({"tags": 3}, "tags must be a text or a list of texts, not of type int"),
         ({"version": "1"}, "version must be an integer, not of type str"),
         ({"limits": {"max_entries": 1}}, r"limits must be a safeload.Limits, not of type dict"),
         ({"architecture": {"class_name": "Sequential"}}, "architecture must be the path of .*, not of type dict"),
@@ -48,6 +57,24 @@ def test_arguments_of_wrong_types(given: dict[str, Any], said: str) -> None:
     """They are told before anything is opened."""
     with pytest.raises(TypeError, match=said):
         load_callable("nothing.h5", **given)
+
+
+@pytest.mark.parametrize(
+    ("bound", "error", "said"),
+    [
+        (None, TypeError, "a whole number, not of type NoneType"),
+        ("3", TypeError, "a whole number, not of type str"),
+        (1.5, TypeError, "a whole number, not of type float"),
+        (True, TypeError, "a whole number, not of type bool"),
+        (-1, ValueError, "0 or more, not -1"),
+    ],
+)
+def test_bounds_that_are_none(bound: Any, error: type[Exception], said: str) -> None:
+    """A bound that compares with no number would be told by the first file that is read."""
+    for field in Limits.__dataclass_fields__:
+        with pytest.raises(error, match=f"^{field} must be {said}$"):
+            Limits(**{field: bound})
+    assert Limits(max_entries=0).max_entries == 0
 
 
 @pytest.mark.parametrize("kind", ["path", "str", "bytes", "file"])

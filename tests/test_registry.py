@@ -331,8 +331,9 @@ def test_registering_twice_is_registering_once():
 
 def test_registering_what_cannot_be_registered():
     """Only modules are registered as modules, and only classes and functions as objects."""
-    with pytest.raises(CustomObjectConflictError, match="neither a module"):
-        register_module(3)
+    for given in (3, ""):
+        with pytest.raises(CustomObjectConflictError, match="neither a module"):
+            register_module(given)
     with pytest.raises(CustomObjectConflictError, match="neither a class"):
         register(sys)
     with pytest.raises(CustomObjectConflictError, match="neither a class"):

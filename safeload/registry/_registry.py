@@ -67,7 +67,7 @@ def register_module(module: ModuleType | str, *, submodules: bool = False) -> No
         submodules: True to take every module of a package too. All are then imported when a model needs custom
             objects, except ``__main__``; one that cannot be imported is an error.
     """
-    if not isinstance(module, (ModuleType, str)):
+    if not (module and isinstance(module, (ModuleType, str))):
         raise CustomObjectConflictError(
             repr(module),
             problem="is neither a module nor a module's name",
@@ -132,8 +132,14 @@ class Registry:
 
         Raises:
             CustomObjectConflictError: ``custom-object-conflict``. A value of *modules* is no module.
+            TypeError: An argument is of a type that it does not take.
         """
-        listed: list[Any] = [modules] if isinstance(modules, (str, ModuleType)) or callable(modules) else list(modules)
+        is_one = isinstance(modules, (str, ModuleType)) or callable(modules)
+        if not (is_one or isinstance(modules, Iterable)):
+            raise TypeError(
+                f"modules must be a list of modules or of their names, not of type {type(modules).__name__}"
+            )
+        listed: list[Any] = [modules] if is_one else list(modules)
         _require_modules(listed)
         if isinstance(custom_objects, Mapping):
             return cls(named=custom_objects, modules=listed)
@@ -264,9 +270,19 @@ def _listed(values: Any) -> list[object]:
         return []
     if isinstance(values, ModuleType) or callable(values):
         return [values]
-    if not isinstance(values, Iterable):
-        raise TypeError(f"custom_objects must be a dict, a module or a list, not of type {type(values).__name__}")
-    return list(values)
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        kind = f"{type(values).__name__}{_elsewhere(values)}"
+        raise TypeError(f"custom_objects must be a dict, a module or a list, not of type {kind}")
+    listed = list(values)
+    for value in listed:
+        if not (isinstance(value, ModuleType) or callable(value)):
+            kind = type(value).__name__
+            raise TypeError(f"custom_objects=[…] holds {kind}, not classes, functions or modules{_elsewhere(value)}")
+    return listed
+
+
+def _elsewhere(value: object) -> str:
+    return "; names of modules go into modules=" if isinstance(value, str) else ""
 
 
 def _require_modules(values: Iterable[object]) -> None:
