@@ -221,6 +221,7 @@ class TestNeedsKeras2:
             ("LocallyConnected2D", {"implementation": 3}, "implementation 3"),
             ("Conv1D", {"activation": {"class_name": "PReLU"}}, "a PReLU"),
             ("LSTM", {"time_major": True}, "whose first axis is time"),
+            ("Bidirectional", {"layer": {"config": {"stateful": True, "return_state": True}}}, "stateful Bidirec"),
         ],
     )
     def test_what_keras_3_cannot_compute(self, name, config, reason):
@@ -244,6 +245,7 @@ class TestNeedsKeras2:
         layers = [layer("InputLayer", {"ragged": False}), layer("RNN", {"num_constants": None}), "text"]
         layers += [layer("LSTM", {"time_major": False}), layer("Dense", {"activation": {"class_name": "ReLU"}})]
         layers += [layer("Mine", {"time_major": True})]
+        layers += [layer("Bidirectional", {"layer": inner}) for inner in (None, {"config": {"stateful": True}})]
         assert needs_keras_2(NormalForm(layer("Sequential", {"layers": layers}), KERAS_2)) is None
 
 

@@ -310,3 +310,18 @@ def test_words_beside_what_only_keras_2_has(suffix: str, tmp_path: Path) -> None
     model.save(tmp_path / f"m{suffix}")
     x = np.array([["a", "c"], ["b", "?"]])
     np.testing.assert_allclose(safeload.load_callable(tmp_path / f"m{suffix}")(x), model(tf.constant(x)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
+def test_both_ways_with_states_that_are_kept_and_given(name: str, tmp_path: Path) -> None:
+    """Keras 3 cannot build such a layer."""
+    layers = tf_keras.layers
+    inputs = tf_keras.Input(batch_shape=(2, 4, 3))
+    both = layers.Bidirectional(getattr(layers, name)(2, stateful=True, return_state=True))
+    model = tf_keras.Model(inputs, both(inputs))
+    model.save(tmp_path / "m.h5")
+    found = safeload.load_callable(tmp_path / "m.h5")
+    x = sample(2, 4, 3)
+    for _ in range(2):
+        for one, other in zip(found(x).values(), model(x), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)

@@ -92,8 +92,17 @@ _ONLY_IN_KERAS_2: Mapping[str, Callable[[str, dict[str, Json]], bool]] = {
         name in _RECURRENT and config.get("time_major") is True
     ),
     "constants of a recurrent layer": lambda _, config: bool(config.get("num_constants")),
+    # ``compute_mask`` in keras/src/layers/rnn/bidirectional.py (3.0.0 to 3.15.1) fails
+    "a stateful Bidirectional that returns its state": lambda name, config: (
+        name == "Bidirectional" and _keeps_and_returns_state(config.get("layer"))
+    ),
 }
 """What Keras 3 does not take, in words, and how it is told. Source: the constructors of keras 3.15.1."""
+
+
+def _keeps_and_returns_state(layer: Json) -> bool:
+    inner = layer.get("config") if isinstance(layer, dict) else None
+    return isinstance(inner, dict) and inner.get("stateful") is True and inner.get("return_state") is True
 
 
 def _class_of(value: Json) -> Json:
