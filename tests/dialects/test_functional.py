@@ -329,6 +329,20 @@ class TestConfusedCalls:
         found = [node for each in layers_of(normal(config, "3.2.1")).values() for node in each["inbound_nodes"]]
         assert [history(node["args"][0]) for node in found] == [history(node["args"][0]) for node in before]
 
+    @pytest.mark.parametrize(("calls", "consumers"), [(1, [1]), (1, [3, 3]), (2, [1, 2]), (2, [0, 2])])
+    def test_calls_that_are_not_saved(self, calls: int, consumers: list[int]) -> None:
+        """Up to Keras 3.1 they are counted all the same; that of a layer of which all calls are named is clear."""
+        config = called_twice(*consumers, outputs=[["f0", 0, 0], ["f1", 0, 0]][: len(consumers)])
+        del config["config"]["layers"][1]["inbound_nodes"][calls:]
+        found = layers_of(normal(config, "3.1.1"))
+        taken = [history(found[f"f{i}"]["inbound_nodes"][0]["args"][0]) for i in range(len(consumers))]
+        assert taken == [["d", number if calls > 1 else 0, 0] for number in range(len(consumers))]
+
+    def test_a_call_that_is_not_saved_before_an_output(self) -> None:
+        """The numbers of nodes and outputs then mean different calls."""
+        with pytest.raises(IncompatibleVersionError, match=r"told apart: Keras before 3\.2"):
+            normal(called_twice(1, outputs=[["f0", 0, 0], ["d", 1, 0]]), "3.1.1")
+
     def test_one_consumer_of_what_may_be_an_output(self) -> None:
         """If both calls are outputs, it may take either."""
         with pytest.raises(IncompatibleVersionError, match="told apart"):

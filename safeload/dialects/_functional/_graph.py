@@ -81,7 +81,7 @@ def read_graph(config: Json, *, where: str, is_old: bool) -> Graph:
     )
     graph = Graph(where, layers, read_tensors(config["input_layers"]), read_tensors(config["output_layers"]))
     _require_known(graph, known)
-    return _pruned(_counted_from_zero(graph)) if is_old else _without_model_offset(graph, -1)
+    return _pruned(_counted_from_zero(graph)) if is_old else _without_model_offset(_recounted(graph), -1)
 
 
 def require_calls_apart(graph: Graph, writer: Writer) -> None:
@@ -92,18 +92,23 @@ def require_calls_apart(graph: Graph, writer: Writer) -> None:
     Raises:
         IncompatibleVersionError: ``incompatible-version``.
     """
-    if not writer.may_be_before(_TELLS_CALLS_APART) or (writer.version and writer.version < _CONFUSES_CALLS):
+    if not writer.may_be_before(_TELLS_CALLS_APART):
         return
+    is_early = () < writer.version < _CONFUSES_CALLS
     ends = {(ref.layer, ref.node) for ref in iter_refs(graph.outputs)}
-    inner = [ref for layer in graph.layers for call in layer.calls for ref in refs_of(call)]
+    inner = _inner_refs(graph)
     for layer in (layer for layer in graph.layers if len(layer.calls) > 1):
         named = [ref.node for ref in inner if ref.layer == layer.name]
         missing = [i for i in range(len(layer.calls)) if (layer.name, i) not in ends]
-        if named and not any(named) and not (len(named) == 1 and missing == [0]):
+        is_uncertain = not any(named) and not (len(named) == 1 and missing == [0])
+        if is_early:  # one that is not saved was counted, if what is saved is named by nobody
+            is_uncertain = any(named) and not {*missing} <= {*named}
+        if named and is_uncertain:
             count = len(layer.calls)
             raise IncompatibleVersionError(
                 f"{graph.where}.{layer.name}",
-                problem=f"its {count} calls cannot be told apart: Keras 3.2 recorded each of them as the first",
+                problem=f"its {count} calls cannot be told apart: Keras "
+                + ("before 3.2 counted some that it did not record" if is_early else "3.2 recorded each as the first"),
                 hint="build the model with its code in another release, load the weights, and save it again",
             )
 
@@ -118,8 +123,7 @@ def _layer_name(layer: Json, where: str) -> str:
 
 
 def _all_refs(graph: Graph) -> list[TensorRef]:
-    inner = [ref for layer in graph.layers for call in layer.calls for ref in refs_of(call)]
-    return [*inner, *iter_refs(graph.inputs), *iter_refs(graph.outputs)]
+    return [*_inner_refs(graph), *iter_refs(graph.inputs), *iter_refs(graph.outputs)]
 
 
 def _require_known(graph: Graph, known: frozenset[str]) -> None:
@@ -146,6 +150,34 @@ def _without_model_offset(graph: Graph, offset: int) -> Graph:
         return replace(ref, node=ref.node + offset) if ref.layer in models else ref
 
     return graph._replace(inputs=map_refs(graph.inputs, shifted), outputs=map_refs(graph.outputs, shifted))
+
+
+def _recounted(graph: Graph) -> Graph:
+    """Let nodes number the calls that are saved, where they refer to as many of a layer as there are.
+
+    Source: ``serialize_node`` in keras/src/models/functional.py of 3.1.1 and 3.2.0: up to 3.1, nodes count the calls
+    that lead to no output, too, and are not saved.
+    """
+    calls = {layer.name: len(layer.calls) for layer in graph.layers}
+    named: dict[str, set[int]] = {}
+    for ref in _inner_refs(graph):
+        named.setdefault(ref.layer, set()).add(ref.node)
+    numbers = {
+        (name, old): new
+        for name, nodes in named.items()
+        if len(nodes) == calls[name]
+        for new, old in enumerate(sorted(nodes))
+    }
+
+    def recounted(ref: TensorRef) -> TensorRef:
+        return replace(ref, node=numbers.get((ref.layer, ref.node), ref.node))
+
+    layers = (layer._replace(calls=tuple(map_call(call, recounted) for call in layer.calls)) for layer in graph.layers)
+    return graph._replace(layers=tuple(layers))
+
+
+def _inner_refs(graph: Graph) -> list[TensorRef]:
+    return [ref for layer in graph.layers for call in layer.calls for ref in refs_of(call)]
 
 
 def with_model_offset(graph: Graph) -> Graph:
