@@ -57,6 +57,11 @@ class Demanding(Scale):
         super().__init__(**options)
 
 
+class Closed(Scale):
+    def __init__(self, factor: float = 3.0, name: Any = None) -> None:
+        super().__init__(factor, name=name)
+
+
 class Abstract(Scale, abc.ABC):
     @abc.abstractmethod
     def shape(self) -> Any:
@@ -84,6 +89,7 @@ def path(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     [
         (Renamed, "does not take factor, which the file records"),
         (Demanding, "needs depth, which the file does not record"),
+        (Closed, r"takes no dtype, trainable, which every layer records\n.*hint: let its __init__ take \*\*kwargs"),
         (Abstract, "is abstract: it does not define shape"),
         (NoLayer, "has no from_config, so it is no class of Keras"),
         (function, "of type 'function' was given where a class is needed"),

@@ -182,14 +182,18 @@ class Resolver:
             or not isinstance(config, dict)
         ):
             return
+        hint = "pass the class that the model was saved with, or give it a get_config and an __init__ that agree"
         problem = _misfit(cls, config)
+        if not problem and (refused := _refused(cls, config)):
+            problem = f"takes no {', '.join(refused)}, which every layer records"
+            hint = "let its __init__ take **kwargs, and hand them on: super().__init__(**kwargs)"
         if problem and self.keras.__name__ == "tf_keras" and "autocast" in config:
             problem = f"is a class for tf_keras (Keras 2), and the file is of Keras 3: it {problem}"
         if problem:
             raise CustomObjectConflictError(
                 name,
                 problem=f"{cls.__module__}.{cls.__qualname__}() {problem}",
-                hint="pass the class that the model was saved with, or give it a get_config and an __init__ that agree",
+                hint=hint,
             )
 
     def resolve(self, module: str | None, name: str, registered_name: str | None) -> Any:
@@ -253,6 +257,19 @@ def _misfit(cls: Any, config: dict[str, Any]) -> str | None:
         return f"does not take {', '.join(unknown)}, which the file records"
     missing = [name for name in _required_keywords(cls) if name not in config]
     return f"needs {', '.join(missing)}, which the file does not record" if missing else None
+
+
+def _refused(cls: Any, config: dict[str, Any]) -> list[str]:
+    """Return what of *config* every layer records, and the caller's constructor refuses, for want of ``**kwargs``."""
+    owner = next(base for base in inspect.getmro(cls) if "__init__" in vars(base))
+    parameters = inspect.signature(vars(owner)["__init__"]).parameters
+    if (
+        _is_of_keras(owner)
+        or not _is_default_from_config(cls)
+        or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    ):
+        return []
+    return sorted({"name", "trainable", "dtype"} & config.keys() - parameters.keys())
 
 
 def _popped(cls: Any) -> set[str]:
