@@ -219,7 +219,7 @@ class TestSequential:
         config = {"name": "s", "layers": [{"class_name": "Flatten", "config": {"name": "f"}}]}
         assert len(normal({"class_name": "Sequential", "config": config}, "2.4.0").config["config"]["layers"]) == 1
 
-    @pytest.mark.parametrize("layers", [3, [1], [{"class_name": "Dense", "config": 1}]])
+    @pytest.mark.parametrize("layers", [3, [1], [{"class_name": "Dense", "config": []}]])
     def test_broken(self, layers: Any) -> None:
         """Layers that are none are an error of the file."""
         with pytest.raises(MalformedArtifactError):
@@ -295,6 +295,22 @@ def called_twice(*consumers: int, outputs: list[list[Any]]) -> dict[str, Any]:
     taking = [layer("Flatten", f"f{i}", node("d", number)) for i, number in enumerate(consumers)]
     layers = [layer("InputLayer", "x", batch_shape=[None, 4]), layer("Flatten", "d", node("x"), node("x")), *taking]
     return {**model(*layers, inputs=[["x", 0, 0]], outputs=outputs), "class_name": "Functional"}
+
+
+def test_a_call_of_the_model_inside_in_place_of_ones_own() -> None:
+    """It is said what is wrong with the file; another copy of it would be the same."""
+    inside = model(source("a", 4), layer("Dense", "d", [["a", 0, 0, {}]]), inputs=[["a", 0, 0]], outputs=[["d", 0, 0]])
+    inner = {**inside, "name": "inner", "inbound_nodes": [[["x", 0, 0, {}]]]}
+    both = layer("Flatten", "f", [["d", 0, 0, {}]])
+    odd = [
+        layer("Mine", "m"),
+        {**layer("Mine", "n"), "config": {"layers": [None]}},
+        {**layer("Sequential", "o"), "config": []},
+    ]
+    for others in ([], odd):
+        config = model(source("x", 4), inner, both, *others, inputs=[["x", 0, 0]], outputs=[["f", 0, 0]])
+        with pytest.raises(MalformedArtifactError, match="'d', which is no layer of the model, but one of 'inner' ins"):
+            normal(config, "2.14.0")
 
 
 class TestConfusedCalls:

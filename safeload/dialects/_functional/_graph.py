@@ -128,10 +128,23 @@ def _all_refs(graph: Graph) -> list[TensorRef]:
 
 def _require_known(graph: Graph, known: frozenset[str]) -> None:
     unknown = next((ref for ref in _all_refs(graph) if ref.layer not in known), None)
-    if unknown is not None:
-        raise MalformedArtifactError(
-            graph.where, problem=f"a node refers to {unknown.layer!r}, which is no layer of the model"
-        )
+    if unknown is None:
+        return
+    problem = f"a node refers to {unknown.layer!r}, which is no layer of the model"
+    inside = [layer.name for layer in graph.layers if unknown.layer in _names_inside(layer.data)]
+    if not inside:
+        raise MalformedArtifactError(graph.where, problem=problem)
+    # Keras 2.14 did so of a TimeDistributed that is called in both models; it does not load such a file itself.
+    raise MalformedArtifactError(
+        graph.where,
+        problem=f"{problem}, but one of {inside[0]!r} inside it: a layer that both have was saved with its call there",
+        hint="build the model with its code, load the weights, and export it as a SavedModel",
+    )
+
+
+def _names_inside(model: Json) -> set[Json]:
+    layers = model["config"].get("layers") if isinstance(model["config"], dict) else None
+    return {layer.get("name") for layer in layers if isinstance(layer, dict)} if isinstance(layers, list) else set()
 
 
 def is_functional(layer: Json) -> bool:
