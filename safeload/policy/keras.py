@@ -343,10 +343,10 @@ KERAS_RULES: tuple[Callable[[ModelInfo], Iterator[Finding]], ...] = (examine_ker
 def _is_tensor(value: Any, node: Any) -> bool:
     """Tell whether *value* is a tensor in *node*.
 
-    Nodes of Keras 3 are dicts of two keys with markers in them, those of tf_keras lists with ``[layer, call, tensor,
-    …]``, or dicts of such lists where the layer is called on a dict.
+    Nodes of Keras 3 are dicts of args and kwargs with markers in them, those of tf_keras lists with ``[layer, call,
+    tensor, …]``, or dicts of such lists where the layer is called on a dict.
     """
-    is_of_keras_3 = isinstance(node, dict) and node.keys() == {"args", "kwargs"}
+    is_of_keras_3 = isinstance(node, dict) and node.keys() >= {"args", "kwargs"}
     if not is_of_keras_3 and isinstance(value, list):
         return len(value) in {3, 4} and isinstance(value[0], str) and value[0] != CONSTANT
     return is_marker(value) and bool(value["class_name"] == "__keras_tensor__")
