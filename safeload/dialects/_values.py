@@ -72,9 +72,9 @@ _ACTIVATIONS_SINCE: Mapping[Flavour, Mapping[str, tuple[int, ...]]] = {
 """The first release read whose activations have a name: a function of the user's has it in files of those before.
 
 Source: keras/activations.py (1.0.8, 1.1.2; 2.0.5, 2.0.6; 2.2.0, 2.2.3), tensorflow/python/keras/activations.py (1.4,
-1.12, 1.15, 2.1 to 2.3, 2.5), keras/activations.py (2.6, 2.12, 2.13), tf_keras/src/activations.py (2.16), keras/src/
-activations/__init__.py (3.0.0, 3.0.5, 3.6.0 to 3.10.0). ``relu6`` is that of applications/mobilenet.py, by which the
-models of Keras 2.0.6 and TensorFlow 1.4 name it.
+1.12, 1.15, 2.1 to 2.3, 2.5; 2.4 records the version of 2.3, and is the first with ``gelu``), keras/activations.py
+(2.6, 2.12, 2.13), tf_keras/src/activations.py (2.16), keras/src/activations/__init__.py (3.0.0, 3.0.5, 3.6.0 to
+3.10.0). ``relu6`` is that of applications/mobilenet.py, by which the models of Keras 2.0.6 and TensorFlow 1.4 name it.
 """
 # Classes of tensorflow/python/ops/init_ops.py (1.15) and keras 2.x, by the name that Keras 3 has.
 _INITIALIZER_ALIASES = {

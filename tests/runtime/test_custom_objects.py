@@ -252,6 +252,19 @@ def test_a_layer_of_tf_keras_that_takes_a_dict(tmp_path: Path, suffix: str) -> N
     np.testing.assert_allclose(loaded(a=3 * X, b=X), 2 * X)
 
 
+def test_feature_columns(tmp_path: Path) -> None:
+    """The layer of tf_keras and the columns of TensorFlow load where they are given."""
+    inputs = {name: tf_keras.Input((1,), name=name) for name in "ab"}
+    columns = [tf.feature_column.numeric_column(name) for name in "ab"]
+    layer = tf_keras.layers.DenseFeatures(columns)
+    tf_keras.Model(inputs, layer(inputs)).save(tmp_path / "m.h5")
+    with pytest.raises(CustomObjectNotFoundError, match="layer 'DenseFeatures' .*, object 'NumericColumn'"):
+        safeload.load_callable(tmp_path / "m.h5")
+    given = {"DenseFeatures": type(layer), "NumericColumn": type(columns[0])}
+    loaded = safeload.load_callable(tmp_path / "m.h5", custom_objects=given)
+    np.testing.assert_array_equal(loaded(a=X[:, :1], b=3 * X[:, :1]), [[1, 3], [1, 3]])
+
+
 def test_a_class_with_the_name_of_an_operation(tmp_path: Path) -> None:
     """An HDF5 file that names a layer like an operation of Keras means the layer."""
     norm = type("Norm", (layers.Layer,), {"call": lambda self, x: 2 * x})
