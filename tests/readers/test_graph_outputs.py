@@ -268,6 +268,23 @@ def test_shapes_of_old_placeholders(producer, is_known):
     assert inputs["z"].tensor_shape.dim[0].size == 3
 
 
+@pytest.mark.parametrize(
+    ("nodes", "inputs"),
+    [
+        (("h Placeholder", "it IteratorFromStringHandle h", "next IteratorGetNext it"), ["x"]),
+        (("queue FIFOQueueV2", "taken QueueDequeueV2 queue", "a Abs taken", "next Add a taken"), ["x"]),
+        (("h Placeholder", "next Relu h"), ["h", "x"]),
+    ],
+    ids=["dataset", "queue", "placeholder"],
+)
+def test_defaults_that_training_filled(nodes, inputs):
+    """What training took from a dataset or a queue is no default: such an input is given, and nothing behind it is."""
+    assert derived(*nodes, "x PlaceholderWithDefault next", "p Softmax x")["p"][0] == inputs
+    meta_graph = graph(*nodes, "x PlaceholderWithDefault next", "p Softmax x", "after Relu p")
+    assert add_signature(meta_graph, "p")
+    assert sorted(meta_graph.signature_def["p"].inputs) == inputs
+
+
 def test_placeholders_without_a_shape():
     """A placeholder that records no shape takes any."""
     meta_graph = graph("x Placeholder", "y Relu x")

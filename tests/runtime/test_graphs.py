@@ -83,6 +83,20 @@ def test_frozen_graph(tmp_path, suffix):
     assert list(predict(X)) == [2, 2]
 
 
+def test_graph_of_a_dataset(tmp_path):
+    """An input whose default training took from a dataset is given; the dataset is not looked for."""
+    with tf.Graph().as_default() as graph:
+        handle = tf.compat.v1.placeholder(tf.string, [])
+        iterator = tf.compat.v1.data.Iterator.from_string_handle(handle, tf.float32, [None, 3])
+        x = tf.compat.v1.placeholder_with_default(iterator.get_next(), [None, 3], "x")
+        tf.matmul(x, W, name="y")
+        frozen = tf.compat.v1.graph_util.extract_sub_graph(graph.as_graph_def(), ["y"])
+    (tmp_path / "m.pb").write_bytes(frozen.SerializeToString())
+    predict = load_callable(tmp_path / "m.pb")
+    assert [(info.name, info.optional) for info in predict.inputs] == [("x", False)]
+    np.testing.assert_allclose(predict(X), X @ W, rtol=1e-6)
+
+
 @pytest.mark.parametrize("resource", [False, True])
 def test_export_without_a_saver(tmp_path, resource):
     """Modules of TensorFlow Hub 1 name no saver: their variables are restored by name."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.readers.protobuf import message_class, parse_message
 from safeload.readers.saved_model.inputs import tensor_names
+from safeload.readers.saved_model.queues import fed_by_training
 
 if TYPE_CHECKING:
     from safeload.inspection.graph.bodies import Body
@@ -122,6 +123,7 @@ def find_entries(meta_graph: Any, main: Body, functions: frozenset[str]) -> Entr
 def _signature_entries(meta_graph: Any, main: Body) -> Iterator[Entry]:
     by_feeds: dict[frozenset[str], list[str]] = defaultdict(list)
     with_default = {node.name for node in main.nodes if node.op == _WITH_DEFAULT}
+    with_default -= fed_by_training(meta_graph.graph_def) if with_default else frozenset()
     for key, signature in meta_graph.signature_def.items():
         if key == _INIT_OP:
             continue

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from safeload.inspection._info import MetaGraphInfo, ModelInfo, SavedModelInfo, SignatureInfo, TensorInfo
 from safeload.inspection._weights import describe_weights
 from safeload.inspection.graph.info import MAIN, GraphInfo, inspect_graph
-from safeload.inspection.graph.queues import waiting_nodes
 from safeload.inspection.keras.signature import listed_outputs
 from safeload.inspection.op_classes import op_class, op_package
 from safeload.inspection.saved_model.examples import Features, example_features
@@ -25,6 +24,7 @@ from safeload.inspection.saved_model.producer import describe_saved_model_produc
 from safeload.inspection.saved_model.structures import read_shape, type_spec_facts
 from safeload.inspection.saved_model.wrapped import Wrapper, in_python_order
 from safeload.readers.protobuf import dtype_name
+from safeload.readers.saved_model.queues import fed_by_training
 
 if TYPE_CHECKING:
     from safeload.readers import SavedModelArtifact
@@ -172,9 +172,9 @@ def _aliases(name: str, tensor_name: str) -> tuple[str, ...]:
 
 
 def _placeholders_with_default(graph: GraphInfo) -> frozenset[str]:
-    """Return those that a call may leave out. What training took from a queue is no default: nothing fills that."""
+    """Return those that a call may leave out."""
     found = frozenset(node.name for node in graph.nodes("PlaceholderWithDefault") if node.body == MAIN)
-    return found - waiting_nodes(graph) if found else found
+    return found - fed_by_training(graph.meta_graph.graph_def) if found else found
 
 
 def _initializer(meta_graph: Any) -> str | None:

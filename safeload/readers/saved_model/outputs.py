@@ -11,6 +11,8 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from safeload.readers.saved_model.queues import fed_by_training
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
@@ -127,7 +129,8 @@ def derive_signatures(meta_graph: Any) -> tuple[str, ...]:
     outputs = [name for name in found if name not in aside] or found
     if len(outputs) > _MAX_OUTPUTS:
         return tuple(sorted(outputs, key=lambda name: _FLOATS.isdisjoint(_types(nodes[name]))))
-    inputs = {name: _placeholders(nodes, name) for name in outputs}
+    given = fed_by_training(meta_graph.graph_def)
+    inputs = {name: _placeholders(nodes, name, given) for name in outputs}
     if len({inputs[name] for name in outputs}) == 1:
         key = outputs[0] if len(outputs) == 1 else ALL_OUTPUTS
         _add_signature(meta_graph, key, nodes, inputs[outputs[0]], outputs)
@@ -153,7 +156,8 @@ def add_signature(meta_graph: Any, key: str) -> bool:
     consumers = _consumers(nodes)
     if name in _unfetchable(nodes, consumers) | _inside_branches(nodes, consumers):
         return False
-    _add_signature(meta_graph, key, nodes, _placeholders(nodes, name), [name])
+    inputs = _placeholders(nodes, name, fed_by_training(meta_graph.graph_def))
+    _add_signature(meta_graph, key, nodes, inputs, [name])
     outputs = meta_graph.signature_def[key].outputs
     for other in [other for other, info in outputs.items() if colon and info.name != key]:
         del outputs[other]
@@ -306,13 +310,16 @@ def _between(opening: AbstractSet[str], closing: AbstractSet[str], consumers: Ma
     return {name for name, depth in depths.items() if depth > (name in closing)}
 
 
-def _placeholders(nodes: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    return tuple(sorted(found for found in _ancestors(nodes, [name]) if nodes[found].op in PLACEHOLDERS))
+def _placeholders(nodes: Mapping[str, Any], name: str, given: AbstractSet[str]) -> tuple[str, ...]:
+    """Return the placeholders that *name* needs, those that are always *given* in place of what they come from."""
+    return tuple(sorted(found for found in _ancestors(nodes, [name], given) if nodes[found].op in PLACEHOLDERS))
 
 
-def _ancestors(nodes: Mapping[str, Any], roots: Iterable[str]) -> set[str]:
-    found = closure(map(producer_of, roots), lambda name: map(producer_of, nodes[name].input) if name in nodes else ())
-    return found & nodes.keys()
+def _ancestors(nodes: Mapping[str, Any], roots: Iterable[str], given: AbstractSet[str] = frozenset()) -> set[str]:
+    def sources(name: str) -> Iterable[str]:
+        return map(producer_of, nodes[name].input) if name in nodes and name not in given else ()
+
+    return closure(map(producer_of, roots), sources) & nodes.keys()
 
 
 def closure(roots: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:

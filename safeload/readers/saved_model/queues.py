@@ -1,15 +1,9 @@
-"""Queues and the like: what takes from them waits until there is something. Layer: inspection."""
+"""Queues, datasets and the like, from which training takes what a call gives. Layer: readers."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
-
-from safeload.inspection.graph.bodies import MAIN
-from safeload.inspection.graph.entries import reference_producer
-
-if TYPE_CHECKING:
-    from safeload.inspection.graph.info import GraphInfo
+from typing import Any
 
 _QUEUES = frozenset({"QueueEnqueue", "QueueEnqueueMany", "QueueEnqueueManyV2", "QueueEnqueueV2"})
 TAKING: dict[str, frozenset[str]] = {
@@ -27,18 +21,28 @@ TAKING: dict[str, frozenset[str]] = {
 Source: op definitions of TensorFlow 2.21, and their kernels.
 """
 
+_OF_DATASETS = frozenset({"IteratorGetNext", "IteratorGetNextSync"})
+_WITH_DEFAULT = "PlaceholderWithDefault"
 
-def waiting_nodes(graph: GraphInfo) -> set[str]:
-    """Return the nodes of the main graph that need what something takes from a queue or the like."""
-    pending = [node.name for node in graph.nodes(*TAKING) if node.body == MAIN]
-    users: dict[str, list[str]] = defaultdict(list)
-    for node in graph.bodies[MAIN].nodes if pending else ():
-        for reference in node.inputs:
-            users[reference_producer(reference)].append(node.name)
+
+def fed_by_training(graph_def: Any) -> frozenset[str]:
+    """Return the placeholders whose default is what training took from a queue or a dataset.
+
+    Nothing fills that in a call, so that it is no default: such an input has to be given.
+    """
+    if not any(node.op == _WITH_DEFAULT for node in graph_def.node):
+        return frozenset()
+    pending = [node.name for node in graph_def.node if node.op in TAKING or node.op in _OF_DATASETS]
+    users: dict[str, list[Any]] = defaultdict(list)
+    for node in graph_def.node if pending else ():
+        for reference in node.input:
+            users[reference.removeprefix("^").partition(":")[0]].append(node)
     found: set[str] = set()
+    given: set[str] = set()
     while pending:
         name = pending.pop()
         if name not in found:
             found.add(name)
-            pending += users[name]
-    return found
+            given.update(user.name for user in users[name] if user.op == _WITH_DEFAULT)
+            pending += [user.name for user in users[name]]
+    return frozenset(given)
