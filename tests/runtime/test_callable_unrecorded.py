@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from safeload import load_callable
-from safeload.errors import InputMismatchError
+from safeload.errors import InputMismatchError, LoadFailedError
 from safeload.runtime._wrap import as_callable
 
 if TYPE_CHECKING:
@@ -120,3 +120,23 @@ def test_any_arguments(keras: Any) -> None:
 
     fn = as_callable(Sum())
     np.testing.assert_array_equal(np.asarray(fn(A, A, a=A)), A * 3)
+
+
+def test_a_model_without_weights(keras: Any, tmp_path: Path) -> None:
+    """What was saved before it had weights would make some up in the first call; the caller's own model may."""
+
+    class Unbuilt(keras.Model):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, inputs: Any) -> Any:
+            return self.dense(inputs)
+
+    model = Unbuilt()
+    model.save(tmp_path / "model.keras")
+    fn = load_callable(tmp_path / "model.keras", custom_objects={"Unbuilt": Unbuilt})
+    for _ in range(2):
+        with pytest.raises(LoadFailedError, match="makes its weights in the first call, and the file holds none"):
+            fn(A)
+    assert as_callable(model)(A).shape == (2, 2)

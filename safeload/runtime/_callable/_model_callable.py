@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import tensorflow as tf
 
@@ -28,6 +28,7 @@ from safeload.signatures import Cast, bind, closest, for_inference, with_default
 if TYPE_CHECKING:
     from safeload._report import InspectionReport
     from safeload.inspection import SignatureInfo, TensorInfo
+    from safeload.runtime._keras._runtime import KerasRuntime
 
 
 class Backend(Protocol):
@@ -145,7 +146,9 @@ class ModelCallable:
                 if result is not NotImplemented:
                     return _single(result)
             if self._takes_anything:
-                return call_unrecorded(backend.model, args, for_inference(self._traces[0], kwargs))
+                result = call_unrecorded(backend.model, args, for_inference(self._traces[0], kwargs))
+                cast("KerasRuntime", backend).require_weights_of_the_file()
+                return result
             given, named = as_records(self._traces[0], args, kwargs)
             index, tensors = self._bound(given, named)
             function = self._function(backend, index, frozenset(tensors))

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from safeload.errors import SignatureNotFoundError
+from safeload.errors import LoadFailedError, SignatureNotFoundError
 from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo, distinct_names, with_free_batch
 from safeload.runtime._callable._unrecorded import takes_one_input
 from safeload.runtime._eager_function import EagerFunction, of_concrete_function, runs_plainly
@@ -40,6 +40,8 @@ class KerasRuntime:
         self.where = where
         self.route = route
         self.model = model
+        # What somebody else loaded may be new, and is theirs.
+        self._unbuilt = [layer for layer in flat_layers(model) if not layer.built] if route else []
         self._tree, self._signature = _described(model, static or SignatureInfo(key="model", kind="keras"))
 
     @property
@@ -62,10 +64,29 @@ class KerasRuntime:
         paths = [path for path, _ in _flat(_nested(self.model, "output"), ())]
         return _Compiled(
             # absent optional inputs are None in the structure
-            lambda tensors: _named_outputs(signature, paths, self.model(pack(self._tree, tensors), training=False)),
+            lambda tensors: _named_outputs(signature, paths, self._call(pack(self._tree, tensors))),
             _specs([info for info in signature.inputs if info.name in given]),
             is_traceable=is_traceable(self.model),
         )
+
+    def _call(self, inputs: Any) -> Any:
+        outputs = self.model(inputs, training=False)
+        self.require_weights_of_the_file()
+        return outputs
+
+    def require_weights_of_the_file(self) -> None:
+        """Refuse a model that was never built, once a call has made up weights.
+
+        Raises:
+            LoadFailedError: ``load-failed``. A layer has weights now that the file did not hold.
+        """
+        made = next((layer for layer in self._unbuilt if layer.weights), None)
+        if made is not None:
+            raise LoadFailedError(
+                self.where,
+                problem=f"the layer {made.name!r} makes its weights in the first call, and the file holds none for it",
+                hint="have its author build the model or call it once, train it, and save it again",
+            )
 
     def close(self) -> None:
         """Forget the model."""
