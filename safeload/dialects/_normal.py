@@ -48,7 +48,7 @@ class Writer:
 
     Attributes:
         flavour: Which Keras.
-        version: Numbers of the version, such as ``(2, 12, 0)``; empty when not recorded.
+        version: Numbers of the version, such as ``(2, 12, 0)``; empty when not recorded. See `writer_of` for a fourth.
         since: Where it is not: the release of Keras 3 from which on it may be; empty when not known.
         before: The same for the release before which it was.
         backend: What computed, as recorded.

@@ -44,6 +44,8 @@ _WRITES_NO_COMPILATION = (3, 10)
 _NAMES_DTYPE = frozenset(
     ["InputLayer", "Discretization", "HashedCrossing", *(f"SpatialDropout{i}D" for i in (1, 2, 3))]
 )
+_OF_BOTH = "2.2.4-tf"
+"""What TensorFlow 1.13 to 1.15 record, and 2.0.0 and 2.1.0, too; later patches of these two record 2.3.0-tf."""
 _NUMBERS = re.compile(r"\d{1,9}")
 
 
@@ -58,7 +60,8 @@ def writer_of(config: Any, metadata: Mapping[str, str], format: Format) -> Write
         format: The container.
 
     Returns:
-        The writer; its version is empty where the file does not record it, and bounded where it is a Keras 3.
+        The writer; its version is empty where the file does not record it, and bounded where it is a Keras 3. A fourth
+        number tells the 2.2.4-tf of TensorFlow 2 from that of TensorFlow 1.
 
     Source:
         ``keras_version``: keras/src/legacy/saving/legacy_h5_format.py; ``metadata.json``: saving_lib.py (3.15.1);
@@ -72,10 +75,21 @@ def writer_of(config: Any, metadata: Mapping[str, str], format: Format) -> Write
     version = tuple(int(n) for n in _NUMBERS.findall(text.partition("-")[0])[:3])
     backend = metadata.get("backend") or "tensorflow"
     if version:
-        return Writer(_flavour_of(version, is_tensorflow="-tf" in text), version, backend=backend)
+        own = (*version, 2) if text == _OF_BOTH and _is_of_tensorflow_2(config) else version
+        return Writer(_flavour_of(version, is_tensorflow="-tf" in text), own, backend=backend)
     flavour = _inferred(config, format)
     since, before = _bounds(config) if flavour is Flavour.KERAS_3 else ((), ())
     return Writer(flavour, (), since, before, backend)
+
+
+def _is_of_tensorflow_2(config: Any) -> bool:
+    """Tell whether the layers of a functional model begin with their class, not with their name.
+
+    Source: ``get_config`` in tensorflow/python/keras/engine/network.py (1.13.1, 1.15.5), ``get_network_config`` in that
+    of 2.0.0 and 2.1.0, and files of these.
+    """
+    layers = (entry for entry in dicts(config) if "inbound_nodes" in entry)
+    return next(iter(next(layers, ())), None) == "class_name"
 
 
 def _bounds(config: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -218,6 +218,8 @@ def test_bins_of_later_releases_are_those_of_keras_3():
         (Writer(Flavour.KERAS_2, (2, 2, 5)), LAYERS),
         (Writer(Flavour.KERAS_2), LAYERS),
         (TF_1, COMPAT_MODULE),
+        (Writer(Flavour.TF_KERAS_1X, (2, 2, 4)), COMPAT_MODULE),
+        (Writer(Flavour.TF_KERAS_1X, (2, 2, 4, 2)), LAYERS),
         (Writer(Flavour.TF_KERAS_1X, (2, 3, 0)), LAYERS),
         (Writer(Flavour.TF_KERAS, (2, 16, 0)), LAYERS),
     ],

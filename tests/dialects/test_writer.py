@@ -27,6 +27,22 @@ def test_recorded_version_decides(recorded, flavour, version):
     assert writer_of({}, {"keras_version": recorded}, Format.KERAS_HDF5) == Writer(flavour, version)
 
 
+@pytest.mark.parametrize(
+    ("keys", "recorded", "version"),
+    [
+        (("name", "class_name", "inbound_nodes"), "2.2.4-tf", (2, 2, 4)),
+        (("class_name", "name", "inbound_nodes"), "2.2.4-tf", (2, 2, 4, 2)),
+        (("class_name", "name", "inbound_nodes"), "2.2.4", (2, 2, 4)),
+        (("class_name", "name", "inbound_nodes"), "2.3.0-tf", (2, 3, 0)),
+        (("class_name", "config"), "2.2.4-tf", (2, 2, 4)),
+    ],
+)
+def test_tensorflow_1_and_2_record_one_version(keys, recorded, version):
+    """The order in which layers of functional models are written tells them apart."""
+    config = {"class_name": "Model", "config": {"layers": [dict.fromkeys(keys, "x")]}}
+    assert writer_of(config, {"keras_version": recorded}, Format.KERAS_HDF5).version == version
+
+
 def test_json_records_the_version_in_the_config():
     """``to_json`` of Keras 2 puts the version beside the class name."""
     assert writer_of({"keras_version": "2.1.6-tf"}, {}, Format.KERAS_JSON).flavour is Flavour.TF_KERAS_1X

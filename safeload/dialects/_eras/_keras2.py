@@ -210,11 +210,11 @@ def _has_sigmoid_gates(writer: Writer) -> bool:
     return writer.flavour is Flavour.TF_KERAS or (writer.flavour is Flavour.TF_KERAS_1X and writer.version >= (2, 3))
 
 
-_CONTRACTS_AXES = {Flavour.KERAS_1: (2,), Flavour.KERAS_2: (2, 2, 5), Flavour.TF_KERAS_1X: (2, 3)}
+_CONTRACTS_AXES = {Flavour.KERAS_1: (2,), Flavour.KERAS_2: (2, 2, 5), Flavour.TF_KERAS_1X: (2, 2, 4, 2)}
 """First release whose Dot takes any axes for those of the product; before, with TensorFlow, the last two.
 
 Source: ``batch_dot`` in keras/backend/tensorflow_backend.py of 2.2.4 and 2.2.5, and in theano_backend.py of 2.1.2;
-tensorflow/python/keras/backend.py of 1.15.5 and of 2.0.4, which records 2.3.0-tf.
+tensorflow/python/keras/backend.py of 1.15.5, and of 2.0.0, whose 2.2.4-tf has a number more (`writer_of`).
 """
 
 

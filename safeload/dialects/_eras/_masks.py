@@ -77,7 +77,8 @@ _TAKES_ZEROES = (2, 3)
 """First ``tf.keras`` whose LSTM and GRU give zeros for masked steps on a processor, too, if they are told to.
 
 Source: ``zero_output_for_mask`` in tensorflow/python/keras/layers/recurrent_v2.py of TensorFlow 2.1 and 2.2. Before,
-what a GPU could compute ignored it. 2.1 cannot be told from 2.2: both call themselves 2.3.0-tf; it is taken for 2.2.
+what a GPU could compute ignored it. Patches of 2.1 cannot be told from 2.2: both call themselves 2.3.0-tf; they are
+taken for 2.2.
 """
 
 _FOR_GPUS = {
