@@ -392,6 +392,15 @@ def test_short_chunk():
         opened(content.replace(key, struct.pack("<I", 64) + key[4:])).read("x")
 
 
+def test_a_chunk_that_is_listed_twice():
+    """Which of the two libhdf5 reads is not known, nor how large that one is."""
+    content = hdf5_bytes(lambda file: file.create_dataset("x", data=np.ones(64, "f4"), chunks=(32,)))
+    second, first = (struct.pack("<IIQQ", 128, 0, start, 0) for start in (32, 0))
+    assert content.count(second) == 1
+    with pytest.raises(MalformedArtifactError, match="m.h5/x: cannot be read: a chunk is listed twice"):
+        opened(content.replace(second, first)).read("x")
+
+
 def test_chunk_beyond_the_end():
     """A chunk is not read that is said to be longer than the file."""
     content = hdf5_bytes(lambda file: file.create_dataset("x", data=np.ones(64), chunks=(64,), compression="gzip"))

@@ -41,18 +41,24 @@ def require_sizes(dataset: Any, *, file_size: int) -> None:
         return
     size = math.prod(creation.get_chunk()) * dataset.get_type().get_size()
     stored: dict[tuple[int, ...], int] = {}
-    dataset.chunk_iter(lambda chunk: stored.update({chunk.chunk_offset: chunk.size}))
-    for place in stored if filters else ():
-        # Chunks outside are not read. A file may have any number of them, and say twice where one is.
-        if all(start < end for start, end in zip(place, dataset.shape, strict=True)):
-            _require_size(dataset, place, filters, size, file_size)
+
+    def note(chunk: Any) -> None:
+        if chunk.chunk_offset in stored:
+            raise OSError("a chunk is listed twice")  # which of the two is read is up to libhdf5
+        stored[chunk.chunk_offset] = chunk.size
+
+    dataset.chunk_iter(note)
     if not filters and not {size}.issuperset(stored.values()):
         raise OSError(f"a chunk of {size:,} bytes is stored in others")
-
-
-def _require_size(dataset: Any, place: tuple[int, ...], filters: list[int], size: int, file_size: int) -> None:
-    if dataset.get_chunk_info_by_coord(place).size > file_size:
+    if max(stored.values(), default=0) > file_size:
         raise OSError("the file ends inside a chunk")
+    for place in stored if filters else ():
+        # Chunks outside are not read.
+        if all(start < end for start, end in zip(place, dataset.shape, strict=True)):
+            _require_size(dataset, place, filters, size)
+
+
+def _require_size(dataset: Any, place: tuple[int, ...], filters: list[int], size: int) -> None:
     skipped, data = dataset.read_direct_chunk(place)
     applied = [number for index, number in enumerate(filters) if not skipped >> index & 1]
     if FLETCHER32 in applied:
