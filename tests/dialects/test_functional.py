@@ -359,6 +359,14 @@ class TestConfusedCalls:
         with pytest.raises(IncompatibleVersionError, match=r"told apart: Keras before 3\.2"):
             normal(called_twice(1, outputs=[["f0", 0, 0], ["d", 1, 0]]), "3.1.1")
 
+    @pytest.mark.parametrize("version", ["3.1.1", None])
+    def test_a_call_that_is_not_saved_before_two_outputs(self, version: str | None) -> None:
+        """A node that names call 1 may mean either then; where call 1 is no output, it means that."""
+        with pytest.raises(IncompatibleVersionError, match=r"told apart: Keras before 3\.2"):
+            normal(called_twice(1, outputs=[["f0", 0, 0], ["d", 0, 0], ["d", 1, 0]]), version)
+        form = normal(called_twice(1, outputs=[["f0", 0, 0], ["d", 0, 0]]), version)
+        assert history(layers_of(form)["f0"]["inbound_nodes"][0]["args"][0]) == ["d", 1, 0]
+
     def test_one_consumer_of_what_may_be_an_output(self) -> None:
         """If both calls are outputs, it may take either."""
         with pytest.raises(IncompatibleVersionError, match="told apart"):

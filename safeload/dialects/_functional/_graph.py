@@ -87,28 +87,31 @@ def read_graph(config: Json, *, where: str, is_old: bool) -> Graph:
 def require_calls_apart(graph: Graph, writer: Writer) -> None:
     """Refuse the *graph* of a Keras 3 that named call 0 of a layer for all of its calls.
 
-    One node that names call 0 means it where every other call is an output: Keras writes what leads to an output.
+    One node that names call 0 means it where every other call is an output: Keras writes what leads to an output. Nor
+    can calls be told apart that Keras 3.0 and 3.1 counted, unless nodes name the first ones, or just those that are no
+    outputs.
 
     Raises:
         IncompatibleVersionError: ``incompatible-version``.
     """
     if not writer.may_be_before(_TELLS_CALLS_APART):
         return
-    is_early = () < writer.version < _CONFUSES_CALLS
+    is_early = writer.may_be_before(_CONFUSES_CALLS)
+    is_of_3_2 = not () < writer.version < _CONFUSES_CALLS
     ends = {(ref.layer, ref.node) for ref in iter_refs(graph.outputs)}
     inner = _inner_refs(graph)
     for layer in (layer for layer in graph.layers if len(layer.calls) > 1):
         named = [ref.node for ref in inner if ref.layer == layer.name]
         missing = [i for i in range(len(layer.calls)) if (layer.name, i) not in ends]
-        is_uncertain = not any(named) and not (len(named) == 1 and missing == [0])
-        if is_early:  # one that is not saved was counted, if what is saved is named by nobody
-            is_uncertain = any(named) and not {*missing} <= {*named}
+        is_uncertain = is_of_3_2 and not any(named) and not (len(named) == 1 and missing == [0])
+        if is_early and {*named} not in ({*range(len({*named}))}, {*missing}):
+            is_uncertain = True  # one that was not saved may have been counted, and the next be meant
         if named and is_uncertain:
             count = len(layer.calls)
             raise IncompatibleVersionError(
                 f"{graph.where}.{layer.name}",
                 problem=f"its {count} calls cannot be told apart: Keras "
-                + ("before 3.2 counted some that it did not record" if is_early else "3.2 recorded each as the first"),
+                + ("before 3.2 counted some that it did not record" if any(named) else "3.2 recorded each as the first"),
                 hint="build the model with its code in another release, load the weights, and save it again",
             )
 
