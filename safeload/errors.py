@@ -300,8 +300,9 @@ class AmbiguousSignatureError(SafeloadError, LookupError):
 
     def __init__(self, where: str, *, candidates: Sequence[str], option: str = "signature") -> None:
         first = candidates[0].partition("(")[0]
+        count = "several candidates" if len(candidates) > 1 else "one candidate"
         super().__init__(
-            f"{where} has several candidates and no default: {'; '.join(candidates)}",
+            f"{where} has {count} and no default: {'; '.join(candidates)}",
             hint=f"choose one: {option}={first!r}",
         )
         self.where = where

@@ -156,6 +156,7 @@ class SignatureInfo:
         function_name: ConcreteFunction of the function library that answers, where known.
         defaults: Inputs for which Python passes a value where a call leaves them out: (name, value).
         parts: The inputs in the order of TensorFlow, if they are the parts of one ragged or sparse tensor.
+        parts_of: Which of the two: ``"ragged"``, ``"sparse"``.
     """
 
     key: str
@@ -168,6 +169,7 @@ class SignatureInfo:
     function_name: str | None = None
     defaults: tuple[tuple[str, Any], ...] = ()
     parts: tuple[str, ...] = ()
+    parts_of: str | None = None
 
     def __str__(self) -> str:
         unknown = "…" if self.kind == "keras" else ""  # every Keras model has some, and not every one records them

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from safeload.inspection._info import SignatureInfo, TensorInfo
 
 _MAX_CALLS = 4
-"""Calls that a hint shows."""
+"""Calls that a hint shows, and constants."""
 
 _OF_KERAS = frozenset({"training", "mask"})
 """Arguments that every Keras model takes besides its inputs. Source: ``Layer.__call__`` (Keras 3.15, tf_keras 2.21)."""
@@ -85,7 +85,8 @@ def closest(
     name = everywhere[0]
     constants = list(dict.fromkeys(repr(_trees(trace)[name]) for trace in traces))
     kind = "the constant" if len(constants) == 1 else "the constants"
-    traced = f"argument {name!r} was traced with {kind} {' and '.join(constants)} and cannot be another value"
+    shown = [*constants[:_MAX_CALLS], *(["…"] if len(constants) > _MAX_CALLS else [])]
+    traced = f"argument {name!r} was traced with {kind} {' and '.join(shown)} and cannot be another value"
     return InputMismatchError(f"{traces[0].key}: {traced}", hint=hint)
 
 
@@ -134,16 +135,15 @@ def _in_parts(
 ) -> tuple[Sequence[Any], Mapping[str, Any]]:
     """Take a ragged or sparse tensor apart that is passed by position, or under the name of its first part."""
     values = [*args, *kwargs.values()]
-    if len(values) != 1 or not _has_parts(values[0]) or not {*kwargs} <= {signature.parts[0]}:
+    if len(values) != 1 or not {*kwargs} <= {signature.parts[0]}:
         return args, kwargs
-    value = values[0]
-    if hasattr(value, "row_splits"):
+    value, parts = values[0], []
+    if signature.parts_of == "ragged" and hasattr(value, "row_splits"):
         parts = [value.flat_values, *value.nested_row_splits]
-    else:
+    elif signature.parts_of == "sparse" and type(value).__name__ == "SparseTensor":  # IndexedSlices have the same parts
         parts = [value.indices, value.values, value.dense_shape]
-    return (
-        ((), dict(zip(signature.parts, parts, strict=True))) if len(parts) == len(signature.parts) else (args, kwargs)
-    )
+    fits = len(parts) == len(signature.parts)
+    return ((), dict(zip(signature.parts, parts, strict=True))) if fits else (args, kwargs)
 
 
 def _has_parts(value: Any) -> bool:
@@ -308,6 +308,8 @@ def _means_names(
         return bool(kwargs) and not set(kwargs) <= parameters and set(kwargs) <= set(names)
     if len(args) > 1 or not _is_named(signature, args[0]):
         return False
+    if kwargs and {*args[0].keys()} <= {*_trees(signature)}:
+        return False
     tree = structure.args[0][1] if structure.args else None
     takes_dict = isinstance(tree, dict) and set(tree) == set(args[0].keys())
     return not takes_dict and all(key in names for key in args[0].keys())  # noqa: SIM118 - a table iterates over rows
@@ -347,7 +349,10 @@ def _plain(value: Any) -> Any:
 
 def _is_off(value: Any) -> bool:
     """Tell whether *value* says no to training, as code around Keras models does: False, 0, a scalar, a tensor."""
-    plain = _plain(value.numpy() if hasattr(value, "numpy") else value)
+    try:
+        plain = _plain(value.numpy() if hasattr(value, "numpy") else value)
+    except NotImplementedError:  # of a variable, while a graph is built
+        return False
     return isinstance(plain, int) and not plain
 
 

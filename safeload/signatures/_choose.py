@@ -183,7 +183,8 @@ def _own_function(meta_graph: MetaGraphInfo) -> Choice | None:
     for key, reason in (("__call__", "the object's own __call__"), ("serve", "the object's 'serve'")):
         if key in keys:
             return Choice(meta_graph, _traces(meta_graph, key)[0], reason)
-    if len(keys) == 1 and not meta_graph.signatures:
+    # A part is not the model, even where it is all that was traced.
+    if len(keys) == 1 and "." not in keys[0] and not meta_graph.signatures:
         return Choice(meta_graph, _traces(meta_graph, keys[0])[0], "the only traced function")
     return None
 

@@ -49,6 +49,14 @@ DICT_INPUT = SignatureInfo(
 KEYWORD = SignatureInfo("f", "function", (A,), structure=CallStructure(kwargs=(("a", Slot("a")),)))
 KEYWORDS = replace(KEYWORD, inputs=(A, B), structure=CallStructure(kwargs=(("a", Slot("a")), ("b", Slot("b")))))
 SAME_NAMES = replace(KEYWORD, structure=CallStructure(args=(("x", {"x": Slot("a"), "y": Slot("b")}),)))
+OF_THREE = replace(KEYWORD, structure=CallStructure(args=(("a", Slot("a")), ("n", 3)), defaults=(("n", 2),)))
+
+
+class Variable:
+    def numpy(self) -> None:
+        raise NotImplementedError
+
+
 NOTHING = replace(KEYWORD, inputs=(), structure=CallStructure())
 
 
@@ -132,6 +140,7 @@ FRAME = Frame(p=1, q=2)
             {"x/a": 1, "x/n/0": 2, "x/n/1": 3, "t": 4},
         ),
         (NESTED, (), {"a": 1, "n": (2, 3), "t": 4}, {"x/a": 1, "x/n/0": 2, "x/n/1": 3, "t": 4}),
+        (OF_THREE, ({"a": 1},), {"n": 3}, {"a": 1}),
     ],
 )
 def test_bound(signature: SignatureInfo, args: tuple[Any, ...], kwargs: dict[str, Any], bound: dict[str, Any]) -> None:
@@ -148,6 +157,7 @@ def test_bound(signature: SignatureInfo, args: tuple[Any, ...], kwargs: dict[str
         (TWO, (), {"a": 1, "b": None}, "None is no value of 'b'"),
         (ONE, (1,), {"training": True}, "training=True, and a call is always inference"),
         (ONE, (1,), {"training": np.array([0])}, "and a call is always inference"),
+        (ONE, (1,), {"training": Variable()}, "and a call is always inference"),
         (ONE, (1,), {"training": "no"}, "training='no', and a call is always inference"),
         (ONE, (1,), {"a": 2}, "input 'a' is given twice"),
         (PAIR, ([1, np.bool_(True), 2],), {}, "argument 'pair[1]' was traced with the constant 3"),  # noqa: FBT003
@@ -236,20 +246,36 @@ def test_a_tensor_that_consists_of_others(part: str) -> None:
 
 
 RAGGED = SimpleNamespace(row_splits=None, flat_values=1, nested_row_splits=(2,))
-SPARSE = SimpleNamespace(indices=1, values=2, dense_shape=3)
+RAGGED_TWICE = SimpleNamespace(row_splits=None, flat_values=1, nested_row_splits=(2, 3))
+
+
+class SparseTensor:
+    indices, values, dense_shape = 1, 2, 3
+
+
+class IndexedSlices(SparseTensor):
+    pass
 
 
 def test_a_tensor_is_taken_apart() -> None:
     """Where the file records that the inputs are the parts of one tensor, that tensor is passed whole."""
-    ragged = replace(TWO, parts=("b", "a"))
+    ragged = replace(TWO, parts=("b", "a"), parts_of="ragged")
     assert bind(ragged, (RAGGED,), {}) == bind(ragged, (), {"b": RAGGED}) == {"a": 2, "b": 1}
-    sparse = replace(TWO, inputs=(A, B, replace(A, name="c")), parts=("a", "b", "c"))
-    assert bind(sparse, (SPARSE,), {}) == {"a": 1, "b": 2, "c": 3}
+    sparse = replace(TWO, inputs=(A, B, replace(A, name="c")), parts=("a", "b", "c"), parts_of="sparse")
+    twice = replace(sparse, parts_of="ragged")
+    for signature, value in ((sparse, SparseTensor()), (twice, RAGGED_TWICE)):
+        assert bind(signature, (value,), {}) == {"a": 1, "b": 2, "c": 3}
     assert bind(ragged, (), {"a": 1, "b": 2}) == {"a": 1, "b": 2}
     assert bind(ragged, ({"a": 1, "b": 2},), {}) == {"a": 1, "b": 2}
-    for signature, args, kwargs in ((sparse, (RAGGED,), {}), (ragged, (SPARSE,), {}), (ragged, (), {"a": RAGGED})):
+    for signature, values in (
+        (sparse, {"a": RAGGED_TWICE}),
+        (sparse, {"a": IndexedSlices()}),
+        (twice, {"a": SparseTensor()}),
+        (twice, {"a": RAGGED}),
+        (ragged, {"a": RAGGED}),
+    ):
         with pytest.raises(InputMismatchError, match="takes the parts"):
-            bind(signature, args, kwargs)
+            bind(signature, (), values)
 
 
 def test_whole_text() -> None:

@@ -287,8 +287,9 @@ def test_inputs_with_a_default_may_be_left_out() -> None:
 
 
 def test_functions_of_parts() -> None:
-    """They go by their path, or by that of what is called; the only one is taken."""
-    assert choose(model(graph("", "encoder.__call__ encoder._helper"))).signature_info.key == "encoder.__call__"
+    """They go by their path, or by that of what is called; none is taken for the whole."""
+    with pytest.raises(AmbiguousSignatureError, match=r"m has one candidate and no default: encoder\.__call__"):
+        choose(model(graph("", "encoder.__call__ encoder._helper")))
     several = model(graph("", "encoder.__call__ decoder.__call__"))
     assert choose(several, signature="encoder").signature_info.key == "encoder.__call__"
     with pytest.raises(AmbiguousSignatureError, match=r"encoder\.__call__.*decoder\.__call__"):

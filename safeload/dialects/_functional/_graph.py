@@ -111,7 +111,9 @@ def require_calls_apart(graph: Graph, writer: Writer) -> None:
             raise IncompatibleVersionError(
                 f"{graph.where}.{layer.name}",
                 problem=f"its {count} calls cannot be told apart: Keras "
-                + ("before 3.2 counted some that it did not record" if any(named) else "3.2 recorded each as the first"),
+                + (
+                    "before 3.2 counted some that it did not record" if any(named) else "3.2 recorded each as the first"
+                ),
                 hint="build the model with its code in another release, load the weights, and save it again",
             )
 

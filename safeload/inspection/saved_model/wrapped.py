@@ -82,7 +82,7 @@ def _as_wrapped(signature: SignatureInfo, sources: list[str], trace: SignatureIn
     """Give *signature* the arguments of *trace*, which is given its inputs *sources*."""
     assert trace.structure is not None  # noqa: S101 - traces have a structure
     if len(trace.inputs) == 1 and (parts := _parts(signature, sources, trace.inputs[0])):
-        return replace(signature, parts=parts)
+        return replace(signature, parts=parts, parts_of=trace.inputs[0].kind)
     names = _passed(signature, sources, trace)
     if not names or any(has_slot(tree) for _, tree in trace.structure.kwargs):
         return signature
