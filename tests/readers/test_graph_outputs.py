@@ -285,6 +285,24 @@ def test_defaults_that_training_filled(nodes, inputs):
     assert sorted(meta_graph.signature_def["p"].inputs) == inputs
 
 
+@pytest.mark.parametrize(
+    ("op", "key", "number"), [("Split", "num_split", 2), ("Unpack", "num", 3), ("SplitV", None, 1)]
+)
+def test_as_many_outputs_as_said(op, key, number):
+    """Each part is an output; of a number beyond all sense, as many as a graph may have."""
+    meta_graph = graph("x Placeholder", f"y {op} x")
+    if key:
+        meta_graph.graph_def.node[1].attr[key].i = number
+        crafted = graph("x Placeholder", f"y {op} x")
+        crafted.graph_def.node[1].attr[key].i = 1 << 60
+        derive_signatures(crafted)
+        assert len(crafted.signature_def["y"].outputs) == 64
+    derive_signatures(meta_graph)
+    outputs = meta_graph.signature_def["y"].outputs
+    assert sorted(info.name for info in outputs.values()) == [f"y:{index}" for index in range(number)]
+    assert {info.dtype for info in outputs.values()} == {1}
+
+
 def test_placeholders_without_a_shape():
     """A placeholder that records no shape takes any."""
     meta_graph = graph("x Placeholder", "y Relu x")

@@ -83,6 +83,8 @@ _TYPE_LISTS = {
     "Case": "Tout", "StatelessCase": "Tout", "While": "T", "StatelessWhile": "T",
 }  # fmt: skip
 """Ops with one output for each type of an attribute."""
+_NUMBERS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num"}
+"""Ops with as many outputs of one type as an attribute says."""
 _TYPES: dict[str, tuple[str | int, ...]] = {
     **dict.fromkeys(
         ("Identity", "Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Relu", "Relu6", "Elu", "Selu", "Softplus", "BiasAdd",
@@ -372,6 +374,9 @@ def _types(node: Any) -> list[int]:
     if node.op in _TYPE_LISTS:
         types = node.attr.get(_TYPE_LISTS[node.op])
         return list(types.list.type) if types is not None else []
+    if node.op in _NUMBERS:
+        number = node.attr.get(_NUMBERS[node.op])
+        return [_type(node, "T")] * min(number.i if number is not None else 1, _MAX_OUTPUTS)
     return [kind if isinstance(kind, int) else _type(node, kind) for kind in _TYPES.get(node.op, (0,))]
 
 
