@@ -9,8 +9,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.readers.protobuf import message_class, parse_message
-from safeload.readers.saved_model.inputs import tensor_names
 from safeload.readers.saved_model.queues import fed_by_training
+from safeload.readers.saved_model.references import reference_producer, tensor_name, tensor_names
 
 if TYPE_CHECKING:
     from safeload.inspection.graph.bodies import Body
@@ -82,16 +82,6 @@ class Entries:
     asset_files: tuple[str, ...]
     creators: frozenset[str]
     inputs: frozenset[str]
-
-
-def reference_producer(reference: str) -> str:
-    """Return the node or argument that the input *reference* (``x``, ``x:1``, ``x:output:0``, ``^x``) names."""
-    return reference.removeprefix("^").partition(":")[0]
-
-
-def tensor_name(reference: str) -> str:
-    """Return the tensor of the main graph that *reference* (``x``, ``x:1``) names, with the number of the output."""
-    return reference if ":" in reference or reference.startswith("^") else f"{reference}:0"
 
 
 def find_entries(meta_graph: Any, main: Body, functions: frozenset[str]) -> Entries:

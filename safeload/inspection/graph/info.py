@@ -16,10 +16,9 @@ from safeload.inspection.graph.entries import (
     EntryKind,
     find_entries,
     read_captures,
-    reference_producer,
-    tensor_name,
 )
 from safeload.inspection.op_classes import op_table
+from safeload.readers.saved_model.references import reference_producer, tensor_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

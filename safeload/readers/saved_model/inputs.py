@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from safeload.readers.saved_model.outputs import PLACEHOLDERS, closure, describe_input, is_data, producer_of
+from safeload.readers.saved_model.outputs import PLACEHOLDERS, describe_input
+from safeload.readers.saved_model.references import closure, reference_producer, tensor_name, tensor_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
 _MAX_COMPLETED = 64
@@ -58,19 +59,6 @@ def _drop_further_names(signature: Any) -> bool:
     return bool(further)
 
 
-def tensor_names(info: Any) -> Iterator[str]:
-    """Yield the tensors of *info*, a TensorInfo, those of composite tensors included."""
-    kind = info.WhichOneof("encoding")
-    if kind == "name":
-        yield info.name
-    elif kind == "coo_sparse":
-        sparse = info.coo_sparse
-        yield from (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
-    elif kind == "composite_tensor":
-        for component in info.composite_tensor.components:
-            yield from tensor_names(component)
-
-
 def _is_callable(key: str) -> bool:
     return not key.startswith(_BOOKKEEPING_KEYS)
 
@@ -78,7 +66,7 @@ def _is_callable(key: str) -> bool:
 def _fed(signature: Any) -> set[str]:
     """Return the tensors that a call of *signature* feeds."""
     names = (name for info in signature.inputs.values() for name in tensor_names(info))
-    return {_with_number(name) for name in names}
+    return {tensor_name(name) for name in names}
 
 
 def _left_out(nodes: Mapping[str, Any], signature: Any, placeholders: AbstractSet[str]) -> list[str]:
@@ -86,14 +74,9 @@ def _left_out(nodes: Mapping[str, Any], signature: Any, placeholders: AbstractSe
     fed = _fed(signature)
 
     def sources(reference: str) -> Iterable[str]:
-        node = nodes.get(producer_of(reference))
-        return () if node is None or _with_number(reference) in fed else node.input
+        node = nodes.get(reference_producer(reference))
+        return () if node is None or tensor_name(reference) in fed else node.input
 
     outputs = (name for info in signature.outputs.values() for name in tensor_names(info))
     needed = closure((name for name in outputs if ":" in name), sources)  # without a number it is an operation
-    return sorted(map(producer_of, {f"{producer_of(name)}:0" for name in needed} & placeholders - fed))
-
-
-def _with_number(reference: str) -> str:
-    """Return the tensor of a reference with the number of the output; an edge of control is no tensor."""
-    return reference if ":" in reference or not is_data(reference) else f"{reference}:0"
+    return sorted(map(reference_producer, {f"{reference_producer(name)}:0" for name in needed} & placeholders - fed))

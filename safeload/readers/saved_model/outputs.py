@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from safeload.readers.saved_model.queues import fed_by_training
+from safeload.readers.saved_model.references import closure, is_data, reference_producer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -183,7 +184,7 @@ def _ends(nodes: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _consumed(nodes: Iterable[Any]) -> set[str]:
-    return {producer_of(source) for node in nodes for source in filter(is_data, node.input)}
+    return {reference_producer(source) for node in nodes for source in filter(is_data, node.input)}
 
 
 def _is_unused_print(node: Any, used: set[str]) -> bool:
@@ -195,7 +196,7 @@ def _written(nodes: Mapping[str, Any]) -> set[str]:
     """Return the nodes whose values are assigned to variables, and the ends of branches that assign."""
     assigning = {name for name, node in nodes.items() if node.op.startswith("Assign")}
     merges = {name for name, node in nodes.items() if node.op in _MERGES and _consumed([node]) & assigning}
-    return merges | {producer_of(source) for name in assigning for source in nodes[name].input}
+    return merges | {reference_producer(source) for name in assigning for source in nodes[name].input}
 
 
 def _differentiated(nodes: Mapping[str, Any]) -> set[str]:
@@ -208,7 +209,7 @@ def _differentiated(nodes: Mapping[str, Any]) -> set[str]:
 def _reported(nodes: Mapping[str, Any]) -> set[str]:
     """Return the nodes whose values are asserted, or printed and not also handed on by what prints them."""
     asserted = _consumed(node for node in nodes.values() if node.op == "Assert" or _GUARD_SCOPE.search(node.name))
-    prints = [[producer_of(source) for source in node.input] for node in nodes.values() if node.op == "Print"]
+    prints = [[reference_producer(source) for source in node.input] for node in nodes.values() if node.op == "Print"]
     return asserted.union(*({*inputs[1:]} - {*inputs[:1]} for inputs in prints))
 
 
@@ -258,7 +259,7 @@ def _is_result(node: Any, nodes: Mapping[str, Any]) -> bool:
 
 
 def _is_pivot(node: Any, nodes: Mapping[str, Any]) -> bool:
-    source = nodes.get(producer_of(node.input[0])) if node.input else None
+    source = nodes.get(reference_producer(node.input[0])) if node.input else None
     return node.op == "Identity" and source is not None and source.op in _SWITCHES
 
 
@@ -266,7 +267,7 @@ def _consumers(nodes: Mapping[str, Any], *, with_control: bool = True) -> dict[s
     consumers: dict[str, list[str]] = {}
     for name, node in nodes.items():
         for source in node.input if with_control else filter(is_data, node.input):
-            consumers.setdefault(producer_of(source), []).append(name)
+            consumers.setdefault(reference_producer(source), []).append(name)
     return consumers
 
 
@@ -292,7 +293,7 @@ def _inside_branches(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]
     """Return the nodes that have no value when the other branch of a tf.cond is taken."""
 
     def takes(node: Any, op: str) -> bool:
-        return any(nodes[source].op == op for source in map(producer_of, node.input) if source in nodes)
+        return any(nodes[source].op == op for source in map(reference_producer, node.input) if source in nodes)
 
     switches = {name for name, node in nodes.items() if node.op in _SWITCHES and not takes(node, "LoopCond")}
     merges = {name for name, node in nodes.items() if node.op in _MERGES and not takes(node, "NextIteration")}
@@ -319,31 +320,9 @@ def _placeholders(nodes: Mapping[str, Any], name: str, given: AbstractSet[str]) 
 
 def _ancestors(nodes: Mapping[str, Any], roots: Iterable[str], given: AbstractSet[str] = frozenset()) -> set[str]:
     def sources(name: str) -> Iterable[str]:
-        return map(producer_of, nodes[name].input) if name in nodes and name not in given else ()
+        return map(reference_producer, nodes[name].input) if name in nodes and name not in given else ()
 
-    return closure(map(producer_of, roots), sources) & nodes.keys()
-
-
-def closure(roots: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
-    """Return *roots* and all that *following* leads to from them."""
-    seen: set[str] = set()
-    pending = list(roots)
-    while pending:
-        name = pending.pop()
-        if name not in seen:
-            seen.add(name)
-            pending.extend(following(name))
-    return seen
-
-
-def is_data(reference: str) -> bool:
-    """Tell whether an input of a node is a tensor, and not a node to wait for."""
-    return not reference.startswith("^")
-
-
-def producer_of(reference: str) -> str:
-    """Return the node that an input of a node names."""
-    return reference.removeprefix("^").partition(":")[0]
+    return closure(map(reference_producer, roots), sources) & nodes.keys()
 
 
 def _add_signature(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from safeload.readers.saved_model.references import closure, reference_producer
+
 _QUEUES = frozenset({"QueueEnqueue", "QueueEnqueueMany", "QueueEnqueueManyV2", "QueueEnqueueV2"})
 TAKING: dict[str, frozenset[str]] = {
     **dict.fromkeys(("QueueDequeue", "QueueDequeueMany", "QueueDequeueManyV2"), _QUEUES),
@@ -32,17 +34,11 @@ def fed_by_training(graph_def: Any) -> frozenset[str]:
     """
     if not any(node.op == _WITH_DEFAULT for node in graph_def.node):
         return frozenset()
-    pending = [node.name for node in graph_def.node if node.op in TAKING or node.op in _OF_DATASETS]
-    users: dict[str, list[Any]] = defaultdict(list)
-    for node in graph_def.node if pending else ():
+    users: dict[str, list[str]] = defaultdict(list)
+    for node in graph_def.node:
         for reference in node.input:
-            users[reference.removeprefix("^").partition(":")[0]].append(node)
-    found: set[str] = set()
-    given: set[str] = set()
-    while pending:
-        name = pending.pop()
-        if name not in found:
-            found.add(name)
-            given.update(user.name for user in users[name] if user.op == _WITH_DEFAULT)
-            pending += [user.name for user in users[name]]
-    return frozenset(given)
+            users[reference_producer(reference)].append(node.name)
+    taken = closure(
+        (node.name for node in graph_def.node if node.op in TAKING or node.op in _OF_DATASETS), users.__getitem__
+    )
+    return frozenset(node.name for node in graph_def.node if node.op == _WITH_DEFAULT and node.name in taken)

@@ -1,0 +1,48 @@
+"""How nodes of a graph and TensorInfos refer to tensors, and what follows from them. Layer: readers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+
+def reference_producer(reference: str) -> str:
+    """Return the node or argument that the input *reference* (``x``, ``x:1``, ``x:output:0``, ``^x``) names."""
+    return reference.removeprefix("^").partition(":")[0]
+
+
+def tensor_name(reference: str) -> str:
+    """Return the tensor of the main graph that *reference* (``x``, ``x:1``) names, with the number of the output."""
+    return reference if ":" in reference or reference.startswith("^") else f"{reference}:0"
+
+
+def tensor_names(info: Any) -> Iterator[str]:
+    """Yield the tensors of *info*, a TensorInfo, those of composite tensors included."""
+    kind = info.WhichOneof("encoding")
+    if kind == "name":
+        yield info.name
+    elif kind == "coo_sparse":
+        sparse = info.coo_sparse
+        yield from (sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name)
+    elif kind == "composite_tensor":
+        for component in info.composite_tensor.components:
+            yield from tensor_names(component)
+
+
+def is_data(reference: str) -> bool:
+    """Tell whether an input of a node is a tensor, and not a node to wait for."""
+    return not reference.startswith("^")
+
+
+def closure(roots: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
+    """Return *roots* and all that *following* leads to from them."""
+    seen: set[str] = set()
+    pending = list(roots)
+    while pending:
+        name = pending.pop()
+        if name not in seen:
+            seen.add(name)
+            pending.extend(following(name))
+    return seen
