@@ -161,7 +161,7 @@ class SavedModelArtifact:
         saved_model: *graph_bytes* parsed by `readers.protobuf` (a message of the private pool).
         files: Size in bytes of every file of the model by POSIX path relative to *directory* (links resolved).
         checkpoint: Prefix of the files of the variables in *files*; empty if there are none.
-        ends: Of a graph without SignatureDefs: what may be its outputs, where that is too much for signatures.
+        ends: What may be outputs: of a SavedModel without SignatureDefs, or of a graph with too many for these.
         variables: Index of the checkpoint, or an empty one.
         assets: Contents of the asset files that MetaGraphs name, by path relative to *directory*.
         keras_metadata: Bytes of ``keras_metadata.pb``, or None.

@@ -78,6 +78,57 @@ def test_bookkeeping(nodes):
     assert derived("x Placeholder", "w VariableV2", "p Softmax x", *nodes) == {"p": (["x"], {"p": "p:0"})}
 
 
+DENSE = "x Placeholder", "w VariableV2", "w/read Identity w", "b VariableV2", "mul MatMul x w/read", "add Add mul b"
+LABELS = "y Placeholder", "squares SquaredDifference add y", "loss Mean squares"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "predictions"),
+    [
+        (LABELS, {"add"}),
+        ((*LABELS, "hit ArgMax add", "true ArgMax y", "equal Equal hit true", "accuracy Mean equal"), {"add"}),
+        (("y Placeholder", "p Softmax add", "log Log p", "mul_1 Mul y log", "xent Neg mul_1"), {"p"}),
+        (("y Placeholder", "p Softmax add", "xent/clip Minimum p", "xent/mul Mul y xent/clip"), {"p"}),
+        (("y Placeholder", "xent/log Log add", "xent/mul Mul y xent/log"), {"add"}),
+        (("y Placeholder", "odds Log add", "mul_1 Mul y odds"), {"add"}),
+        ((*LABELS, "penalty L2Loss w/read", "total Add loss penalty"), {"add"}),
+        ((*LABELS, "scalar ScalarSummary loss"), {"add"}),
+        ((*LABELS, "class ArgMax add"), {"class"}),
+        ((*LABELS, "other Placeholder", "top Max other"), {"add"}),
+        ((*LABELS, "v VariableV2", "head MatMul x v", "sub Sub head y"), {"add", "head"}),
+        ((*LABELS, "v VariableV2", "head MatMul add v", "sub Sub head y"), {"head"}),
+        (
+            (*LABELS, "v VariableV2", "head MatMul x v", "sum Relu add head", "sub Sub head y", "sub_1 Sub sum y"),
+            {"add", "head", "sum"},
+        ),
+    ],
+    ids=[
+        "loss", "accuracy", "logarithm", "scope", "scope-alone", "logarithm-alone", "penalty", "summary", "end",
+        "no-variable", "heads", "supervised-between", "no-common",
+    ],
+)  # fmt: skip
+def test_training_graphs(nodes, predictions):
+    """A graph that trains predicts what its figures compare with labels, unless an output follows from that."""
+    found = derived(*DENSE, *nodes, *SAVER)
+    assert {name for _, outputs in found.values() for name in outputs} == predictions
+
+
+def test_very_many_figures():
+    """A single last layer is the output where too much follows it; of several, all are."""
+    figures = [text for i in range(70) for text in (f"hit_{i} ArgMax add", f"sub_{i} Sub hit_{i} y")]
+    nodes = *DENSE, *SAVER, "y Placeholder"
+    assert derived(*nodes, *figures).keys() == {"add"}
+    both = [text.replace("ArgMax add", "Less add head") for text in figures]
+    assert not derived(*nodes, "v VariableV2", "head MatMul x v", *both)
+
+
+def test_names_with_very_many_scopes():
+    """Names are looked at as far as scopes are nested; the rest of such a name is like any other."""
+    deep = "a/" * 200_000
+    found = derived(*DENSE, *LABELS, *SAVER, f"{deep}Sub Sub add y", f"save/{deep}Sub Sub add y")
+    assert found.keys() == {"add"}
+
+
 def test_pivots_of_branches_are_no_outputs():
     """The nodes of a branch of tf.cond hang on its pivot by control edges alone."""
     found = derived(

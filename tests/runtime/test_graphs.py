@@ -8,7 +8,13 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from safeload import inspect_model, load_callable
-from safeload.errors import AmbiguousSignatureError, InputMismatchError
+from safeload.errors import (
+    AmbiguousSignatureError,
+    InputMismatchError,
+    LoadFailedError,
+    SignatureNotFoundError,
+    UnsupportedFormatError,
+)
 
 X = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
 W = np.arange(6, dtype=np.float32).reshape(3, 2)
@@ -43,16 +49,98 @@ def test_checkpoint(tmp_path, resource):
 
 
 def test_training_graph(tmp_path):
-    """What predicts and what measures have different inputs, and the caller chooses; the loss is neither."""
+    """What predicts is called, and what measures may be asked for."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         build(label=True)
         session.run(tf.compat.v1.global_variables_initializer())
         tf.compat.v1.train.Saver().save(session, str(tmp_path / "m.ckpt"))
-    with pytest.raises(AmbiguousSignatureError, match=r"prediction\(x.*; worst\(") as caught:
-        load_callable(tmp_path)
-    assert "loss" not in str(caught.value)
-    predict = load_callable(tmp_path, signature="prediction")
+    predict = load_callable(tmp_path)
+    assert predict.key == "prediction"
     np.testing.assert_allclose(predict(X), np.maximum(X @ W, 0), rtol=1e-6)
+    worst = load_callable(tmp_path, signature="worst")
+    np.testing.assert_allclose(worst(x=X, target=np.ones((2, 2))), np.abs(np.maximum(X @ W, 0) - 1).max(), rtol=1e-6)
+
+
+def test_networks_of_one_graph(tmp_path):
+    """Networks with inputs of their own are candidates, each by what it predicts: the caller chooses."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        for name in ("actor", "critic"):
+            with tf.compat.v1.variable_scope(name):
+                build(label=True)
+        session.run(tf.compat.v1.global_variables_initializer())
+        tf.compat.v1.train.Saver().save(session, str(tmp_path / "m.ckpt"))
+    with pytest.raises(AmbiguousSignatureError, match=r"actor/prediction\(.*; critic/prediction\(") as caught:
+        load_callable(tmp_path)
+    assert "worst" not in str(caught.value)
+
+
+@pytest.mark.parametrize("signature", [None, "y"])
+def test_checkpoint_of_a_part(tmp_path, signature):
+    """A saver may keep some variables only: what needs the others cannot be computed."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        y = build()
+        with tf.compat.v1.variable_scope("kept"):
+            build()
+        session.run(tf.compat.v1.global_variables_initializer())
+        kept = tf.compat.v1.global_variables("kept")
+        tf.compat.v1.train.Saver(kept).save(session, str(tmp_path / "m.ckpt"))
+        tf.identity(y)
+    if signature is None:
+        assert load_callable(tmp_path).key == "kept/y"
+        return
+    with pytest.raises(UnsupportedFormatError, match=r"1 variables \(w\) have no values in the checkpoint"):
+        load_callable(tmp_path, signature=signature)
+
+
+@pytest.mark.parametrize("resource", [False, True])
+def test_signature_of_variables_that_are_not_saved(tmp_path, resource):
+    """What no checkpoint gives a value is not computed with."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        y = build(resource=resource)
+        with v1.variable_scope("kept"):
+            build()
+        session.run(v1.global_variables_initializer())
+        signature = v1.saved_model.predict_signature_def({"x": session.graph.get_tensor_by_name("x:0")}, {"y": y})
+        builder = v1.saved_model.Builder(str(tmp_path / "m"))
+        saver = v1.train.Saver(v1.global_variables("kept"))
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature}, saver=saver)
+        builder.save()
+    with pytest.raises(LoadFailedError, match="restores no value for the variables w"):
+        load_callable(tmp_path / "m")
+
+
+def test_export_without_a_signature(tmp_path):
+    """What nothing uses is proposed; what a node of that name computes is judged and called."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        build(label=True)
+        session.run(v1.global_variables_initializer())
+        builder = v1.saved_model.Builder(str(tmp_path / "m"))
+        builder.add_meta_graph_and_variables(session, ["tag"])
+        builder.save()
+    with pytest.raises(AmbiguousSignatureError, match="has one candidate and no default: prediction") as caught:
+        load_callable(tmp_path / "m")
+    assert caught.value.hint == "choose one: signature='prediction'"
+    for name in ("prediction", "y:0"):
+        predict = load_callable(tmp_path / "m", signature=name)
+        np.testing.assert_allclose(predict(X), np.maximum(X @ W, 0), rtol=1e-6)
+    with pytest.raises(SignatureNotFoundError):
+        load_callable(tmp_path / "m", signature="absent")
+
+
+@pytest.mark.parametrize("resource", [False, True])
+def test_checkpoint_with_local_variables(tmp_path, resource):
+    """An initializer fills the variables that no checkpoint holds."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        scale = v1.get_variable("v", initializer=3.0, use_resource=resource, collections=[v1.GraphKeys.LOCAL_VARIABLES])
+        tf.multiply(build(), scale, name="scaled")
+        session.run([v1.global_variables_initializer(), v1.local_variables_initializer()])
+        v1.train.Saver().save(session, str(tmp_path / "m.ckpt"))
+    predict = load_callable(tmp_path)
+    assert predict.key == "scaled"
+    np.testing.assert_allclose(predict(X), np.maximum(X @ W, 0) * 3, rtol=1e-6)
 
 
 @pytest.mark.parametrize("count", [1, 65])

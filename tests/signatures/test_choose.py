@@ -113,6 +113,16 @@ def test_floats_are_proposed_first() -> None:
         choose(model(replace(graph("b c"), signatures=(flag, signature("b"), signature("c")))))
 
 
+def test_signatures_that_only_tell_something() -> None:
+    """Beside the signature that predicts there may be such as take nothing, or give nothing."""
+    telling = SignatureInfo("get_train_step", "signature", (), (Y,)), SignatureInfo("get_state", "signature", (X,), ())
+    found = replace(graph(functions="distribution"), signatures=(*telling, signature("action")))
+    choice = choose(model(found))
+    assert (choice.signature_info.key, choice.reason) == ("action", "the only signature that takes and gives tensors")
+    with pytest.raises(AmbiguousSignatureError, match=r"default: action\(.*; distribution\(.*; get_train_step\(\)"):
+        choose(model(replace(found, signatures=(*telling, signature("action"), signature("value")))))
+
+
 def test_too_many_ends() -> None:
     """A graph with too many possible outputs shows some, says how many there are, and asks for a node."""
     found = model(replace(graph(has_objects=False), ends=tuple(f"y{i}" for i in range(93))))

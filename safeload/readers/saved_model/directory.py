@@ -19,10 +19,11 @@ from safeload.readers._artifact import Anomaly, SavedModelArtifact
 from safeload.readers._model_tree import ModelTree, read_model_tree
 from safeload.readers.checkpoint.index import CheckpointIndex, read_checkpoint_index, require_shards
 from safeload.readers.protobuf import parse_message, parse_text
-from safeload.readers.saved_model.inputs import complete_signatures
+from safeload.readers.saved_model.inputs import complete_signatures, is_callable_key
+from safeload.readers.saved_model.outputs import outputs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from safeload.formats import Detection
@@ -78,6 +79,7 @@ class _Reader:
             directory=self.directory,
             graph_bytes=_completed(graph_bytes, saved_model),
             saved_model=saved_model,
+            ends=_undeclared(saved_model.meta_graphs),
             files=self.tree.files,
             variables=index.weights(),
             assets=assets,
@@ -175,6 +177,13 @@ def _completed(graph_bytes: bytes, saved_model: Any) -> bytes:
     """Let SignatureDefs have all of their inputs, so that what is called is judged; the digest is that of the file."""
     changed = [complete_signatures(meta_graph) for meta_graph in saved_model.meta_graphs]
     return saved_model.SerializeToString(deterministic=True) if any(changed) else graph_bytes
+
+
+def _undeclared(meta_graphs: Sequence[Any]) -> tuple[str, ...]:
+    """Return the outputs of a graph of TensorFlow 1 whose saver declared no signature."""
+    first = meta_graphs[0]
+    is_declared = first.HasField("object_graph_def") or any(map(is_callable_key, first.signature_def))
+    return outputs_of(first) if len(meta_graphs) == 1 and not is_declared else ()
 
 
 def _asset_filenames(saved_model: Any) -> Iterator[str]:

@@ -18,7 +18,12 @@ from safeload.readers._artifact import SavedModelArtifact, WeightIndex
 from safeload.readers.checkpoint.index import read_checkpoint_index, require_shards
 from safeload.readers.protobuf import message_class, parse_message, parse_text
 from safeload.readers.saved_model.inputs import complete_signatures
-from safeload.readers.saved_model.outputs import add_signature, derive_signatures, variables_behind
+from safeload.readers.saved_model.outputs import (
+    add_signature,
+    derive_signatures,
+    variables_behind,
+    variables_without_value,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
 _HEAD_BYTES = 4096
 _MESSAGES = {Format.FROZEN_GRAPH: "GraphDef", Format.TF1_CHECKPOINT: "MetaGraphDef"}
 _WITHOUT_VALUES = "pass the prefix of its checkpoint with the .meta file beside it, or freeze the graph"
+_WITHOUT_SOME = "name a node that needs none of them: signature='…'; or save all with tf.compat.v1.train.Saver()"
 
 
 class _Checkpoint(NamedTuple):
@@ -57,10 +63,10 @@ def read_graph(detection: Detection, limits: Limits) -> SavedModelArtifact:
     content = _content(detection, limits)
     meta_graph = _meta_graph(detection, content)
     complete_signatures(meta_graph)
-    ends = derive_signatures(meta_graph) if not meta_graph.signature_def else ()
     checkpoint = _checkpoint(detection, limits)
-    if not checkpoint.prefix:
-        _require_no_variables(meta_graph, detection.where)
+    empty = variables_without_value(meta_graph) if checkpoint.prefix else frozenset()
+    ends = derive_signatures(meta_graph, empty) if not meta_graph.signature_def else ()
+    _require_values(meta_graph, detection.where, checkpoint.prefix)
     saved_model = message_class("SavedModel")(saved_model_schema_version=1, meta_graphs=[meta_graph])
     graph_bytes = saved_model.SerializeToString(deterministic=True)
     return SavedModelArtifact(
@@ -79,20 +85,20 @@ def read_graph(detection: Detection, limits: Limits) -> SavedModelArtifact:
 
 
 def with_signature(artifact: SavedModelArtifact, key: str) -> SavedModelArtifact:
-    """Return a graph that was just read with a signature of the node *key*, if it has such a node.
+    """Return a graph that was just read, and declares no signature, with one of the node *key*, if it has such a node.
 
     What is judged is then what is called. The digest stays that of the file.
 
     Raises:
         UnsupportedFormatError: ``unsupported-format``. The node needs variables whose values are not there.
     """
-    if artifact.format not in _MESSAGES:
+    if artifact.format not in _MESSAGES and not artifact.ends:
         return artifact
     meta_graph = artifact.saved_model.meta_graphs[0]
     if key in meta_graph.signature_def or not add_signature(meta_graph, key):
         return artifact
-    if not artifact.checkpoint:
-        _require_no_variables(meta_graph, artifact.where)
+    if artifact.format in _MESSAGES:
+        _require_values(meta_graph, artifact.where, artifact.checkpoint)
     return replace(artifact, graph_bytes=artifact.saved_model.SerializeToString(deterministic=True))
 
 
@@ -153,9 +159,11 @@ def _size(path: Path, where: str) -> int:
     return file.size
 
 
-def _require_no_variables(meta_graph: Any, where: str) -> None:
-    names = variables_behind(meta_graph)
+def _require_values(meta_graph: Any, where: str, checkpoint: str) -> None:
+    needed = variables_behind(meta_graph)
+    names = sorted(variables_without_value(meta_graph).intersection(needed)) if checkpoint else needed
     if names:
         shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-        kind = f"a TensorFlow graph whose {len(names):,} variables ({shown}) have no values in the file"
-        raise UnsupportedFormatError(where, kind=kind, remedy=_WITHOUT_VALUES)
+        holder, remedy = ("checkpoint", _WITHOUT_SOME) if checkpoint else ("file", _WITHOUT_VALUES)
+        kind = f"a TensorFlow graph whose {len(names):,} variables ({shown}) have no values in the {holder}"
+        raise UnsupportedFormatError(where, kind=kind, remedy=remedy)

@@ -35,7 +35,7 @@ def complete_signatures(meta_graph: Any) -> bool:
         return False
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     placeholders = {f"{name}:0" for name, node in nodes.items() if node.op in _WITHOUT_DEFAULT}
-    declared = [meta_graph.signature_def[key] for key in sorted(meta_graph.signature_def) if _is_callable(key)]
+    declared = [meta_graph.signature_def[key] for key in sorted(meta_graph.signature_def) if is_callable_key(key)]
     repeated = [_drop_further_names(signature) for signature in declared]
     incomplete = [signature for signature in declared if placeholders - _fed(signature)]
     missing = [_left_out(nodes, signature, placeholders) for signature in incomplete[:_MAX_COMPLETED]]
@@ -59,7 +59,8 @@ def _drop_further_names(signature: Any) -> bool:
     return bool(further)
 
 
-def _is_callable(key: str) -> bool:
+def is_callable_key(key: str) -> bool:
+    """Tell the key of a SignatureDef that can be called from one that names an op to run."""
     return not key.startswith(_BOOKKEEPING_KEYS)
 
 

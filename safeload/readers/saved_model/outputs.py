@@ -8,11 +8,12 @@ Source: tensorflow/tools/graph_transforms/summarize_graph_main.cc (TensorFlow 2.
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from safeload.readers.protobuf import parse_message
 from safeload.readers.saved_model.queues import fed_by_training
-from safeload.readers.saved_model.references import closure, is_data, reference_producer
+from safeload.readers.saved_model.references import closure, is_data, reference_producer, scopes
+from safeload.readers.saved_model.training import fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,6 +27,12 @@ _MAX_OUTPUTS = 64
 
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 _VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
+
+_LOCAL_VARIABLES = "local_variables"
+"""Collection of the variables that an initializer fills before each run.
+
+Source: ``GraphKeys`` in tensorflow/python/framework/ops.py (2.21).
+"""
 
 _SWITCHES, _MERGES = frozenset({"Switch", "RefSwitch"}), frozenset({"Merge", "RefMerge"})
 """Where branches of tf.cond begin and end. Source: tensorflow/python/ops/cond.py (2.21), ``switch_t``, ``merges``."""
@@ -52,6 +59,8 @@ _TRAINING_SCOPE = re.compile(r"(?:^|/)gradients(?:_\d+)?/(?:(.+?)_grad/)?")
 
 Source: ``_GradientsHelper`` in tensorflow/python/ops/gradients_util.py (2.21).
 """
+
+_REPORTS = frozenset({"Assert", "ScalarSummary", "WriteScalarSummary"})
 
 _GUARD_SCOPE = re.compile(r"(^|/)AssertGuard(_\d+)?(/|$)")
 """The branches of tf.cond in which tf.Assert fails or goes on.
@@ -110,15 +119,17 @@ Source: op definitions of TensorFlow 2.21.
 _DEFAULT_TYPES = {"output_type": _INT64, "index_type": _INT32, "out_idx": _INT32, "Targmax": _INT64}
 
 
-def derive_signatures(meta_graph: Any) -> tuple[str, ...]:
+def derive_signatures(meta_graph: Any, without_value: Iterable[str] = ()) -> tuple[str, ...]:
     """Give *meta_graph* the SignatureDefs that follow from its nodes.
 
     Inputs are the placeholders on which an output depends; outputs are the nodes that depend on a placeholder, that
-    no other node consumes, that are in no loop, and that can be computed without a step of training. What is
-    assigned to a variable, as the averages of batches are, is none beside others; nor is what is only asserted, the
-    loss of a graph that trains, or what loops and branches left unused in a graph that was not cut down to its
-    outputs. Where all outputs have the same inputs there is one signature, named after its only output or
-    `ALL_OUTPUTS`; otherwise there is one for each output, named after it, for the caller to choose.
+    no other node consumes, that are in no loop, and that can be computed without a step of training and without the
+    variables *without_value*. What is assigned to a variable, as the averages of batches are, is none beside others;
+    nor is what is only asserted or reported as a number, or the loss of a graph that trains. Of a graph that was not
+    cut down to its outputs, neither is what loops and branches left unused, or what comes from a label or from no
+    variable; what is compared with labels is one there, unless an output follows from it. Where all outputs have the
+    same inputs there is one signature, named after its only output or `ALL_OUTPUTS`; otherwise there is one for each
+    output, named after it, for the caller to choose.
 
     Returns:
         The outputs where they are too many for signatures, those of floats first; otherwise nothing.
@@ -126,10 +137,20 @@ def derive_signatures(meta_graph: Any) -> tuple[str, ...]:
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     consumers = _consumers(nodes)
     fed = _reached(nodes, consumers, PLACEHOLDERS.__contains__) - _unfetchable(nodes, consumers)
+    empty = closure(without_value, lambda name: consumers.get(name, ()))
     found = [name for name in _ends(nodes) if name in fed and _is_result(nodes[name], nodes)]
-    aside = _written(nodes) | _reported(nodes) | _inside_branches(nodes, consumers) | _leftovers(nodes, consumers)
-    aside |= _differentiated(nodes) if any(_TRAINING.fullmatch(node.op) for node in nodes.values()) else set()
-    outputs = [name for name in found if name not in aside] or found
+    found = [name for name in found if name not in empty] or found
+    aside = _written(nodes) | _inside_branches(nodes, consumers) | _leftovers(nodes, consumers)
+    differentiated, gradients = _trained(nodes)
+    ends = [name for name in found if name not in aside | gradients]
+    aside |= differentiated | _reported(nodes)
+    outputs = [name for name in ends if name not in aside]
+    if _is_whole(nodes):
+        fitted = fit(nodes, ends, placeholders=_of(nodes, PLACEHOLDERS), variables=_of(nodes, _VARIABLES))
+        learned = [name for name in outputs if name in fitted.learned - fitted.figures]
+        compared = fitted.predictions & fed - empty - _ancestors(nodes, learned)
+        outputs = [*learned, *sorted(compared)] or outputs
+    outputs = outputs or found
     if len(outputs) > _MAX_OUTPUTS:
         return tuple(sorted(outputs, key=lambda name: _FLOATS.isdisjoint(_types(nodes[name]))))
     given = fed_by_training(meta_graph.graph_def)
@@ -141,6 +162,14 @@ def derive_signatures(meta_graph: Any) -> tuple[str, ...]:
     for name in outputs:
         _add_signature(meta_graph, name, nodes, inputs[name], [name])
     return ()
+
+
+def outputs_of(meta_graph: Any) -> tuple[str, ...]:
+    """Return the outputs that follow from the nodes of *meta_graph*, for the caller to choose."""
+    derived = type(meta_graph)()
+    derived.CopyFrom(meta_graph)
+    ends = derive_signatures(derived, variables_without_value(meta_graph))
+    return ends or tuple(sorted({name for found in derived.signature_def.values() for name in found.outputs}))
 
 
 def add_signature(meta_graph: Any, key: str) -> bool:
@@ -174,11 +203,35 @@ def variables_behind(meta_graph: Any) -> list[str]:
     return sorted(name for name in _ancestors(nodes, fetched) if nodes[name].op in _VARIABLES)
 
 
+def variables_without_value(meta_graph: Any) -> frozenset[str]:
+    """Return the variables of *meta_graph* that neither its saver restores nor an initializer gives a value."""
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    restore = reference_producer(meta_graph.saver_def.restore_op_name)
+    if restore not in nodes:
+        return frozenset()
+    assigning = [nodes[name] for name in _ancestors(nodes, [restore]) if nodes[name].op.startswith("Assign")]
+    valued = {reference_producer(reference) for node in assigning for reference in node.input[:1]}
+    if _LOCAL_VARIABLES in meta_graph.collection_def:
+        for packed in meta_graph.collection_def[_LOCAL_VARIABLES].bytes_list.value:
+            local = parse_message("VariableDef", packed, where=f"collection {_LOCAL_VARIABLES}")
+            valued.add(reference_producer(local.variable_name))
+    return frozenset(_of(nodes, _VARIABLES) - valued)
+
+
+def _is_whole(nodes: Mapping[str, Any]) -> bool:
+    """Tell a graph with a saver from one cut down to its outputs, by freeze_graph: all that is unused was asked for."""
+    return any(node.op in _SAVERS for node in nodes.values())
+
+
+def _of(nodes: Mapping[str, Any], ops: AbstractSet[str]) -> set[str]:
+    return {name for name, node in nodes.items() if node.op in ops}
+
+
 def _ends(nodes: Mapping[str, Any]) -> Iterator[str]:
     """Yield the nodes that no node outside of training and saving consumes."""
-    scopes = {name.rpartition("/")[0] for name, node in nodes.items() if node.op in _SAVERS} - {""}
+    savers = {name.rpartition("/")[0] for name, node in nodes.items() if node.op in _SAVERS} - {""}
     used = _consumed(nodes.values())
-    rest = [name for name, node in nodes.items() if not (_is_bookkeeping(node, scopes) or _is_unused_print(node, used))]
+    rest = [name for name, node in nodes.items() if not (_is_bookkeeping(node, savers) or _is_unused_print(node, used))]
     consumed = _consumed(nodes[name] for name in rest)
     yield from (name for name in rest if name not in consumed)
 
@@ -199,28 +252,27 @@ def _written(nodes: Mapping[str, Any]) -> set[str]:
     return merges | {reference_producer(source) for name in assigning for source in nodes[name].input}
 
 
-def _differentiated(nodes: Mapping[str, Any]) -> set[str]:
-    """Return the nodes with gradients, of which those that nothing consumes are losses, and what is made of these."""
-    scopes = {name: match for name in nodes if (match := _TRAINING_SCOPE.search(name))}
+def _trained(nodes: Mapping[str, Any]) -> tuple[set[str], set[str]]:
+    """Return the nodes that training differentiates, losses among them, and those that are made of their gradients."""
+    if not any(_TRAINING.fullmatch(node.op) for node in nodes.values()):
+        return set(), set()
+    gradients = {name: match[1] for name in nodes if (match := _TRAINING_SCOPE.search(name))}
     by_data = _consumers(nodes, with_control=False)
-    return {match[1] for match in scopes.values() if match[1]} | closure(scopes, lambda name: by_data.get(name, ()))
+    return {*gradients.values()} - {None}, closure(gradients, lambda name: by_data.get(name, ()))
 
 
 def _reported(nodes: Mapping[str, Any]) -> set[str]:
-    """Return the nodes whose values are asserted, or printed and not also handed on by what prints them."""
-    asserted = _consumed(node for node in nodes.values() if node.op == "Assert" or _GUARD_SCOPE.search(node.name))
+    """Return what is asserted, reported as a number, or printed and not also handed on by what prints it."""
+    reports = (node for node in nodes.values() if node.op in _REPORTS or _GUARD_SCOPE.search(node.name))
     prints = [[reference_producer(source) for source in node.input] for node in nodes.values() if node.op == "Print"]
-    return asserted.union(*({*inputs[1:]} - {*inputs[:1]} for inputs in prints))
+    return _consumed(reports).union(*({*inputs[1:]} - {*inputs[:1]} for inputs in prints))
 
 
 def _leftovers(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> set[str]:
-    """Return what loops and branches need, and what follows from shapes alone, of a graph that is whole.
-
-    A graph without a saver was cut down to its outputs, as freeze_graph does: what nothing uses there was asked for.
-    """
-    if not any(node.op in _SAVERS for node in nodes.values()):
+    """Return what loops and branches need, and what follows from shapes alone, of a graph that is whole."""
+    if not _is_whole(nodes):
         return set()
-    exits = {name for name, node in nodes.items() if node.op in _EXITS}
+    exits = _of(nodes, _EXITS)
     predicates = {name for name in nodes if _PREDICATE.search(name)}
     return exits | predicates | _lengths(nodes, exits) | (nodes.keys() - _valued(nodes, consumers))
 
@@ -230,8 +282,8 @@ def _lengths(nodes: Mapping[str, Any], exits: Iterable[str]) -> set[str]:
 
     Source: ``_dynamic_rnn_loop`` in tensorflow/python/ops/rnn.py (1.0 to 2.3).
     """
-    scopes = {name.rpartition("/while/")[0] for name in exits}
-    return {name for name, node in nodes.items() if node.op in ("Max", "Min") and name.rpartition("/")[0] in scopes}
+    loops = {name.rpartition("/while/")[0] for name in exits}
+    return {name for name, node in nodes.items() if node.op in ("Max", "Min") and name.rpartition("/")[0] in loops}
 
 
 def _valued(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> set[str]:
@@ -242,11 +294,11 @@ def _valued(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> set
         after = consumers if _is_pivot(nodes[name], nodes) else by_data
         yield from (found for found in after.get(name, ()) if nodes[found].op not in _SHAPES)
 
-    return closure([name for name, node in nodes.items() if node.op in PLACEHOLDERS], following)
+    return closure(_of(nodes, PLACEHOLDERS), following)
 
 
 def _is_bookkeeping(node: Any, savers: set[str]) -> bool:
-    if any(str(scope) in savers for scope in PurePosixPath(node.name).parents):
+    if not savers.isdisjoint(scopes(node.name)):
         return True
     scoped = _TRAINING_SCOPE.search(node.name) or _GUARD_SCOPE.search(node.name)
     return bool(_BOOKKEEPING.fullmatch(node.op) or scoped)
@@ -285,8 +337,7 @@ def _unfetchable(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -
 
 def _inside_loops(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> set[str]:
     """Return the nodes that have a value for each turn of a loop, and so none that could be fetched."""
-    enters = {name for name, node in nodes.items() if node.op in _ENTERS}
-    return _between(enters, {name for name, node in nodes.items() if node.op in _EXITS}, consumers)
+    return _between(_of(nodes, _ENTERS), _of(nodes, _EXITS), consumers)
 
 
 def _inside_branches(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> set[str]:

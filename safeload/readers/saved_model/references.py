@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+_MAX_SCOPES = 64
+"""A name with more of them was not made by nesting; all of its prefixes may be far more than the file."""
+
 
 def reference_producer(reference: str) -> str:
     """Return the node or argument that the input *reference* (``x``, ``x:1``, ``x:output:0``, ``^x``) names."""
@@ -34,6 +37,16 @@ def tensor_names(info: Any) -> Iterator[str]:
 def is_data(reference: str) -> bool:
     """Tell whether an input of a node is a tensor, and not a node to wait for."""
     return not reference.startswith("^")
+
+
+def scopes(name: str) -> Iterator[str]:
+    """Yield the name scopes of a node, the outermost first."""
+    end = -1
+    for _ in range(_MAX_SCOPES):
+        end = name.find("/", end + 1)
+        if end < 0:
+            return
+        yield name[:end]
 
 
 def closure(roots: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:

@@ -125,9 +125,10 @@ class GraphRoute:
         `tf.saved_model.save` of a Keras 3 model writes graphs that restore copies of the variables they use.
         """
         handles = {node.name: self._variables[node.name].handle for node in part.handles if node.name in part.computing}
-        empty = [name for name, handle in handles.items() if not resource_variable_ops.var_is_initialized_op(handle)]
+        empty = {name for name, handle in handles.items() if not resource_variable_ops.var_is_initialized_op(handle)}
+        empty |= part.unassigned
         if empty:
-            raise ValueError(f"its graph restores no value for the variables {', '.join(empty[:3])}")
+            raise ValueError(f"its graph restores no value for the variables {', '.join(sorted(empty)[:3])}")
         for name, handle in handles.items():
             declared, found = self._variables[name].shape, tf.raw_ops.VariableShape(input=handle).numpy().tolist()
             if not declared.is_compatible_with(found):

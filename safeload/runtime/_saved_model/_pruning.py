@@ -13,7 +13,8 @@ from tensorflow.core.framework import graph_pb2, node_def_pb2, types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 HANDLE_OP = "VarHandleOp"
-VARIABLE_OPS = frozenset({HANDLE_OP, "VariableV2", "Variable"})
+_REFERENCE_OPS = frozenset({"VariableV2", "Variable"})
+VARIABLE_OPS = _REFERENCE_OPS | {HANDLE_OP}
 """Ops that make a variable. Source: tensorflow/core/ops/{state_ops,resource_variable_ops}.cc (2.21)."""
 
 _TABLE_OPS = frozenset(
@@ -47,6 +48,7 @@ class Cut:
         handles: Resource variables of the part.
         variables: Every variable of the part, references and tables included.
         computing: Those that the fetches and targets use; the rest is there to be restored.
+        unassigned: References among these that nothing gives a value here, nor did before.
     """
 
     graph_def: graph_pb2.GraphDef
@@ -55,6 +57,7 @@ class Cut:
     handles: tuple[node_def_pb2.NodeDef, ...] = ()
     variables: frozenset[str] = frozenset()
     computing: frozenset[str] = frozenset()
+    unassigned: frozenset[str] = frozenset()
 
 
 def cut(
@@ -102,6 +105,8 @@ def cut(
     part.graph_def.node.append(_anchor())
     part.handles = tuple(nodes[name] for name in sorted(needed) if nodes[name].op == HANDLE_OP)
     part.variables, part.computing = _variables(nodes, needed), computing
+    assigned = {node_of(node.input[0]) for node in part.graph_def.node if node.op in _ASSIGN_OPS}
+    part.unassigned = frozenset(name for name in wanted - assigned if nodes[name].op in _REFERENCE_OPS)
     return part
 
 
