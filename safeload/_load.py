@@ -63,9 +63,8 @@ def load_callable(
         source: A Keras file (``.h5``, ``.keras``, whatever its name), a SavedModel directory, its ``saved_model.pb``, a
             parent with versions, a checkpoint prefix, the bytes of a file, or a binary file object.
         signature: Key of the signature to call. By default what the saver declared: ``serving_default``, else
-            ``default``, else the only one; without such the object's ``__call__``, ``serve``, the only traced function,
-            or the only signature that takes and gives tensors. Of a frozen graph or a TensorFlow 1 checkpoint also the
-            name of a node.
+            ``default``, else the only one; without signatures the object's ``__call__``, ``serve``, or the only traced
+            function. Of a graph that declares no signature also the name of a node.
         tags: Tags of the MetaGraph of a SavedModel. By default ``serve``.
         version: Version below a parent such as ``model/1``, ``model/2``. By default the highest.
         custom_objects: Classes and functions that the model needs: a dict by name, a module, or a list.

@@ -67,7 +67,7 @@ def choose(info: ModelInfo, *, signature: str | None = None, tags: str | Iterabl
     """Choose the callable of a model.
 
     What the saver declared comes first: the default SignatureDef, else the only one. Then the object's own
-    ``__call__``, then ``serve``, then the only traced function, or the only SignatureDef that takes and gives tensors.
+    ``__call__``, then ``serve``, then the only traced function.
 
     Args:
         info: Facts about the model.
@@ -186,10 +186,6 @@ def _own_function(meta_graph: MetaGraphInfo) -> Choice | None:
     # A part is not the model, even where it is all that was traced.
     if len(keys) == 1 and "." not in keys[0] and not meta_graph.signatures:
         return Choice(meta_graph, _traces(meta_graph, keys[0])[0], "the only traced function")
-    # Beside ``action`` a policy of TF-Agents has signatures that tell its counters and its metadata.
-    working = [found for found in meta_graph.signatures if found.inputs and found.outputs]
-    if len(working) == 1:
-        return Choice(meta_graph, _as_inference(working[0]), "the only signature that takes and gives tensors")
     return None
 
 
