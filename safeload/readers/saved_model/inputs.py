@@ -37,7 +37,7 @@ def complete_signatures(meta_graph: Any) -> bool:
     placeholders = {f"{name}:0" for name, node in nodes.items() if node.op in _WITHOUT_DEFAULT}
     declared = [meta_graph.signature_def[key] for key in sorted(meta_graph.signature_def) if is_callable_key(key)]
     repeated = [_drop_further_names(signature) for signature in declared]
-    incomplete = [signature for signature in declared if placeholders - _fed(signature)]
+    incomplete = [signature for signature in declared if not placeholders <= _fed(signature)]
     missing = [_left_out(nodes, signature, placeholders) for signature in incomplete[:_MAX_COMPLETED]]
     for signature, names in zip(incomplete, missing, strict=False):
         for name in names:

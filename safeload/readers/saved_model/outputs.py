@@ -147,7 +147,8 @@ def derive_signatures(meta_graph: Any, without_value: Iterable[str] = ()) -> tup
     outputs = [name for name in ends if name not in aside]
     if _is_whole(nodes):
         fitted = fit(nodes, ends, placeholders=_of(nodes, PLACEHOLDERS), variables=_of(nodes, _VARIABLES))
-        learned = [name for name in outputs if name in fitted.learned - fitted.figures]
+        predicting = fitted.learned - fitted.figures
+        learned = [name for name in outputs if name in predicting]
         compared = fitted.predictions & fed - empty - _ancestors(nodes, learned)
         outputs = [*learned, *sorted(compared)] or outputs
     outputs = outputs or found

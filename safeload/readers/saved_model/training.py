@@ -61,12 +61,14 @@ def fit(
     own = {_scope(name) for name in figures} - {_scope(name) for name in before}
     steps = {name for name in last if nodes[name].op == "Log" or not own.isdisjoint(scopes(name))}
     predictions: set[str] = set()
+    seen: set[str] = set()
     area = flow.before(compared, last)
-    while area:
-        head = flow.around(next(iter(area)), area)
-        area -= head
-        common = flow.bottlenecks(head, fed - head, compared & head)
-        predictions |= {*[name for name in common if name not in steps][-1:]} or {*common[:1]} or compared & head
+    for start in sorted(compared):
+        if start not in seen:
+            head = flow.around(start, area)
+            seen |= head
+            common = flow.bottlenecks(head, fed, compared & head)
+            predictions |= {*[name for name in common if name not in steps][-1:]} or {*common[:1]} or compared & head
     return Fit(predictions, figures, learned)
 
 
@@ -98,9 +100,9 @@ class _Flow:
     def around(self, root: str, area: AbstractSet[str]) -> set[str]:
         return closure([root], lambda name: (self.sources[name] | self.users[name]) & area)
 
-    def bottlenecks(self, head: AbstractSet[str], outside: AbstractSet[str], ends: AbstractSet[str]) -> list[str]:
-        """Return the nodes of *head* that all ways from *outside* to *ends* pass, the last one at the end."""
-        first = {name for name in head if self.sources[name] & outside}
+    def bottlenecks(self, head: AbstractSet[str], fed: AbstractSet[str], ends: AbstractSet[str]) -> list[str]:
+        """Return the nodes of *head* that all ways from *fed* nodes outside to *ends* pass, the last one at the end."""
+        first = {name for name in head if (self.sources[name] & fed) - head}
         if len(head) > _MAX_HEAD:
             return [*first] if len(first) == 1 else []
         common = (name for name in head if first.isdisjoint(self.before(ends - {name}, head - {name})))
