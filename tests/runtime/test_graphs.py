@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
+from tensorflow.python.framework import op_def_registry
 
 from safeload import inspect_model, load_callable
 from safeload.errors import (
@@ -15,6 +16,7 @@ from safeload.errors import (
     SignatureNotFoundError,
     UnsupportedFormatError,
 )
+from safeload.readers.saved_model.outputs import _TYPES
 
 X = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
 W = np.arange(6, dtype=np.float32).reshape(3, 2)
@@ -267,3 +269,11 @@ def test_placeholders_that_a_signature_leaves_out(tmp_path, name):
     np.testing.assert_array_equal(f({"x": X, "scale": 2.0, name: True}), X * -2)
     with pytest.raises(InputMismatchError, match="missing 'scale'"):
         f({"x": X})
+
+
+def test_types_of_outputs():
+    """The types that a graph without signatures is given are those of the op definitions."""
+    for op, types in _TYPES.items():
+        outputs = op_def_registry.get(op).output_arg
+        assert [output.type_attr or output.type for output in outputs][: len(types)] == list(types), op
+        assert len(types) == len(outputs) or op in ("FusedBatchNorm", "FusedBatchNormV3", "Merge"), op

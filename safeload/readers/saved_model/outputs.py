@@ -83,7 +83,7 @@ _OLDEST_KNOWN_SHAPE = 21
 Source: Placeholder in tensorflow/core/ops/array_ops.cc (2.21).
 """
 
-_INT32, _INT64 = 3, 9
+_FLOAT32, _INT32, _INT64, _BOOL = 1, 3, 9, 10
 _FLOATS = frozenset({1, 2, 14, 19})
 _HANDLES = frozenset({20, 21})
 """DT_RESOURCE and DT_VARIANT: the lists of tensors that loops leave behind have no value for a caller."""
@@ -97,22 +97,38 @@ _NUMBERS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num"}
 """Ops with as many outputs of one type as an attribute says."""
 _TYPES: dict[str, tuple[str | int, ...]] = {
     **dict.fromkeys(
-        ("Identity", "Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Relu", "Relu6", "Elu", "Selu", "Softplus", "BiasAdd",
-         "MatMul", "BatchMatMul", "BatchMatMulV2", "Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum",
-         "Conv2D", "AvgPool", "MaxPool", "ConcatV2", "Pack", "Reshape", "Squeeze", "ExpandDims", "Transpose",
-         "StridedSlice", "Mean", "Sum", "Max", "Min", "FusedBatchNormV3", "FusedBatchNorm"), ("T",),
+        ("Identity", "Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Relu", "Relu6", "LeakyRelu", "Elu", "Selu",
+         "Softplus", "Softsign", "BiasAdd", "MatMul", "BatchMatMul", "BatchMatMulV2", "Einsum", "Add", "AddV2", "AddN",
+         "Sub", "Mul", "Div", "RealDiv", "Pow", "Square", "SquaredDifference", "Sqrt", "Rsqrt", "Exp", "Log", "Neg",
+         "Abs", "Sign", "Round", "Floor", "Maximum", "Minimum", "ClipByValue", "Select", "SelectV2", "Conv2D",
+         "Conv2DBackpropInput", "DepthwiseConv2dNative", "AvgPool", "MaxPool", "DepthToSpace", "SpaceToDepth",
+         "ResizeNearestNeighbor", "Pad", "PadV2", "MirrorPad", "Concat", "ConcatV2", "Pack", "Reshape", "Squeeze",
+         "ExpandDims", "Transpose", "Slice", "StridedSlice", "Tile", "Fill", "OneHot", "Mean", "Sum", "Prod", "Max",
+         "Min", "L2Loss", "FusedBatchNormV3", "FusedBatchNorm", "Merge", "Exit", "RefExit"), ("T",),
     ),
+    **dict.fromkeys(
+        ("All", "Any", "Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual", "LogicalAnd", "LogicalNot",
+         "LogicalOr", "InTopK"), (_BOOL,),
+    ),
+    **dict.fromkeys(("ResizeBilinear", "ResizeBicubic"), (_FLOAT32,)),
+    **dict.fromkeys(("Gather", "GatherV2", "GatherNd"), ("Tparams",)),
+    **dict.fromkeys(("BatchMatMulV3", "LookupTableFind", "LookupTableFindV2"), ("Tout",)),
+    "TensorArrayGatherV3": ("dtype",),
     "Cast": ("DstT",),
     "ArgMax": ("output_type",),
     "ArgMin": ("output_type",),
     "TopKV2": ("T", "index_type"),
     "Unique": ("T", "out_idx"),
+    "TopK": ("T", _INT32),
+    "CTCGreedyDecoder": (_INT64, _INT64, _INT64, "T"),
     "NonMaxSuppressionV4": (_INT32, _INT32),
     "NonMaxSuppressionV5": (_INT32, "T", _INT32),
-    "CombinedNonMaxSuppression": (1, 1, 1, _INT32),
+    "CombinedNonMaxSuppression": (_FLOAT32, _FLOAT32, _FLOAT32, _INT32),
     "MaxPoolWithArgmax": ("T", "Targmax"),
 }  # fmt: skip
 """Types of the outputs of ops that often end a graph: an attribute's name or a number of `DataType`.
+
+Of a batch normalization and of a merge the first output is what others use.
 
 Source: op definitions of TensorFlow 2.21.
 """
