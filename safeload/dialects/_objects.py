@@ -13,6 +13,7 @@ from typing import Any
 from safeload.dialects import _values
 from safeload.dialects._catalogue import (
     EraLayer,
+    classes_of,
     era_layer,
     find_class,
     is_builtin,
@@ -158,6 +159,16 @@ class Normaliser:
             return LAYERS
         return module_of(name, kind) or operation_module(name)
 
+    def _part_module(self, name: str, config: Any, kind: str) -> str | None:
+        """Return the module of an initializer, regularizer or constraint that has the keys of one of Keras."""
+        if kind == "initializer":
+            name = _values.initializer_class(name)
+            config = _values.initializer_config(name, config) if isinstance(config, dict) else config
+        module = module_of(name, kind) if name in classes_of(kind) else None
+        known = find_class(module, name) if module is not None else None
+        is_possible = known is not None and (not isinstance(config, dict) or config.keys() <= known.keys.keys())
+        return module if is_possible else None
+
     def _era_name(self, name: str) -> bool:
         return era_layer(name.removesuffix("V1").removesuffix("V2"), self.writer) is not None
 
@@ -177,7 +188,9 @@ class Normaliser:
         operation = operation_module(name) if is_operation else None
         if operation is not None or layer is not None or kind == "layer":
             return operation
-        found = self._module_by_name(name, kind)
+        if kind in _values.TRAINED_PARTS:
+            return self._part_module(name, config, kind)
+        found = module_of(name, kind)
         return found if found != LAYERS else None
 
     def _has_keys_of(self, layer: EraLayer, config: Mapping[str, Any]) -> bool:

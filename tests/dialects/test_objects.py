@@ -277,6 +277,29 @@ def test_names_of_initializers(name):
 
 
 @pytest.mark.parametrize(
+    ("part", "name", "config", "module"),
+    [
+        ("kernel_constraint", "Clip", {"min_value": -1, "max_value": 1}, None),
+        ("kernel_constraint", "Abs", {}, None),
+        ("kernel_constraint", "L2", {"l2": 0.1}, None),
+        ("kernel_constraint", "MaxNorm", {"max_value": 2, "axis": 0}, "keras.constraints"),
+        ("bias_regularizer", "Square", {}, None),
+        ("bias_regularizer", "L2", {"mine": 1.0}, None),
+        ("bias_regularizer", "L2", {"l2": 0.1}, "keras.regularizers"),
+        ("bias_regularizer", "L2", None, "keras.regularizers"),
+        ("kernel_initializer", "Tanh", {}, None),
+        ("kernel_initializer", "RandomUniform", {"width": 1}, None),
+        ("kernel_initializer", "Uniform", {"maxval": None, "dtype": "float32"}, "keras.initializers"),
+        ("part", "Clip", {"min_value": -1, "max_value": 1}, None),
+    ],
+)
+def test_parts_with_the_names_of_other_things(part, name, config, module):
+    """A class that has the name of an operation, of a part of another kind, or other keys, is the user's."""
+    found = normaliser(TF_2).config({part: {"class_name": name, "config": config}})[part]
+    assert found["module"] == module
+
+
+@pytest.mark.parametrize(
     "value",
     [{"type": "ndarray", "value": 6.0}, {"class_name": "__numpy__", "config": {"value": 6.0, "dtype": "float32"}}],
 )

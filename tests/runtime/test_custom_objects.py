@@ -302,6 +302,19 @@ def test_parts_that_loaded_weights_make_needless(tmp_path: Path, suffix: str) ->
     assert loaded.layers[-1].kernel_regularizer is own_penalty
 
 
+@pytest.mark.parametrize("name", ["Clip", "Square", "L2"])
+def test_parts_with_the_names_of_other_things(tmp_path: Path, name: str) -> None:
+    """An HDF5 file names them without a module; operations and parts of Keras called so take no such keys."""
+    model = tf_keras.Sequential([tf_keras.Input((4,)), tf_keras.layers.Dense(2)])
+    model.save(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        part = {"class_name": name, "config": {"mine": 1.0}}
+        config["config"]["layers"][-1]["config"].update(kernel_constraint=part, bias_regularizer=part)
+        file.attrs["model_config"] = json.dumps(config)
+    np.testing.assert_allclose(safeload.load_callable(tmp_path / "m.h5")(X), X @ model.get_weights()[0], rtol=1e-6)
+
+
 def own_start(shape: Any, dtype: Any = None) -> Any:
     return tf.ones(shape, dtype or "float32")
 
