@@ -382,6 +382,57 @@ def test_registered_class_and_builtin_of_one_name():
         Registry.of_call().resolve(builtin(is_module_recorded=False))
 
 
+def activation(name="gelu", module="keras.activations"):
+    return ObjectInfo("$.config", name, "function", module, None, is_builtin=True, is_module_recorded=False)
+
+
+def a_function_of(module, name="gelu"):
+    made = a_function()
+    made.__module__, made.__name__ = module, name
+    return made
+
+
+def test_a_function_of_the_call_takes_the_place_of_an_activation():
+    """What is given by the name is meant, Keras's own but for its activation of that name itself."""
+    for home in ("mine", "tensorflow.python.ops.nn_ops", "keras.src.ops.nn"):
+        mine = a_function_of(home)
+        found = Registry.of_call([mine]).resolve_all(model(activation(), activation("relu")))
+        assert found == {"keras.activations.gelu": mine}
+    own = a_function_of("keras.src.activations.activations")
+    assert Registry.of_call([own]).resolve(activation()) is None
+    assert Registry.of_call({"relu": own}).resolve(activation("relu")) is own
+    with pytest.raises(CustomObjectConflictError, match="the class 'gelu' was given where a function is needed"):
+        Registry.of_call([a_class("gelu")]).resolve(activation())
+
+
+def test_a_function_of_a_module_and_an_activation_of_one_name():
+    """It may be a helper: a question and not an answer, as what is registered."""
+    module = module_with(gelu=a_function_of("my_layers"))
+    for found in (Registry.of_call(modules=module), Registry.of_call(module)):
+        with pytest.raises(CustomObjectConflictError, match=r"Keras's own function or my_layers\.") as caught:
+            found.resolve(activation())
+        assert (
+            caught.value.hint == "say which one: custom_objects={'gelu': …}, or keras.activations.gelu for Keras's own"
+        )
+        assert found.resolve(activation("relu")) is None
+    register(a_function_of("elsewhere"))
+    with pytest.raises(CustomObjectConflictError, match=r"Keras's own function or elsewhere\."):
+        Registry.of_call().resolve(activation())
+
+
+def test_what_is_no_activation_in_a_module():
+    """Classes, and functions that need more than a tensor; where a signature does not tell, it may be one."""
+
+    def needs_more(x, axis):
+        return x
+
+    for value in (needs_more, type("gelu", (), {"get_config": None})):
+        assert Registry.of_call(modules=module_with(gelu=value)).resolve(activation()) is None
+    register(min, name="gelu")
+    with pytest.raises(CustomObjectConflictError, match="Keras's own function"):
+        Registry.of_call().resolve(activation())
+
+
 def test_all_missing_names_at_once():
     """Every missing name is reported once, with its module; names for training alone are not needed."""
     objects = [layer(), layer(), layer("Other", module="old.place"), layer("loss", is_training_only=True)]

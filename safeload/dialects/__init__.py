@@ -11,10 +11,11 @@ from safeload.dialects._lower._config import lower
 from safeload.dialects._lower._tf_keras import needs_keras_2
 from safeload.dialects._normal import Flavour, KerasTarget, NormalForm, Writer
 from safeload.dialects._normalise import normalise
-from safeload.dialects._values import is_tensorflow_initializer
+from safeload.dialects._values import ACTIVATIONS, is_tensorflow_initializer, named_activations, with_activations
 from safeload.dialects._writer import writer_of
 
 __all__ = [
+    "ACTIVATIONS",
     "ALLOWED_SYMBOLS",
     "COMPAT_MODULE",
     "COMPAT_OBJECTS",
@@ -36,8 +37,10 @@ __all__ = [
     "lower",
     "may_mask",
     "may_mask_attention",
+    "named_activations",
     "needs_keras_2",
     "newest_release",
     "normalise",
+    "with_activations",
     "writer_of",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -91,6 +91,10 @@ _INFERRED_POLICIES = ("_infer", "infer", "infer_with_float32_vars")
 PLAIN_DTYPE = "float32"
 TRAINED_PARTS = frozenset({"initializer", "regularizer", "constraint"})
 """Kinds of what matters in training alone."""
+ACTIVATIONS = "keras.activations"
+"""Where the functions are that layers name by a text."""
+_NESTED: frozenset[type] = frozenset({dict, list})
+_TEXTS = _NESTED | {str}
 
 
 def kind_at(key: str) -> str | None:
@@ -98,6 +102,37 @@ def kind_at(key: str) -> str | None:
     if key in _KINDS:
         return _KINDS[key]
     return _KIND_SUFFIXES.get(key.rpartition("_")[2]) if "_" in key else None
+
+
+def named_activations(config: Any, kind: str | None = None) -> Iterator[tuple[str, str]]:
+    """Yield the texts that stand for activations in *config*, that of one object: where, and the text."""
+    if type(config) is list:
+        steps: Iterable[tuple[str, Any, str | None]] = (
+            (f"[{i}]", x, kind) for i, x in enumerate(config) if type(x) in _TEXTS
+        )
+    elif type(config) is dict and "class_name" not in config:
+        steps = ((f".{k}", item, kind_at(k) or kind) for k, item in config.items() if type(item) in _TEXTS)
+    else:
+        return
+    for step, item, place in steps:
+        if type(item) is not str:
+            yield from ((step + path, name) for path, name in named_activations(item, place))
+        elif place == "activation":
+            yield step, item
+
+
+def with_activations(config: Any, change: Callable[[str], Any], kind: str | None = None) -> Any:
+    """Return *config*, that of one object, with what *change* makes of each text that stands for an activation."""
+    if isinstance(config, str):
+        return change(config) if kind == "activation" else config
+    if isinstance(config, list):
+        is_plain = kind != "activation"
+        return [
+            item if is_plain and type(item) not in _NESTED else with_activations(item, change, kind) for item in config
+        ]
+    if isinstance(config, dict) and "class_name" not in config:
+        return {key: with_activations(item, change, kind_at(key) or kind) for key, item in config.items()}
+    return config
 
 
 def legal_name(name: str) -> str:

@@ -215,8 +215,8 @@ class ObjectInfo:
         is_replaceable: True for the initializer, regularizer or constraint of a layer of Keras, for which the layer's
             own default stands where the caller has none: what it makes is overwritten by the weights of the file.
             Also where a custom layer has a name for one: it takes the name, and may need no such function.
-        is_module_recorded: False if the file names it without a module, so that a custom class may hide behind a
-            built-in name.
+        is_module_recorded: False if the file names it without a module, so that a custom class or function may hide
+            behind a built-in name.
     """
 
     where: str
@@ -267,7 +267,8 @@ class KerasInfo:
         signature: Inputs and outputs of the model as recorded; dtypes and shapes None where only building would tell.
         root: The layer tree.
         objects: In walking order, the serialized objects that may have to be looked for: those that are not built in,
-            those whose module the file does not record, and what only training needs.
+            those whose module the file does not record, each activation that it has by a name, and what only training
+            needs.
         parameter_count: Elements of all model arrays in the weight index (optimizer state not counted); None for no
             weights.
         raw: The config as the file has it, before it was normalised.

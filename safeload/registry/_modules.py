@@ -16,7 +16,8 @@ from safeload.errors import CustomObjectConflictError
 from safeload.inspection import ObjectInfo
 
 # Packages whose objects a custom module holds because it imported them, not because it defines them.
-_LIBRARIES = frozenset({"keras", "tf_keras", "tensorflow"})
+_KERAS = frozenset({"keras", "tf_keras"})
+_LIBRARIES = _KERAS | {"tensorflow"}
 
 
 def imported(module: ModuleType | str) -> ModuleType:
@@ -92,6 +93,25 @@ def is_own(value: object, module: ModuleType) -> bool:
     if home == _root(module.__name__):
         return callable(value) and not isinstance(value, ModuleType)
     return isinstance(value, type) and _is_of_keras(value)
+
+
+def is_of_keras(value: object, name: str) -> bool:
+    """Tell whether *value* is the activation *name* of Keras: ``keras.ops.gelu`` is another than its ``gelu``."""
+    home = str(getattr(value, "__module__", "")).split(".")
+    return name_of(value) == name and home[0] in _KERAS and "activations" in home
+
+
+def may_be_activation(value: object) -> bool:
+    """Tell whether a layer can call *value* on a tensor alone."""
+    if isinstance(value, type) or not callable(value):
+        return False
+    try:
+        inspect.signature(value).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # it does not tell
+        return True
+    return True
 
 
 def _root(module: str) -> str:

@@ -17,7 +17,9 @@ from safeload.registry._modules import (
     described,
     imported,
     imported_if_possible,
+    is_of_keras,
     is_own,
+    may_be_activation,
     name_of,
     names_of,
     offered,
@@ -63,7 +65,7 @@ def register_module(module: ModuleType | str, *, submodules: bool = False) -> No
 
     Args:
         module: A module, or its import name; a name is imported when a model needs custom objects, or may mean one by
-            the name of a built-in class, for which a module that cannot be imported is passed over.
+            the name of a built-in class or activation, for which a module that cannot be imported is passed over.
         submodules: True to take every module of a package too. All are then imported when a model needs custom
             objects, except ``__main__``; one that cannot be imported is an error.
     """
@@ -213,17 +215,35 @@ class Registry:
             The object, or None if there is none or the built-in is meant.
 
         Raises:
-            CustomObjectConflictError: ``custom-object-conflict``. Two candidates, or one of the wrong kind.
+            CustomObjectConflictError: ``custom-object-conflict``. Two candidates, one of the wrong kind, or one that
+                may be meant by the name of a built-in, and may not.
         """
         if needed.is_builtin and needed.is_module_recorded:
             return None
-        own = self._from_mapping(needed) or self._from_modules(needed)
+        given = self._from_mapping(needed)
+        if needed.is_builtin and needed.kind == "function":
+            return self._in_place_of_function(needed, given)
+        own = given or self._from_modules(needed)
         if own:
             return _fitting(needed, _chosen(needed, own))
         registered = _from_registered(needed) or _from_keras(needed)
         if registered and needed.is_builtin:
             raise _shadowing(needed, registered[0])
         return _fitting(needed, _chosen(needed, registered)) if registered else None
+
+    def _in_place_of_function(self, needed: ObjectInfo, given: list[object]) -> object | None:
+        """Return what the call gave by the name of a function of Keras, if it is another.
+
+        A function in a module is no answer, other than a class that Keras can save: code has helpers of such names,
+        and the ``hard_sigmoid`` of qkeras is not that of Keras.
+        """
+        if given:
+            value = _fitting(needed, given[0])
+            return None if is_of_keras(value, needed.name) else value
+        found = (*self._from_modules(needed), *_from_registered(needed), *_from_keras(needed))
+        for value in filter(may_be_activation, found):
+            raise _shadowing(needed, value, f", or keras.activations.{needed.name} for Keras's own")
+        return None
 
     def _from_mapping(self, needed: ObjectInfo) -> list[object]:
         for name in names_of(needed):
@@ -356,11 +376,11 @@ def _fitting(needed: ObjectInfo, value: object) -> object:
     )
 
 
-def _shadowing(needed: ObjectInfo, value: object) -> CustomObjectConflictError:
+def _shadowing(needed: ObjectInfo, value: object, more: str = "") -> CustomObjectConflictError:
     return CustomObjectConflictError(
         needed.name,
         problem=f"the file does not say whether it means Keras's own {needed.kind} or {described(value)}",
-        hint=f"say which one: custom_objects={{{needed.name!r}: …}}",
+        hint=f"say which one: custom_objects={{{needed.name!r}: …}}{more}",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from safeload.dialects import COMPAT_MODULE, Flavour, Writer
+from safeload.dialects import COMPAT_MODULE, Flavour, Writer, named_activations, with_activations
 from safeload.dialects._objects import Normaliser
 
 KERAS_1 = Writer(Flavour.KERAS_1, (1, 2, 2))
@@ -171,6 +171,19 @@ def test_hard_sigmoid_is_found_at_every_depth(place):
 def test_activations_by_name(name, expected):
     """A built-in function stays a string; another is a function of the user's."""
     assert normaliser(TF_2).config({"activation": name}) == {"activation": expected}
+
+
+def test_activations_by_name_in_a_config():
+    """At every depth, but not those of other objects in it."""
+    inner = {"class_name": "Dense", "config": {"activation": "tanh"}}
+    config = {"activation": "relu", "parts": [inner, 1, {"my_activation": ["elu", 2]}], "words": ["a"], "layer": inner}
+    assert list(named_activations(config)) == [(".activation", "relu"), (".parts[2].my_activation[0]", "elu")]
+    assert with_activations(config, str.upper) == {
+        **config,
+        "activation": "RELU",
+        "parts": [inner, 1, {"my_activation": ["ELU", 2]}],
+    }
+    assert list(named_activations(None)) == []
 
 
 @pytest.mark.parametrize(

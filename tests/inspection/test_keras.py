@@ -223,6 +223,32 @@ def test_modules_that_the_file_does_not_record():
     assert "InputLayer" not in objects
 
 
+def test_activations_that_the_file_has_by_name():
+    """A function of the user's may have the name; each name is listed once, at whatever depth."""
+    mine = {**entry("Mine", "m", source="inp", parts=[{"activation": ["tanh", "relu", 1]}]), "module": "mine"}
+    dense = [
+        entry("Dense", name, source="inp", units=2, activation="relu", kernel_initializer="zeros") for name in "ab"
+    ]
+    info = inspect(functional(*dense, mine))
+    found = {o.name: o for o in info.keras.objects if o.kind == "function"}
+    assert {name: o.where for name, o in found.items()} == {
+        "linear": "$.config.layers[1].config.activation",
+        "relu": "$.config.layers[2].config.activation",
+        "tanh": "$.config.layers[4].config.parts[0].activation[0]",
+    }
+    assert all(o.is_builtin and not o.is_module_recorded and o.module == "keras.activations" for o in found.values())
+
+
+def test_an_activation_that_safeload_has():
+    """The ``hard_sigmoid`` of Keras 2 is named by the file alone, too."""
+    layer = {"class_name": "Activation", "config": {"name": "a", "trainable": True, "activation": "hard_sigmoid"}}
+    metadata = {"keras_version": "2.1.6"}
+    old = KerasArtifact(Format.KERAS_HDF5, "m.h5", {"class_name": "Sequential", "config": [layer]}, metadata=metadata)
+    (found,) = [o for o in inspect_artifact(old).keras.objects if o.kind == "function"]
+    assert (found.name, found.module, found.is_builtin) == ("hard_sigmoid", "safeload.compat", True)
+    assert not found.is_module_recorded
+
+
 def test_a_class_of_the_script_that_saved():
     """It has the name of a built-in layer, which the other layers of this name are all the same."""
     own = {**functional()["config"]["layers"][1], "module": None, "registered_name": "Dense"}

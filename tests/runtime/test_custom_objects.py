@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import json
+import types
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -187,6 +188,79 @@ def test_two_classes_of_one_name_in_one_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(loaded(X), model(X), rtol=1e-6)
     with pytest.raises(CustomObjectConflictError, match=r"of text\.norm and vision\.norm"):
         safeload.load_callable(tmp_path / "m.keras", custom_objects=[twice])
+
+
+def quarter(x: Any) -> Any:
+    return x * 0.25 + 3
+
+
+def _called(name: str) -> Any:
+    """A function of this module's that is called as one of Keras."""
+    made = types.FunctionType(quarter.__code__, globals(), name)
+    made.__module__ = __name__
+    return made
+
+
+def _named_by_a_text(path: Path, name: str) -> None:
+    """Write the activation of each layer as Keras 2 did; later ones write so what has the name of one of theirs."""
+    with h5py.File(path, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        for layer in config["config"]["layers"][1:]:
+            layer["config"]["activation"] = name
+        file.attrs["model_config"] = json.dumps(config)
+
+
+@pytest.mark.parametrize("name", ["relu", "gelu", "hard_sigmoid", "linear"])
+@pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras", "tf_keras"])
+def test_a_function_with_the_name_of_an_activation(tmp_path: Path, package: Any, name: str) -> None:
+    """What the call gives by the name is meant, in layers of Keras and in those of the caller."""
+
+    class Activated(package.layers.Layer):  # type: ignore[misc]  # keras or tf_keras, which have no types
+        def __init__(self, activation: Any, **options: Any) -> None:
+            super().__init__(**options)
+            self.activation = package.activations.get(activation)
+
+        def call(self, x: Any) -> Any:
+            return self.activation(x)
+
+        def get_config(self) -> Any:
+            return {**super().get_config(), "activation": package.activations.serialize(self.activation)}
+
+    dense = package.layers.Dense(3, use_bias=False)
+    path, own = tmp_path / "m.h5", _called(name)
+    package.Sequential([package.Input((4,)), dense]).save(path)
+    _named_by_a_text(path, name)
+    expected = X @ dense.get_weights()[0] * 0.25 + 3
+    for given in ({name: own}, [own]):
+        np.testing.assert_allclose(safeload.load_callable(path, custom_objects=given)(X), expected, rtol=1e-5)
+    with pytest.raises(CustomObjectConflictError, match=f"Keras.s own function or {__name__}.quarter"):
+        safeload.load_callable(path, modules=[_module_of(own)])
+    package.Sequential([package.Input((4,)), dense, Activated("tanh")]).save(path)
+    _named_by_a_text(path, name)
+    predict = safeload.load_callable(path, custom_objects=[own, Activated])
+    np.testing.assert_allclose(predict(X), expected * 0.25 + 3, rtol=1e-5)
+    relu = safeload.load_callable(
+        path, custom_objects={"Activated": Activated, name: getattr(package.activations, name)}
+    )
+    plain = safeload.load_callable(path, custom_objects=[Activated])
+    np.testing.assert_array_equal(relu(X), plain(X))
+
+
+def test_a_function_in_place_of_one_that_safeload_has() -> None:
+    """Whichever name the road gave it: on that of tf_keras, Keras 3's ``hard_sigmoid`` has one of its own."""
+    for home, name in (("safeload.compat", "hard_sigmoid"), ("keras.activations", "hard_sigmoid_of_keras_3")):
+        resolver = Resolver(
+            keras=tf_keras, custom={f"{home}.hard_sigmoid": quarter}, compat={name: function}, where="m"
+        )
+        assert resolver.resolve("safeload.compat", name, name) is quarter
+        resolver.custom = {}
+        assert resolver.resolve("safeload.compat", name, name) is function
+
+
+def _module_of(function: Any) -> types.ModuleType:
+    module = types.ModuleType(__name__)
+    setattr(module, function.__name__, function)
+    return module
 
 
 @pytest.mark.parametrize("package", [keras, tf_keras])

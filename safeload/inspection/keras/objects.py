@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from safeload.dialects import functions_of, is_builtin
+from safeload.dialects import ACTIVATIONS, COMPAT_MODULE, functions_of, is_builtin, named_activations
 from safeload.inspection._info import ObjectInfo
 from safeload.inspection._walk import Place
 
@@ -88,16 +88,34 @@ def describe_objects(objects: Iterable[Place], raw_places: Iterable[Place]) -> I
     raw = [place for place in raw_places if place.is_object]
     # Names that the file records alone: there a custom class looks like a built-in one.
     unlocated = frozenset(p.value["class_name"] for p in raw if not (p.value.get("module") or _registered(p.value)))
+    objects = tuple(objects)
     for place in objects:
         value = place.value
-        if value["class_name"] in unlocated or not _is_known(value):
+        if value["class_name"] in unlocated or _is_named(value) or not _is_known(value):
             yield _describe(place, unlocated)
+    yield from _activations(objects)
     for place in raw:
         if place.is_training_only:
             yield _describe(place, unlocated)
     for place in raw_places:
         if place.is_training_only and isinstance(place.value, dict) and place.owner is None:
             yield from _named_objects(place)
+
+
+def _is_named(value: Any) -> bool:
+    """Tell whether *value* stands for an activation that the file has by its name."""
+    return bool(value["class_name"] == "function" and value.get("module") == COMPAT_MODULE)
+
+
+def _activations(objects: Iterable[Place]) -> Iterator[ObjectInfo]:
+    """Describe the activations that *objects* have by their names: a function of the user's may be called so."""
+    seen: set[str] = set()
+    for place in objects:
+        for path, name in named_activations(place.value.get("config")):
+            if name not in seen:
+                seen.add(name)
+                where = f"{place.where}.config{path}"
+                yield ObjectInfo(where, name, "function", ACTIVATIONS, None, is_builtin=True, is_module_recorded=False)
 
 
 def _named_objects(place: Place) -> Iterator[ObjectInfo]:
@@ -135,7 +153,7 @@ def _describe(place: Place, unlocated: frozenset[str]) -> ObjectInfo:
         is_builtin=is_known or (place.is_training_only and _is_training_class(module, name)),
         is_training_only=place.is_training_only or is_replaceable,
         is_replaceable=is_replaceable,
-        is_module_recorded=value["class_name"] not in unlocated,
+        is_module_recorded=value["class_name"] not in unlocated and not _is_named(value),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from safeload.dialects import is_builtin
+from safeload.dialects import ACTIVATIONS, COMPAT_MODULE, is_builtin, with_activations
 from safeload.errors import CustomObjectConflictError, IncompatibleVersionError, UnsupportedFormatError
 from safeload.inspection import is_mere_name, is_replaceable_part
 from safeload.runtime._keras._lambda import trusted_function
@@ -77,7 +77,27 @@ class Resolver:
         if _is_object(config) and isinstance(config["config"], dict):
             config = {**config, "config": self._without_replaceable(config)}
         copied = {key: self.rewrite(value) if type(value) in _NESTED else value for key, value in config.items()}
-        return self._renamed(copied) if _is_object(copied) else copied
+        if not _is_object(copied):
+            return copied
+        if self.custom and isinstance(copied["config"], dict):
+            is_own = not is_builtin(copied.get("module"), copied["class_name"])
+            copied["config"] = with_activations(copied["config"], lambda name: self._activation(name, is_own=is_own))
+        return self._renamed(copied)
+
+    def _activation(self, name: str, *, is_own: bool) -> Any:
+        """Return what a layer gets for the *name* of an activation: the caller's function, if there is one.
+
+        A class of the caller's for tf_keras gets the name, and looks it up in the scope if it is to be looked up;
+        ``keras.activations.get`` of Keras 3 does not look there.
+        """
+        names = (f"{ACTIVATIONS}.{name}", f"{COMPAT_MODULE}.{name}", name)
+        found = next((self.custom[n] for n in names if n in self.custom), None)
+        if found is None or isinstance(found, type):
+            return name
+        if is_own and self.keras.__name__ == "tf_keras":
+            self.scope[name] = found
+            return name
+        return self._function(found)
 
     def _without_replaceable(self, owner: dict[str, Any]) -> dict[str, Any]:
         """Return the config of *owner* without initializers and such that nobody gave; its defaults stand for them.
@@ -204,7 +224,8 @@ class Resolver:
             UnsupportedFormatError: ``unsupported-format``. It is a function of Keras that something is to call.
         """
         if module == "safeload.compat":
-            return self.custom.get(f"{module}.{name}") or self.compat[name]
+            written = f"{ACTIVATIONS}.{name.removesuffix('_of_keras_3')}"  # `dialects.lower` gave it another
+            return self.custom.get(f"{module}.{name}") or self.custom.get(written) or self.compat[name]
         if module and module.partition(".")[0] == "keras" and not registered_name:
             # planning puts a custom class that takes a built-in's place under the full name of the built-in.
             found = self.custom.get(f"{module}.{name}") or symbol(self.keras, module, name)
