@@ -235,6 +235,7 @@ def _custom_objects(info: ModelInfo, registry: Registry) -> tuple[CustomObject, 
             is_available=_is_available(found, registry),
         )
         for found in needed.values()
+        if not found.is_mere_text or _is_available(found, registry)
     )
 
 

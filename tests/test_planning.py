@@ -228,6 +228,16 @@ def test_report_of_missing_code():
     assert (conflict.verdict, conflict.custom_objects[0].is_available) == ("custom-object-conflict", False)
 
 
+def test_report_of_a_text_that_may_mean_a_function():
+    """It is in the report where somebody has such a function, and never missing."""
+    scale = {"Scale": a_class("keras")}
+    config = functional(entry("Scale", "s", module="mine", source="inp", activation="seven"))
+    assert [found.name for found in report_of(config, Registry.of_call(scale)).custom_objects] == ["Scale"]
+    given = report_of(config, Registry.of_call({**scale, "seven": abs}))
+    assert [(found.name, found.is_available) for found in given.custom_objects] == [("Scale", True), ("seven", True)]
+    assert given.verdict == "fine"
+
+
 def test_report_of_a_saved_model():
     """Signatures, producer and ops of other packages of a SavedModel are in its report; warnings do not refuse it."""
     warning = Finding("r", Severity.WARNING, "w", "e", "m", "h")

@@ -420,6 +420,15 @@ def test_a_function_of_a_module_and_an_activation_of_one_name():
         Registry.of_call().resolve(activation())
 
 
+def test_what_a_custom_class_calls_by_a_text():
+    """It may be a function or a class of the caller's, or nothing that anybody has."""
+    text = ObjectInfo("$.config", "seven", "function", None, None, is_replaceable=True, is_module_recorded=False)
+    assert Registry.of_call().resolve_all(model(text)) == {}
+    for value in (a_function(), a_class("seven")):
+        assert Registry.of_call({"seven": value}).resolve_all(model(text)) == {"seven": value}
+        assert Registry.of_call(modules=module_with(seven=value)).resolve_all(model(text)) == {"seven": value}
+
+
 def test_what_is_no_activation_in_a_module():
     """Classes, and functions that need more than a tensor; where a signature does not tell, it may be one."""
 

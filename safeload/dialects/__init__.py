@@ -11,7 +11,13 @@ from safeload.dialects._lower._config import lower
 from safeload.dialects._lower._tf_keras import needs_keras_2
 from safeload.dialects._normal import Flavour, KerasTarget, NormalForm, Writer
 from safeload.dialects._normalise import normalise
-from safeload.dialects._values import ACTIVATIONS, is_tensorflow_initializer, named_activations, with_activations
+from safeload.dialects._values import (
+    ACTIVATIONS,
+    has_activation,
+    is_tensorflow_initializer,
+    named_activations,
+    with_activations,
+)
 from safeload.dialects._writer import writer_of
 
 __all__ = [
@@ -30,6 +36,7 @@ __all__ = [
     "Writer",
     "find_class",
     "functions_of",
+    "has_activation",
     "is_application_layer",
     "is_builtin",
     "is_tensorflow_initializer",

@@ -6,7 +6,7 @@ Owns what an object is: built in or custom, and its module. Models and nodes are
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -46,11 +46,13 @@ class Normaliser:
         writer: Who wrote the config.
         convert_model: Rewrites a serialized model: `_functional.normalise_model` for this load. None for other objects.
         has_masks: True if some layer may make a mask.
+        is_own: True for what a custom class has in its config: its texts are its own affair.
     """
 
     writer: Writer
     convert_model: Callable[[dict[str, Any]], dict[str, Any] | None]
     has_masks: bool = False
+    is_own: bool = False
 
     def value(self, value: Any, kind: str | None = None) -> Any:
         """Return *value* in normal form; *kind* is what its place asks for, where the place tells."""
@@ -68,7 +70,7 @@ class Normaliser:
 
     def _string(self, value: str, kind: str | None) -> Any:
         if kind == "activation":
-            return _values.activation(value, self.writer)
+            return _values.activation(value, self.writer, is_own=self.is_own)
         return _values.dtype_policy(value) if kind == "dtype policy" and self._is_old else value
 
     def _dict(self, value: dict[str, Any], kind: str | None) -> Any:
@@ -108,6 +110,8 @@ class Normaliser:
 
     def object(self, value: dict[str, Any], kind: str | None = None) -> dict[str, Any]:
         """Return the serialized class instance *value* in normal form."""
+        if self.is_own:
+            return replace(self, is_own=False).object(value, kind)
         model = self.convert_model(value)
         if model is not None:
             return model
@@ -200,7 +204,7 @@ class Normaliser:
     def _custom(self, value: dict[str, Any], kind: str | None) -> dict[str, Any]:
         _, separator, name = value["class_name"].rpartition(">")
         registered = value.get("registered_name") or (value["class_name"] if separator else None)
-        config = self.config(value.get("config"))
+        config = replace(self, is_own=True).config(value.get("config"))
         return {
             "module": value.get("module"),
             "class_name": name,

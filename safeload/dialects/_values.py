@@ -155,12 +155,18 @@ def is_of_a_script(value: Mapping[str, Any]) -> bool:
     return value.get("module") is None and isinstance(value.get("registered_name"), str)
 
 
-def activation(name: str, writer: Writer) -> Any:
-    """Return what *writer* meant by the activation *name*."""
+def activation(name: str, writer: Writer, *, is_own: bool = False) -> Any:
+    """Return what *writer* meant by the activation *name*.
+
+    A class of the user's (*is_own*) may mean anything by a text that no Keras has for an activation, such as
+    ``dice`` or ``quantized_relu(4,2)``; one that its Keras did not have yet is a function of the user's there, too.
+    """
     if name == "hard_sigmoid" and writer.flavour is not Flavour.KERAS_3:
         return function_object(name, module=COMPAT_MODULE)
     if is_activation(name, writer):
         return _ACTIVATION_ALIASES.get(name, name)
+    if is_own and not has_activation(name):
+        return name
     is_layer = name[:1].isupper() and module_of(name, "layer") == "keras.layers"
     if is_layer and writer.flavour is not Flavour.KERAS_3:
         return {"module": "keras.layers", "class_name": name, "config": {}, "registered_name": None}
@@ -189,8 +195,13 @@ def is_activation(name: str, writer: Writer) -> bool:
     """Tell whether *name* is an activation that Keras 3 has and *writer* had, or one of TensorFlow by its own name."""
     if name in _ACTIVATION_ALIASES:
         return True
-    is_known = name in functions_of("activation") or name in _EXTRA_ACTIVATIONS
-    return is_known and (not writer.version or name in _IN_EVERY_KERAS or _had_activation(name, writer))
+    is_since = not writer.version or name in _IN_EVERY_KERAS or _had_activation(name, writer)
+    return is_since and has_activation(name)
+
+
+def has_activation(name: str) -> bool:
+    """Tell whether Keras 3 has the activation *name*."""
+    return name in functions_of("activation") or name in _EXTRA_ACTIVATIONS
 
 
 def _had_activation(name: str, writer: Writer) -> bool:

@@ -214,7 +214,8 @@ class ObjectInfo:
         is_training_only: True if only ``compile`` needs it, or training of a layer that has its weights.
         is_replaceable: True for the initializer, regularizer or constraint of a layer of Keras, for which the layer's
             own default stands where the caller has none: what it makes is overwritten by the weights of the file.
-            Also where a custom layer has a name for one: it takes the name, and may need no such function.
+            Also where a custom layer has a name for one, or for an activation: it takes the name, and may need no such
+            function.
         is_module_recorded: False if the file names it without a module, so that a custom class or function may hide
             behind a built-in name.
     """
@@ -229,6 +230,11 @@ class ObjectInfo:
     is_training_only: bool = False
     is_replaceable: bool = False
     is_module_recorded: bool = True
+
+    @property
+    def is_mere_text(self) -> bool:
+        """True for a text of a custom layer where layers of Keras have an activation: it may mean a function."""
+        return self.is_replaceable and not self.is_training_only
 
 
 @dataclass(frozen=True)

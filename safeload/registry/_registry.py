@@ -364,6 +364,8 @@ def _fitting(needed: ObjectInfo, value: object) -> object:
     """Return *value* if it can stand for *needed*."""
     wanted = "function" if needed.kind == "function" else "class"
     is_class = isinstance(value, type)
+    if is_class and needed.is_mere_text:
+        return value  # a class of the caller's looks up what it calls so, if it does
     if is_class if wanted == "class" else callable(value) and not is_class:
         return value
     named = {ModuleType: "module", type: "class"}

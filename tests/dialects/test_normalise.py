@@ -50,6 +50,15 @@ def test_a_config_of_keras_2_becomes_one_of_keras_3():
     assert (dense["module"], dense["config"]["activation"]["module"]) == ("keras.layers", "safeload.compat")
 
 
+def test_texts_of_a_model_of_the_users():
+    """What its class has beside its layers is its own, whether it has inputs or not."""
+    layers = OLD["config"]
+    for config in ({"layers": layers}, {"layers": [], "input_layers": [], "output_layers": []}):
+        own = {"class_name": "Own", "config": {"name": "m", "activation": "seven", **config}}
+        found = normalise(own, {"keras_version": "2.2.4"}, Format.KERAS_HDF5).config
+        assert (found["module"], found["config"]["activation"]) == (None, "seven")
+
+
 def test_what_is_not_of_the_model_is_left_out():
     """Training and versions are not part of the normal form."""
     config = {**OLD, "keras_version": "2.2.4", "backend": "tensorflow", "compile_config": {"loss": "mse"}}

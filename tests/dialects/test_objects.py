@@ -173,6 +173,26 @@ def test_activations_by_name(name, expected):
     assert normaliser(TF_2).config({"activation": name}) == {"activation": expected}
 
 
+@pytest.mark.parametrize("writer", [TF_2, KERAS_3])
+def test_texts_of_a_custom_class(writer):
+    """What no Keras has for an activation is its own affair, at every depth; objects inside are as elsewhere."""
+    texts = {"activation": "seven", "att_activation": "LeakyReLU", "parts": {"activation": ["quantized_relu(4,2)"]}}
+    config = {"name": "m", **texts, "known": {"activation": ["relu", "softmax_v2"]}}
+    dense = {"class_name": "Dense", "module": "keras.layers", "config": {"activation": "seven"}}
+    mine = {"class_name": "Mine", "module": "mine", "config": {**config, "layer": dense}}
+    found = normaliser(writer).object(mine, "layer")["config"]
+    assert found == {**config, "known": {"activation": ["relu", "softmax"]}, "layer": found["layer"]}
+    assert found["layer"]["config"]["activation"]["config"] == "seven"
+
+
+def test_texts_of_a_custom_class_that_keras_had_not_yet():
+    """A class that looks one up meant a function of the user's: TensorFlow 2.3, taken for 2.4, has no ``mish``."""
+    found = normaliser(TF_2).object({"class_name": "Mine", "config": {"activation": "mish"}}, "layer")["config"]
+    assert found["activation"]["config"] == "mish"
+    found = normaliser(TF_2).object({"class_name": "Mine", "config": {"activation": "hard_sigmoid"}}, "layer")["config"]
+    assert found["activation"] == HARD_SIGMOID
+
+
 def test_activations_by_name_in_a_config():
     """At every depth, but not those of other objects in it."""
     inner = {"class_name": "Dense", "config": {"activation": "tanh"}}

@@ -12,6 +12,8 @@ from safeload.errors import IncompatibleVersionError
 KERAS_3 = Writer(Flavour.KERAS_3, (3, 15, 1))
 KERAS_2 = Writer(Flavour.TF_KERAS, (2, 16, 0))
 LAYERS = "keras.layers"
+HARD_SIGMOID = {"module": COMPAT_MODULE, "class_name": "function", "config": "hard_sigmoid"}
+HARD_SIGMOID["registered_name"] = "hard_sigmoid"
 CLASSES = {
     (LAYERS, "InputLayer"): frozenset({"name", "dtype"}),
     (LAYERS, "Dense"): frozenset({"units", "activation", "name", "dtype"}),
@@ -96,6 +98,8 @@ def test_the_hard_sigmoid_of_keras_3_is_safeloads():
 
 def test_activations_that_tf_keras_lacks_are_refused():
     """The error says where and what."""
+    custom = layer("Mine", {"activation": "seven", "my_activation": HARD_SIGMOID}, "mine")
+    assert lowered(custom)["config"] == {"activation": "seven", "my_activation": "hard_sigmoid"}
     with pytest.raises(IncompatibleVersionError, match=r"\$\[0\].activation: tf_keras has no activation 'squareplus'"):
         lowered([layer("Dense", {"activation": "squareplus"})])
 

@@ -239,6 +239,18 @@ def test_activations_that_the_file_has_by_name():
     assert all(o.is_builtin and not o.is_module_recorded and o.module == "keras.activations" for o in found.values())
 
 
+def test_a_text_that_a_custom_class_may_mean_a_function_by():
+    """It is taken where it is given, and needed by nobody; what a function is of is in training alone."""
+    mine = {**entry("Mine", "m", source="inp", activation="seven", kernel_initializer="own"), "module": "mine"}
+    objects = {o.name: o for o in inspect(functional(mine)).keras.objects}
+    assert (objects["seven"].kind, objects["seven"].is_builtin, objects["seven"].is_mere_text) == (
+        "function",
+        False,
+        True,
+    )
+    assert [name for name, o in objects.items() if o.is_mere_text] == ["seven"]
+
+
 def test_an_activation_that_safeload_has():
     """The ``hard_sigmoid`` of Keras 2 is named by the file alone, too."""
     layer = {"class_name": "Activation", "config": {"name": "a", "trainable": True, "activation": "hard_sigmoid"}}

@@ -246,6 +246,44 @@ def test_a_function_with_the_name_of_an_activation(tmp_path: Path, package: Any,
     np.testing.assert_array_equal(relu(X), plain(X))
 
 
+@pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras", "tf_keras"])
+def test_texts_of_a_custom_layer(tmp_path: Path, package: Any) -> None:
+    """It takes them as they are, though a function or a class may have the name."""
+
+    class Sevenfold(package.layers.Layer):  # type: ignore[misc]  # keras or tf_keras, which have no types
+        def __init__(self, activation: str, parts: Any, **options: Any) -> None:
+            super().__init__(**options)
+            assert (activation, parts) == ("seven", {"my_activation": ["quantized(4,2)"]})
+
+        def call(self, x: Any) -> Any:
+            return 7 * x
+
+        def get_config(self) -> Any:
+            return {**super().get_config(), "activation": "seven", "parts": {"my_activation": ["quantized(4,2)"]}}
+
+    model = package.Sequential([package.Input((4,)), Sevenfold("seven", {"my_activation": ["quantized(4,2)"]})])
+    for path in (tmp_path / "m.h5", tmp_path / "m.keras"):
+        model.save(path)
+        assert [needed.name for needed in safeload.inspect_model(path).custom_objects] == ["Sevenfold"]
+        for given in ([Sevenfold], {"Sevenfold": Sevenfold, "seven": package.layers.ReLU}):
+            np.testing.assert_array_equal(safeload.load_callable(path, custom_objects=given)(X), 7 * X)
+
+
+@pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras", "tf_keras"])
+def test_a_text_that_a_custom_layer_looks_up(tmp_path: Path, package: Any) -> None:
+    """Keras 2 finds what load_model is given; whoever gives nothing is asked for it."""
+    mine = type("Mine", (package.layers.Dense,), {})
+    model = package.Sequential([package.Input((4,)), mine(3, use_bias=False)])
+    model.save(tmp_path / "m.h5")
+    _named_by_a_text(tmp_path / "m.h5", "quarter")
+    expected = X @ model.get_weights()[0] * 0.25 + 3
+    for given in ({"custom_objects": [mine, quarter]}, {"custom_objects": [mine], "modules": [_module_of(quarter)]}):
+        np.testing.assert_allclose(safeload.load_callable(tmp_path / "m.h5", **given)(X), expected, rtol=1e-5)
+    with pytest.raises(LoadFailedError, match="activation function.*quarter") as caught:
+        safeload.load_callable(tmp_path / "m.h5", custom_objects=[mine])
+    assert caught.value.hint.startswith("if 'quarter' is a function of yours, pass it: custom_objects={'quarter': …}; ")
+
+
 def test_a_function_in_place_of_one_that_safeload_has() -> None:
     """Whichever name the road gave it: on that of tf_keras, Keras 3's ``hard_sigmoid`` has one of its own."""
     for home, name in (("safeload.compat", "hard_sigmoid"), ("keras.activations", "hard_sigmoid_of_keras_3")):

@@ -99,20 +99,26 @@ def _may_have_layers(value: Json) -> bool:
 def _model(value: Json, parts: dict[str, Json], normaliser: LayerNormaliser) -> dict[str, Json]:
     """The object of a model whose *parts* are in normal form."""
     rest = {key: item for key, item in value["config"].items() if key not in _FUNCTIONAL_KEYS}
-    shell = _shell(value, normaliser)
     name = rest.get("name")
     if isinstance(name, str):
         rest["name"] = legal_name(name)
-    return {**shell, "config": {**normaliser.config(rest), **parts}}
+    shell = _shell(value, rest, normaliser)
+    return {**shell, "config": {**shell["config"], **parts}}
 
 
-def _shell(value: Json, normaliser: LayerNormaliser) -> Json:
+def _shell(value: Json, rest: Json, normaliser: LayerNormaliser) -> Json:
     module = value.get("module")
     name = None if is_of_a_script(value) else _BUILTIN_MODELS.get(value["class_name"])
     if name is None or (module is not None and str(module).partition(".")[0] not in _KERAS_PACKAGES):
-        return normaliser.object({**value, "config": {}}, "model")
+        return normaliser.object({**value, "config": rest}, "model")
     kept = {key: value[key] for key in ("name", "shared_object_id") if key in value}
-    return {"module": _MODULES[name], "class_name": name, "config": {}, "registered_name": None, **kept}
+    return {
+        "module": _MODULES[name],
+        "class_name": name,
+        "config": normaliser.config(rest),
+        "registered_name": None,
+        **kept,
+    }
 
 
 def _sequential_layers(layers: list[Json], normaliser: LayerNormaliser, renamed: dict[str, str]) -> list[Json]:

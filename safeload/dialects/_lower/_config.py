@@ -86,6 +86,7 @@ def _model_and_values(value: dict[str, Any], target: KerasTarget, where: str) ->
     is_functional = config.keys() >= _FUNCTIONAL_KEYS
     if target.package == _tf_keras.PACKAGE:
         config = _tf_keras.with_keras_2_values(config, where)
+        config = config if is_builtin(value.get("module"), value["class_name"]) else _tf_keras.with_names(config)
         config = _tf_keras.with_keras_2_nodes(config, where) if is_functional else config
     elif is_functional:
         config = graph_for(config, target.version, where)

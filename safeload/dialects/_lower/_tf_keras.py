@@ -15,7 +15,7 @@ from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._functional._graph import GraphLayer, map_graph, read_graph
 from safeload.dialects._functional._nodes import CONSTANT, Call, TensorRef, Tree, iter_refs, map_refs
 from safeload.dialects._normal import Flavour, NormalForm
-from safeload.dialects._values import function_object, kind_at
+from safeload.dialects._values import function_object, has_activation, kind_at
 from safeload.errors import IncompatibleVersionError
 
 Json = Any
@@ -59,6 +59,8 @@ _ACTIVATIONS = frozenset(
     ]
 )
 """Names for which ``tf_keras.activations.get`` has the function of Keras 3."""
+
+_HARD_SIGMOID = function_object("hard_sigmoid", module=COMPAT_MODULE)
 
 _PLAIN_POLICIES = frozenset({"DTypePolicy", "FloatDTypePolicy"})
 _FUNCTION_PARTS = ("function", "output_shape", "mask")
@@ -186,10 +188,15 @@ def with_keras_2_values(config: dict[str, Json], where: str) -> dict[str, Json]:
     }
 
 
+def with_names(config: dict[str, Json]) -> dict[str, Json]:
+    """Return the *config* of a custom class with the text that the file has for the ``hard_sigmoid`` of Keras 2."""
+    return {key: "hard_sigmoid" if value == _HARD_SIGMOID else value for key, value in config.items()}
+
+
 def _activation(name: str, where: str) -> Json:
     if name == "hard_sigmoid":  # tf_keras has the function of Keras 2 under this name
         return function_object("hard_sigmoid_of_keras_3", module=COMPAT_MODULE)
-    if name not in _ACTIVATIONS:
+    if name not in _ACTIVATIONS and has_activation(name):
         raise _unknown(where, f"has no activation {name!r}")
     return name
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from safeload.dialects import ACTIVATIONS, COMPAT_MODULE, functions_of, is_builtin, named_activations
+from safeload.dialects import (
+    ACTIVATIONS,
+    COMPAT_MODULE,
+    functions_of,
+    has_activation,
+    is_builtin,
+    named_activations,
+)
 from safeload.inspection._info import ObjectInfo
 from safeload.inspection._walk import Place
 
@@ -114,8 +121,17 @@ def _activations(objects: Iterable[Place]) -> Iterator[ObjectInfo]:
         for path, name in named_activations(place.value.get("config")):
             if name not in seen:
                 seen.add(name)
-                where = f"{place.where}.config{path}"
-                yield ObjectInfo(where, name, "function", ACTIVATIONS, None, is_builtin=True, is_module_recorded=False)
+                is_known = has_activation(name)
+                yield ObjectInfo(
+                    where=f"{place.where}.config{path}",
+                    name=name,
+                    kind="function",
+                    module=ACTIVATIONS if is_known else None,
+                    registered_name=None,
+                    is_builtin=is_known,
+                    is_replaceable=not is_known,
+                    is_module_recorded=False,
+                )
 
 
 def _named_objects(place: Place) -> Iterator[ObjectInfo]:

@@ -53,7 +53,8 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
     facts = plan.judged.info.keras
     normal: NormalForm | None = facts.normal if facts is not None else None
     says = _families_told(plan.custom_objects, normal)
-    with says, explained(artifact.where), _verified(artifact), deferred_variables(artifact.where) as deferral:
+    asks = _texts_told(plan)
+    with says, asks, explained(artifact.where), _verified(artifact), deferred_variables(artifact.where) as deferral:
         build = plan.architecture
         model = _build(plan) if build is None else _from_caller(build, artifact.where)
         set_weights(model, artifact, normal if build is None or _lists_layers(normal) else None)
@@ -166,6 +167,21 @@ def _families_told(custom: Mapping[str, Any], normal: NormalForm | None) -> Iter
         if normal is not None and names:
             first = f"the file is of Keras {theirs}, and {names[0]!r} derives from {other}: derive it from {ours}"
             error.hint = f"{first}; {error.hint}"
+        raise
+
+
+@contextmanager
+def _texts_told(plan: LoadPlan) -> Iterator[None]:
+    """Ask for the function where a class of the caller's has looked up a text as one, which nobody gave."""
+    try:
+        yield
+    except LoadFailedError as error:
+        facts = plan.judged.info.keras
+        texts = [o.name for o in (facts.objects if facts is not None else ()) if o.is_mere_text]
+        # ``get`` and ``deserialize`` in keras/src/activations/__init__.py (3.15.1), tf_keras 2.21 src/activations.py
+        name = next((text for text in texts if text in error.problem), None)
+        if name is not None and "activation function" in error.problem:
+            error.hint = f"if {name!r} is a function of yours, pass it: custom_objects={{{name!r}: …}}; {error.hint}"
         raise
 
 
