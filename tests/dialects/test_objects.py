@@ -134,6 +134,13 @@ def test_private_modules_of_keras_become_public(module):
     assert found == builtin("keras.layers", "Dense", {"units": 1, "dtype": "float32"})
 
 
+def test_initializers_of_private_modules():
+    """The module says whose they are; the names are those of their time."""
+    value = {"class_name": "GlorotUniformV2", "module": "keras.src.initializers.initializers", "config": {"seed": None}}
+    found = normaliser(TF_2).config({"kernel_initializer": value})["kernel_initializer"]
+    assert (found["module"], found["class_name"]) == ("keras.initializers", "GlorotUniform")
+
+
 def test_an_unknown_class_of_keras_keeps_its_module():
     """What the tables do not know is left for the policy to refuse."""
     value = {"module": "keras.layers", "class_name": "Brandnew", "config": {}, "registered_name": None}
