@@ -7,7 +7,9 @@ import zipfile
 
 import h5py
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 from releases import makes_variables_without_values
 
 from safeload import inspect_model, load_callable
@@ -143,6 +145,47 @@ def test_the_variables_of_tf_keras_are_counted():
     tf_keras = pytest.importorskip("tf_keras")
     with pytest.raises(UnsafeModelError), bounded_variables(0, "m"):
         tf_keras.layers.PReLU().build((None, 10**5, 10**6))
+
+
+class _Factor(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self.factor = tf.Variable([2.0, 3.0, 4.0, 5.0])
+        self.rate = tf.Variable(10.0, shape=tf.TensorShape(None))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 4))])
+    def __call__(self, x):
+        return x * self.factor * tf.reshape(self.rate, ())
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_variables_of_a_saved_model_that_a_layer_loads(tmp_path, package):
+    """Those that TensorFlow reads from a file are counted like others, whatever their shapes are given as."""
+    package = pytest.importorskip(package)
+    tf.saved_model.save(_Factor(), str(tmp_path / "saved"))
+
+    class Hub(package.layers.Layer):
+        def __init__(self, handle, **options):
+            super().__init__(**options)
+            self.handle, self.loaded = handle, tf.saved_model.load(handle)
+
+        def call(self, x):
+            return self.loaded(x)
+
+        def get_config(self):
+            return {**super().get_config(), "handle": self.handle}
+
+    model = package.Sequential([package.Input((4,)), Hub(str(tmp_path / "saved"))])
+    model.save(tmp_path / "m.h5")
+    found = load_callable(tmp_path / "m.h5", custom_objects=[Hub])(np.ones((1, 4), "float32"))
+    np.testing.assert_allclose(found, [[20, 30, 40, 50]])
+
+
+def test_variables_of_a_saved_model_are_counted():
+    """A shape in TensorFlow's own message is read as any other."""
+    shape = tf.TensorShape([10**5, 10**6]).as_proto()
+    with pytest.raises(UnsafeModelError), bounded_variables(0, "m"):
+        tf.Variable(shape=shape, dtype=tf.float32)
 
 
 def test_other_errors_pass_through():

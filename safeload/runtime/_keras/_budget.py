@@ -64,14 +64,18 @@ def _declared_shape(kwargs: dict[str, Any]) -> tuple[int, ...]:
     """Return the shape of a variable that is about to be made, before its initializer runs.
 
     Source: ``Variable._initialize_with_initializer`` of keras 3.15.1, whose function closes over the Keras variable;
-    ``make_variable`` of tf_keras 2.21, which passes the shape.
+    ``make_variable`` of tf_keras 2.21, which passes the shape; ``_recreate_variable`` of tensorflow 2.21
+    ``python/saved_model/load.py``, which passes the message in the file. A shape may be of unknown rank, too.
     """
+    import tensorflow as tf
+
     shape = kwargs.get("shape")
     if shape is None:
         cells = getattr(kwargs.get("initial_value"), "__closure__", None) or ()
         shapes = (getattr(cell.cell_contents, "_shape", None) for cell in cells)
         shape = next((found for found in shapes if found is not None), ())
-    return tuple(int(size) for size in shape if isinstance(size, int) and size > 0)
+    known = tf.TensorShape(shape)
+    return tuple(size for size in known.as_list() if size) if known.rank is not None else ()
 
 
 def require_bounded_outputs(model: Any, where: str) -> None:
