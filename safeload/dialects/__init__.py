@@ -9,7 +9,7 @@ from safeload.dialects._functional._operations import EXPORT_HINT
 from safeload.dialects._functional._symbols import ALLOWED_SYMBOLS
 from safeload.dialects._lower._config import lower
 from safeload.dialects._lower._tf_keras import needs_keras_2
-from safeload.dialects._normal import Flavour, KerasTarget, NormalForm, Writer
+from safeload.dialects._normal import BUILT_BEFORE, Flavour, KerasTarget, NormalForm, Writer
 from safeload.dialects._normalise import normalise
 from safeload.dialects._values import (
     ACTIVATIONS,
@@ -23,6 +23,7 @@ from safeload.dialects._writer import writer_of
 __all__ = [
     "ACTIVATIONS",
     "ALLOWED_SYMBOLS",
+    "BUILT_BEFORE",
     "COMPAT_MODULE",
     "COMPAT_OBJECTS",
     "CONSTANT",

@@ -17,6 +17,7 @@ It is what Keras 3 writes into ``config.json``, made fully explicit:
   ``{"class_name": "__keras_tensor__", "config": {"shape", "dtype", "keras_history": [layer, node, tensor]}}``;
   ``input_layers`` and ``output_layers`` keep their nesting.
 * Sequential models hold ``{"name", "layers": […]}`` with an InputLayer in front where the input shape is recorded.
+* A part of a config that is to be built before the object itself carries the mark `BUILT_BEFORE`.
 * Keys that only training needs (compile_config, loss, optimizer) are not in it.
 """
 
@@ -28,6 +29,14 @@ from enum import Enum
 from typing import Any
 
 from safeload.errors import IncompatibleVersionError
+
+BUILT_BEFORE = "__passive_serialization__"
+"""Mark of an object that ``get_config`` returned as it is: a layer, where others return the config of one.
+
+Keras makes such an object again and hands it to ``from_config`` of what holds it: ``serialize_keras_object`` and
+``class_and_config_for_serialized_keras_object`` of tensorflow 2.1 ``python/keras/utils/generic_utils.py``, and for
+HDF5 files still of keras 3.15 ``src/legacy/saving/serialization.py`` and of the same in tf_keras 2.21.
+"""
 
 
 class Flavour(Enum):

@@ -25,14 +25,14 @@ from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._eras import _keras1, _keras2, _keras3
 from safeload.dialects._eras._applications import application_layer
 from safeload.dialects._eras._masks import LAYERS, with_masks_of
-from safeload.dialects._normal import Flavour, Writer
+from safeload.dialects._normal import BUILT_BEFORE, Flavour, Writer
 
 # Module prefixes under which Keras's own classes were recorded: keras 2.12 keras.engine, 2.13 keras.src, the packages
 # tf_keras and keras_core, tensorflow/python/keras up to TensorFlow 2.5.
 _KERAS_PACKAGES = frozenset({"keras", "tf_keras"})
 _TENSORFLOW_KERAS = ("tensorflow.python.keras", "tensorflow.keras", "tensorflow_core.python.keras")
 # Keys of a serialized object beside its config that survive; the rest is bookkeeping of one release.
-_ENVELOPE = ("build_config", "shared_object_id", "name", "inbound_nodes")
+_ENVELOPE = ("build_config", "shared_object_id", "name", "inbound_nodes", BUILT_BEFORE)
 _NUMBERS: frozenset[type] = frozenset({bool, float, int})
 """Types of values that mean the same in every era."""
 _SHARED_KINDS = frozenset({"layer", "model"})

@@ -389,6 +389,16 @@ def test_bookkeeping_of_old_releases_goes():
     assert normaliser(TF_2).object(zeros) == builtin("keras.initializers", "Zeros", {})
 
 
+@pytest.mark.parametrize("writer", [TF_2, KERAS_3])
+@pytest.mark.parametrize("name", ["Mine", "ReLU"])
+def test_objects_to_build_before_keep_their_mark(writer, name):
+    """Keras hands them over as objects, other configs as they are."""
+    part = {"module": "keras.layers", "class_name": name, "config": {}}
+    config = {"a": {**part, BUILT_BEFORE: True}, "b": part}
+    found = normaliser(writer).object({"class_name": "Holding", "config": config})["config"]
+    assert [found[key].get(BUILT_BEFORE, False) for key in "ab"] == [True, False]
+
+
 def test_a_gone_layer_of_keras_1_has_an_explicit_dtype_too():
     """Layers of safeload are built like others."""
     value = {"module": "keras.layers", "class_name": "Highway", "config": {"activation": "hard_sigmoid"}}

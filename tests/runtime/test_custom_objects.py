@@ -553,6 +553,105 @@ def test_a_class_of_the_other_keras_that_fails(tmp_path: Path, suffix: str, writ
         assert caught.value.hint.startswith(text) is begins
 
 
+class Times:
+    """An object that layers hold; Keras asks for no base class."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, x: Any) -> Any:
+        return self.factor * x
+
+    def get_config(self) -> dict[str, Any]:
+        return {"factor": self.factor}
+
+    @classmethod
+    def from_config(cls, config: Any) -> Any:
+        return cls(**config)
+
+
+def _holding(package: Any, from_config: Any = None) -> Any:
+    """A layer of *package* whose ``get_config`` returns what it holds as it is."""
+
+    class Holding(package.layers.Layer):  # type: ignore[misc]  # keras or tf_keras, which have no types
+        def __init__(self, inside: Any, **options: Any) -> None:
+            super().__init__(**options)
+            self.inside = inside
+
+        def call(self, x: Any) -> Any:
+            return self.inside(x) + 1
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "inside": self.inside}
+
+    if from_config is not None:
+        Holding.from_config = from_config
+    return Holding
+
+
+HOLDING = pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras", "tf_keras"])
+
+
+@HOLDING
+@pytest.mark.parametrize("inside", ["layer", "model", "object", "nested"])
+def test_what_a_config_holds_as_it_is_is_built_before(tmp_path: Path, package: Any, inside: str) -> None:
+    """HDF5 files mark such objects, and the constructor takes them; the kernel is 2 times the identity."""
+    kind = _holding(package)
+    dense = package.layers.Dense(4, use_bias=False)
+    holds = {
+        "layer": dense,
+        "model": package.Model(inputs := package.Input((4,)), dense(inputs)),
+        "object": Times(2.0),
+        "nested": kind(dense),
+    }[inside]
+    model = package.Sequential([package.Input((4,)), kind(holds)])
+    model.set_weights([2 * np.eye(4)][: len(model.weights)])
+    model.save(tmp_path / "m.h5")
+    predict = safeload.load_callable(tmp_path / "m.h5", custom_objects=[kind, Times])
+    np.testing.assert_allclose(predict(X), 2 * X + (2 if inside == "nested" else 1), rtol=1e-6)
+
+
+@HOLDING
+def test_what_a_config_holds_as_it_is_is_asked_for(tmp_path: Path, package: Any) -> None:
+    """Its class is found by the same rules as any other."""
+    kind = _holding(package)
+    package.Sequential([package.Input((4,)), kind(Times(2.0))]).save(tmp_path / "m.h5")
+    with pytest.raises(CustomObjectNotFoundError, match="'Times'"):
+        safeload.load_callable(tmp_path / "m.h5", custom_objects=[kind])
+
+
+@HOLDING
+def test_a_from_config_that_takes_what_is_built_or_builds_it(tmp_path: Path, package: Any) -> None:
+    """One of its time takes the object; one of today's the config of it, as `.keras` files have it."""
+
+    @classmethod  # type: ignore[misc]  # of the class that it becomes part of
+    def takes(cls: Any, config: Any) -> Any:
+        return cls(config.pop("inside"), **config)
+
+    @classmethod  # type: ignore[misc]
+    def builds(cls: Any, config: Any) -> Any:
+        return cls(package.saving.deserialize_keras_object(config.pop("inside")), **config)
+
+    package.Sequential([package.Input((4,)), _holding(package)(Times(2.0))]).save(tmp_path / "m.h5")
+    for from_config in (takes, builds):
+        objects = {"Holding": _holding(package, from_config), "Times": Times}
+        np.testing.assert_allclose(safeload.load_callable(tmp_path / "m.h5", custom_objects=objects)(X), 2 * X + 1)
+
+
+@HOLDING
+def test_a_constructor_that_refuses_what_is_built_says_so(tmp_path: Path, package: Any) -> None:
+    """The error is the constructor's own."""
+    package.Sequential([package.Input((4,)), _holding(package)(Times(2.0))]).save(tmp_path / "m.h5")
+
+    class Holding(_holding(package)):  # type: ignore[misc]
+        def __init__(self, inside: Any, **options: Any) -> None:
+            super().__init__(inside, **options)
+            raise TypeError(f"no use for {type(inside).__name__}")
+
+    with pytest.raises(LoadFailedError, match="no use for Times"):
+        safeload.load_callable(tmp_path / "m.h5", custom_objects=[Holding, Times])
+
+
 def test_two_threads_with_one_name(path: Path) -> None:
     """Each load gets the class of its own call, however the loads interleave."""
 

@@ -25,7 +25,7 @@ from safeload.dialects._functional._graph import (
 from safeload.dialects._functional._merge import merge_layer
 from safeload.dialects._functional._nodes import STATEFUL_CLASSES, Call, Tree, map_refs, split_initial_state, write_call
 from safeload.dialects._functional._sequential import is_sequential, with_build_shape, with_input_layer
-from safeload.dialects._normal import Flavour, Writer
+from safeload.dialects._normal import BUILT_BEFORE, Flavour, Writer
 from safeload.dialects._values import is_of_a_script, legal_name
 
 Json = Any
@@ -111,7 +111,7 @@ def _shell(value: Json, rest: Json, normaliser: LayerNormaliser) -> Json:
     name = None if is_of_a_script(value) else _BUILTIN_MODELS.get(value["class_name"])
     if name is None or (module is not None and str(module).partition(".")[0] not in _KERAS_PACKAGES):
         return normaliser.object({**value, "config": rest}, "model")
-    kept = {key: value[key] for key in ("name", "shared_object_id") if key in value}
+    kept = {key: value[key] for key in ("name", "shared_object_id", BUILT_BEFORE) if key in value}
     return {
         "module": _MODULES[name],
         "class_name": name,

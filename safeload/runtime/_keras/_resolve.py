@@ -5,6 +5,7 @@ Owns the choice of every class and function; Keras's own look-up is not asked. L
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Mapping
@@ -61,6 +62,7 @@ class Resolver:
     names: Mapping[str, Any] = field(default_factory=dict)
     scope: dict[str, Any] = field(default_factory=dict)
     _keys: dict[int, str] = field(default_factory=dict)
+    _with: dict[int, _WithParts] = field(default_factory=dict)
 
     def rewrite(self, config: Any) -> Any:
         """Return a deep copy of *config* with every object renamed, and fill *scope*."""
@@ -171,11 +173,22 @@ class Resolver:
         name = entry["class_name"]
         found = self.resolve(entry.get("module"), name, entry.get("registered_name"))
         self._compare_keywords(found, name, entry)
-        key = self._key_of(found, name)
+        key = self._key_of(self._with_parts(found, entry), name)
         renamed = {**entry, "module": None, "registered_name": key}
         if isinstance(entry["config"], dict):
             renamed["config"] = {**_defaults(entry, found), **entry["config"]}
         return renamed
+
+    def _with_parts(self, found: Any, entry: dict[str, Any]) -> Any:
+        """Return *found*, or what stands for a class of the caller's if some of its arguments are to be built before.
+
+        Layers of Keras 3 build what their configs hold themselves.
+        """
+        config = entry["config"] if isinstance(entry["config"], dict) else {}
+        is_own = is_builtin(entry.get("module"), entry["class_name"])
+        if is_own or not any(map(_is_built_before, config.values())):
+            return found
+        return self._with.setdefault(id(found), _WithParts(found, self.keras))
 
     def _key_of(self, found: Any, name: str) -> str:
         """Return the key of *found* in the scope: one for all layers of a class, as Keras copies the scope for each."""
@@ -248,6 +261,39 @@ class Resolver:
                 hint="upgrade keras, or pass an object of this name in custom_objects=",
             )
         return found
+
+
+@dataclass(frozen=True)
+class _WithParts:
+    """What Keras finds in place of a class of the caller's that takes objects, not their configs.
+
+    Attributes:
+        cls: The class.
+        keras: The package to build with.
+    """
+
+    cls: Any
+    keras: ModuleType
+
+    def from_config(self, config: dict[str, Any]) -> Any:
+        """Make an object of the class from *config*, whose marked parts are built before.
+
+        A ``from_config`` of today's that builds them itself takes no objects.
+        """
+        built = {key: self._built(value) if _is_built_before(value) else value for key, value in config.items()}
+        try:
+            return self.cls.from_config(built)
+        except TypeError:
+            if _is_default_from_config(self.cls):
+                raise
+            return self.cls.from_config(config)
+
+    def _built(self, part: dict[str, Any]) -> Any:
+        return self.keras.saving.deserialize_keras_object(copy.deepcopy(part))
+
+
+def _is_built_before(value: Any) -> bool:
+    return isinstance(value, dict) and BUILT_BEFORE in value and "registered_name" in value
 
 
 def _itself_or_called(function: Any) -> Any:
