@@ -29,6 +29,7 @@ from safeload.policy.keras_names import (
 )
 from safeload.policy.keras_outputs import empty_transforms, enlarging_layers
 from safeload.policy.keras_patterns import slow_patterns
+from safeload.policy.keras_pickles import read_pickle
 from safeload.policy.keras_sizes import oversized_layers, unrolled_layers
 
 if TYPE_CHECKING:
@@ -137,6 +138,23 @@ def bytecode(place: Place) -> Iterator[Finding]:
         yield _bytecode_finding(place, str(code))
 
 
+def pickles(place: Place) -> Iterator[Finding]:
+    """Find pickled Python objects, which classes that are not Keras's may unpickle."""
+    words = read_pickle(place.value)
+    if words is not None:
+        named = f"{len(place.value)} characters naming {_short(', '.join(words))}"
+        digest, name = _around(place)
+        yield Finding(
+            "pickled-object",
+            Severity.DANGEROUS,
+            place.where,
+            f"{named} (sha256 {digest_of(place.value)})",
+            f"a pickled Python object in {name!r} would run what it names, if a class unpickles it ({named})",
+            "ask the author for a class that is made from numbers and texts",
+            f"pickle:{name}@sha256:{digest}",
+        )
+
+
 def lambda_values(place: Place) -> Iterator[Finding]:
     """Find ``__lambda__`` values that are not readable."""
     if place.value["class_name"] == "__lambda__" and not _holds_bytecode(place.value):
@@ -191,9 +209,7 @@ def _is_function(value: Any) -> bool:
 
 
 def _bytecode_finding(place: Place, summary: str) -> Finding:
-    # The arguments, shapes and weights of the layer feed its function: the hash covers the whole object around it.
-    owner = place.owner if place.owner is not None else place.value
-    digest, name = _digest_of_owner(_Same(owner)), _name_of(owner)
+    digest, name = _around(place)
     return Finding(
         "lambda-bytecode",
         Severity.DANGEROUS,
@@ -203,6 +219,15 @@ def _bytecode_finding(place: Place, summary: str) -> Finding:
         "ask the author for a registered class or function in place of the lambda",
         f"lambda:{name}@sha256:{digest}",
     )
+
+
+def _around(place: Place) -> tuple[str, str]:
+    """Return the hash and the name of the object around code.
+
+    The arguments, shapes and weights of a layer feed its function: the hash covers all of it.
+    """
+    owner = place.owner if place.owner is not None else place.value
+    return _digest_of_owner(_Same(owner)), _name_of(owner)
 
 
 class _Same:
@@ -322,7 +347,7 @@ def constant_nodes(place: Place) -> Iterator[Finding]:
             yield _unexamined("constant-node", place, message, _short(node))
 
 
-TEXT_RULES: tuple[Callable[[Place], Iterator[Finding]], ...] = (bytecode, path_names, vocabulary_paths)
+TEXT_RULES: tuple[Callable[[Place], Iterator[Finding]], ...] = (bytecode, pickles, path_names, vocabulary_paths)
 """Rules that look at one string each, in reading order."""
 
 OBJECT_RULES: tuple[Callable[[Place], Iterator[Finding]], ...] = (

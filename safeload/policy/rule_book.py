@@ -68,6 +68,13 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             "unmarshalled; the report says its size, the Python that wrote it, and words in it.",
             is_permittable=True,
         ),
+        "pickled-object": RuleInfo(
+            (_DANGEROUS,),
+            "A text is a pickled Python object, as base64 or as it stands. Keras makes nothing of it; a class of "
+            "another package, which you give, may unpickle it, and that runs what it names (`DistributionLambda` of "
+            "TensorFlow Probability does). It is never unpickled to be judged; the report says words in it.",
+            is_permittable=True,
+        ),
         "lambda-function": RuleInfo(
             (_UNEXAMINED,),
             "A `Lambda` layer holds no named function.",

@@ -26,6 +26,7 @@ def code_text(*words: str, ints: int = 5, opcode: int = 151, is_raw: bool = Fals
     return data.decode("latin-1") if is_raw else base64.b64encode(data).decode()
 
 
+PICKLE = base64.b64encode(b"cos\nsystem\n(S'touch /tmp/canary'\ntR.").decode()
 CODE = code_text("open", "write", "/tmp/canary")
 
 
@@ -169,6 +170,13 @@ ATTACKS: dict[str, tuple[Any, str]] = {
     "lambda_without_function": (functional(lambda_layer({"class_name": "TFSMLayer", "config": {}})), "lambda-function"),
     "lambda_of_nothing": (functional(lambda_layer(None)), "lambda-function"),
     "merge_mode_bytecode": (functional(keras2("Merge", mode=[CODE, None], mode_type="lambda")), "lambda-bytecode"),
+    # Pickles that a class of another package unpickles: DistributionLambda of tensorflow_probability 0.25.
+    "pickle_in_custom_config": (functional(entry("Mine", "x", module="mine", fn=PICKLE)), "pickled-object"),
+    "pickle_behind_junk": (functional(entry("Mine", "x", module="mine", fn=["!" + PICKLE])), "pickled-object"),
+    "pickle_as_it_stands": (
+        functional(entry("Mine", "x", module="mine", fn="cos\nsystem\n(S'touch /tmp/canary'\ntR.")),
+        "pickled-object",
+    ),
     # Import gadgets: CVE-2025-1550.
     "os_system": (functional(lambda_layer(function("os", "system"))), "host-function"),
     "os_path_function": (functional(lambda_layer(function("os.path", "exists"))), "host-function"),

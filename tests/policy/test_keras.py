@@ -24,7 +24,7 @@ from safeload.dialects import COMPAT_MODULE
 from safeload.formats import Format
 from safeload.inspection import ModelInfo, ProducerInfo
 from safeload.inspection._walk import NOTABLE_KEYS, NOTABLE_LENGTH
-from safeload.policy import examine_graphs, keras_bytecode, keras_names
+from safeload.policy import examine_graphs, keras_bytecode, keras_names, keras_pickles
 from safeload.policy import keras as rules
 from safeload.policy.keras import KERAS_RULES, MARKER_RULES, OBJECT_RULES, TEXT_RULES, examine_config
 from safeload.policy.tflite import TFLITE_RULES
@@ -307,9 +307,9 @@ def test_saved_models_are_not_examined_here():
 
 def test_notable_texts_are_all_that_rules_for_texts_look_at():
     """A text that `notable_places` leaves out is too short to be code, and no name and no vocabulary."""
-    assert NOTABLE_LENGTH <= keras_bytecode.SHORTEST_CODE_BYTES
+    assert NOTABLE_LENGTH <= min(keras_bytecode.SHORTEST_CODE_BYTES, keras_pickles.SHORTEST_PICKLE_TEXT)
     assert keras_names.VOCABULARY_KEYS | {"name"} <= NOTABLE_KEYS
-    assert len(TEXT_RULES) == 3
+    assert len(TEXT_RULES) == 4
 
 
 @pytest.mark.parametrize("name", ATTACKS)
