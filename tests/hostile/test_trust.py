@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import marshal
+import pickle
 import shutil
 import zipfile
 
@@ -11,10 +12,12 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tf_keras
 from hostile.keras_configs import code_text
 
 from safeload import inspect_model, load_callable
 from safeload.errors import IncompatibleVersionError, UnsafeModelError
+from safeload.runtime._keras._resolve import Resolver
 
 ONES = np.ones((2, 3), "float32")
 
@@ -60,6 +63,68 @@ def test_untrusted_lambda_is_refused_with_its_name(model):
 def test_trusted_lambda_runs(model):
     """Exactly what the refusal listed is enough."""
     np.testing.assert_allclose(load_callable(model, trusted=_identifiers(model))(ONES), ONES * 2)
+
+
+def _made_of(kind, path):
+    """Save a model with a layer of the class *kind*, which derives from the Lambda of tf_keras, that doubles."""
+    layers = tf_keras.layers
+    tf_keras.Sequential([layers.Input((3,)), kind(lambda x: 2 * x, name="scale")]).save(path)
+    return path
+
+
+def test_trusted_bytecode_of_a_class_derived_from_lambda(tmp_path):
+    """The caller's class makes the function itself, and only of what was trusted."""
+    kind = type("Own", (tf_keras.layers.Lambda,), {})
+    path = _made_of(kind, tmp_path / "m.h5")
+    with pytest.raises(UnsafeModelError, match="lambda:scale@sha256:"):
+        load_callable(path, custom_objects=[kind])
+    predict = load_callable(path, custom_objects=[kind], trusted=_identifiers(path))
+    np.testing.assert_allclose(predict(ONES), ONES * 2)
+    assert tf_keras.src.saving.serialization_lib.in_safe_mode() is None
+
+
+def test_bytecode_of_a_class_derived_from_lambda_is_of_this_python(tmp_path):
+    """It is not unmarshalled otherwise."""
+    kind = type("Own", (tf_keras.layers.Lambda,), {})
+    path = _made_of(kind, tmp_path / "m.h5")
+    with h5py.File(path) as file:
+        config = json.loads(file.attrs["model_config"])
+    config["config"]["layers"][1]["config"]["function"][0] = code_text("a", ints=4)
+    changed = _edited(path, tmp_path / "changed.h5", lambda _: json.dumps(config))
+    with pytest.raises(IncompatibleVersionError, match="Python 2"):
+        load_callable(changed, custom_objects=[kind], trusted=_identifiers(changed))
+
+
+def test_nothing_is_unmarshalled_without_a_judgement():
+    """Whoever comes here without asking the policy is refused."""
+    kind = type("Own", (tf_keras.layers.Lambda,), {})
+    config = {"name": "f", "function": ["AAAA", None, None], "function_type": "lambda"}
+    entry = {"module": None, "class_name": "Own", "config": config, "registered_name": None}
+    with pytest.raises(UnsafeModelError):
+        Resolver(keras=tf_keras, custom={"Own": kind}, compat={}, where="m").rewrite(entry)
+
+
+def test_trusted_pickles_of_a_class(tmp_path):
+    """A class that unpickles gets what was trusted, and nothing before."""
+
+    class Held(keras.layers.Layer):
+        def __init__(self, pickled, **options):
+            super().__init__(**options)
+            self.pickled, self.held = pickled, pickle.loads(pickled.encode("latin-1"))
+
+        def call(self, x):
+            return x * float(self.held)
+
+        def get_config(self):
+            return {**super().get_config(), "pickled": self.pickled}
+
+    pickled = "cfractions\nFraction\n(S'2/1'\ntR."
+    model = keras.Sequential([keras.layers.Input((3,)), Held(pickled, name="held")])
+    model.save(tmp_path / "m.keras")
+    with pytest.raises(UnsafeModelError, match="a pickled Python object in 'held'.*naming fractions.Fraction, 2/1"):
+        load_callable(tmp_path / "m.keras", custom_objects=[Held])
+    predict = load_callable(tmp_path / "m.keras", custom_objects=[Held], trusted=_identifiers(tmp_path / "m.keras"))
+    np.testing.assert_allclose(predict(ONES), ONES * 2)
 
 
 def test_trusted_lambda_of_a_closure_runs(tmp_path):

@@ -29,9 +29,7 @@ def trusted_function(config: Any, *, trusted: frozenset[str], names: Mapping[str
         IncompatibleVersionError: ``incompatible-version``. The bytecode is of another Python.
         LoadFailedError: ``load-failed``. It refers to what nobody gave.
     """
-    if not any(identifier.startswith("lambda:") for identifier in trusted):
-        raise UnsafeModelError(where, findings=())
-    _require_own_python(config["code"], where)
+    require_trust(config["code"], trusted=trusted, where=where)
     import keras
     import numpy as np
     import tensorflow as tf
@@ -45,6 +43,18 @@ def trusted_function(config: Any, *, trusted: frozenset[str], names: Mapping[str
         raise IncompatibleVersionError(where, problem=problem, hint=_HINT) from error
     _require_names(function, where)
     return cast("FunctionType", function)
+
+
+def require_trust(code: Any, *, trusted: frozenset[str], where: str) -> None:
+    """Refuse to let *code* be unmarshalled that nobody trusted, or that another Python wrote.
+
+    Raises:
+        UnsafeModelError: ``unsafe-model``. No Lambda was trusted: the policy was not asked.
+        IncompatibleVersionError: ``incompatible-version``. The bytecode is of another Python.
+    """
+    if not any(identifier.startswith("lambda:") for identifier in trusted):
+        raise UnsafeModelError(where, findings=())
+    _require_own_python(code, where)
 
 
 def _require_names(function: FunctionType, where: str) -> None:

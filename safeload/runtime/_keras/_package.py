@@ -9,6 +9,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any, cast
 
@@ -37,6 +38,13 @@ def import_keras(package: str) -> ModuleType:
     except ImportError as error:
         raise MissingDependencyError("this model", package="tf_keras (Keras 2)", install="safeload[keras2]") from error
     return cast("ModuleType", tf_keras)
+
+
+def without_safe_mode() -> AbstractContextManager[None]:
+    """Return a context in which layers of tf_keras unmarshal the bytecode of their configs."""
+    from tf_keras.src.saving.serialization_lib import SafeModeScope
+
+    return cast("AbstractContextManager[None]", SafeModeScope(safe_mode=False))
 
 
 def package_of(model: Any) -> ModuleType:

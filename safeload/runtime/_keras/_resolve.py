@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any
@@ -18,8 +18,8 @@ import tensorflow as tf
 from safeload.dialects import ACTIVATIONS, COMPAT_MODULE, is_builtin, with_activations
 from safeload.errors import CustomObjectConflictError, IncompatibleVersionError, UnsupportedFormatError
 from safeload.inspection import is_mere_name, is_replaceable_part
-from safeload.runtime._keras._lambda import trusted_function
-from safeload.runtime._keras._package import keywords_of, symbol
+from safeload.runtime._keras._lambda import require_trust, trusted_function
+from safeload.runtime._keras._package import keywords_of, symbol, without_safe_mode
 
 _LAYER_KEYWORDS = frozenset(
     {"name", "trainable", "dtype", "batch_shape", "batch_input_shape", "input_shape", "input_dim"}
@@ -62,7 +62,7 @@ class Resolver:
     names: Mapping[str, Any] = field(default_factory=dict)
     scope: dict[str, Any] = field(default_factory=dict)
     _keys: dict[int, str] = field(default_factory=dict)
-    _with: dict[int, _WithParts] = field(default_factory=dict)
+    _with: dict[tuple[str, int], _WithParts | _WithBytecode] = field(default_factory=dict)
 
     def rewrite(self, config: Any) -> Any:
         """Return a deep copy of *config* with every object renamed, and fill *scope*."""
@@ -173,11 +173,24 @@ class Resolver:
         name = entry["class_name"]
         found = self.resolve(entry.get("module"), name, entry.get("registered_name"))
         self._compare_keywords(found, name, entry)
-        key = self._key_of(self._with_parts(found, entry), name)
+        key = self._key_of(self._with_parts(self._with_bytecode(found, entry), entry), name)
         renamed = {**entry, "module": None, "registered_name": key}
         if isinstance(entry["config"], dict):
             renamed["config"] = {**_defaults(entry, found), **entry["config"]}
         return renamed
+
+    def _with_bytecode(self, found: Any, entry: dict[str, Any]) -> Any:
+        """Return *found*, or what stands for a class derived from Lambda that makes functions of trusted bytecode.
+
+        Lambda layers themselves get functions. Keras 3 knows no such config.
+        """
+        codes = list(_codes(entry["config"]))
+        is_lambda = inspect.isclass(found) and issubclass(found, self.keras.layers.Lambda)
+        if not (codes and is_lambda and self.keras.__name__ == "tf_keras"):
+            return found
+        for code in codes:
+            require_trust(code, trusted=self.trusted, where=self.where)
+        return self._with.setdefault(("bytecode", id(found)), _WithBytecode(found))
 
     def _with_parts(self, found: Any, entry: dict[str, Any]) -> Any:
         """Return *found*, or what stands for a class of the caller's if some of its arguments are to be built before.
@@ -186,9 +199,9 @@ class Resolver:
         """
         config = entry["config"] if isinstance(entry["config"], dict) else {}
         is_own = is_builtin(entry.get("module"), entry["class_name"])
-        if is_own or not any(map(_is_built_before, config.values())):
+        if is_own or not inspect.isclass(found) or not any(map(_is_built_before, config.values())):
             return found
-        return self._with.setdefault(id(found), _WithParts(found, self.keras))
+        return self._with.setdefault(("parts", id(found)), _WithParts(found, self.keras))
 
     def _key_of(self, found: Any, name: str) -> str:
         """Return the key of *found* in the scope: one for all layers of a class, as Keras copies the scope for each."""
@@ -261,6 +274,30 @@ class Resolver:
                 hint="upgrade keras, or pass an object of this name in custom_objects=",
             )
         return found
+
+
+@dataclass(frozen=True)
+class _WithBytecode:
+    """What Keras finds in place of a class of the caller's whose bytecode was trusted.
+
+    Attributes:
+        cls: The class.
+    """
+
+    cls: Any
+
+    def from_config(self, config: dict[str, Any]) -> Any:
+        """Make an object of the class from *config*; its ``from_config`` unmarshals what was judged in it."""
+        with without_safe_mode():
+            return self.cls.from_config(config)
+
+
+def _codes(config: Any) -> Iterator[Any]:
+    """Yield the code of each function in *config* that a Lambda of Keras 2 keeps as bytecode."""
+    for key, kind in config.items() if isinstance(config, dict) else ():
+        if kind == "lambda" and key.endswith("_type"):
+            value = config.get(key.removesuffix("_type"))
+            yield value[0] if isinstance(value, list) and value else value
 
 
 @dataclass(frozen=True)
