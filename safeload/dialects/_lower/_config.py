@@ -171,6 +171,8 @@ def _find(module: str, name: str, target: KerasTarget, where: str) -> tuple[str,
                 continue
     known = find_class(module, name)
     instead = "pass architecture=, a function that builds the model with a class of your own in its place"
+    if target.package == _tf_keras.PACKAGE:
+        raise _tf_keras.of_keras_3_alone(where, module, name, _dotted(target.version))
     raise IncompatibleVersionError(
         where,
         problem=f"{target.package} {_dotted(target.version)} has no {module}.{name}",

@@ -278,6 +278,18 @@ def _leaves(tree: Tree, kwargs: dict[str, Json]) -> Json:
     return [CONSTANT, -1, tree, kwargs]
 
 
+def of_keras_3_alone(where: str, module: str, name: str, version: str) -> IncompatibleVersionError:
+    """Return the error for a class that Keras 3 has, or safeload for Keras 3, in a model that tf_keras is to build."""
+    of_safeload = f"does not compute {name} as the file means it, and Keras 3 does"
+    lacks = of_safeload if module == COMPAT_MODULE else f"has no {module}.{name}"
+    return IncompatibleVersionError(
+        where,
+        problem=f"{PACKAGE} {version} {lacks}; a given class, or another layer, is one of {PACKAGE}",
+        hint=f"pass classes of keras (Keras 3) in place of those derived from {PACKAGE}; a library that takes its "
+        "Keras from TensorFlow has them if Python is started without TF_USE_LEGACY_KERAS",
+    )
+
+
 def _unknown(where: str, problem: str) -> IncompatibleVersionError:
     return IncompatibleVersionError(
         where,
