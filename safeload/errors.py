@@ -229,12 +229,14 @@ class CustomObjectNotFoundError(SafeloadError, LookupError):
     def __init__(self, where: str, *, missing: Sequence[_MissingFacts], near: Mapping[str, str] | None = None) -> None:
         names = ", ".join(_described(m) for m in missing)
         recorded = (m.module for m in missing if m.module and not m.module.startswith("__"))
-        modules = ", ".join(list(dict.fromkeys(recorded))[:3]) or "your_module"
+        modules = ", ".join(list(dict.fromkeys(recorded))[:3])
+        unknown = "" if modules else "the file does not say which module, of yours or of a library, defines them; "
+        modules = modules or "your_module"
         pairs = dict.fromkeys(f"{m.name!r}: {_bare(m.name)}" for m in missing)
         meant = "".join(f"{name!r} may be the registered {known!r}; " for name, known in (near or {}).items())
         super().__init__(
             f"{where} needs your code: {names}",
-            hint=f"{meant}import it and pass it: `import {modules}` … load_callable(path, modules=[{modules}])"
+            hint=f"{meant}{unknown}import it and pass it: `import {modules}` … load_callable(path, modules=[{modules}])"
             f" or custom_objects={{{', '.join(list(pairs)[:3])}}}",
         )
         self.where = where

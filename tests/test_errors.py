@@ -194,7 +194,9 @@ def test_ops_of_packages_that_ended(package, last):
 def test_missing_object_of_main_asks_for_your_module():
     """``__main__`` is no module to import."""
     missing = SimpleNamespace(name="Scale", kind="layer", module="__main__", where="$")
-    assert "import your_module" in str(errors.CustomObjectNotFoundError("m", missing=[missing]))
+    hint = errors.CustomObjectNotFoundError("m", missing=[missing]).hint
+    assert hint.startswith("the file does not say which module, of yours or of a library, defines them; import it and")
+    assert "import your_module" in hint
 
 
 def test_lambda_by_name():

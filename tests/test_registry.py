@@ -460,15 +460,18 @@ def test_parts_that_a_default_can_stand_for():
 
 
 def test_similar_names_are_offered():
-    """A name close to a missing one is in the hint, whichever source has it."""
+    """A name spelled nearly as a missing one is in the hint, whichever source has it; that of another class is not."""
     register(a_class("Scaled"))
-    register_module(module_with(Swishing=a_class("Swishing")))
-    found = Registry.of_call({"Othr": a_class()})
-    needed = [layer(), layer("Swishin"), layer("Other"), layer("Zzz")]
+    register_module(module_with(Swishing=a_class("Swishing"), my_norm=a_class("my_norm")))
+    others = ("QuantizeWrapper", "TransformerDecoder", "Conv2DBlock", "Abc")
+    found = Registry.of_call({"Othr": a_class(), **{name: a_class(name) for name in others}})
+    distinct = [layer(name) for name in ("QuantizeLayer", "TransformerEncoder", "Conv1DBlock", "Zzz")]
+    needed = [layer(), layer("Swishin"), layer("Other"), layer("MyNorm"), *distinct]
     with pytest.raises(CustomObjectNotFoundError) as caught:
         found.resolve_all(model(*needed))
     assert "'Scale' may be the registered 'Scaled'; 'Swishin' may be the registered 'Swishing'" in caught.value.hint
-    assert "'Zzz' may be" not in caught.value.hint
+    assert "'MyNorm' may be the registered 'my_norm'" in caught.value.hint
+    assert not any(f"{unlike.name!r} may be" in caught.value.hint for unlike in distinct)
 
 
 def test_names_under_which_the_config_looks():

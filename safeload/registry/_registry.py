@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -255,12 +255,21 @@ class Registry:
         return offered(map(imported, self._modules), needed)
 
     def _near(self, missing: Iterable[str]) -> dict[str, str]:
-        """Return the most similar known name for each of *missing* that has one."""
+        """Return a known name that is spelled nearly as one of *missing*, for each that has one."""
         known = {*self._named, *(declared.name for declared in _REGISTERED.objects)}
         for module in (*map(imported, self._modules), *_registered_modules()):
             known.update(name for name, value in vars(module).items() if is_own(value, module))
-        matches = {name: difflib.get_close_matches(bare(name), known, 1, 0.75) for name in missing}
+        matches = {name: [other for other in sorted(known) if _is_near(bare(name), other)] for name in missing}
         return {name: match[0] for name, match in matches.items() if match}
+
+
+def _is_near(name: str, other: str) -> bool:
+    """Tell whether two names differ by one letter, case and underscores aside; words and numbers tell classes apart."""
+    pair = [text.replace("_", "").casefold() for text in (name, other)]
+    begin = len(os.path.commonprefix(pair))
+    turned = [text[begin:][::-1] for text in pair]
+    end = len(os.path.commonprefix(turned))
+    return all(len(rest) - end <= 1 and not rest[end:].isdigit() for rest in turned)
 
 
 def key_of(needed: ObjectInfo) -> str:
