@@ -516,17 +516,25 @@ def test_a_subclassed_model_that_the_caller_builds(tmp_path: Path) -> None:
     assert caught.value.hint.startswith("pass architecture=, a function that makes the model and calls it once")
 
 
+FROM_TENSORFLOW = ", or if it takes Keras from TensorFlow (as tensorflow.keras), start Python"
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize(
-    ("writer", "other", "text"),
+    ("writer", "other", "legacy", "text"),
     [
-        (keras, tf_keras, "the file is of Keras 3, and 'Own' derives from tf_keras: derive it from keras; "),
-        (tf_keras, keras, "the file is of Keras 2, and 'Own' derives from keras: derive it from tf_keras; "),
+        (keras, tf_keras, "", "the file is of Keras 3, and 'Own' derives from tf_keras: derive it from keras; "),
+        (keras, tf_keras, "1", f": derive it from keras{FROM_TENSORFLOW} without TF_USE_LEGACY_KERAS; "),
+        (tf_keras, keras, "", f": derive it from tf_keras{FROM_TENSORFLOW} with TF_USE_LEGACY_KERAS=1; "),
+        (tf_keras, keras, "1", "the file is of Keras 2, and 'Own' derives from keras: derive it from tf_keras; "),
     ],
-    ids=["3", "2"],
+    ids=["3", "3 in a process for 2", "2 in a process for 3", "2"],
 )
-def test_a_class_of_the_other_keras_that_fails(tmp_path: Path, suffix: str, writer: Any, other: Any, text: str) -> None:
+def test_a_class_of_the_other_keras_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, writer: Any, other: Any, legacy: str, text: str
+) -> None:
     """The hint says so first, whatever went wrong; not of a class of the same one."""
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", legacy)
 
     def made(package: Any, *, fails: bool) -> Any:
         class Own(package.layers.Layer):  # type: ignore[misc]  # keras or tf_keras, which have no types
@@ -550,7 +558,28 @@ def test_a_class_of_the_other_keras_that_fails(tmp_path: Path, suffix: str, writ
     for package, begins in ((other, True), (writer, False)):
         with pytest.raises(LoadFailedError, match=r"Own.call\(\) raised \w+: no such table") as caught:
             safeload.load_callable(path, custom_objects=[made(package, fails=True)])
-        assert caught.value.hint.startswith(text) is begins
+        hint = caught.value.hint
+        assert (text in hint, hint.startswith("the file is of Keras")) == (begins, begins)
+
+
+def test_a_constructor_that_differs_whatever_keras_it_is_of(tmp_path: Path) -> None:
+    """Who derives a class anew from Layer changes nothing; from one of the layers, its arguments are others."""
+    kinds = {
+        base.__name__: [type("Own", (getattr(package.layers, base.__name__),), {}) for package in (tf_keras, keras)]
+        for base in (layers.Layer, layers.Dropout)
+    }
+    for name, (old, new) in kinds.items():
+        layer = old(0.5) if name == "Dropout" else old()
+        tf_keras.Sequential([tf_keras.Input((3, 4)), layer]).save(tmp_path / "m.h5")
+        with h5py.File(tmp_path / "m.h5", "r+") as file:
+            config = json.loads(file.attrs["model_config"])
+            config["config"]["layers"][-1]["config"]["of_an_older_release"] = True
+            file.attrs["model_config"] = json.dumps(config)
+        with pytest.raises(CustomObjectConflictError, match="does not take .*of_an_older_release") as caught:
+            safeload.load_callable(tmp_path / "m.h5", custom_objects=[new])
+        hint = caught.value.hint
+        assert "of a library, install the release of that time" in hint
+        assert hint.startswith("the file is of Keras 2, and 'Own' derives from keras") is (name == "Dropout")
 
 
 class Times:

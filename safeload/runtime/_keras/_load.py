@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -163,10 +164,11 @@ def _families_told(custom: Mapping[str, Any], normal: NormalForm | None) -> Iter
     except (LoadFailedError, CustomObjectConflictError) as error:
         is_new = normal is not None and normal.writer.flavour is Flavour.KERAS_3
         other, theirs, ours = ("tf_keras", 3, "keras") if is_new else ("keras", 2, "tf_keras")
-        names = [n for n, c in custom.items() if isinstance(c, type) and other in map(_package, c.__mro__)]
+        is_told = _extends_layers if isinstance(error, CustomObjectConflictError) else _derives
+        names = [n for n, c in custom.items() if isinstance(c, type) and is_told(c, other)]
         if normal is not None and names:
             first = f"the file is of Keras {theirs}, and {names[0]!r} derives from {other}: derive it from {ours}"
-            error.hint = f"{first}; {error.hint}"
+            error.hint = f"{first}{_setting(other)}; {error.hint}"
         raise
 
 
@@ -185,8 +187,26 @@ def _texts_told(plan: LoadPlan) -> Iterator[None]:
         raise
 
 
-def _package(cls: type) -> str:
-    return cls.__module__.partition(".")[0]
+def _derives(cls: type, package: str) -> bool:
+    return any(base.__module__.partition(".")[0] == package for base in cls.__mro__)
+
+
+def _extends_layers(cls: type, package: str) -> bool:
+    """Tell whether *cls* derives from one of the layers, whose arguments differ; those of all layers do not matter."""
+    bases = (base for base in cls.__mro__ if base.__name__ != "Layer")
+    return any(base.__module__.startswith(f"{package}.src.layers.") for base in bases)
+
+
+def _setting(other: str) -> str:
+    """Say what gives a class of a library, which nobody can derive anew, its bases of the Keras that is not *other*.
+
+    Source: ``tensorflow/python/util/lazy_loader.py`` of TensorFlow 2.16 and later.
+    """
+    is_legacy = os.environ.get("TF_USE_LEGACY_KERAS") in {"1", "true", "True"}
+    if is_legacy is not (other == "tf_keras"):
+        return ""
+    setting = "without TF_USE_LEGACY_KERAS" if is_legacy else "with TF_USE_LEGACY_KERAS=1"
+    return f", or if it takes Keras from TensorFlow (as tensorflow.keras), start Python {setting}"
 
 
 @contextmanager

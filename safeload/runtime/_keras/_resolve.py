@@ -15,7 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from safeload.dialects import ACTIVATIONS, COMPAT_MODULE, is_builtin, with_activations
+from safeload.dialects import ACTIVATIONS, BUILT_BEFORE, COMPAT_MODULE, is_builtin, with_activations
 from safeload.errors import CustomObjectConflictError, IncompatibleVersionError, UnsupportedFormatError
 from safeload.inspection import is_mere_name, is_replaceable_part
 from safeload.runtime._keras._lambda import require_trust, trusted_function
@@ -228,7 +228,10 @@ class Resolver:
             or not isinstance(config, dict)
         ):
             return
-        hint = "pass the class that the model was saved with, or give it a get_config and an __init__ that agree"
+        hint = (
+            "pass the class that the model was saved with (of a library, install the release of that time), "
+            "or give it a get_config and an __init__ that agree"
+        )
         problem = _misfit(cls, config)
         if not problem and (refused := _refused(cls, config)):
             problem = f"takes no {', '.join(refused)}, which every layer records"
