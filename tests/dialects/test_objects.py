@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from safeload.dialects import COMPAT_MODULE, Flavour, Writer, named_activations, with_activations
+from safeload.dialects import BUILT_BEFORE, COMPAT_MODULE, Flavour, Writer, named_activations, with_activations
 from safeload.dialects._objects import Normaliser
 
 KERAS_1 = Writer(Flavour.KERAS_1, (1, 2, 2))
