@@ -197,7 +197,18 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         ),
         "forged-handle": RuleInfo(
             (_DANGEROUS,),
-            "A constant or a variable is a handle, or another object that a process makes and never saves.",
+            "A constant or a variable is a handle, or another object that a process makes and never saves, or an op "
+            "takes two texts as a handle that no op of the graph gave it.",
+            is_permittable=True,
+        ),
+        "uninitialised-memory": RuleInfo(
+            (_DANGEROUS, _WARNING),
+            f"An op gives memory that was not cleared, which may hold secrets of the process. {_UNREACHED}",
+            is_permittable=True,
+        ),
+        "in-place": RuleInfo(
+            (_DANGEROUS, _WARNING),
+            f"An op changes a tensor in place, which may be the caller's own. {_UNREACHED}",
             is_permittable=True,
         ),
         "debug-dump": RuleInfo(

@@ -141,6 +141,11 @@ def constant_handle() -> Any:
     return node("h", "Const", value=tensor(RESOURCE, (), resource_handle_val=[handle]))
 
 
+def _own_table() -> tuple[Any, ...]:
+    """Make a table that no other model finds, with a reference to it."""
+    return (node("h", "HashTable", shared_name="cd2c89b7-88b7-44c8-ad83-06c2a9158347"),)
+
+
 def hidden_handle() -> Any:
     """Make a Const variant that holds such a Const."""
     variant = message_class("VariantTensorDataProto")(type_name="tensorflow::TensorList")
@@ -404,6 +409,43 @@ _SERVED: dict[str, dict[str, list[Any]]] = {
         "variant": [node("c", "Const", value=tensor(VARIANT, ()))],
         "parsed_handle": [node("n", "ParseTensor", "x", out_type=Type(RESOURCE))],
         "restored_variant": [node("n", "RestoreV2", "x", "x", "x", dtypes=[Type(VARIANT)])],
+        "sparse_handles": [node("n", "DeserializeSparse", "x", dtype=Type(RESOURCE))],
+        "handle_in_two_strings": [
+            node("v", "TemporaryVariable"),
+            node("h", "Assign", "v:ref:0", "x"),
+            node("n", "LookupTableFind", "h:output_ref:0", "x", "x"),
+        ],
+        "handle_of_an_argument": [node("n", "QueueDequeue", "x")],
+        "one_handle_of_two": [
+            *_own_table(),
+            node("v", "TemporaryVariable"),
+            node("s", "RefSelect", "x", "h:table_handle:0", "v:ref:0"),
+        ],
+        "handle_that_is_changed": [
+            *_own_table(),
+            node("i", "RefIdentity", "h:table_handle:0"),
+            node("a", "Assign", "i:output:0", "x"),
+        ],
+        "handle_that_is_given_away": [*_own_table(), call("c", "serve", "h:table_handle:0")],
+    },
+    "uninitialised-memory": {
+        "parameter_that_is_none": [node("n", "FakeParam")],
+        "memory": [node("n", "Empty", "x", init=False)],
+        "variable_without_a_value": [node("v", "TemporaryVariable"), node("n", "AssignAdd", "v:ref:0", "x")],
+        "value_of_a_variable_without_one": [
+            node("v", "TemporaryVariable"),
+            node("w", "TemporaryVariable"),
+            node("n", "Assign", "w:ref:0", "v:ref:0"),
+        ],
+        "result_without_a_value": [
+            function("f", ["x"], ["v:ref:0"], node("v", "TemporaryVariable")),
+            node("c", "StatefulPartitionedCall", "x", f=Func("f")),
+        ],
+    },
+    "in-place": {
+        "change_of_an_input": [node("n", "InplaceUpdate", "x", "x", "x")],
+        "change_of_a_sum": [node("s", "AddV2", "x", "x"), node("n", "InplaceAdd", "s:z:0", "x", "x")],
+        "change_of_nothing": [node("n", "InplaceSub")],
     },
     "absent-function": {"absent_function": [call("c", "__inference_of_another_model")]},
     "repeated-name": {

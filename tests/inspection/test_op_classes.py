@@ -12,6 +12,7 @@ from releases import IS_OLDER, of_the_tables
 
 from safeload.inspection.graph.bodies import NEVER_CALL
 from safeload.inspection.op_classes import op_class, op_package, op_table
+from safeload.policy.graph import _handles
 from safeload.policy.graph._costs._findings import _LENGTHS
 from safeload.policy.graph._ops import _EXCEPTIONS
 from safeload.policy.graph._verdicts import HARMLESS, op_verdict
@@ -31,7 +32,18 @@ for op in ops.op:
     functions = "/".join(attr.name for attr in op.attr if "func" in attr.type)
     counts = "/".join({arg.number_attr for arg in (*op.input_arg, *op.output_arg)} - {""})
     has_length = bool(counts) or any(attr.name in lengths and attr.type == "int" for attr in op.attr)
-    print(op.name, f"/{functions}", f"/{counts}", op.is_stateful, has_length, any(map(named.search, texts)))
+    given = {arg.type_attr or arg.type_list_attr for arg in op.input_arg}
+    free = {arg.type_attr or arg.type_list_attr for arg in op.output_arg} - given - {""}
+    is_free = any(attr.name in free and not attr.allowed_values.list.type for attr in op.attr)
+    references = sum(arg.is_ref and arg.type == 7 for arg in op.input_arg)
+    refers = any(arg.is_ref and arg.type == 7 for arg in op.output_arg)
+    is_made_of_texts = is_free and not references and any(
+        arg.type == 7 or 7 in attr.allowed_values.list.type
+        for arg in op.input_arg for attr in op.attr if not arg.type_attr or arg.type_attr == attr.name
+    )
+    passes = any(arg.is_ref for arg in op.output_arg) and op.name.partition("Ref")[0] in ("", "DebugGradient")
+    print(op.name, f"/{functions}", f"/{counts}", references, op.is_stateful, has_length,
+          any(map(named.search, texts)), refers, is_made_of_texts, passes)
 """
 
 
@@ -41,16 +53,24 @@ class Registered(NamedTuple):
     Attributes:
         functions: Attributes that are functions, which it calls.
         counts: Attributes that are the number of tensors that it takes or makes.
+        references: How many of its inputs are references to texts.
         is_stateful: TensorFlow never leaves it out, nor merges it with another one.
         has_length: It has an attribute for a length.
         is_told_a_name: A text that it takes is called as files, addresses and objects of the process are.
+        refers: It makes a reference to texts.
+        is_made_of_texts: It takes texts, and makes tensors of any dtype that an attribute says.
+        passes: It passes references on.
     """
 
     functions: list[str]
     counts: list[str]
+    references: int
     is_stateful: bool
     has_length: bool
     is_told_a_name: bool
+    refers: bool
+    is_made_of_texts: bool
+    passes: bool
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +79,8 @@ def registered() -> dict[str, Registered]:
     output = subprocess.run([sys.executable, "-c", _LIST_OPS], check=True, capture_output=True, text=True).stdout
     lines = (line.split() for line in output.splitlines())
     return {
-        name: Registered(_listed(functions), _listed(counts), *(flag == "True" for flag in flags))
-        for name, functions, counts, *flags in lines
+        name: Registered(_listed(functions), _listed(counts), int(references), *(flag == "True" for flag in flags))
+        for name, functions, counts, references, *flags in lines
     }
 
 
@@ -115,6 +135,25 @@ def test_harmless_ops_are_told_no_names(registered: dict[str, Registered]) -> No
     found = {name for name, op in _known(registered) if op.is_told_a_name and op_class(name) in HARMLESS}
     patterns = {"RegexFullMatch", "RegexReplace", "StaticRegexFullMatch", "StaticRegexReplace"}
     assert found == patterns | {"Batch", "BatchFunction", "Unbatch", "UnbatchGrad"}
+
+
+def test_references_are_complete(registered: dict[str, Registered]) -> None:
+    """Every op that makes, takes or passes on a handle as a reference to texts is known to."""
+    known = {name: op for name, op in _known(registered) if op_class(name) != "test-only"}
+    assert {name: op.references for name, op in known.items() if op.references} == _handles._TAKING
+    assert {name for name, op in known.items() if op.refers} == _handles._MAKING
+    assert {name for name, op in known.items() if op.passes} == _handles._PASSING.keys()
+
+
+def test_objects_are_made_of_bytes(registered: dict[str, Registered]) -> None:
+    """Every op that may make objects of texts is known to.
+
+    Fields of a message have no such type. A tensor array of TensorFlow 1 is found by its text among those of the call.
+    """
+    ops = {name for name, op in _known(registered) if op.is_made_of_texts and not op.functions}
+    usual = {name for name in ops if op_verdict(name) is None or op_class(name) in _EXCEPTIONS}
+    arrays = {"TensorArrayConcatV2", "TensorArrayGatherV2", "TensorArrayReadV2"}
+    assert usual == _handles._MADE_OF_BYTES.keys() | arrays | {"DecodeProtoV2"}
 
 
 def test_classes_of_known_ops() -> None:

@@ -113,6 +113,23 @@ HARMLESS_NODES = {
     "options without threads": node("n", "OptionsDataset", "x", serialized_options=b"\x08\x00\x12\x00\x2a\x00"),
     "options by default": node("n", "OptionsDataset", "x"),
     "rewritten dataset": node("n", "RewriteDataset", "x"),
+    "table by reference": [
+        node("h", "HashTable", shared_name="cd2c89b7-88b7-44c8-ad83-06c2a9158347"),
+        node("w", "RefSwitch", "h:table_handle:0", "x"),
+        node("m", "RefMerge", "w:output_false:0", "w:output_true:0"),
+        node("f", "LookupTableFind", "m:output:0", "x", "x"),
+        node("g", "NoOp", "^h"),
+    ],
+    "variable with a value": [
+        node("v", "TemporaryVariable"),
+        node("a", "Assign", "v:ref:0", "x"),
+        node("s", "AssignAdd", "a:output_ref:0", "x"),
+        node("i", "RefIdentity", "s:output_ref:0"),
+        node("d", "DestroyTemporaryVariable", "i:output:0"),
+    ],
+    "memory with zeros": node("n", "Empty", "x", init=True),
+    "change of a copy": [node("c", "DeepCopy", "x"), node("n", "InplaceUpdate", "c:y:0", "x", "x")],
+    "sparse numbers": node("n", "DeserializeSparse", "x", dtype=Type(INT32)),
     "parsed numbers": node("n", "ParseTensor", "x", out_type=Type(INT32)),
     "assertion": node("n", "Assert", "x"),
     "image": node("n", "DecodeJpeg", "x"),
@@ -130,6 +147,14 @@ def test_harmless_node_is_let_through(name: str) -> None:
     """What resembles an attack and is none has no finding."""
     nodes = HARMLESS_NODES[name]
     assert not findings(simple(*(nodes if isinstance(nodes, list) else [nodes])))
+
+
+def test_memory_in_the_main_graph() -> None:
+    """What a signature fetches is read, too; what nothing reaches is a warning."""
+    made = meta_graph([node("x", "Placeholder"), node("y", "TemporaryVariable")])
+    assert [(f.rule, f.severity) for f in findings(made)] == [("uninitialised-memory", Severity.DANGEROUS)]
+    left = meta_graph([node("x", "Placeholder"), node("y", "Relu", "x"), node("n", "InplaceAdd", "x", "x", "x")])
+    assert [(f.rule, f.severity) for f in findings(left)] == [("in-place", Severity.WARNING)]
 
 
 def test_asset_through_variable_is_let_through() -> None:

@@ -37,7 +37,9 @@ def test_findings_about_what_was_left_behind(kind: str) -> None:
     """What refuses a model elsewhere is a warning where nothing reaches it, and the book says so."""
     ops = [op for op, found in op_table().classes.items() if found == kind and op not in _ops._COMPUTED_AT_IMPORT]
     made = [[text("p", "/x"), node("left", op, "p", shared_name="victim", vocab_file="/x")] for op in ops]
-    findings = [finding for nodes in made for finding in examine(*model(meta_graph(nodes)))]
+    found = [finding for nodes in made for finding in examine(*model(meta_graph(nodes)))]
+    beside = {"allocation", "constant-shape"}  # a text is no shape
+    findings = [finding for finding in found if finding.rule not in beside]
     assert {finding.severity for finding in findings} == {Severity.WARNING}
     assert all(map(_agrees, findings))
 

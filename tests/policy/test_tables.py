@@ -47,11 +47,13 @@ def _config(make: Callable[[Any], Any]) -> Callable[[Any], Callable[[], bool]]:
     return prepare
 
 
-def _graph(make: Callable[[Any], Any]) -> Callable[[Any], Callable[[], bool]]:
+def _graph(make: Callable[[Any], Any], *others: str) -> Callable[[Any], Callable[[], bool]]:
+    """Ask whether a graph is refused by other rules than *others*."""
+
     def prepare(found: Any) -> Callable[[], bool]:
         made = model(make(found))
         found = lambda: (f.rule for f in examine(*made) if f.severity >= Severity.UNEXAMINED)
-        return lambda: any(rule != "constant-shape" for rule in found())
+        return lambda: any(rule not in {"constant-shape", *others} for rule in found())
 
     return prepare
 
@@ -112,8 +114,16 @@ def _handle(dtype: int) -> Any:
 
 def _made_of_bytes(op: str) -> Callable[[], bool]:
     attribute = _handles._MADE_OF_BYTES[op]
-    made = model(simple(node("n", op, "x", **{attribute: [Type(VARIANT)] if op == "RestoreV2" else Type(VARIANT)})))
+    made = model(simple(node("n", op, "x", **{attribute: [Type(VARIANT)] if attribute == "dtypes" else Type(VARIANT)})))
     return lambda: any(f.rule == "forged-handle" for f in examine(*made))
+
+
+def _forged(nodes: Callable[[str], list[Any]]) -> Callable[[str], Callable[[], bool]]:
+    def prepare(op: str) -> Callable[[], bool]:
+        made = model(simple(*nodes(op)))
+        return lambda: any(f.rule == "forged-handle" for f in examine(*made))
+
+    return prepare
 
 
 def _of_class(kind: str) -> Any:
@@ -251,10 +261,10 @@ TABLES = [
     Table(keras_sizes, "_REPEATED", _config(_repeated)),
     Table(keras_sizes, "_FOLDED", _config(lambda name: keras2(name, **{keras_sizes._FOLDED[name]: [80, 80]}))),
     Table(containers, "_MEANINGS", _anomaly),
-    Table(_verdicts, "_VERDICTS", _graph(_of_class)),
+    Table(_verdicts, "_VERDICTS", _graph(_of_class, "forged-handle")),
     Table(_sizes, "_OPERANDS", _graph(_operand)),
-    Table(_sizes, "_ATTRIBUTES", _graph(_attribute)),
-    Table(_growth, "ALLOCATING", _graph(_allocating), beside=_is_no_broadcast),
+    Table(_sizes, "_ATTRIBUTES", _graph(_attribute, "uninitialised-memory")),
+    Table(_growth, "ALLOCATING", _graph(_allocating, "uninitialised-memory"), beside=_is_no_broadcast),
     Table(_sizes, "_JOINS", _graph(_joined), beside=_texts.AT_MOST.__contains__),
     Table(_facts, "WIDTHS", _graph(_lengthened)),
     Table(_findings, "_LISTS", _graph(_list_of_tensors)),
@@ -264,6 +274,8 @@ TABLES = [
     Table(_findings, "_LENGTHS", _graph(_list_op)),
     Table(_handles, "_OBJECTS", _graph(_handle)),
     Table(_handles, "_MADE_OF_BYTES", _made_of_bytes),
+    Table(_handles, "_MAKING", _forged(lambda op: [node("h", op), node("n", "Assign", "h:handle:0", "x")])),
+    Table(_handles, "_TAKING", _forged(lambda op: [node("n", op, "x")])),
 ]
 
 

@@ -17,7 +17,7 @@ from safeload.policy.graph._costs._findings import (
     recursion,
     unfinished,
 )
-from safeload.policy.graph._handles import forged_handles
+from safeload.policy.graph._handles import forged_handles, forged_references
 from safeload.policy.graph._operands import impossible_constants, mistaken_operands
 from safeload.policy.graph._ops import refused_ops
 from safeload.policy.graph._stablehlo import stablehlo_modules
@@ -37,6 +37,7 @@ __all__ = ["GRAPH_RULES", "STANDING_RULES", "OpVerdict", "Subject", "op_verdict"
 GRAPH_RULES = (
     refused_ops,
     forged_handles,
+    forged_references,
     absent_functions,
     open_attributes,
     mistyped_constants,

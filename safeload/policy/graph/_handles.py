@@ -4,20 +4,65 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from safeload.inspection.graph.info import Node, reference_producer
 from safeload.policy._finding import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from safeload.policy.graph._subject import Subject
+    from safeload.policy.graph._subject import Subject, Taker
 
 _OBJECTS = frozenset({20, 120, 21, 121})
 """Numbers of the dtypes resource and variant, and of their references.
 
 Source: tensorflow/core/framework/types.proto (2.21).
 """
-_MADE_OF_BYTES = {"ParseTensor": "out_type", "Restore": "dt", "RestoreSlice": "dt", "RestoreV2": "dtypes"}
+_MADE_OF_BYTES = {
+    "DTensorRestoreV2": "dtypes",
+    "DeserializeManySparse": "dtype",
+    "DeserializeSparse": "dtype",
+    "ParseTensor": "out_type",
+    "Restore": "dt",
+    "RestoreSlice": "dt",
+    "RestoreV2": "dtypes",
+}
 """Ops that make tensors of bytes, and their attribute with the dtypes. Source: op definitions of TensorFlow 2.21."""
+_MAKING = frozenset(
+    [
+        "Barrier", "ConditionalAccumulator", "FIFOQueue", "FakeQueue", "FixedLengthRecordReader", "HashTable",
+        "IdentityReader", "LMDBReader", "MutableDenseHashTable", "MutableHashTable", "MutableHashTableOfTensors",
+        "PaddingFIFOQueue", "PriorityQueue", "RandomShuffleQueue", "SparseConditionalAccumulator", "Stack",
+        "TFRecordReader", "TensorArray", "TensorArrayGrad", "TextLineReader", "WholeFileReader",
+    ]
+)  # fmt: skip
+"""Ops before ``…V2`` that give an object as a reference to two strings, by which it is found. Source: as above."""
+_TAKING = {
+    **dict.fromkeys(
+        [
+            "AccumulatorApplyGradient", "AccumulatorNumAccumulated", "AccumulatorSetGlobalStep",
+            "AccumulatorTakeGradient", "BarrierClose", "BarrierIncompleteSize", "BarrierInsertMany", "BarrierReadySize",
+            "BarrierTakeMany", "InitializeTable", "InitializeTableFromTextFile", "LookupTableExport", "LookupTableFind",
+            "LookupTableImport", "LookupTableInsert", "LookupTableSize", "QueueClose", "QueueDequeue",
+            "QueueDequeueMany", "QueueDequeueUpTo", "QueueEnqueue", "QueueEnqueueMany", "QueueIsClosed", "QueueSize",
+            "ReaderNumRecordsProduced", "ReaderNumWorkUnitsCompleted", "ReaderReset", "ReaderRestoreState",
+            "ReaderSerializeState", "SparseAccumulatorApplyGradient", "SparseAccumulatorTakeGradient", "StackClose",
+            "StackPop", "StackPush", "TensorArrayClose", "TensorArrayConcat", "TensorArrayGather", "TensorArrayPack",
+            "TensorArrayRead", "TensorArrayScatter", "TensorArraySize", "TensorArraySplit", "TensorArrayUnpack",
+            "TensorArrayWrite",
+        ],
+        1,
+    ),
+    "ReaderRead": 2,
+    "ReaderReadUpTo": 2,
+}  # fmt: skip
+"""Ops whose first inputs are such references, and how many. Source: as above."""
+_PASSING = {
+    **dict.fromkeys(["DebugGradientRefIdentity", "RefEnter", "RefExit", "RefIdentity"], slice(None)),
+    **dict.fromkeys(["RefMerge", "RefNextIteration"], slice(None)),
+    "RefSelect": slice(1, None),
+    "RefSwitch": slice(1),
+}
+"""Ops that pass references on, and which of their inputs these are. Source: as above."""
 
 
 def forged_handles(subject: Subject) -> Iterator[Finding]:
@@ -32,9 +77,41 @@ def forged_handles(subject: Subject) -> Iterator[Finding]:
         if dtypes is not None and not _OBJECTS.isdisjoint([dtypes.type, *dtypes.list.type]):
             nodes.append(node)
     for node in nodes:
-        yield subject.finding(
-            node,
-            rule="forged-handle",
-            severity=Severity.DANGEROUS,
-            message="makes a handle or an object of the process of bytes, which may be any",
-        )
+        yield _finding(subject, node, "makes a handle or an object of the process of bytes, which may be any")
+
+
+def forged_references(subject: Subject) -> Iterator[Finding]:
+    """Find handles in strings that are not those of an op that makes an object, or that something else may change.
+
+    Whatever writes two strings into a variable has a reference to them, with which it finds objects of other models.
+    """
+    held = _holders(subject)
+    for node in filter(subject.graph.reached, subject.graph.nodes(*_MAKING, *_PASSING)):
+        if node in held and not all(map(_is_only_used, subject.takers(node))):
+            yield _finding(subject, node, "gives a handle to what may change it")
+    for node in filter(subject.graph.reached, subject.graph.nodes(*_TAKING, *_PASSING)):
+        handles = node.inputs[_PASSING.get(node.op) or slice(_TAKING[node.op])]
+        makers = [subject.graph.bodies[node.body].by_name.get(reference_producer(handle)) for handle in handles]
+        if (node in held or node.op in _TAKING) and not held.issuperset(makers):
+            yield _finding(subject, node, "takes a handle that may be any text")
+
+
+def _holders(subject: Subject) -> set[Node | None]:
+    """Return what gives a handle, or passes one on."""
+    held: set[Node | None] = set()
+    pending = list(subject.graph.nodes(*_MAKING))
+    while pending:
+        node = pending.pop()
+        if node not in held:
+            held.add(node)
+            pending += [taker for taker, _ in subject.takers(node) if taker is not None and taker.op in _PASSING]
+    return held
+
+
+def _is_only_used(taker: Taker) -> bool:
+    node, place = taker
+    return node is not None and (node.op in _PASSING or place < _TAKING.get(node.op, 0))
+
+
+def _finding(subject: Subject, node: Node, message: str) -> Finding:
+    return subject.finding(node, rule="forged-handle", severity=Severity.DANGEROUS, message=message)

@@ -11,7 +11,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from safeload.inspection.graph.info import MAIN, EntryKind, Node
+from safeload.inspection.graph.info import MAIN, EntryKind, Node, reference_producer
 from safeload.inspection.op_classes import op_class
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.graph._origins import Origin, Source
@@ -32,6 +32,8 @@ _LEFT_BEHIND = frozenset(
         "named-resource",
         "process-handle",
         "python",
+        "uninitialised",
+        "in-place",
     }
 )
 """Classes that training pipelines leave in a graph: they do not refuse it where nothing reaches them."""
@@ -179,6 +181,26 @@ def _is_plain_module(_: Subject, node: Node) -> bool:
     return value is not None and calls_nothing(value.s)
 
 
+def _is_filled(subject: Subject, node: Node) -> bool:
+    """Return whether something fills what *node* gives before anything reads it.
+
+    ``FakeParam`` stands for what the other branch of a condition has for its gradient, where XLA compiles both.
+    Source: ``_make_intermediates_match_xla`` in tensorflow/python/ops/cond_v2.py (1.13 to 2.21); ``accumulate_n`` in
+    tensorflow/python/ops/math_ops.py (1.4), which assigns to its ``TemporaryVariable`` first.
+    """
+    if node.op == "Empty":
+        return "init" in node.proto.attr and bool(node.proto.attr["init"].b)
+    takers = subject.takers(node)
+    is_assigned = all(taker is not None and (taker.op, place) == ("Assign", 0) for taker, place in takers)
+    return node.op == "TemporaryVariable" and is_assigned
+
+
+def _is_on_a_copy(subject: Subject, node: Node) -> bool:
+    """Return whether *node* changes a copy, as ``inplace_update`` of tensorflow/python/ops/inplace_ops.py (2.21)."""
+    maker = subject.graph.bodies[node.body].by_name.get(reference_producer(node.inputs[0])) if node.inputs else None
+    return maker is not None and maker.op == "DeepCopy"
+
+
 _EXCEPTIONS: dict[str | None, Callable[[Subject, Node], bool]] = {
     "print": _prints_to_stream,
     "named-resource": _is_own_resource,
@@ -191,6 +213,8 @@ _EXCEPTIONS: dict[str | None, Callable[[Subject, Node], bool]] = {
     "debug": _dumps_nowhere,
     "stablehlo": _is_plain_module,
     "dataset-options": _starts_no_threads,
+    "uninitialised": _is_filled,
+    "in-place": _is_on_a_copy,
 }
 """When an op of a refused class is harmless where it stands."""
 

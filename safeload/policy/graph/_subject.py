@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from safeload.inspection.graph.info import MAIN, GraphInfo, Node
+from safeload.inspection.graph.info import MAIN, GraphInfo, Node, reference_producer
 from safeload.policy._finding import Finding, Severity, identify
 from safeload.policy.graph._calls import CallOrder
 from safeload.policy.graph._constants._counted import LoopCounter
@@ -16,11 +17,14 @@ from safeload.policy.graph._costs._growth import Growth
 from safeload.policy.graph._origins import OriginTracer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from safeload.inspection import ModelInfo
 
 _HINT = "ask the author for a model without it"
+
+Taker = tuple[Node | None, int]
+"""What takes a tensor, None where it is a result, and as which of its inputs."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Subject:
     graph: GraphInfo
     prefix: str = ""
     digest: str = ""
+    _takers: dict[str, Mapping[str, Sequence[Taker]]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def tracer(self) -> OriginTracer:
@@ -78,6 +83,24 @@ class Subject:
         """Whether there was so much to follow that some of it was not looked at."""
         looking = (self.facts, self.facts.sites, self.loops, self.growth, self.conditions)
         return self.facts.work < 0 or any(part.left <= 0 for part in looking)
+
+    def takers(self, node: Node) -> Sequence[Taker]:
+        """Return what takes an output of *node*."""
+        if node.body not in self._takers:
+            self._takers[node.body] = self._find_takers(node.body)
+        return self._takers[node.body].get(node.name, ())
+
+    def _find_takers(self, name: str) -> Mapping[str, Sequence[Taker]]:
+        found: defaultdict[str, list[Taker]] = defaultdict(list)
+        body = self.graph.bodies[name]
+        for node in body.nodes:
+            for place, reference in enumerate(node.inputs):
+                if not reference.startswith("^"):
+                    found[reference_producer(reference)].append((node, place))
+        fetched = [reference for entry in self.graph.entries for reference in entry.fetches] if name == MAIN else ()
+        for reference in (*body.proto.ret.values(), *fetched):
+            found[reference_producer(reference)].append((None, 0))
+        return found
 
     def where(self, node: Node) -> str:
         """Return how messages name *node*."""

@@ -44,6 +44,8 @@ _DANGEROUS = {
     "debug": ("debug-dump", "sends tensors to a file or a server"),
     "network": ("network", "talks to other processes or machines"),
     "process-control": ("process-control", "stops, delays or changes the whole process"),
+    "uninitialised": ("uninitialised-memory", "gives memory that was not cleared, with what the process left in it"),
+    "in-place": ("in-place", "changes a tensor in place, which may be the caller's own"),
     "dataset-options": ("process-control", "may start any number of threads for a dataset"),
     "process-handle": ("process-handle", "finds an object of the process that may belong to another model"),
     "python": ("python-callback", "calls a Python function of the process"),
