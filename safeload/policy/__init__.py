@@ -11,6 +11,7 @@ from safeload.policy._finding import Finding, Severity
 from safeload.policy._judged import Judged, judge
 from safeload.policy.containers import container_anomalies, empty_matrices, stored_objects
 from safeload.policy.keras import KERAS_RULES
+from safeload.policy.keras_nodes import examine_nodes
 from safeload.policy.keras_sizes import allowed_elements, has_kernel
 
 if TYPE_CHECKING:
@@ -53,7 +54,12 @@ def examine_tflite(info: ModelInfo) -> Iterator[Finding]:
         yield from rule(info)
 
 
-RULES: tuple[Callable[[ModelInfo], Iterator[Finding]], ...] = (*KERAS_RULES, examine_graphs, examine_tflite)
+RULES: tuple[Callable[[ModelInfo], Iterator[Finding]], ...] = (
+    *KERAS_RULES,
+    examine_nodes,
+    examine_graphs,
+    examine_tflite,
+)
 """Rules about what a model says, in reading order."""
 
 CONTAINER_RULES: tuple[Callable[[Artifact], Iterator[Finding]], ...] = (

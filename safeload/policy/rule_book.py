@@ -103,7 +103,8 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         ),
         "tensorflow-symbol": RuleInfo(
             (_DANGEROUS,),
-            "A layer calls a function of TensorFlow that is not among the pure ones, such as `io.write_file`.",
+            "A layer calls a function of TensorFlow that is not among the pure ones, such as `io.write_file`, or an op "
+            "that it does not describe as Keras does. Of ops that it describes the graph's rules hold as well.",
         ),
         "path-name": RuleInfo(
             (_DANGEROUS,),
