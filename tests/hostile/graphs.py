@@ -30,6 +30,7 @@ from hostile.nodes import (
     RESOURCE,
     STRING,
     VARIANT,
+    Dims,
     Func,
     Ints,
     Type,
@@ -474,6 +475,7 @@ _SERVED: dict[str, dict[str, list[Any]]] = {
         "outputs_bomb": [node("u", "Unpack", "x", num=1 << 31)],
         "ragged_bomb": [ints("s", 1 << 20, 1 << 20), node("r", "RaggedTensorToTensor", "s:output:0", "x", "x")],
         "place_bomb": [ints("i", 1 << 31, shape=()), node("w", "TensorArrayWriteV3", "x", "i:output:0", "x", "x")],
+        "features_bomb": [node("n", "ParseExampleV2", "x", dense_shapes=[Dims((1 << 28,))], Tdense=[Type(STRING)])],
         "segments_bomb": [ints("n", 1 << 40, shape=()), node("r", "SegmentSumV2", "x", "x", "n:output:0")],
         "rows_bomb": [ints("s", 1 << 40, 1), node("r", "SparseFillEmptyRows", "x", "x", "s:output:0")],
         "doubling_bomb": [

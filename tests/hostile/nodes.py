@@ -76,6 +76,8 @@ def _add_item(values: Any, item: Any) -> None:
         _fill_function(values.func.add(), item)
     elif isinstance(item, Type):
         values.type.append(item.number)
+    elif isinstance(item, Dims):
+        values.shape.add().CopyFrom(attribute(item).shape)
     elif isinstance(item, float):
         values.f.append(item)
     else:

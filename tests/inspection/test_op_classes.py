@@ -23,8 +23,9 @@ from tensorflow.core.framework import op_def_pb2
 from tensorflow.python.client import pywrap_tf_session as session
 ops = op_def_pb2.OpList.FromString(session.TF_GetBuffer(session.TF_GetAllOpList()))
 lengths = {
-    "beam_width", "desired_samples", "filterbank_channel_count", "initial_num_buckets", "max_attempts", "num_bins",
-    "num_inner_iterations", "num_sampled", "parallel_iterations", "precision", "range_max", "rounds", "width",
+    "beam_width", "desired_samples", "filterbank_channel_count", "initial_num_buckets", "max_attempts", "max_iter",
+    "num_bins", "num_inner_iterations", "num_negative_samples", "num_sampled", "parallel_iterations", "precision",
+    "range_max", "rounds", "width",
 }
 named = re.compile("file|pattern|path|director|address|url|shared_name|driver|database")
 for op in ops.op:

@@ -691,3 +691,131 @@ def test_what_branches_return_is_known(other: Any) -> None:
     fill = node("n", "Fill", "c:output:0", "x")
     assert "allocation" in rules(_branches(other, ints("r", 1 << 40), fill))
     assert "allocation" in rules(_branches(ints("r", 1 << 40), other, fill))
+
+
+LIST = of("TensorListReserve", at((), -1), 1)
+BIG_ELEMENT = (1 << 20, 1 << 12)
+ARRAY = "TensorArrayGatherV3"
+
+
+def _proto(*shape: int) -> bytes:
+    return bytes(tensor(INT64, shape, int64_val=[0]).SerializeToString())
+
+
+def _sparse(op: str, *texts: bytes) -> Any:
+    """Make a graph that takes sparse tensors out of *texts*, one of which it joins with a text of the caller."""
+    constants = [packed(f"t{index}", text) for index, text in enumerate(texts)]
+    joined = node("j", "StringJoin", "t0:output:0", "x")
+    return simple(*constants, joined, node("r", "Pack", "j", *[c.name for c in constants[1:]]), node("n", op, "r"))
+
+
+SAID: dict[str, tuple[Any, Any]] = {
+    "element of a list": (of("TensorListGetItem", LIST, 0, BIG_ELEMENT), of("TensorListGetItem", LIST, 0, (8, 8))),
+    "last element": (of("TensorListPopBack", "x", BIG_ELEMENT), of("TensorListPopBack", "x", (8, -1))),
+    "elements, stacked": (of("TensorListStack", "x", BIG_ELEMENT), of("TensorListStack", "x", (-1, 8))),
+    "so many elements, stacked": (
+        of("TensorListStack", "x", (1 << 14,), num_elements=1 << 17),
+        of("TensorListStack", "x", (1 << 14,), num_elements=1 << 7),
+    ),
+    "elements, gathered": (
+        of("TensorListGather", "x", at((1 << 16,), 0), (1 << 16,)),
+        of("TensorListGather", "x", at((1 << 6,), 0), (1 << 16,)),
+    ),
+    "elements, one after another": (
+        of("TensorListConcatV2", "x", (-1, 1 << 12), (1 << 20, 1)),
+        of("TensorListConcatV2", "x", (-1, 1 << 12), (1 << 4, 1)),
+    ),
+    "elements, one after another, of any length": (
+        of("TensorListConcatV2", "x", (1, 1 << 40), ()),
+        of("TensorListConcatV2", "x", (-1, 1 << 12), ()),
+    ),
+    "elements of an array": (
+        of(ARRAY, "x", at((1 << 16,), 0), element_shape=Dims((1 << 16,))),
+        of(ARRAY, "x", at((1 << 16,), 0), element_shape=Dims((1 << 6,))),
+    ),
+    "elements of an array of any shape": (
+        of(ARRAY, "x", at((1 << 30,), 0), element_shape=Dims((-1,))),
+        of(ARRAY, "x", at((1 << 16,), 0)),
+    ),
+    "columns of a matrix": (
+        of("MatrixDiagV3", "x", at((), 0), at((), -1), at((), 1 << 40)),
+        of("MatrixDiagV3", "x", at((), 0), at((), -1), at((), -1)),
+    ),
+    "rows of a matrix": (
+        of("MatrixDiagV3", at((1,), 1), at((), 0), at((), 1 << 40), at((), -1)),
+        of("MatrixDiagV3", at((1,), 1), at((), 0), at((), 1 << 4), at((), -1)),
+    ),
+    "place of a diagonal": (
+        of("MatrixDiagV2", at((1,), 1), at((), 1 << 20), at((), -1), at((), -1)),
+        of("MatrixDiagV2", at((1,), 1), at((), 1 << 4), at((), -1), at((), -1)),
+    ),
+    "several diagonals": (
+        of("MatrixDiagV2", at((1, 2, 1), 1), (1 << 20, (1 << 20) + 1), at((), -1), at((), -1)),
+        of("MatrixDiagV2", at((1, 2, 1), 1), (), at((), -1), at((), -1)),
+    ),
+    "places of a table": (
+        of("AnonymousMutableDenseHashTable", "x", value_shape=Dims((1 << 16,)), initial_num_buckets=1 << 16),
+        of("AnonymousMutableDenseHashTable", "x", value_shape=Dims((1 << 16,)), initial_num_buckets=1 << 4),
+    ),
+    "places of a table, by default": (
+        of("AnonymousMutableDenseHashTable", "x", value_shape=Dims((1 << 16,)), value_dtype=Type(STRING)),
+        of("AnonymousMutableDenseHashTable", "x", value_shape=Dims((1 << 8,)), value_dtype=Type(FLOAT)),
+    ),
+    "keys of a table": (
+        of("AnonymousMutableDenseHashTable", at((1 << 14,), 0), key_dtype=Type(INT64)),
+        of("AnonymousMutableDenseHashTable", at((1 << 4,), 0), key_dtype=Type(INT64)),
+    ),
+    "features": (
+        of("ParseSingleExample", "x", dense_shapes=[Dims((1 << 26,))] * 2, Tdense=[Type(STRING)] * 2),
+        of("ParseSingleExample", "x", dense_shapes=[Dims((1 << 26,))] * 2, Tdense=[Type(BOOL)] * 2),
+    ),
+    "holes": (
+        of("UniformQuantizedConvolution", "x", lhs_dilation=Ints((1 << 15, 1 << 15))),
+        of("UniformQuantizedConvolution", "x", lhs_dilation=Ints((2, 1))),
+    ),
+    "sounds": (
+        of("DecodeWav", "x", desired_channels=1 << 20, desired_samples=1 << 10),
+        of("DecodeWav", "x", desired_channels=1, desired_samples=-1),
+    ),
+    "elements ahead": (
+        of("ParallelMapDatasetV2", "x", at((), 1 << 40)),
+        of("ParallelMapDatasetV2", "x", at((), -1)),
+    ),
+    "place in a list": (of("TensorListSetItem", "x", at((), 1 << 28), "x"), of("TensorListSetItem", "x", at((), 9), "x")),
+    "elements ahead of nothing": (of("ParallelMapDatasetV2", "x", "x", at((), 1 << 40)), of("ParallelMapDatasetV2")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_attributes_and_operands_say(name: str) -> None:
+    """What an op makes of zeros, or keeps room for, is as large as it is told, whatever comes in; a little is let."""
+    much, little = SAID[name]
+    assert _rules(much) == {"allocation"}
+    assert not _rules(little)
+
+
+@pytest.mark.parametrize("op", ["DeserializeManySparse", "DeserializeSparse"])
+def test_sparse_tensors_out_of_texts(op: str) -> None:
+    """What a text of some bytes declares is made, be it put together of several or with data."""
+    assert rules(_sparse(op, _proto(1 << 27, 1), _proto(1))) == {"allocation"}
+    assert rules(_sparse(op, _proto(1), _proto(1 << 27))) == {"allocation"}
+    assert not rules(_sparse(op, _proto(1 << 4, 1), _proto(1)))
+
+
+def test_texts_that_are_put_together() -> None:
+    """A serialized tensor may be cut in two, and the half of it is none."""
+    whole = _proto(1 << 40)
+    parts = [packed("a", whole[:5]), packed("b", whole[5:]), packed("c", whole[5:], b"")]
+    assert "allocation" in rules(simple(*parts, node("j", "StringJoin", "a", "b"), node("n", "ParseTensor", "j")))
+    assert "allocation" in rules(simple(*parts, node("j", "StringJoin", "a", "c"), node("n", "ParseTensor", "j")))
+    assert not rules(simple(*parts, node("n", "ParseTensor", "a")))
+    assert not rules(simple(*parts, node("j", "StringJoin", "a", "x"), node("n", "ParseTensor", "j")))
+
+
+def test_texts_are_put_together_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What doubles again and again is left to other rules."""
+    doubled = [node(f"j{i}", "StringJoin", f"j{i - 1}", f"j{i - 1}", separator=b"-") for i in range(1, 200)]
+    assert rules(simple(text("j0", "a"), *doubled, node("n", "ParseTensor", "j199"))) <= {"allocation"}
+    monkeypatch.setattr(_encoded, "_KEPT", 8)
+    many = node("j", "StringJoin", "t", "t")
+    assert not rules(simple(packed("t", b"abcd", b"efgh"), many, node("n", "ParseTensor", "j")))

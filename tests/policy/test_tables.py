@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from hostile.graphs import benign, wide_operands
 from hostile.keras_configs import entry, function, functional, info_of, keras2, lambda_layer, refusing
-from hostile.nodes import FLOAT, STRING, VARIANT, Ints, Type, ints, model, node, simple, tensor
+from hostile.nodes import FLOAT, STRING, VARIANT, Dims, Ints, Type, ints, model, node, simple, tensor
 
 from safeload.inspection.op_classes import op_table
 from safeload.policy import Severity, containers, examine, keras_names, keras_outputs, keras_sizes
@@ -60,9 +60,36 @@ def _graph(make: Callable[[Any], Any], *others: str) -> Callable[[Any], Callable
 
 def _operand(op: str) -> Any:
     """Make a graph in which the operand that decides is huge and everything else comes from the input."""
-    inputs = ["x"] * 5
+    inputs = ["x"] * 6
     inputs[_sizes._OPERANDS[op][0]] = "huge:output:0"
     return simple(ints("huge", _HUGE, 1), node("n", op, *inputs, "^x"))
+
+
+def _more(op: str) -> Any:
+    """Make a graph in which the other operands that decide are huge."""
+    inputs = ["x"] * 8
+    for operand, _ in _sizes._MORE[op]:
+        inputs[operand] = "huge:output:0"
+    return simple(ints("huge", _HUGE, 1), node("n", op, *inputs, "^x"))
+
+
+_DECLARED = ("buffer_size_min", "desired_channels", "logits_dimension", "max_splits", "num_buckets", "sample_count")
+
+
+def _declared_by(op: str) -> Any:
+    """Make a graph in which the shapes and sizes that an op declares are huge."""
+    shapes = ("element_shape", "element_shape_except0", "full_shape", "shape", "value_shape")
+    lists: dict[str, Any] = {
+        "allowed_batch_sizes": Ints((_HUGE,)),
+        "explicit_padding": Ints((1 << 20,) * 4),
+        "paddings": Ints((_HUGE,)),
+    }
+    features = {"dense_shapes": "Tdense", "context_dense_shapes": "Tcontext_dense", "output_shapes": "output_types"}
+    lists |= {key: [Dims((_HUGE,))] for key in features} | {types: [Type(FLOAT)] for types in features.values()}
+    given = {**lists, **dict.fromkeys(shapes, Dims((_HUGE,))), **dict.fromkeys(_DECLARED, _HUGE)}
+    made = simple()
+    made.graph_def.node.append(node("n", op, "x", **given))
+    return made
 
 
 _OF_ATTRIBUTES = ("window_size", "dct_coefficient_count", "num_batch_threads")
@@ -135,7 +162,9 @@ def _of_class(kind: str) -> Any:
 
 def _joined(op: str) -> Any:
     wide = node("wide", "Const", value=tensor(STRING, (1 << 26,), string_val=[b"some"]))
-    return simple(wide, node("n", op, *["wide:output:0"] * 8, "x", T=Type(STRING)))
+    places = [*_sizes._DECIDING.get(op, ())]
+    inputs = ["x" if place in places else "wide:output:0" for place in range(8)]
+    return simple(wide, node("n", op, *inputs, "x", T=Type(STRING)))
 
 
 def _lengthened(op: str) -> Any:
@@ -149,7 +178,8 @@ def _lengthened(op: str) -> Any:
 
 
 def _allocating(op: str) -> Any:
-    tables = (_sizes._OPERANDS, _operand), (_sizes._ATTRIBUTES, _attribute), (_sizes._JOINS, _joined)
+    tables = (_sizes._OPERANDS, _operand), (_sizes._MORE, _more), (_sizes._ATTRIBUTES, _attribute)
+    tables = *tables, (_sizes._JOINS, _joined)
     tables = *tables, (_texts.WIDTHS, _lengthened)
     return next((made for table, made in tables if op in table), _broadcast)(op)
 
@@ -263,9 +293,11 @@ TABLES = [
     Table(containers, "_MEANINGS", _anomaly),
     Table(_verdicts, "_VERDICTS", _graph(_of_class, "forged-handle")),
     Table(_sizes, "_OPERANDS", _graph(_operand)),
+    Table(_sizes, "_MORE", _graph(_more)),
     Table(_sizes, "_ATTRIBUTES", _graph(_attribute, "uninitialised-memory")),
-    Table(_growth, "ALLOCATING", _graph(_allocating, "uninitialised-memory"), beside=_is_no_broadcast),
-    Table(_sizes, "_JOINS", _graph(_joined), beside=_texts.AT_MOST.__contains__),
+    Table(_findings, "DECLARED", _graph(_declared_by)),
+    Table(_growth, "ALLOCATING", _graph(_allocating, "uninitialised-memory", "forged-handle"), beside=_is_no_broadcast),
+    Table(_sizes, "_JOINS", _graph(_joined, "forged-handle"), beside=_texts.AT_MOST.__contains__),
     Table(_facts, "WIDTHS", _graph(_lengthened)),
     Table(_findings, "_LISTS", _graph(_list_of_tensors)),
     Table(_windows, "_BOUNDS", _graph(lambda key: simple(node("n", "Conv2D", "x", **{key: Ints((-1,))})))),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from safeload.policy.graph._costs._findings import (
     declared_lists,
+    declared_outputs,
     declared_sizes,
     encoded_constants,
     endless_loops,
@@ -47,6 +48,7 @@ GRAPH_RULES = (
     repeated_names,
     declared_sizes,
     declared_lists,
+    declared_outputs,
     impossible_windows,
     empty_transforms,
     provable_allocations,

@@ -16,8 +16,9 @@ _WINDOWED = re.compile(r"Conv|Pool|Dilation2D|Extract(?:Image|Volume)Patches")
 """Names of ops with windows. Source: op definitions of TensorFlow 2.21."""
 _WINDOW, _PADDING = (1, 1 << 24), (0, (1 << 31) - 1)
 _BOUNDS = {
-    "dilations": _WINDOW, "explicit_paddings": _PADDING, "ksize": _WINDOW, "ksizes": _WINDOW, "padding_list": _PADDING,
-    "rates": _WINDOW, "strides": _WINDOW, "window_strides": _WINDOW,
+    "dilations": _WINDOW, "explicit_padding": _PADDING, "explicit_paddings": _PADDING, "ksize": _WINDOW,
+    "ksizes": _WINDOW, "lhs_dilation": _WINDOW, "padding_list": _PADDING, "rates": _WINDOW, "rhs_dilation": _WINDOW,
+    "strides": _WINDOW, "window_strides": _WINDOW,
 }  # fmt: skip
 """Attributes of these that are lists of numbers, and the least and the most that a number may be.
 

@@ -29,3 +29,9 @@ def numbers(attributes: Any, key: str, default: int = 0) -> Ints:
 def length(attributes: Any, key: str) -> int:
     """Return how many bytes the text of an attribute has."""
     return len(attributes[key].s) if key in attributes else 0
+
+
+def padded(pairs: Ints) -> int:
+    """Return the size that paddings alone make, of an input with one element."""
+    pairs = pairs[: 2 * MAX_RANK]
+    return math.prod(1 + max(0, before) + max(0, after) for before, after in zip(pairs[::2], pairs[1::2], strict=False))

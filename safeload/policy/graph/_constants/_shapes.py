@@ -27,8 +27,9 @@ MULTIPLYING = frozenset(
         "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "MatMul", "MatrixDiag", "MatrixDiagV2",
         "MatrixDiagV3", "Maximum", "Minimum", "Mul", "NotEqual", "OneHot", "Pow", "RandomGamma",
         "RandomPoissonV2", "RandomStandardNormal", "RandomUniform", "RealDiv", "SelectV2", "SparseReduceMax",
-        "SparseReduceSum", "SquaredDifference", "Sub",
-        "TensorListGather", "TensorListGetItem", "TensorListReserve", "TensorListStack",
+        "SparseReduceSum", "SquaredDifference", "Sub", "TensorArrayGather", "TensorArrayGatherV2",
+        "TensorArrayGatherV3", "TensorListConcatV2", "TensorListGather", "TensorListGetItem", "TensorListReserve",
+        "TensorListStack",
     ]
 )  # fmt: skip
 """Ops of which small constants may make much."""
@@ -145,6 +146,20 @@ def _matrix_diagonal(_: Node, inputs: list[Fact]) -> Shape | None:
     return (*given, given[-1]) if given else None
 
 
+def _on_diagonals(_: Node, inputs: list[Fact]) -> Shape | None:
+    """Return the shape of matrices of which some diagonals are given; what is not said is as small as these let it."""
+    if at(inputs, 1).ints == ():
+        return None
+    known = at(inputs, 0).shape
+    given, bands = known or (1,), at(inputs, 1).ints or (0,)
+    rows, columns = given[-1] + max(0, -bands[-1]), given[-1] + max(0, bands[0])
+    asked = [at(inputs, place).ints or (-1,) for place in (2, 3)]
+    if max(asked[0][0], asked[1][0]) < 0:
+        rows = columns = max(rows, columns)
+    several = len(bands) > 1 and bands[0] != bands[1] and known is not None
+    return (*given[: -2 if several else -1], max(rows, asked[0][0]), max(columns, asked[1][0]))
+
+
 def _diagonal(_: Node, inputs: list[Fact]) -> Shape | None:
     given = at(inputs, 0).shape
     return None if given is None else given + given
@@ -189,9 +204,23 @@ def _convolved(node: Node, inputs: list[Fact]) -> Shape | None:
     return tuple(found)
 
 
-def _stacked(_: Node, inputs: list[Fact]) -> Shape | None:
-    items, element = at(inputs, 0).shape, at(inputs, 1).ints
-    return None if element is None or items is None else (*items[:1], *(items[1:] or _at_least_one(element)))
+def _element(known: Shape, operand: Fact) -> Shape:
+    """Return what is known of an element of a list: its shape there, or that which is asked for."""
+    return max(known, _at_least_one(operand.ints or ()), key=math.prod)
+
+
+def _stacked(node: Node, inputs: list[Fact]) -> Shape | None:
+    items, element, attributes = at(inputs, 0).shape, at(inputs, 1), node.proto.attr
+    count = attributes["num_elements"].i if "num_elements" in attributes else 0
+    if element.ints is None or (items is None and count <= 0):
+        return None
+    return (*(items[:1] if items is not None else (count,)), *_element(items[1:] if items is not None else (), element))
+
+
+def _rejoined(_: Node, inputs: list[Fact]) -> Shape | None:
+    """Return the shape of the elements of a list one below the other, where it is said how long they are."""
+    element, lengths = at(inputs, 1).ints, at(inputs, 2).ints
+    return (sum(_at_least_one(lengths)), *_at_least_one(element[1:])) if element and lengths else None
 
 
 def _reserved(_: Node, inputs: list[Fact]) -> Shape | None:
@@ -201,12 +230,23 @@ def _reserved(_: Node, inputs: list[Fact]) -> Shape | None:
 
 def _item(_: Node, inputs: list[Fact]) -> Shape | None:
     items = at(inputs, 0).shape
-    return items[1:] if items else None
+    return _element(items[1:], at(inputs, 2)) if items else None
 
 
 def _items(_: Node, inputs: list[Fact]) -> Shape | None:
-    items, indices = at(inputs, 0).shape, at(inputs, 1).shape
-    return (*indices, *items[1:]) if items and indices is not None else None
+    items, indices, element = at(inputs, 0).shape, at(inputs, 1).shape, at(inputs, 2)
+    return (
+        None
+        if indices is None or (not items and element.ints is None)
+        else (*indices, *_element((items or (0,))[1:], element))
+    )
+
+
+def _array_items(node: Node, inputs: list[Fact]) -> Shape | None:
+    """Return the shape of elements of an array, which are zeros where nothing was written."""
+    indices, attributes = at(inputs, 1).shape, node.proto.attr
+    element = declared_shape(attributes["element_shape"].shape) if "element_shape" in attributes else None
+    return (*indices, *element) if indices is not None and element is not None else None
 
 
 _SAME = (
@@ -248,7 +288,8 @@ SHAPES: dict[str, Callable[[Node, list[Fact]], Shape | None]] = {
     **dict.fromkeys(_SAME, _same),
     **dict.fromkeys(("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul"), _matrix_product),
     **dict.fromkeys(("Gather", "GatherV2"), _gathered),
-    **dict.fromkeys(("MatrixDiag", "MatrixDiagV2", "MatrixDiagV3"), _matrix_diagonal),
+    "MatrixDiag": _matrix_diagonal,
+    **dict.fromkeys(("MatrixDiagV2", "MatrixDiagV3"), _on_diagonals),
     **dict.fromkeys(("Empty", "Fill", "RandomStandardNormal", "RandomUniform"), _valued(0)),
     "BroadcastTo": _valued(1),
     **dict.fromkeys(("Conv2D", "Conv3D", "DepthwiseConv2dNative"), _convolved),
@@ -263,6 +304,8 @@ SHAPES: dict[str, Callable[[Node, list[Fact]], Shape | None]] = {
     **dict.fromkeys(("SerializeTensor", "StringFormat"), lambda _, __: ()),
     **dict.fromkeys(("StringSplit", "StringSplitV2", "UnicodeDecode", "UnicodeDecodeWithOffsets"), lambda _, __: (1,)),
     "StringJoin": _broadcast,
+    **dict.fromkeys(("TensorArrayGather", "TensorArrayGatherV2", "TensorArrayGatherV3"), _array_items),
+    "TensorListConcatV2": _rejoined,
     "TensorListGather": _items,
     "TensorListGetItem": _item,
     "TensorListReserve": _reserved,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from safeload.policy.graph._constants._fact import MAX_RANK, at
-from safeload.policy.graph._constants._numbers import Ints, largest, length, numbers, product
+from safeload.policy.graph._constants._fact import at
+from safeload.policy.graph._constants._numbers import Ints, largest, length, numbers, padded, product
 from safeload.policy.graph._constants._shapes import MULTIPLYING
 from safeload.policy.graph._constants._texts import AT_MOST, WIDTHS
 from safeload.policy.graph._constants._values import declared_elements
@@ -24,14 +24,17 @@ A ``saved_model.pb`` has at most 2 GiB itself, and the largest constant shape in
 """
 
 
-def _padded(pairs: Ints) -> int:
-    """Return the size that paddings alone make, of an input with one element."""
-    pairs = pairs[: 2 * MAX_RANK]
-    return math.prod(1 + max(0, before) + max(0, after) for before, after in zip(pairs[::2], pairs[1::2], strict=False))
+def _element(sizes: Ints) -> int:
+    """Return how many elements one of a list has, dimensions that are not known being one."""
+    return product(tuple([1 if size < 0 else size for size in sizes]))
 
 
 _ROOM = 32
 """Bytes for an element of a dataset that is not there yet."""
+_SLOT = 16
+"""Elements of a tensor, of four bytes mostly, that take as much as a place of a list or an array without one."""
+_ROW = 8
+"""The same of a row, of which it is counted what it has and where that stands."""
 _CYCLE = 256
 """Bytes for an element of those that datasets go through in turn (measured, TensorFlow 2.21: 220)."""
 _STACK = 1 << 20
@@ -72,6 +75,7 @@ _OPERANDS: dict[str, _Fold] = {
             "NonDeterministicInts",
             "RaggedTensorToTensor",
             "StridedSliceGrad",
+            "RandomPoisson",
         ),
         (0, product),
     ),
@@ -100,6 +104,7 @@ _OPERANDS: dict[str, _Fold] = {
         (
             "ImageProjectiveTransformV2",
             "ImageProjectiveTransformV3",
+            "RaggedTensorToVariantGradient",
             "ScatterNd",
             "StatefulRandomBinomial",
             "StatefulStandardNormalV2",
@@ -107,18 +112,18 @@ _OPERANDS: dict[str, _Fold] = {
             "StatefulUniform",
             "StatefulUniformFullInt",
             "StatefulUniformInt",
+            "TensorArrayGradWithShape",
+            "XlaRngBitGenerator",
         ),
         (2, product),
     ),
     "CropAndResize": (3, product),
     # The operand is a number of elements, rows or tensors.
-    **dict.fromkeys(("TensorArrayV3",), (0, largest)),
+    **dict.fromkeys(("TensorArray", "TensorArrayV2", "TensorArrayV3"), (0, lambda sizes: _SLOT * largest(sizes))),
     **dict.fromkeys(("DecodePaddedRaw", "SobolSample"), (1, largest)),
     **dict.fromkeys(
         (
             "HistogramFixedWidth",
-            "MatrixDiagV2",
-            "MatrixDiagV3",
             "RaggedBincount",
             "SegmentMaxV2",
             "SegmentMinV2",
@@ -128,7 +133,8 @@ _OPERANDS: dict[str, _Fold] = {
         ),
         (2, largest),
     ),
-    **dict.fromkeys(("SparseFillEmptyRows", "SparseTensorDenseMatMul"), (2, lambda shape: largest(shape[:1]))),
+    **dict.fromkeys(("RaggedFillEmptyRows", "SparseFillEmptyRows"), (2, lambda shape: _ROW * largest(shape[:1]))),
+    "SparseTensorDenseMatMul": (2, lambda shape: largest(shape[:1])),
     **dict.fromkeys(
         (
             "SparseBincount",
@@ -138,13 +144,15 @@ _OPERANDS: dict[str, _Fold] = {
         ),
         (3, largest),
     ),
+    **dict.fromkeys(("BoostedTreesCreateQuantileStreamResource",), (2, lambda counts: _ROOM * largest(counts))),
+    "BoostedTreesQuantileStreamResourceFlush": (1, largest),
     **dict.fromkeys(("Bincount", "DenseBincount", "Multinomial", "OneHot", "StatelessMultinomial"), (1, largest)),
     **dict.fromkeys(
         ("LinSpace", "UnsortedSegmentMax", "UnsortedSegmentMin", "UnsortedSegmentProd", "UnsortedSegmentSum"),
         (2, largest),
     ),
-    **dict.fromkeys(("MirrorPad", "Pad", "PadV2", "SpaceToBatch"), (1, _padded)),
-    "SpaceToBatchND": (2, _padded),
+    **dict.fromkeys(("FusedPadConv2D", "MirrorPad", "Pad", "PadV2", "SpaceToBatch"), (1, padded)),
+    "SpaceToBatchND": (2, padded),
     # The largest index, or the largest number of a segment, says how much there is.
     **dict.fromkeys(("DynamicStitch", "ParallelDynamicStitch"), (0, largest)),
     **dict.fromkeys(
@@ -153,14 +161,29 @@ _OPERANDS: dict[str, _Fold] = {
     ),
     **dict.fromkeys(("SparseSegmentMean", "SparseSegmentSqrtN", "SparseSegmentSum"), (2, largest)),
     **dict.fromkeys(
-        ("SparseSegmentMeanGrad", "SparseSegmentSqrtNGrad", "SparseSegmentSumGrad", "TensorListScatterV2"),
+        (
+            "SparseSegmentMeanGrad",
+            "SparseSegmentMeanGradV2",
+            "SparseSegmentSqrtNGrad",
+            "SparseSegmentSqrtNGradV2",
+            "SparseSegmentSumGrad",
+            "SparseSegmentSumGradV2",
+            "TensorListScatterV2",
+        ),
         (3, largest),
     ),
+    # What a list does not hold is made of zeros, of the shape that is asked for.
+    "EmptyTensorList": (0, _element),
+    **dict.fromkeys(("TensorListConcatV2", "TensorListPopBack", "TensorListStack"), (1, _element)),
+    **dict.fromkeys(("TensorListGather", "TensorListGetItem"), (2, _element)),
     "TensorListResize": (1, largest),
     **dict.fromkeys(("SparseMatrixZeros",), (0, largest)),
     **dict.fromkeys(("SparseTensorToCSRSparseMatrix",), (2, largest)),
     "SetSize": (2, lambda shape: product(shape[:-1])),
-    **dict.fromkeys(("ExtractGlimpse", "ExtractGlimpseV2", "FFTND", "IRFFTND", "RFFTND"), (1, product)),
+    **dict.fromkeys(
+        ("ExtractGlimpse", "ExtractGlimpseV2", "FFTND", "FusedResizeAndPadConv2D", "IFFTND", "IRFFTND", "RFFTND"),
+        (1, product),
+    ),
     "CropAndResizeGradImage": (3, product),
     **dict.fromkeys(("CombinedNonMaxSuppression", "NonMaxSuppressionV4", "NonMaxSuppressionV5"), (2, largest)),
     "EditDistance": (2, lambda shape: product(shape[:-1])),
@@ -169,12 +192,19 @@ _OPERANDS: dict[str, _Fold] = {
         (
             "BatchDataset",
             "BatchDatasetV2",
+            "DenseToSparseBatchDataset",
+            "ExperimentalDenseToSparseBatchDataset",
+            "ExperimentalSlidingWindowDataset",
             "ParallelBatchDataset",
+            "PrefetchDataset",
+            "RebatchDatasetV2",
             "ShuffleAndRepeatDataset",
             "ShuffleAndRepeatDatasetV2",
             "ShuffleDataset",
             "ShuffleDatasetV2",
             "ShuffleDatasetV3",
+            "SlidingWindowDataset",
+            "WindowDataset",
         ),
         (1, lambda counts: _ROOM * largest(counts)),
     ),
@@ -197,6 +227,38 @@ _OPERANDS: dict[str, _Fold] = {
     "Tile": (1, product),
 }
 """Which input decides the size of an op's output, and how. Source: op definitions of TensorFlow 2.21."""
+_AHEAD: _Fold = (-1, lambda counts: _ROOM * largest(counts))
+_MORE: dict[str, tuple[_Fold, ...]] = {
+    "CombinedNonMaxSuppression": ((3, largest),),
+    "EditDistance": ((5, lambda shape: product(shape[:-1])),),
+    "RaggedTensorToTensor": ((3, largest),),
+    "SerializeManySparse": ((2, lambda shape: largest(shape[:1])),),
+    **dict.fromkeys(("SparseBincount", "SparseCountSparseOutput"), ((2, lambda shape: _SLOT * largest(shape[:1])),)),
+    **dict.fromkeys(("XlaConv", "XlaConvV2"), ((3, padded), (4, product))),
+    "XlaPad": tuple(
+        (operand, lambda sizes: product(tuple([1 + max(0, size) for size in sizes]))) for operand in (2, 3, 4)
+    ),
+    "XlaReduceWindow": ((6, padded), (4, product)),
+    "XlaSelectAndScatter": ((3, padded),),
+    # Datasets compute as many elements ahead as they may at once, whether somebody takes them or not.
+    **dict.fromkeys(
+        (
+            "ParallelFilterDataset",
+            "ParallelInterleaveDatasetV2",
+            "ParallelInterleaveDatasetV3",
+            "ParallelMapDataset",
+            "ParallelMapDatasetV2",
+        ),
+        (_AHEAD,),
+    ),
+    **dict.fromkeys(("ExperimentalMapAndBatchDataset", "MapAndBatchDataset"), ((-2, _AHEAD[1]),)),
+    **dict.fromkeys(
+        ("ExperimentalParseExampleDataset", "ParseExampleDataset", "ParseExampleDatasetV2"), ((1, _AHEAD[1]),)
+    ),
+    **dict.fromkeys(("MultiDeviceIteratorInit", "ParallelBatchDataset"), ((2, _AHEAD[1]),)),
+    "ParallelInterleaveDatasetV4": (_AHEAD, (-2, _AHEAD[1]), (-3, _AHEAD[1])),
+    "LegacyParallelInterleaveDatasetV2": ((-1, _AHEAD[1]), (-2, _AHEAD[1])),
+}
 
 
 def _declared(attributes: Any, _: Ints) -> int:
@@ -233,7 +295,7 @@ _ATTRIBUTES: dict[str, Callable[[Any, Ints], int]] = {
     **dict.fromkeys(("FakeParam", "TemporaryVariable"), _declared),
     **dict.fromkeys(
         ("Conv", "Conv2D", "DepthwiseConv2dNative", "MaxPool"),
-        lambda attributes, _: _padded(numbers(attributes, "explicit_paddings")),
+        lambda attributes, _: padded(numbers(attributes, "explicit_paddings")),
     ),
     **dict.fromkeys(("ExtractImagePatches", "ExtractVolumePatches"), _as_wide_as_patches),
     "AudioSpectrogram": _spectra,
@@ -260,7 +322,7 @@ Source: op definitions of TensorFlow 2.21, and their kernels.
 def _from_the_end(position: int) -> Callable[[Node], Sequence[int]]:
     def rule(node: Node) -> Sequence[int]:
         count = len([reference for reference in node.inputs if reference[:1] != "^"])
-        return (max(0, count + position),)
+        return (count + position,) if count + position > 0 else ()  # the first one is a dataset
 
     return rule
 
@@ -273,12 +335,17 @@ def _count_and_shapes(node: Node) -> Sequence[int]:
     return range(1, min(2 + max(numbers(node.proto.attr, "N")), len(node.inputs)))
 
 
+def _of(operand: int) -> Sequence[int] | Callable[[Node], Sequence[int]]:
+    return (operand,) if operand >= 0 else _from_the_end(operand)
+
+
 _DECIDING: dict[str, Sequence[int] | Callable[[Node], Sequence[int]]] = {
-    **{op: (operand,) if operand >= 0 else _from_the_end(operand) for op, (operand, _) in _OPERANDS.items()},
+    **{op: _of(operand) for op, (operand, _) in _OPERANDS.items()},
     **dict.fromkeys(("Empty", "Fill", "RandomGamma", "RandomPoissonV2", "RandomStandardNormal", "RandomUniform"), (0,)),
     **dict.fromkeys(("BroadcastTo", "TensorListReserve"), (1,)),
     **dict.fromkeys(("DynamicStitch", "ParallelDynamicStitch"), _indices),
     **dict.fromkeys(("PaddedBatchDataset", "PaddedBatchDatasetV2"), _count_and_shapes),
+    **dict.fromkeys(("MatrixDiagV2", "MatrixDiagV3"), (1, 2, 3)),
     "Range": (0, 1, 2),
 }
 """Which inputs decide the size of what an op makes by their values. Source: op definitions of TensorFlow 2.21."""
@@ -286,26 +353,34 @@ _DECIDING: dict[str, Sequence[int] | Callable[[Node], Sequence[int]]] = {
 
 def deciding(node: Node) -> Sequence[int]:
     """Return which inputs decide the size of what *node* makes by their values."""
-    found = _DECIDING.get(node.op, ())
+    return (*_positions(node, _DECIDING.get(node.op, ())), *[place for place, _ in _more(node)])
+
+
+def _positions(node: Node, found: Sequence[int] | Callable[[Node], Sequence[int]]) -> Sequence[int]:
     return found(node) if callable(found) else found
+
+
+def _more(node: Node) -> list[tuple[int, Callable[[Ints], int]]]:
+    """Return the other operands that decide, and how."""
+    return [(place, fold) for operand, fold in _MORE.get(node.op, ()) for place in _positions(node, _of(operand))]
 
 
 _MULTIPLIES = frozenset({"Tile"})
 """Ops whose operand counts copies of their first input."""
+_WRITES = ("TensorListSetItem", "TensorArrayWrite", "TensorArrayWriteV2", "TensorArrayWriteV3")
+"""Make lists and arrays that may grow as long as the place that they write, their second input, says."""
 _JOINS = {
     **dict.fromkeys(("ConcatV2", "Pack", "ParallelConcat", "StringFormat", "StringJoin"), slice(None)),
     **dict.fromkeys(("TensorListConcatLists", "TensorListPushBack", "TensorListPushBackBatch"), slice(2)),
     **dict.fromkeys(("TensorListScatterIntoExistingList",), slice(2)),
     "TensorListSetItem": slice(0, 3, 2),
-    **dict.fromkeys(("TensorArrayScatterV3", "TensorArrayWriteV3"), slice(2, 4)),
+    **dict.fromkeys(("TensorArrayScatterV3", *_WRITES[1:]), slice(2, 4)),
     "TensorArraySplitV3": slice(1, 4, 2),
 }
 """Ops with the elements, or characters, of several inputs, and which; the axis that some of them have counts for one.
 
 A list has the elements of all tensors in it, and so has what arrays pass on as their flow.
 """
-_WRITES = "TensorArrayWriteV3"
-"""Makes an array that may grow as long as the place that it writes, its second input, says."""
 _KEEPS = {
     **dict.fromkeys(
         (
@@ -359,31 +434,38 @@ _KEEPS = {
 """Ops with at least as many elements, or texts that are joined, as one of their inputs, and which."""
 
 
-ALLOCATING = frozenset({*_OPERANDS, *_ATTRIBUTES, *_JOINS, *MULTIPLYING, *AT_MOST, *WIDTHS, "Range"})
+ALLOCATING = frozenset({*_OPERANDS, *_MORE, *_ATTRIBUTES, *_JOINS, *MULTIPLYING, *AT_MOST, *WIDTHS, "Range"})
 """Ops of which the size of what they make may follow from constants."""
-SIZES = frozenset({*_OPERANDS, *_ATTRIBUTES, *_JOINS, *_KEEPS, "Range"})
+SIZES = frozenset({*_OPERANDS, *_MORE, *_ATTRIBUTES, *_JOINS, *_KEEPS, "Range"})
 """Ops whose size follows from their inputs."""
 
 
 def least_elements(node: Node, inputs: list[Fact]) -> int:
     """Return how many elements *node* makes at least, given what is known of its inputs; 0 if nothing is known."""
+    attributes = node.proto.attr
+    decided = max([_sized(at(inputs, place), fold) for place, fold in _more(node)] or [0])
     if node.op in _OPERANDS:
-        return _by_operand(node, inputs)
+        decided = max(decided, _by_operand(node, inputs))
     if node.op in _ATTRIBUTES:
-        return _ATTRIBUTES[node.op](node.proto.attr, at(inputs, 0).shape or ())
+        return _ATTRIBUTES[node.op](attributes, at(inputs, 0).shape or ())
     if node.op in _JOINS:
-        written = at(inputs, 1).ints if node.op == _WRITES else None
-        return max(sum(fact.elements for fact in inputs[_JOINS[node.op]]), 1 + largest(written) if written else 0)
+        written = at(inputs, 1).ints if node.op in _WRITES else None
+        joined = sum(fact.elements for fact in inputs[_JOINS[node.op]])
+        return max(decided, joined, _SLOT * (1 + largest(written)) if written else 0)
     if node.op in _KEEPS:
-        return at(inputs, _KEEPS[node.op]).elements
-    return _range_length(inputs) if node.op == "Range" else 0
+        return max(decided, at(inputs, _KEEPS[node.op]).elements)
+    return _range_length(inputs) if node.op == "Range" else decided
+
+
+def _sized(fact: Fact, fold: Callable[[Ints], int]) -> int:
+    return fold(fact.ints or (fact.most or 0,)) if fact.ints is not None or fact.most is not None else 0
 
 
 def _by_operand(node: Node, inputs: list[Fact]) -> int:
     _, fold = _OPERANDS[node.op]
-    facts = [at(inputs, operand) for operand in deciding(node)]
-    values = [fact.ints or (fact.most or 0,) for fact in facts if fact.ints is not None or fact.most is not None]
-    return max(map(fold, values), default=0) * (max(1, at(inputs, 0).elements) if node.op in _MULTIPLIES else 1)
+    places = _positions(node, _DECIDING[node.op])
+    decided = max([_sized(at(inputs, place), fold) for place in places], default=0)
+    return decided * (max(1, at(inputs, 0).elements) if node.op in _MULTIPLIES else 1)
 
 
 def _range_length(inputs: list[Fact]) -> int:

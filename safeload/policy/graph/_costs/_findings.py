@@ -16,10 +16,11 @@ from safeload.policy.graph._constants._sizes import BUDGET
 from safeload.policy.graph._constants._texts import LONGEST, WIDTHS
 from safeload.policy.graph._constants._values import declared_elements
 from safeload.policy.graph._costs._datasets import CONSUMERS, TAKERS, least_cardinality, most_searched
+from safeload.policy.graph._costs._declared import DECLARED, declared_bytes, element_bytes
 from safeload.policy.graph._costs._encoded import DECODERS, expanded_bytes
 from safeload.policy.graph._costs._searches import RATES, RETRIES, SAMPLERS, is_obscure_rate, least_draws, least_retries
 from safeload.policy.graph._costs._waits import MAX_SECONDS, TIMEOUTS, longest_wait, waiting
-from safeload.readers.protobuf import dtype_bytes, dtype_name
+from safeload.readers.protobuf import dtype_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -54,7 +55,12 @@ _LENGTHS = {
         ],
         _MAX_LENGTH,
     ),
-    **dict.fromkeys(["beam_width", "max_attempts", "num_inner_iterations", "num_sampled", "rounds"], _MAX_TRIES),
+    **dict.fromkeys([
+            "beam_width", "max_attempts", "max_iter", "num_inner_iterations", "num_negative_samples", "num_sampled",
+            "rounds",
+        ],
+        _MAX_TRIES,
+    ),
 }  # fmt: skip
 """Attributes that decide how many tensors a node has, or elements or the like, and how many there may be.
 
@@ -115,11 +121,15 @@ def _excess(tensor: Any) -> int:
     if elements <= _FEW:
         return 0
     stored: int = tensor.ByteSize()
-    return max(0, elements * _element_bytes(tensor.dtype) - stored)
+    return max(0, elements * element_bytes(tensor.dtype) - stored)
 
 
-def _element_bytes(dtype: int) -> int:
-    return dtype_bytes(dtype_name(dtype) or "") or _TEXT
+def declared_outputs(subject: Subject) -> Iterator[Finding]:
+    """Find attributes that make their ops allocate more than any host should give."""
+    for node in subject.graph.nodes(*DECLARED):
+        size = declared_bytes(subject.facts, node)
+        if size > BUDGET:
+            yield _too_large(subject, node, size)
 
 
 def provable_allocations(subject: Subject) -> Iterator[Finding]:
@@ -173,7 +183,7 @@ def _output_bytes(node: Node, width: int) -> int:
         return _TENSOR
     keys = ("output_type", "out_type", "dtype", "Tparams", "element_dtype", "T", "index_type", "Tidx")
     types = [node.proto.attr[key].type for key in keys if key in node.proto.attr]
-    size = _element_bytes(types[0]) if types else _BY_DEFAULT
+    size = element_bytes(types[0]) if types else _BY_DEFAULT
     return _text_bytes(width) if dtype_name(types[0] if types else 0) == "string" else size
 
 
