@@ -282,15 +282,16 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         "allocation": RuleInfo(
             (_DANGEROUS, _UNEXAMINED),
             "What follows from constants alone needs more than 2 GiB of memory, whatever the input: shapes, products "
-            "of small operands, compressed or serialized constants, elements, features and tables that are made of zeros, "
-            "elements that datasets make room for. Not examined are sizes that constants decide in a "
-            "way that is not understood.",
+            "of small operands, compressed or serialized constants, elements, features and tables that are made of "
+            "zeros, elements that datasets make room for. Not examined are sizes that constants decide in a way "
+            "that is not understood.",
             is_permittable=True,
         ),
         "endless-loop": RuleInfo(
             (_DANGEROUS, _UNEXAMINED),
             "A loop whose condition no iteration can change, or that counts further than anybody waits; a dataset that "
-            "is as long; a search for random numbers that are never drawn; a queue or the like that is taken from, and "
+            "is as long, or made of constants in a way that is not understood; a search for random numbers that are "
+            "never drawn; a queue or the like that is taken from, and "
             "that no call fills; a wait of hours for other calls. Not examined are conditions of a million nodes, "
             "loops that count by constants in a way that is not understood, and what constants decide to look for in "
             "that way.",

@@ -15,7 +15,7 @@ from safeload.readers.protobuf import message_class
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-FLOAT, INT32, STRING, INT64, BOOL, RESOURCE, VARIANT = 1, 3, 7, 9, 10, 20, 21
+FLOAT, DOUBLE, INT32, STRING, INT64, BOOL, RESOURCE, VARIANT = 1, 2, 3, 7, 9, 10, 20, 21
 
 
 class Func(NamedTuple):

@@ -781,7 +781,10 @@ SAID: dict[str, tuple[Any, Any]] = {
         of("ParallelMapDatasetV2", "x", at((), 1 << 40)),
         of("ParallelMapDatasetV2", "x", at((), -1)),
     ),
-    "place in a list": (of("TensorListSetItem", "x", at((), 1 << 28), "x"), of("TensorListSetItem", "x", at((), 9), "x")),
+    "place in a list": (
+        of("TensorListSetItem", "x", at((), 1 << 28), "x"),
+        of("TensorListSetItem", "x", at((), 9), "x"),
+    ),
     "elements ahead of nothing": (of("ParallelMapDatasetV2", "x", "x", at((), 1 << 40)), of("ParallelMapDatasetV2")),
 }  # fmt: skip
 

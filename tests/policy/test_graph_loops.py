@@ -21,9 +21,12 @@ from hostile.loops import (
 )
 from hostile.nodes import (
     BOOL,
+    DOUBLE,
     FLOAT,
+    INT32,
     INT64,
     Func,
+    Type,
     at,
     bodies,
     call,
@@ -41,6 +44,7 @@ from hostile.nodes import (
     text,
 )
 
+from safeload.inspection.op_classes import op_table
 from safeload.policy import Severity
 from safeload.policy.graph._constants import _counted, _facts
 from safeload.policy.graph._costs import _conditions, _datasets, _searches, _waits
@@ -406,6 +410,32 @@ NOTHING = function("s", [], [])
 ITSELF = function("s", [], ["d:handle:0"], node("d", "FlatMapDataset", "d:handle:0", f=Func("s")))
 
 
+def _stepped(stop: int, *steps: Any, **operands: float) -> Any:
+    """Make a MetaGraph that goes through the numbers up to *stop* by *steps*, the last of which has the last name."""
+    made = dataset(stop)
+    numbers = [
+        ints(name, value, shape=())
+        if isinstance(value, int)
+        else node(name, "Const", value=tensor(FLOAT, (), float_val=[value]))
+        for name, value in operands.items()
+    ]
+    last = bodies(made)["serve"][-1]
+    last.input[0] = f"{steps[-1].name}:handle:0"
+    bodies(made)["serve"].extend([*numbers, *steps])
+    return made
+
+
+def _branches_of_datasets(stop: int) -> Any:
+    """Make a MetaGraph that goes through the numbers up to *stop*, or few, as data says."""
+    made = dataset(stop)
+    few, all_ = function("few", ["d"], ["t"], node("t", "TensorDataset", "d")), function("all", ["d"], ["d"])
+    made.graph_def.library.function.extend([few, all_])
+    chosen = node("i", "If", "x", "d0:handle:0", then_branch=Func("few"), else_branch=Func("all"))
+    bodies(made)["serve"][-1].input[0] = "i:output:0"
+    bodies(made)["serve"].append(chosen)
+    return made
+
+
 def _passing(*steps: str, last: str, inner: Any = WHOLE, **attributes: Any) -> Any:
     """Make a MetaGraph in which a dataset without end, of constants, goes through *steps*."""
     nodes = [ints("n", -1, shape=()), ints("t", 1), node("d0", "TensorDataset", "t")]
@@ -482,7 +512,115 @@ def test_datasets_of_an_unknown_number_of_datasets() -> None:
     by_name["d3"].input.append("n:output:0")
     assert rules(made) == {"endless-loop"}
     by_name["d1"].op = "OfAnUnknownKindDataset"
+    assert _unexamined(made)
+    by_name["d0"].input[0] = "x"
     assert "endless-loop" not in rules(made)
+
+
+def _unexamined(made: Any) -> bool:
+    """Tell whether a loop is found that is not understood, and no other one."""
+    return {f.severity for f in findings(made) if f.rule == "endless-loop"} == {Severity.UNEXAMINED}
+
+
+FOLLOWED = {
+    "a share": dataset(10**12, ShardDataset=1),
+    "a small share": dataset(10**12, ShardDataset=10**6),
+    "all with a number": dataset(10**12, AssertCardinalityDataset=10**12),
+    "batches of many": dataset(10**12, BatchDataset=10**6),
+    "windows": _stepped(10**12, node("d1", "WindowDataset", "d0:handle:0", "x", "size:output:0"), size=3),
+    "pairs": _stepped(10**12, node("d1", "ZipDataset", "d0:handle:0", "d0:handle:0", N=2)),
+    "itself and itself": _stepped(10**9, node("d1", "ConcatenateDataset", "d0:handle:0", "d0:handle:0")),
+    "part of it": _stepped(10**12, node("d1", "SamplingDataset", "d0:handle:0", "rate", "x", "x"), rate=0.5),
+    "none of it": _stepped(10**12, node("d1", "SamplingDataset", "d0:handle:0", "rate", "x", "x"), rate=0.0),
+    "again, shuffled": _stepped(
+        100,
+        node("d1", "ShuffleAndRepeatDatasetV2", "d0:handle:0", *["size:output:0"] * 2, "x", "less"),
+        size=2,
+        less=-1,
+    ),
+    "in batches of what a function makes": _stepped(
+        10**12, node("d1", "MapAndBatchDataset", "d0:handle:0", "size:output:0", "size:output:0", "x"), size=8
+    ),
+    "rows of a table without any": simple(
+        *[ints("i", 0, 0), ints("v", 1), ints("s", 10**12, 1)],
+        node("d0", "SparseTensorSliceDataset", "i", "v", "s:output:0"),
+        node("all", "ReduceDataset", "d0:handle:0"),
+    ),
+    "a few, very often": simple(
+        *[ints("t", 0, shape=(100, 2)), ints("n", 10**8, shape=())],
+        *[node("d0", "TensorSliceDataset", "t"), node("d1", "RepeatDataset", "d0", "n:output:0")],
+        node("all", "ReduceDataset", "d1"),
+    ),
+    "one of two": _branches_of_datasets(10**12),
+}
+SHORT = {
+    "a share of few": dataset(10**6, ShardDataset=1),
+    "a share by data": _stepped(10**12, node("d1", "ShardDataset", "d0:handle:0", "x")),
+    "pairs with few": _stepped(
+        10**12, node("t", "TensorDataset", "x"), node("d1", "ZipDataset", "d0:handle:0", "t", N=2)
+    ),
+    "part by data": _stepped(10**6, node("d1", "SamplingDataset", "d0:handle:0", "x")),
+    "until data says": _stepped(10**6, node("d1", "TakeWhileDataset", "d0:handle:0", "x")),
+    "few of what is not understood": _stepped(
+        10**12, node("d1", "TakeWhileDataset", "d0:handle:0"), node("d2", "TakeDataset", "d1", "size:output:0"), size=9
+    ),
+    "so many as data says": _stepped(
+        10**12, node("d1", "TakeWhileDataset", "d0:handle:0"), node("d2", "TakeDataset", "d1", "x"), size=9
+    ),
+    "of the caller": simple(node("d0", "GeneratorDataset", "x"), node("all", "ReduceDataset", "d0:handle:0")),
+}
+NOT_UNDERSTOOD = {
+    "until a function says": _stepped(10**12, node("d1", "TakeWhileDataset", "d0:handle:0")),
+    "with data": _stepped(10**12, node("d1", "WeightedFlatMapDataset", "d0:handle:0", "x")),
+    "of constants": _stepped(10, node("d1", "WeightedFlatMapDataset", "d0:handle:0")),
+    "of nothing": simple(node("d0", "GeneratorDataset"), node("all", "ReduceDataset", "d0:handle:0")),
+    "the rest of it": _stepped(
+        10**12, node("d1", "TakeWhileDataset", "d0:handle:0"), node("d2", "TakeDataset", "d1", "less"), less=-1
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_datasets_that_are_long(name: str) -> None:
+    """Whatever a dataset goes through, its elements are counted: those that are left out, or put together, as well."""
+    assert {(f.rule, f.severity) for f in findings(FOLLOWED[name])} == {("endless-loop", Severity.DANGEROUS)}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_datasets_that_end(name: str) -> None:
+    """Those of which data decides, or few are taken, may be short."""
+    assert not rules(SHORT[name])
+
+
+@pytest.mark.parametrize("name", NOT_UNDERSTOOD)
+def test_datasets_that_are_not_understood(name: str) -> None:
+    """What constants make in a way that nobody follows is not let through."""
+    assert _unexamined(NOT_UNDERSTOOD[name])
+
+
+def test_every_dataset_is_counted() -> None:
+    """Of each kind of dataset it is known how many elements it has, or that this is not known."""
+    kinds = {op for op, kind in op_table().classes.items() if kind == "dataset" and op.endswith("Dataset")}
+    known = _datasets._PASSING | _datasets._SOURCES.keys() | _datasets._TOGETHER.keys() | _datasets.CONSUMERS.keys()
+    assert {op for op in kinds if op not in known} == {
+        "ChooseFastestBranchDataset", "GeneratorDataset", "IndexFlatMapDataset", "WeightedFlatMapDataset",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("steps", "is_found"), [({"SkipDataset": 10**10}, True), ({"SkipDataset": 5}, False)])
+def test_first_elements_that_are_far(steps: dict[str, int], is_found: bool) -> None:
+    """Whoever takes one element waits for all that are skipped before it."""
+    made = dataset(10**12, **steps)
+    bodies(made)["serve"][-1].CopyFrom(node("all", "MakeIterator", "d1:handle:0", "x"))
+    assert _unexamined(made) is is_found
+
+
+def test_datasets_of_empty_datasets() -> None:
+    """One after another is asked for an element, and none has any."""
+    empty = function("s", [], ["d:handle:0"], ints("a", 0, shape=()), ints("c", 1, shape=()))
+    empty.node_def.append(node("d", "RangeDataset", "a:output:0", "a:output:0", "c:output:0"))
+    for last in ("MakeIterator", "ReduceDataset"):
+        assert _unexamined(_passing("FlatMapDataset", last=last, inner=empty))
 
 
 RATE = {
@@ -500,6 +638,19 @@ def test_rates_that_are_no_numbers(op: str, name: str) -> None:
     """Numbers at a rate that is none are looked for without end."""
     rule, rate = RATE[name]
     assert rules(simple(*nodes_of(of(op, *["x"] * _searches.RATES[op], rate)))) == ({rule} if rule else set())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rate", "is_found"),
+    [(INT64, 1e19, True), (INT32, 3e9, True), (INT64, 3e9, False), (FLOAT, 1e19, False), (FLOAT, 1e39, True)],
+)
+def test_rates_that_no_number_reaches(dtype: int, rate: float, is_found: bool) -> None:
+    """Numbers that their dtype cannot hold are drawn again, and so are all at such a rate; of 64 bits by default."""
+    number = tensor(DOUBLE, (), double_val=[rate])
+    for op, place in _searches.RATES.items():
+        found = rules(simple(*nodes_of(of(op, *["x"] * place, number, dtype=Type(dtype)))))
+        assert found == ({"endless-loop"} if is_found and "Poisson" in op else set())
+    assert bool(rules(simple(*nodes_of(of("RandomPoissonV2", "x", number))))) is (rate > 1e18)
 
 
 SAMPLED: dict[str, tuple[bool, dict[str, Any]]] = {

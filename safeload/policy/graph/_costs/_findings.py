@@ -15,10 +15,18 @@ from safeload.policy.graph._constants._sites import LOOPS
 from safeload.policy.graph._constants._sizes import BUDGET
 from safeload.policy.graph._constants._texts import LONGEST, WIDTHS
 from safeload.policy.graph._constants._values import declared_elements
-from safeload.policy.graph._costs._datasets import CONSUMERS, TAKERS, least_cardinality, most_searched
+from safeload.policy.graph._costs._datasets import CONSUMERS, MANY, TAKERS, least_cardinality, most_searched
 from safeload.policy.graph._costs._declared import DECLARED, declared_bytes, element_bytes
 from safeload.policy.graph._costs._encoded import DECODERS, expanded_bytes
-from safeload.policy.graph._costs._searches import RATES, RETRIES, SAMPLERS, is_obscure_rate, least_draws, least_retries
+from safeload.policy.graph._costs._searches import (
+    RATES,
+    RETRIES,
+    SAMPLERS,
+    is_obscure_rate,
+    is_unreachable_rate,
+    least_draws,
+    least_retries,
+)
 from safeload.policy.graph._costs._waits import MAX_SECONDS, TIMEOUTS, longest_wait, waiting
 from safeload.readers.protobuf import dtype_name
 
@@ -84,8 +92,6 @@ _BY_DEFAULT = 4
 _OF_TEXTS = frozenset({*WIDTHS, *LONGEST})
 _LISTS = frozenset({"TensorListReserve", "TensorListResize"})
 _BOOLEAN = frozenset({"Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "LogicalAnd", "LogicalOr", "NotEqual"})
-_MANY_ITERATIONS = 10**9
-"""Iterations of loops in loops that follow from constants; each takes microseconds at least."""
 
 
 def declared_sizes(subject: Subject) -> Iterator[Finding]:
@@ -208,7 +214,7 @@ def endless_loops(subject: Subject) -> Iterator[Finding]:
         times = subject.loops.iterations(node)
         if subject.conditions.never_change(node):
             yield _endless(subject, node, "is a loop whose condition never changes")
-        elif times > _MANY_ITERATIONS:
+        elif times > MANY:
             yield _endless(subject, node, f"is a loop that runs {times:,.0f} times whatever its input")
     for node in subject.loops.unexplained if loops else ():  # most graphs have none, and need not be searched
         message = "is a loop that runs as often as constants say in a way that is not understood"
@@ -226,9 +232,11 @@ def endless_searches(subject: Subject) -> Iterator[Finding]:
         if is_obscure_rate(subject.facts, node):
             message = "looks for random numbers at a rate of constants that is not understood, and may be no number"
             yield _endless(subject, node, message, severity=Severity.UNEXAMINED)
+        elif is_unreachable_rate(subject.facts, node):
+            yield _endless(subject, node, "looks for random numbers at a rate beyond all that it may make")
     yield from _counted(subject, subject.graph.nodes(*RETRIES), least_retries, "tries {:,.0f} times whatever its input")
     for node in subject.graph.nodes(*SAMPLERS):
-        if least_draws(node) > _MANY_ITERATIONS:
+        if least_draws(node) > MANY:
             yield _endless(subject, node, "looks for more candidates than it ever draws")
 
 
@@ -245,14 +253,17 @@ def endless_waits(subject: Subject) -> Iterator[Finding]:
 def _counted(
     subject: Subject,
     nodes: Iterable[Node],
-    count: Callable[[Facts, Node], float],
+    count: Callable[[Facts, Node], float | None],
     message: str,
     *,
     severity: Severity = Severity.DANGEROUS,
 ) -> Iterator[Finding]:
     for node in nodes:
         times = count(subject.facts, node)
-        if times > _MANY_ITERATIONS:
+        if times is None:
+            obscure = "goes through a dataset that constants make in a way that is not understood"
+            yield _endless(subject, node, obscure, severity=Severity.UNEXAMINED)
+        elif times > MANY:
             yield _endless(subject, node, message.format(times), severity=severity)
 
 

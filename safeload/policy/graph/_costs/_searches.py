@@ -6,16 +6,27 @@ import math
 from typing import TYPE_CHECKING
 
 from safeload.policy.graph._constants._sites import Site
+from safeload.readers.protobuf import dtype_name
 
 if TYPE_CHECKING:
     from safeload.inspection.graph.info import Node
     from safeload.policy.graph._constants._facts import Facts
 
-RATES = {"RandomPoisson": 1, "RandomPoissonV2": 1, "StatelessRandomPoisson": 2}
-"""Ops that reject what they draw at a rate that is no number, for ever, and their operand for it.
+RATES = {
+    "RandomPoisson": 1,
+    "RandomPoissonV2": 1,
+    "StatefulRandomBinomial": 3,
+    "StatelessRandomBinomial": 2,
+    "StatelessRandomPoisson": 2,
+}
+"""Ops that reject what they draw at a rate, or of a count, that is no number, for ever, and their operand for it.
 
-Source: tensorflow/core/kernels/random_poisson_op.cc, stateless_random_ops.cc (2.21).
+Source: tensorflow/core/kernels/random_poisson_op.cc, random_binomial_op.cc, stateless_random_ops.cc (2.21).
 """
+_POISSON = frozenset({"RandomPoisson", "RandomPoissonV2", "StatelessRandomPoisson"})
+_LARGEST = {"float16": 65504.0, "float32": 3.4028235e38, "float64": 1.7976931348623157e308, "int32": (1 << 31) - 1}
+_LONG = (1 << 63) - 1
+"""The largest number of an int64, which is what these make where nothing else is written."""
 RETRIES = {"KmeansPlusPlusInitialization": 3}
 """Ops that try as often as an operand says, and which. Source: op definitions of TensorFlow 2.21."""
 SAMPLERS = ("FixedUnigramCandidateSampler",)
@@ -26,6 +37,15 @@ def is_obscure_rate(facts: Facts, node: Node) -> bool:
     """Tell whether the rate of *node*, one of `RATES`, follows from constants, and is not known."""
     rate = facts.sites.input(Site(node), RATES[node.op])
     return rate is not None and facts.of(rate).numbers is None and facts.constancy.holds(rate)
+
+
+def is_unreachable_rate(facts: Facts, node: Node) -> bool:
+    """Tell whether *node*, one of `RATES`, rejects what it draws at its rate since that is beyond its dtype."""
+    rate = facts.sites.input(Site(node), RATES[node.op])
+    numbers = facts.of(rate).numbers if rate is not None and node.op in _POISSON else None
+    dtype = node.proto.attr.get("dtype")
+    most = _LARGEST.get(dtype_name(dtype.type) or "", _LONG) if dtype is not None else _LONG
+    return max(numbers or (), default=0) > most
 
 
 def least_retries(facts: Facts, node: Node) -> float:
