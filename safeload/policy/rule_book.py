@@ -275,8 +275,8 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         "impossible-window": RuleInfo(
             (_DANGEROUS,),
             "A convolution or the like has strides, sizes or dilations of zero or beyond 2²⁴, a transposed one strides "
-            "beyond 2¹², or a Fourier transform a length of zero, at which TensorFlow ends the process or computes for "
-            "minutes.",
+            "beyond 2¹², a Fourier transform a length of zero, or a spectrum of sounds windows that no model has, at "
+            "which TensorFlow ends the process or computes for minutes.",
             is_permittable=True,
         ),
         "allocation": RuleInfo(

@@ -460,6 +460,7 @@ _SERVED: dict[str, dict[str, list[Any]]] = {
             node("n", "Conv2DBackpropInput", "x", strides=Ints((1, 1 << 17, 1, 1)))
         ],
         "transform_of_no_length": [ints("l", 2, 0), node("n", "RFFT2D", "x", "l:output:0")],
+        "spectra_of_no_windows": [node("n", "AudioMicrofrontend", "x", window_step=0)],
         "negative_padding": [node("n", "Conv2D", "x", "x", explicit_paddings=Ints((0, -1)))],
     },
     "allocation": {

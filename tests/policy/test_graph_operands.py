@@ -162,3 +162,21 @@ def test_kernels_refuse_other_ranks(rank: int) -> None:
 def test_transforms_of_some_length(nodes: list[Any]) -> None:
     """Other lengths pass, and what is missing is left to TensorFlow."""
     assert not refusing(simple(*nodes))
+
+
+SOUNDS: dict[str, tuple[bool, dict[str, Any]]] = {
+    "as they are": (False, {}),
+    "of words": (False, {"window_size": 30, "window_step": 20, "num_channels": 40, "lower_band_limit": 20.0}),
+    "with gaps": (True, {"window_size": 30, "window_step": 40}),
+    "with gaps by default": (True, {"window_step": 30}),
+    "far around": (True, {"right_context": 1 << 22}),
+    "of no pitch": (True, {"upper_band_limit": float("nan")}),
+}
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_spectra_of_sounds(name: str) -> None:
+    """Numbers that models have pass, and others with which the op may end the process do not."""
+    is_refused, attributes = SOUNDS[name]
+    found = refusing(simple(node("n", "AudioMicrofrontend", "x", **attributes)))
+    assert [finding.rule for finding in found] == ["impossible-window"] * is_refused

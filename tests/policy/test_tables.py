@@ -301,6 +301,7 @@ TABLES = [
     Table(_facts, "WIDTHS", _graph(_lengthened)),
     Table(_findings, "_LISTS", _graph(_list_of_tensors)),
     Table(_windows, "_BOUNDS", _graph(lambda key: simple(node("n", "Conv2D", "x", **{key: Ints((-1,))})))),
+    Table(_windows, "_SOUNDS", _graph(lambda key: simple(node("n", "AudioMicrofrontend", "x", **{key: -1})))),
     Table(_operands, "_RANKS", _shaped(_misplaced)),
     Table(_operands, "_AS_LONG", _shaped(_of_two_lengths)),
     Table(_findings, "_LENGTHS", _graph(_list_op)),

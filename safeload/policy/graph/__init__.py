@@ -31,7 +31,7 @@ from safeload.policy.graph._structure import (
 )
 from safeload.policy.graph._subject import Subject, subjects
 from safeload.policy.graph._verdicts import OpVerdict, op_verdict
-from safeload.policy.graph._windows import empty_transforms, impossible_windows
+from safeload.policy.graph._windows import empty_transforms, impossible_sounds, impossible_windows
 
 __all__ = ["GRAPH_RULES", "STANDING_RULES", "OpVerdict", "Subject", "op_verdict", "subjects"]
 
@@ -50,6 +50,7 @@ GRAPH_RULES = (
     declared_lists,
     declared_outputs,
     impossible_windows,
+    impossible_sounds,
     empty_transforms,
     provable_allocations,
     encoded_constants,
