@@ -238,8 +238,8 @@ _MORE: dict[str, tuple[_Fold, ...]] = {
     "XlaPad": tuple(
         (operand, lambda sizes: product(tuple([1 + max(0, size) for size in sizes]))) for operand in (2, 3, 4)
     ),
-    "XlaReduceWindow": ((6, padded), (4, product)),
-    "XlaSelectAndScatter": ((3, padded),),
+    "XlaReduceWindow": ((6, padded), (4, product), (2, product)),
+    "XlaSelectAndScatter": ((3, padded), (1, product)),
     # Datasets compute as many elements ahead as they may at once, whether somebody takes them or not.
     **dict.fromkeys(
         (
@@ -257,7 +257,14 @@ _MORE: dict[str, tuple[_Fold, ...]] = {
     ),
     **dict.fromkeys(("MultiDeviceIteratorInit", "ParallelBatchDataset"), ((2, _AHEAD[1]),)),
     "ParallelInterleaveDatasetV4": (_AHEAD, (-2, _AHEAD[1]), (-3, _AHEAD[1])),
-    "LegacyParallelInterleaveDatasetV2": ((-1, _AHEAD[1]), (-2, _AHEAD[1])),
+    **dict.fromkeys(
+        (
+            "ExperimentalParallelInterleaveDataset",
+            "LegacyParallelInterleaveDatasetV2",
+            "ParallelInterleaveDataset",
+        ),
+        ((-1, _AHEAD[1]), (-2, _AHEAD[1])),
+    ),
 }
 
 
