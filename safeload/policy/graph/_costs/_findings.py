@@ -58,8 +58,8 @@ _LENGTHS = {
     ),
     **dict.fromkeys(
         [
-            "desired_samples", "filterbank_channel_count", "initial_num_buckets", "num_bins", "parallel_iterations",
-            "precision", "range_max", "width",
+            "desired_samples", "filterbank_channel_count", "initial_num_bins", "initial_num_buckets", "num_bins",
+            "parallel_iterations", "precision", "range_max", "width",
         ],
         _MAX_LENGTH,
     ),
