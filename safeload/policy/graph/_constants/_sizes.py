@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from safeload.policy.graph._constants._buffers import AHEAD, BUFFERS, ROOM, STACK, Fold
 from safeload.policy.graph._constants._fact import at
 from safeload.policy.graph._constants._numbers import Ints, largest, length, numbers, padded, product
 from safeload.policy.graph._constants._shapes import MULTIPLYING
@@ -29,20 +30,11 @@ def _element(sizes: Ints) -> int:
     return product(tuple([1 if size < 0 else size for size in sizes]))
 
 
-_ROOM = 32
-"""Bytes for an element of a dataset that is not there yet."""
 _SLOT = 16
 """Elements of a tensor, of four bytes mostly, that take as much as a place of a list or an array without one."""
 _ROW = 8
 """The same of a row, of which it is counted what it has and where that stands."""
-_CYCLE = 256
-"""Bytes for an element of those that datasets go through in turn (measured, TensorFlow 2.21: 220)."""
-_STACK = 1 << 20
-"""Bytes for a thread, of its stack and what TensorFlow keeps beside it."""
-
-_Fold = tuple[int, "Callable[[Ints], int]"]
-
-_OPERANDS: dict[str, _Fold] = {
+_OPERANDS: dict[str, Fold] = {
     # The operand is the shape, or the spatial part of the shape, of the output.
     **dict.fromkeys(
         (
@@ -144,7 +136,7 @@ _OPERANDS: dict[str, _Fold] = {
         ),
         (3, largest),
     ),
-    **dict.fromkeys(("BoostedTreesCreateQuantileStreamResource",), (2, lambda counts: _ROOM * largest(counts))),
+    **dict.fromkeys(("BoostedTreesCreateQuantileStreamResource",), (2, lambda counts: ROOM * largest(counts))),
     "BoostedTreesQuantileStreamResourceFlush": (1, largest),
     **dict.fromkeys(("Bincount", "DenseBincount", "Multinomial", "OneHot", "StatelessMultinomial"), (1, largest)),
     **dict.fromkeys(
@@ -187,48 +179,11 @@ _OPERANDS: dict[str, _Fold] = {
     "CropAndResizeGradImage": (3, product),
     **dict.fromkeys(("CombinedNonMaxSuppression", "NonMaxSuppressionV4", "NonMaxSuppressionV5"), (2, largest)),
     "EditDistance": (2, lambda shape: product(shape[:-1])),
-    # Datasets make room for their elements before they have them.
-    **dict.fromkeys(
-        (
-            "BatchDataset",
-            "BatchDatasetV2",
-            "DenseToSparseBatchDataset",
-            "ExperimentalDenseToSparseBatchDataset",
-            "ExperimentalSlidingWindowDataset",
-            "ParallelBatchDataset",
-            "PrefetchDataset",
-            "RebatchDatasetV2",
-            "ShuffleAndRepeatDataset",
-            "ShuffleAndRepeatDatasetV2",
-            "ShuffleDataset",
-            "ShuffleDatasetV2",
-            "ShuffleDatasetV3",
-            "SlidingWindowDataset",
-            "WindowDataset",
-        ),
-        (1, lambda counts: _ROOM * largest(counts)),
-    ),
-    **dict.fromkeys(("PaddedBatchDataset", "PaddedBatchDatasetV2"), (1, lambda sizes: _ROOM * product(sizes))),
-    # What stands behind the arguments of a function is counted from the end.
-    **dict.fromkeys(
-        ("ExperimentalMapAndBatchDataset", "MapAndBatchDataset"), (-3, lambda counts: _ROOM * largest(counts))
-    ),
-    "InterleaveDataset": (-2, lambda counts: _CYCLE * largest(counts)),
-    **dict.fromkeys(
-        ("ParallelInterleaveDatasetV2", "ParallelInterleaveDatasetV3"), (-3, lambda counts: _CYCLE * largest(counts))
-    ),
-    "ParallelInterleaveDatasetV4": (-5, lambda counts: _CYCLE * largest(counts)),
-    # These start a thread for each.
-    "LegacyParallelInterleaveDatasetV2": (-4, lambda counts: _STACK * largest(counts)),
-    **dict.fromkeys(
-        ("ExperimentalParallelInterleaveDataset", "ParallelInterleaveDataset"),
-        (-5, lambda counts: _STACK * largest(counts)),
-    ),
+    **BUFFERS,
     "Tile": (1, product),
 }
 """Which input decides the size of an op's output, and how. Source: op definitions of TensorFlow 2.21."""
-_AHEAD: _Fold = (-1, lambda counts: _ROOM * largest(counts))
-_MORE: dict[str, tuple[_Fold, ...]] = {
+_MORE: dict[str, tuple[Fold, ...]] = {
     "CombinedNonMaxSuppression": ((3, largest),),
     "EditDistance": ((5, lambda shape: product(shape[:-1])),),
     "RaggedTensorToTensor": ((3, largest),),
@@ -240,31 +195,7 @@ _MORE: dict[str, tuple[_Fold, ...]] = {
     ),
     "XlaReduceWindow": ((6, padded), (4, product), (2, product)),
     "XlaSelectAndScatter": ((3, padded), (1, product)),
-    # Datasets compute as many elements ahead as they may at once, whether somebody takes them or not.
-    **dict.fromkeys(
-        (
-            "ParallelFilterDataset",
-            "ParallelInterleaveDatasetV2",
-            "ParallelInterleaveDatasetV3",
-            "ParallelMapDataset",
-            "ParallelMapDatasetV2",
-        ),
-        (_AHEAD,),
-    ),
-    **dict.fromkeys(("ExperimentalMapAndBatchDataset", "MapAndBatchDataset"), ((-2, _AHEAD[1]),)),
-    **dict.fromkeys(
-        ("ExperimentalParseExampleDataset", "ParseExampleDataset", "ParseExampleDatasetV2"), ((1, _AHEAD[1]),)
-    ),
-    **dict.fromkeys(("MultiDeviceIteratorInit", "ParallelBatchDataset"), ((2, _AHEAD[1]),)),
-    "ParallelInterleaveDatasetV4": (_AHEAD, (-2, _AHEAD[1]), (-3, _AHEAD[1])),
-    **dict.fromkeys(
-        (
-            "ExperimentalParallelInterleaveDataset",
-            "LegacyParallelInterleaveDatasetV2",
-            "ParallelInterleaveDataset",
-        ),
-        ((-1, _AHEAD[1]), (-2, _AHEAD[1])),
-    ),
+    **AHEAD,
 }
 
 
@@ -315,7 +246,7 @@ _ATTRIBUTES: dict[str, Callable[[Any, Ints], int]] = {
     ),
     "StringNGrams": _padded_words,
     **dict.fromkeys(
-        ("BatchFunction", "Batch"), lambda attributes, _: _STACK * largest(numbers(attributes, "num_batch_threads"))
+        ("BatchFunction", "Batch"), lambda attributes, _: STACK * largest(numbers(attributes, "num_batch_threads"))
     ),
     # Square matrices of the longer side of what is factored.
     **dict.fromkeys(("Qr", "Svd"), _factored),
