@@ -45,7 +45,8 @@ _COMPUTED_AT_IMPORT = frozenset(
 )  # fmt: skip
 """Stateless ops of these classes: TensorFlow computes them as it imports a graph, where they follow from constants.
 
-`runtime` keeps it from doing so with ``ReadFile`` and ``MatchingFiles``, the only others that need no object.
+`runtime` keeps it from doing so with ``ReadFile`` and ``MatchingFiles``, the only others that need no object and reach
+more than the tensors of that computation.
 Source: op definitions of TensorFlow 2.21; tensorflow/core/common_runtime/eval_const_tensor.cc.
 """
 _FILE_OPERANDS = {
