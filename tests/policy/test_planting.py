@@ -173,6 +173,7 @@ _REFUSED_OPS = sorted(
     op
     for op, kind in op_table().classes.items()
     if kind not in HARMLESS | {"print", "debug", "file-by-attribute", "named-resource", "dataset-options"}
+    and op != "TemporaryVariable"  # harmless where nothing reads it
 )
 
 
