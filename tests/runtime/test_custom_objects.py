@@ -614,7 +614,7 @@ def _holding(package: Any, from_config: Any = None) -> Any:
             return {**super().get_config(), "inside": self.inside}
 
     if from_config is not None:
-        Holding.from_config = from_config
+        Holding.from_config = classmethod(from_config)
     return Holding
 
 
@@ -653,11 +653,9 @@ def test_what_a_config_holds_as_it_is_is_asked_for(tmp_path: Path, package: Any)
 def test_a_from_config_that_takes_what_is_built_or_builds_it(tmp_path: Path, package: Any) -> None:
     """One of its time takes the object; one of today's the config of it, as `.keras` files have it."""
 
-    @classmethod  # type: ignore[misc]  # of the class that it becomes part of
     def takes(cls: Any, config: Any) -> Any:
         return cls(config.pop("inside"), **config)
 
-    @classmethod  # type: ignore[misc]
     def builds(cls: Any, config: Any) -> Any:
         return cls(package.saving.deserialize_keras_object(config.pop("inside")), **config)
 
@@ -672,7 +670,7 @@ def test_a_constructor_that_refuses_what_is_built_says_so(tmp_path: Path, packag
     """The error is the constructor's own."""
     package.Sequential([package.Input((4,)), _holding(package)(Times(2.0))]).save(tmp_path / "m.h5")
 
-    class Holding(_holding(package)):  # type: ignore[misc]
+    class Holding(_holding(package)):  # type: ignore[misc]  # keras or tf_keras, which have no types
         def __init__(self, inside: Any, **options: Any) -> None:
             super().__init__(inside, **options)
             raise TypeError(f"no use for {type(inside).__name__}")

@@ -10,6 +10,7 @@ from safeload.policy._finding import Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from safeload.inspection.graph.info import Node
     from safeload.policy.graph._subject import Subject
 
 _WINDOWED = re.compile(r"Conv|Pool|Dilation2D|Extract(?:Image|Volume)Patches")
@@ -56,12 +57,11 @@ def impossible_windows(subject: Subject) -> Iterator[Finding]:
             numbers, (least, most) = attributes[key].list.i[:], _BOUNDS[key]
             most = _MOST_TRANSPOSED if key == "strides" and _TRANSPOSED.search(node.op) else most
             if numbers and not least <= min(numbers) <= max(numbers) <= most:
-                yield subject.finding(
+                yield _impossible(
+                    subject,
                     node,
-                    rule="impossible-window",
-                    severity=Severity.DANGEROUS,
-                    message=f"declares {key} that no window has, at which TensorFlow may end the process",
-                    evidence=f"{key}={numbers[:_SHOWN]}",
+                    f"declares {key} that no window has, at which TensorFlow may end the process",
+                    f"{key}={numbers[:_SHOWN]}",
                 )
 
 
@@ -73,12 +73,11 @@ def impossible_sounds(subject: Subject) -> Iterator[Finding]:
         if numbers.get("window_step", _STEP) > numbers.get("window_size", _SIZE):
             wrong.append("window_step")
         if wrong:
-            yield subject.finding(
+            yield _impossible(
+                subject,
                 node,
-                rule="impossible-window",
-                severity=Severity.DANGEROUS,
-                message=f"declares {wrong[0]} with which nobody has seen it work; TensorFlow may end the process",
-                evidence=f"{wrong[0]}={numbers.get(wrong[0], _STEP)}",
+                f"declares {wrong[0]} beyond what was tried, where TensorFlow may end the process",
+                f"{wrong[0]}={numbers.get(wrong[0], _STEP)}",
             )
 
 
@@ -87,10 +86,15 @@ def empty_transforms(subject: Subject) -> Iterator[Finding]:
     for node in subject.graph.nodes(*_TRANSFORMS):
         lengths = subject.facts.reference(node.body, node.inputs[1]).ints if len(node.inputs) > 1 else None
         if lengths and min(lengths) < 1:
-            yield subject.finding(
+            yield _impossible(
+                subject,
                 node,
-                rule="impossible-window",
-                severity=Severity.DANGEROUS,
-                message="transforms to a length of zero, at which TensorFlow ends the process",
-                evidence=f"fft_length={lengths[:_SHOWN]}",
+                "transforms to a length of zero, at which TensorFlow ends the process",
+                f"fft_length={lengths[:_SHOWN]}",
             )
+
+
+def _impossible(subject: Subject, node: Node, message: str, evidence: str) -> Finding:
+    return subject.finding(
+        node, rule="impossible-window", severity=Severity.DANGEROUS, message=message, evidence=evidence
+    )

@@ -64,9 +64,9 @@ def read_graph(detection: Detection, limits: Limits) -> SavedModelArtifact:
     meta_graph = _meta_graph(detection, content)
     complete_signatures(meta_graph)
     checkpoint = _checkpoint(detection, limits)
-    empty = variables_without_value(meta_graph) if checkpoint.prefix else frozenset()
-    ends = derive_signatures(meta_graph, empty) if not meta_graph.signature_def else ()
-    _require_values(meta_graph, detection.where, checkpoint.prefix)
+    empty = variables_without_value(meta_graph) if checkpoint.prefix else None
+    ends = derive_signatures(meta_graph, empty or ()) if not meta_graph.signature_def else ()
+    _require_values(meta_graph, detection.where, empty)
     saved_model = message_class("SavedModel")(saved_model_schema_version=1, meta_graphs=[meta_graph])
     graph_bytes = saved_model.SerializeToString(deterministic=True)
     return SavedModelArtifact(
@@ -98,7 +98,8 @@ def with_signature(artifact: SavedModelArtifact, key: str) -> SavedModelArtifact
     if key in meta_graph.signature_def or not add_signature(meta_graph, key):
         return artifact
     if artifact.format in _MESSAGES:
-        _require_values(meta_graph, artifact.where, artifact.checkpoint)
+        empty = variables_without_value(meta_graph) if artifact.checkpoint else None
+        _require_values(meta_graph, artifact.where, empty)
     return replace(artifact, graph_bytes=artifact.saved_model.SerializeToString(deterministic=True))
 
 
@@ -159,11 +160,11 @@ def _size(path: Path, where: str) -> int:
     return file.size
 
 
-def _require_values(meta_graph: Any, where: str, checkpoint: str) -> None:
-    needed = variables_behind(meta_graph)
-    names = sorted(variables_without_value(meta_graph).intersection(needed)) if checkpoint else needed
+def _require_values(meta_graph: Any, where: str, empty: frozenset[str] | None) -> None:
+    """Refuse a graph whose signatures need the variables *empty* of its checkpoint, or any where it has none."""
+    names = [name for name in variables_behind(meta_graph) if empty is None or name in empty]
     if names:
         shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-        holder, remedy = ("checkpoint", _WITHOUT_SOME) if checkpoint else ("file", _WITHOUT_VALUES)
+        holder, remedy = ("file", _WITHOUT_VALUES) if empty is None else ("checkpoint", _WITHOUT_SOME)
         kind = f"a TensorFlow graph whose {len(names):,} variables ({shown}) have no values in the {holder}"
         raise UnsupportedFormatError(where, kind=kind, remedy=remedy)

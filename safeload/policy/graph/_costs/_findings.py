@@ -63,7 +63,8 @@ _LENGTHS = {
         ],
         _MAX_LENGTH,
     ),
-    **dict.fromkeys([
+    **dict.fromkeys(
+        [
             "beam_width", "max_attempts", "max_iter", "num_inner_iterations", "num_negative_samples", "num_sampled",
             "rounds",
         ],
