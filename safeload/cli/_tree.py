@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from safeload.formats._directory import named_checkpoint
+from safeload.formats._tree import named_checkpoint
 
 _CHECKPOINT = re.compile(r"checkpoint|.*\.(?:index|meta|data-\d{5}-of-\d{5})|graph\.pbtxt")
 
@@ -51,8 +51,8 @@ class Candidate(NamedTuple):
 def find_artifacts(paths: Iterable[Path]) -> Iterator[Candidate]:
     """Yield the artifacts at and below *paths*, in a stable order.
 
-    A path that is given by name is yielded as it is unless it is a directory of several
-    artifacts. Symbolic links to directories below it are not followed.
+    A path that is given by name is yielded as it is unless it is a directory of several artifacts. Symbolic links to
+    directories below it are not followed.
     """
     for path in paths:
         if _is_directory(path):

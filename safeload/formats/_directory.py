@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING
 
 from safeload.errors import (
@@ -16,18 +15,18 @@ from safeload.errors import (
 from safeload.formats import _foreign
 from safeload.formats._archives._contents import is_keras_archive, keras_weights_problem
 from safeload.formats._archives._zip import LOCAL_MAGIC
-from safeload.formats._detect import (
+from safeload.formats._detection import Detection
+from safeload.formats._examine import (
     HDF5_MAGIC,
     SAVED_MODEL_NAMES,
     TFLITE_MAGIC,
-    Detection,
     detect_checkpoint,
     detect_file,
 )
 from safeload.formats._foreign import Kind
 from safeload.formats._format import Format
-from safeload.formats._source import Source, is_checkpoint_prefix
-from safeload.formats._tree import open_member, resolve_member
+from safeload.formats._source import Source
+from safeload.formats._tree import named_checkpoint, open_member, resolve_member
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,27 +129,6 @@ def _keras_directory(source: Source, root: Path, names: set[str]) -> Detection:
     kind = keras_weights_problem(names)
     name, remedy = (kind.name, kind.remedy) if kind else (None, None)
     return Detection(Format.KERAS_DIRECTORY, source, root, "directory with config.json", name, remedy)
-
-
-def named_checkpoint(directory: Path) -> Path | None:
-    """Return the prefix that the file ``checkpoint`` of *directory* names, or None.
-
-    Only its last component is used: checkpoints are moved about, and it must not lead elsewhere.
-
-    Source:
-        CheckpointState in tensorflow/python/training/checkpoint_state.proto (2.21), in protobuf text.
-    """
-    try:
-        state = open_member(directory, "checkpoint", where=str(directory))
-    except MalformedArtifactError:  # there is none, or it is a link to elsewhere
-        return None
-    text = state.file.read_at(0, 1 << 16) if state.file else b""
-    state.close()
-    found = re.search(rb'^model_checkpoint_path:\s*"([^"\n]+)"', text, re.MULTILINE)
-    if found is None:
-        return None
-    prefix = directory / os.path.basename(found[1].decode("utf-8", "replace").replace("\\", "/"))  # noqa: PTH119
-    return prefix if is_checkpoint_prefix(prefix) else None
 
 
 def _only_index(root: Path, names: set[str]) -> Path | None:

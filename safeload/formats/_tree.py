@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from safeload.errors import ArtifactNotFoundError, MalformedArtifactError
-from safeload.formats._source import Source, open_source
+from safeload.formats._source import Source, is_checkpoint_prefix, open_source
 
 
 def allowed_roots(root: Path) -> tuple[Path, ...]:
@@ -70,3 +71,24 @@ def open_member(root: Path, name: str, *, where: str) -> Source:
     if opened.file is None:
         raise MalformedArtifactError(where, problem=f"{name!r} is a directory, not a file")
     return Source(where=f"{where}/{name}", path=real, file=opened.file)
+
+
+def named_checkpoint(directory: Path) -> Path | None:
+    """Return the prefix that the file ``checkpoint`` of *directory* names, or None.
+
+    Only its last component is used: checkpoints are moved about, and it must not lead elsewhere.
+
+    Source:
+        CheckpointState in tensorflow/python/training/checkpoint_state.proto (2.21), in protobuf text.
+    """
+    try:
+        state = open_member(directory, "checkpoint", where=str(directory))
+    except MalformedArtifactError:  # there is none, or it is a link to elsewhere
+        return None
+    text = state.file.read_at(0, 1 << 16) if state.file else b""
+    state.close()
+    found = re.search(rb'^model_checkpoint_path:\s*"([^"\n]+)"', text, re.MULTILINE)
+    if found is None:
+        return None
+    prefix = directory / os.path.basename(found[1].decode("utf-8", "replace").replace("\\", "/"))  # noqa: PTH119
+    return prefix if is_checkpoint_prefix(prefix) else None

@@ -68,8 +68,7 @@ def _first_field_kind(file: ByteFile, candidates: list[str]) -> str | None:
     """Decide what a file of length-delimited fields is by the message in its first field.
 
     A NodeDef begins with the node's name and has an op (fields 1 and 2, both text). A MetaInfoDef has tags and the
-    TensorFlow version
-    (fields 4 to 7). A SavedObject of keras_metadata.pb has an identifier ``_tf_keras_…`` (field 4).
+    TensorFlow version (fields 4 to 7). A SavedObject of keras_metadata.pb has an identifier ``_tf_keras_…`` (4).
     """
     first = _first_message(file)
     if b"_tf_keras_" in first[:4096]:

@@ -160,9 +160,8 @@ def read_zip(file: ByteFile, *, where: str, limits: Limits) -> ZipIndex:
 
     Raises:
         MalformedArtifactError: ``malformed-artifact``. Truncated; two members of one name; a name that is absolute or
-            has ``..``; an
-            encrypted member; a link; a method other than stored and deflated; headers that disagree; bytes of no
-            member.
+            has ``..``; an encrypted member; a link; a method other than stored and deflated; headers that disagree;
+            bytes of no member.
         LimitExceededError: ``limit-exceeded``. ``max_entries``, ``max_weight_bytes`` or ``max_expansion_ratio``.
 
     Guarantees:

@@ -114,8 +114,7 @@ class Hdf5File:
 
         Raises:
             MalformedArtifactError: ``malformed-artifact``. What no Keras file has: soft or external links, external
-                storage, virtual
-                datasets, plug-in filters, declared data that is not stored, groups linked twice.
+                storage, virtual datasets, plug-in filters, declared data that is not stored, groups linked twice.
             LimitExceededError: ``limit-exceeded``. ``max_entries``, ``max_nesting_depth``, ``max_weight_bytes``,
                 ``max_expansion_ratio``.
 
