@@ -18,7 +18,12 @@ def record(key, value, shared=0):
     return varint(shared) + varint(len(key)) + varint(len(value)) + key + value
 
 
-def block(records, kind=0, restarts=struct.pack("<II", 0, 1)):
+def restarts_at(*offsets):
+    """Encode the restart points of a block."""
+    return struct.pack(f"<{len(offsets) + 1}I", *offsets, len(offsets))
+
+
+def block(records, kind=0, restarts=restarts_at(0)):
     """Encode a block with its trailer."""
     return b"".join(records) + restarts + bytes([kind]) + b"\0\0\0\0"
 

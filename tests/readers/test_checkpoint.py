@@ -7,7 +7,7 @@ import time
 
 import pytest
 from bytes_by_hand import varint
-from checkpoints_by_hand import block, entry, header, record, table
+from checkpoints_by_hand import block, entry, header, record, restarts_at, table
 
 from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError
@@ -81,6 +81,10 @@ def test_partitioned_variables_and_several_data_files(tmp_path):
         (table(records=[varint(0) + varint(99) + varint(0) + b"a"]), "reaches out"),
         (table(data_block=block([], restarts=struct.pack("<I", 9))), "restart points"),
         (table(data_block=b"\0\0" + bytes(5)), "restart points"),
+        (table(data_block=block([record(b"a", b"1")], restarts=restarts_at())), "depends on its reader"),
+        (table(data_block=block([record(b"a", record(b"a", b"2"))], restarts=restarts_at(0, 4))), "depends on"),
+        (table(data_block=block([record(b"a", b"1"), record(b"b", b"2")], restarts=restarts_at(5))), "depends on its"),
+        (table(data_block=block([record(b"a", b"1"), record(b"b", b"2", 1)], restarts=restarts_at(0, 5))), "depends"),
         (table({b"a": b"1"}, index_value=varint(0) + varint(10_000)), "not in the file"),
         (table(records=[], index_values=[varint(0) + varint(8)] * 2), "lies over the one before"),
         (table({b"a": b"1"}, index_value=b"\xff" * 11), "does not end"),
@@ -88,8 +92,8 @@ def test_partitioned_variables_and_several_data_files(tmp_path):
     ],
     ids=[
         "empty", "cut-at-the-end", "cut-at-the-start", "keys-descend", "key-twice", "unknown-compression", "bad-snappy",
-        "shares-too-much", "key-too-long", "too-many-restarts", "no-restarts", "block-outside", "block-twice",
-        "long-number", "no-number",
+        "shares-too-much", "key-too-long", "too-many-restarts", "no-restarts", "restarts-nowhere", "restart-in-a-value",
+        "restart-after-the-first", "restart-that-shares", "block-outside", "block-twice", "long-number", "no-number",
     ],
 )  # fmt: skip
 def test_broken_tables_are_malformed(data, problem):

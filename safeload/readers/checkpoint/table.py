@@ -48,8 +48,8 @@ def read_table(data: bytes, *, where: str, limits: Limits) -> dict[bytes, bytes]
         Values by key, in the order of the file, which is ascending.
 
     Raises:
-        MalformedArtifactError: ``malformed-artifact``. It is no table, is cut short, or its keys do not ascend, or
-            its blocks.
+        MalformedArtifactError: ``malformed-artifact``. It is no table, is cut short, its keys or its blocks do not
+            ascend, or a restart point is no entry.
         LimitExceededError: ``limit-exceeded``. There are too many entries, or shared prefixes make them too large.
     """
     return _Table(data, where=where, limits=limits).read()
@@ -91,7 +91,7 @@ class _Table:
         end = len(block) - 4 * (restarts + 1)
         if end < 0:
             raise self.malformed(f"the block at byte {offset:,} declares {restarts:,} restart points")
-        yield from self.records(block, end)
+        yield from self.records(block, end, struct.unpack_from(f"<{restarts}I", block, end))
 
     def content(self, offset: int, size: int) -> bytes:
         """Return a block, decompressed: releases before TensorFlow 1.3 compressed the index."""
@@ -110,11 +110,16 @@ class _Table:
         self.count(len(block))
         return block
 
-    def records(self, block: bytes, end: int) -> Iterator[tuple[bytes, bytes]]:
+    def records(self, block: bytes, end: int, restarts: tuple[int, ...]) -> Iterator[tuple[bytes, bytes]]:
+        """Yield what lies before *end*, in order; TensorFlow looks for a key from the nearest of *restarts* on."""
         key = b""
         at = 0
+        whole = {0}
         while at < end:
+            start = at
             shared, at = self.varint(block, at, end)
+            if not shared:
+                whole.add(start)
             unshared, at = self.varint(block, at, end)
             length, at = self.varint(block, at, end)
             if shared > len(key) or at + unshared + length > end:
@@ -124,6 +129,8 @@ class _Table:
             self.count(len(key) + length)
             yield key, block[at : at + length]
             at += length
+        if restarts[:1] != (0,) or not whole.issuperset(restarts):
+            raise self.malformed("a block has restart points that are no entries: what it holds depends on its reader")
 
     def count(self, size: int) -> None:
         """Hold the bounds: a short table can name long keys many times."""
