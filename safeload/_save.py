@@ -161,9 +161,10 @@ def _require_graphs(job: _Job, target: Path) -> None:
 
 def _require_dense(job: _Job, target: Path) -> None:
     """Refuse inputs that a signature would take apart, so that what is loaded would not take them."""
-    apart = {info.name: info.kind for fn in job.functions.values() for info in fn.inputs if info.kind != "tensor"}
+    kinds = {info.name: fn.signature.parts_of or info.kind for fn in job.functions.values() for info in fn.inputs}
+    apart = [f"{name!r} ({kind})" for name, kind in kinds.items() if kind != "tensor"]
     if apart:
-        names = ", ".join(f"{name!r} ({kind})" for name, kind in apart.items())
+        names = ", ".join(apart)
         kind = f"to be a SavedModel, whose signatures take tensors alone, and the inputs are {names}"
         remedy = "give a path that ends in .keras, for a Keras model, or save a function of tensors"
         raise UnsupportedFormatError(str(target), kind=kind, remedy=remedy)

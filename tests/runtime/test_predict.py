@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,7 +12,8 @@ import pytest
 import rich.console
 import tensorflow as tf
 
-from safeload.errors import InputMismatchError
+from safeload import load_callable, save_callable
+from safeload.errors import InputMismatchError, UnsupportedFormatError
 from safeload.runtime._callable import _predict
 from safeload.runtime._wrap import as_callable
 
@@ -36,6 +38,14 @@ class Model(tf.Module):
     @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
     def ragged(self, r: Any) -> Any:
         return r * 2
+
+    @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])
+    def ragged_sums(self, r: Any) -> Any:
+        return tf.reduce_sum(r, 1)
+
+    @tf.function(input_signature=[tf.SparseTensorSpec([None, 2])])
+    def sparse_sums(self, s: Any) -> Any:
+        return tf.sparse.reduce_sum(s, 1)
 
     @tf.function(input_signature=[tf.SparseTensorSpec([None, 2])])
     def sparse(self, s: Any) -> Any:
@@ -102,6 +112,24 @@ def test_sparse_rows() -> None:
     """Sparse tensors are cut by rows and joined again."""
     found = fn("sparse").predict(tf.sparse.from_dense(X), batch_size=3)
     np.testing.assert_array_equal(tf.sparse.to_dense(found), X * 2)
+
+
+@pytest.mark.parametrize("key", ["ragged", "sparse"])
+def test_rows_of_a_tensor_whose_parts_are_the_inputs(tmp_path: Path, key: str) -> None:
+    """The default signature of a SavedModel takes the parts, in which a batch of rows is no slice."""
+    module = Model()
+    tf.saved_model.save(module, str(tmp_path / "m"), signatures=getattr(module, key + "_sums"))
+    values = {"ragged": tf.ragged.constant([[1], [2, 3], [], [4, 5, 6]]), "sparse": tf.sparse.from_dense(X)}
+    expected = {"ragged": [1, 5, 0, 15], "sparse": X.sum(1)}[key]
+    model = load_callable(tmp_path / "m", signature="serving_default")
+    parts = {info.name: tf.zeros([0], info.dtype) for info in model.inputs}
+    for value in (values[key], [values[key]], {model.inputs[0].name: values[key]}):
+        np.testing.assert_array_equal(model.predict(value, batch_size=3), expected)
+    np.testing.assert_array_equal(tf.function(model)(values[key]), expected)
+    with pytest.raises(InputMismatchError, match=f"parts of a {key} tensor"):
+        model.predict(parts)
+    with pytest.raises(UnsupportedFormatError, match=f"'{model.inputs[0].name}' \\({key}\\)"):
+        save_callable(model, tmp_path / "again")
 
 
 class SparseMatrix:

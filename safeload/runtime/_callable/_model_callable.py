@@ -417,7 +417,7 @@ def _single(outputs: Any) -> Any:
 
 def _parameters(signature: SignatureInfo) -> Iterator[inspect.Parameter]:
     names = [info.name for info in signature.inputs]
-    if signature.kind == "keras" and not names:
+    if signature.parts or (signature.kind == "keras" and not names):  # one tensor, or its parts by their names
         yield inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)
         yield inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)
         return
