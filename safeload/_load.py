@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, ParamSpec, Union
 from safeload._collector import paused_collector
 from safeload._explain import explain, failure_mode, first_line
 from safeload._limits import Limits
-from safeload.errors import MalformedArtifactError, SafeloadError
+from safeload.errors import LoadFailedError, MalformedArtifactError, SafeloadError
 from safeload.formats import absolute, detect, open_source
 from safeload.inspection import inspect_artifact
 from safeload.planning import compose_report, plan_load
@@ -71,7 +71,8 @@ def load_callable(
         modules: Modules, or their names, in which to look for them.
         trusted: Identifiers of findings to permit, as a refusal lists them. Each permits exactly what was found.
         architecture: For weights alone: the path of the model's JSON file, or a function that builds the model. The
-            function can stand for the classes of a whole model too: its weights go into what the function builds.
+            function can stand for the classes of a whole Keras file too: its weights go into what the function builds.
+            A file that holds a graph needs neither, and ignores it.
         limits: Bounds on what is read; see `Limits`.
 
     Returns:
@@ -101,10 +102,22 @@ def load_callable(
         judged = judge(seen.artifact, seen.info, seen.findings, trusted)
         plan = plan_load(judged, registry, signature=signature, tags=tags, architecture=build)
 
-        from safeload import runtime  # the first line that imports TensorFlow
-
+        load = _imported_loader(seen.artifact.where)
         report = _report(seen, registry, plan)
-        return runtime.load(plan, recipe=_recipe(source, options, seen.info.digest), report=report)
+        return load(plan, recipe=_recipe(source, options, seen.info.digest), report=report)
+
+
+def _imported_loader(where: str) -> Callable[..., ModelCallable]:
+    """Import TensorFlow, and return what loads with it."""
+    try:
+        from safeload import runtime
+    except Exception as error:  # of Keras: ValueError, AttributeError and AssertionError, by what its settings hold
+        if isinstance(error, SafeloadError):
+            raise
+        problem = f"TensorFlow or Keras cannot be imported: {first_line(error)}"
+        hint = "mend what `python -c 'import tensorflow, keras'` shows: an old ~/.keras/keras.json, the environment "
+        raise LoadFailedError(where, problem=problem, hint=f"{hint}variable KERAS_BACKEND, or the package") from error
+    return runtime.load
 
 
 def inspect_model(source: Source, *, limits: Limits | None = None) -> InspectionReport:

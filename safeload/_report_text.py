@@ -244,7 +244,9 @@ def signature_text(signature: SignatureInfo) -> str:
             return f"{signature.key}: its inputs and outputs are not recorded"
         method = signature.method_name.rpartition("/")[2]
         note = f"  (method{_GLUE}{method})" if method not in {"", "predict"} else ""
-        return f"{signature.key}({_tensors(signature.inputs)}) -> ({_tensors(signature.outputs)}){note}"
+        unknown = "…" if signature.kind == "keras" else ""  # every Keras model has some
+        taken, given = _tensors(signature.inputs) or unknown, _tensors(signature.outputs) or unknown
+        return f"{signature.key}({taken}) -> ({given}){note}"
     inputs = {tensor.name: tensor for tensor in signature.inputs}
     outputs = {tensor.name: tensor for tensor in signature.outputs}
     arguments = (*structure.args, *((("*", None),) if structure.kwargs else ()), *structure.kwargs)

@@ -122,16 +122,16 @@ class ArtifactNotFoundError(SafeloadError, FileNotFoundError):
         self.problem = problem
 
 
+_EXPECTED = "expected a Keras .h5 or .keras file or a SavedModel directory; check that the download is complete"
+
+
 class UnrecognizedFormatError(SafeloadError, ValueError):
     """The bytes are of no format that safeload knows."""
 
     code = "unrecognized-format"
 
-    def __init__(self, path: str, *, seen: str) -> None:
-        super().__init__(
-            f"{path!r} is not a model in any known format: {seen}",
-            hint="expected a Keras .h5 or .keras file or a SavedModel directory; check that the download is complete",
-        )
+    def __init__(self, path: str, *, seen: str, hint: str = _EXPECTED) -> None:
+        super().__init__(f"{path!r} is not a model in any known format: {seen}", hint=hint)
         self.path = path
         self.seen = seen
 
@@ -181,9 +181,10 @@ class ArtifactChangedError(SafeloadError, RuntimeError):
 
     code = "artifact-changed"
 
-    def __init__(self, path: str, *, expected: str, found: str) -> None:
+    def __init__(self, path: str, *, expected: str, found: str | None = None) -> None:
+        known = f"its content digest is {found[:16]}, expected {expected[:16]}" if found else "it is gone, or another"
         super().__init__(
-            f"{path!r} changed: its content digest is {found[:16]}, expected {expected[:16]}",
+            f"{path!r} changed: {known}",
             hint="load the model again with load_callable to inspect the new content",
         )
         self.path = path

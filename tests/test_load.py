@@ -229,5 +229,36 @@ def test_refusal_needs_no_tensorflow(name, code, refused):
         except safeload.SafeloadError as error:
             print(error.code)
     """
+    assert printed(script) == [code]
+
+
+def printed(script):
+    """Run *script* in a process of its own; return the words that it prints."""
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [code]
+    return done.stdout.split()
+
+
+def test_tensorflow_that_cannot_be_imported(model, tmp_path):
+    """Keras refuses settings of other times while it is imported, and the error says where they are."""
+    model.save(tmp_path / "m.keras")
+    script = f"""
+        import os
+        os.environ["KERAS_BACKEND"] = "theano"
+        import safeload
+        try:
+            safeload.load_callable({str(tmp_path / "m.keras")!r})
+        except safeload.SafeloadError as error:
+            print(error.code, "theano" in error.message, "keras.json" in error.hint)
+    """
+    assert printed(script) == ["load-failed", "True", "True"]
+
+
+def test_reports_go_from_process_to_process(model, tmp_path):
+    """A pickled report says the same: what looks at files of strangers can be a process of its own."""
+    model.save(tmp_path / "m.keras")
+    model.export(tmp_path / "export", verbose=False)
+    save_tf1(str(tmp_path / "tf1"))
+    for name in ("m.keras", "export", "tf1"):
+        report = inspect_model(tmp_path / name)
+        again = pickle.loads(pickle.dumps(report))
+        assert (again.to_json(), again.to_text(full=True)) == (report.to_json(), report.to_text(full=True))

@@ -329,6 +329,19 @@ def test_registering_twice_is_registering_once():
     assert len(registry._REGISTERED.objects) == len(registry._REGISTERED.modules) == 1
 
 
+def test_a_cell_that_runs_again_registers_what_it_defines_anew():
+    """The former class is gone for its author; two classes that calls of one function make are two."""
+    cell = "class Scale:\n    def get_config(self): return {}\nregister(Scale)\nregister(Scale, name='Old')"
+    for _ in range(2):
+        latest = {"register": register, "__name__": "__main__"}
+        exec(cell, latest)  # noqa: S102 - as a notebook runs its cells
+    assert Registry.of_call().resolve(layer()) is Registry.of_call().resolve(layer("Old")) is latest["Scale"]
+    for _ in range(2):
+        register(a_function(), name="swishy")
+    with pytest.raises(CustomObjectConflictError, match="several objects"):
+        Registry.of_call().resolve(replace(layer("swishy"), kind="function"))
+
+
 def test_registering_what_cannot_be_registered():
     """Only modules are registered as modules, and only classes and functions as objects."""
     for given in (3, ""):

@@ -129,6 +129,8 @@ def _check(options: argparse.Namespace) -> int:
         print_out(_json(rows))
     elif skipped := sum(isinstance(verdict, _Skipped) for verdict in verdicts):
         print_out(f"skipped    {skipped} that are no models (--format json names them)")
+    elif not verdicts:
+        print_out("there are no files to check")
     return _exit_code(verdicts)
 
 

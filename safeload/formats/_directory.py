@@ -29,11 +29,13 @@ from safeload.formats._source import Source
 from safeload.formats._tree import named_checkpoint, open_member, resolve_member
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _MAX_LISTED = 10_000
 _MAX_CANDIDATES = 32
 _MAX_WRAPPERS = 2
+_SHOWN = 5
 _CHUNKED = "saved_model.cpb"
 
 _HINTS: tuple[tuple[str, Kind], ...] = (
@@ -70,7 +72,14 @@ def detect_directory(source: Source, *, version: int | None, depth: int = 0) -> 
     for name, kind in _HINTS:
         if name in names:
             return Detection(Format.FOREIGN, source, root, f"directory with {name}", kind.name, kind.remedy)
+    if prefixes := _whole_checkpoints(names):
+        raise _several(source, "checkpoints", prefixes)
     raise UnrecognizedFormatError(source.where, seen=_contents(names))
+
+
+def _several(source: Source, what: str, names: Sequence[str]) -> UnrecognizedFormatError:
+    listed = f"pass one of them: {', '.join(map(repr, names[:_SHOWN]))}{', …' if len(names) > _SHOWN else ''}"
+    return UnrecognizedFormatError(source.where, seen=f"a directory with {len(names)} {what}", hint=listed)
 
 
 def _listing(source: Source, root: Path) -> set[str]:
@@ -84,11 +93,8 @@ def _listing(source: Source, root: Path) -> set[str]:
 def _contents(names: set[str]) -> str:
     if not names:
         return "the directory is empty"
-    prefixes = _whole_checkpoints(names)
-    if prefixes:
-        return f"a directory with {len(prefixes)} checkpoints, pass one of them: {', '.join(map(repr, prefixes[:5]))}"
-    shown = ", ".join(sorted(names)[:5])
-    return f"a directory with {shown}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"a directory with {', '.join(sorted(names)[:_SHOWN])}{more}"
 
 
 def _model_itself(source: Source, root: Path, names: set[str]) -> Detection | None:
@@ -188,11 +194,8 @@ def _wrapped(
         if found is not None and found.format in formats:
             candidates.append(found)
     if len(candidates) > 1:
-        paths = (os.path.relpath(c.path, root) if c.path else c.where for c in candidates[:5])
-        listed = ", ".join(map(repr, paths))
-        raise UnrecognizedFormatError(
-            source.where, seen=f"a directory with {len(candidates)} models, pass one of them: {listed}"
-        )
+        paths = [os.path.relpath(c.path, root) if c.path else c.where for c in candidates]
+        raise _several(source, "models", paths)
     return candidates[0] if candidates else None
 
 

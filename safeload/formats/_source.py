@@ -211,7 +211,8 @@ def _nearest(where: str, path: Path) -> str | None:
         names = [entry.name for entry in parent.iterdir()]
     except OSError:
         return None
-    close = difflib.get_close_matches(missing.name, names, 1)
+    by_case = {name.casefold(): name for name in names}
+    close = [by_case[key] for key in difflib.get_close_matches(missing.name.casefold(), by_case, 1)]
     same_stem = sorted(n for n in names if Path(n).stem == missing.stem)
     name = next(iter(close or same_stem), None)
     if name is None or not os.path.exists(parent / name / path.relative_to(missing)):  # noqa: PTH110

@@ -336,6 +336,10 @@ class MetaGraphInfo:
     ends: tuple[str, ...] = ()
     unread: frozenset[str] = frozenset()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the graph, which cannot be pickled: reports go from process to process, and loading looks anew."""
+        return {**vars(self), "graph": None}
+
 
 @dataclass(frozen=True)
 class SavedModelInfo:
@@ -351,6 +355,10 @@ class SavedModelInfo:
     meta_graphs: tuple[MetaGraphInfo, ...]
     has_keras_metadata: bool = False
     records: Any = field(repr=False, compare=False, default=None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep what the records tell, for they cannot be pickled."""
+        return {**vars(self), "root": self.root, "training_only": self.training_only, "records": None}
 
     @cached_property
     def root(self) -> LayerInfo | None:

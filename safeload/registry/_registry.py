@@ -47,6 +47,18 @@ class _Declared:
     name: str
     package: str | None
 
+    def replaces(self, other: _Declared) -> bool:
+        """Tell whether this is *other*, or made by the same lines that ran again: a cell of a notebook, a reload."""
+        place = _place(self.value)
+        is_again = self.value is other.value or (place is not None and place == _place(other.value))
+        return is_again and (self.name, self.package) == (other.name, other.package)
+
+
+def _place(value: object) -> tuple[str | None, str] | None:
+    """Return where the code of a class or function stands; None for one that a call makes, or that has no name."""
+    name = getattr(value, "__qualname__", "<none>")
+    return None if "<" in name else (getattr(value, "__module__", None), name)
+
 
 @dataclass
 class _Registered:
@@ -87,6 +99,9 @@ def register(obj: None = None, *, name: str | None = None, package: str | None =
 def register(obj: Any = None, *, name: str | None = None, package: str | None = None) -> Any:
     """Declare a custom class or function, for every later load; also a decorator.
 
+    One that is defined anew, in a notebook's cell that runs again or a module that is reloaded, takes the place of the
+    former.
+
     Args:
         obj: The class or function. Left out when used as a decorator with options.
         name: Name in the model files; that of *obj* by default. Give the old name of what was renamed.
@@ -102,8 +117,8 @@ def register(obj: Any = None, *, name: str | None = None, package: str | None = 
             name or repr(obj), problem="is neither a class nor a function", hint="use register_module() for modules"
         )
     declared = _Declared(obj, name or name_of(obj), package)
-    if declared not in _REGISTERED.objects:
-        _REGISTERED.objects.append(declared)
+    _REGISTERED.objects[:] = [other for other in _REGISTERED.objects if not declared.replaces(other)]
+    _REGISTERED.objects.append(declared)
     return obj
 
 

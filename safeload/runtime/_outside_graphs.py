@@ -47,7 +47,7 @@ def require_eager(where: str) -> None:
         raise LoadFailedError(where, problem="eager execution is off in this process", hint=_NOT_EAGER)
 
 
-def refuse_graph(error: RuntimeError, where: str) -> None:
+def refuse_graph(error: Exception, where: str) -> None:
     """Explain *error* of a call if a graph of TensorFlow 1 is being built, which takes no values of variables.
 
     Raises:

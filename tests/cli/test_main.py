@@ -89,6 +89,9 @@ def test_what_is_no_model_has_its_own_exit_code(tmp_path, capsys):
     assert main(["show", str(tmp_path / "notes.bin")]) == 3
     assert main(["check", str(tmp_path)]) == 3
     assert f"unknown    {tmp_path / 'notes.bin'}\n" in capsys.readouterr().out
+    (tmp_path / "notes.bin").unlink()
+    assert main(["check", str(tmp_path)]) == 3
+    assert capsys.readouterr().out == "there are no files to check\n"
 
 
 def test_check_goes_through_a_tree(make, tmp_path, capsys):

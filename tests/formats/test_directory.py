@@ -131,20 +131,22 @@ def test_directory_around_a_file(tree):
 
 def test_several_models(tree):
     """Several models are listed."""
-    with pytest.raises(UnrecognizedFormatError, match="2 models, pass one of them: 'a.h5', 'b'"):
+    with pytest.raises(UnrecognizedFormatError, match="2 models\n  hint: pass one of them: 'a.h5', 'b'"):
         found(tree({"a.h5": HDF5, "b/saved_model.pb": GRAPH}))
 
 
 def test_several_models_farther_below(tree):
     """They are listed as they are to be passed, whatever the separator."""
-    with pytest.raises(UnrecognizedFormatError, match=r"2 models, pass one of them: 'a\.h5', 'snapshots.{1,2}b'"):
+    with pytest.raises(
+        UnrecognizedFormatError, match=r"2 models\n  hint: pass one of them: 'a\.h5', 'snapshots.{1,2}b'"
+    ):
         found(tree({"a.h5": HDF5, "snapshots/b/saved_model.pb": GRAPH}))
 
 
 def test_several_checkpoints(tree):
     """Without the file that names the latest, the caller has to."""
     files = {f"ckpt-{i}{end}": b"x" for i in (1, 2) for end in (".index", ".data-00000-of-00001")}
-    with pytest.raises(UnrecognizedFormatError, match="2 checkpoints, pass one of them: 'ckpt-1', 'ckpt-2'"):
+    with pytest.raises(UnrecognizedFormatError, match="2 checkpoints\n  hint: pass one of them: 'ckpt-1', 'ckpt-2'"):
         found(tree({**files, "ckpt-3.index": b"x", "notes.txt": b"x"}))
 
 

@@ -192,6 +192,7 @@ def test_what_may_not_be_opened(model, monkeypatch):
     ("name", "said"),
     [
         ("model.kera", "did you mean '.*model.keras'"),
+        ("MODEL.KERAS", "did you mean '.*model.keras'"),
         ("model.h5", "did you mean '.*model.keras'"),
         ("other.h5", "check the path"),
         ("no/such/model.keras", "there is no '.*no'"),

@@ -89,7 +89,7 @@ def test_overwritten_keras_file(suffix, between, tmp_path):
     _keras_model(1.0).save(path)
     _keras_model(2.0).save(other)
     between(lambda: path.write_bytes(other.read_bytes()))
-    with pytest.raises(ArtifactChangedError):
+    with pytest.raises(ArtifactChangedError, match="it is gone, or another"):
         load_callable(path)
 
 

@@ -8,6 +8,7 @@ import pytest
 from hostile.graphs import benign
 from hostile.nodes import Func, bodies, call, function, meta_graph, node, simple, text
 
+from safeload.errors import MalformedArtifactError
 from safeload.inspection.graph.info import MAIN, Capture, EntryKind, inspect_graph
 from safeload.readers.protobuf import message_class
 
@@ -199,5 +200,8 @@ def test_assets_of_old_releases_are_found() -> None:
     values.add().Pack(asset)
     values.add(type_url="type.googleapis.com/tensorflow.Other")
     assert inspect_graph(made).assets == {"path:0": "vocab.txt"}
+    values.add(type_url="type.googleapis.com/tensorflow.AssetFileDef", value=b"\xff")
+    with pytest.raises(MalformedArtifactError, match="collection saved_model_assets"):
+        inspect_graph(made)
     made.asset_file_def.add(filename="newer.txt").tensor_info.name = "path:0"
     assert inspect_graph(made).assets == {"path:0": "newer.txt"}

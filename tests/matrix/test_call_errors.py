@@ -373,6 +373,11 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         "call it batch by batch, or pad the inputs to one size",
     ),
     (
+        predicted(ROWS, replace(TWO, parts=("x", "n"), parts_of="ragged")),
+        "parts of a ragged tensor cannot be cut into batches",
+        "pass the ragged tensor itself, or call the model without .predict",
+    ),
+    (
         predicted(iter([])),
         "there are no batches to predict on",
         "an iterator gives its elements once; check the dataset",

@@ -24,6 +24,7 @@ from safeload.errors import (
     LoadFailedError,
     UnsupportedFormatError,
 )
+from safeload.runtime._keras._load import explained
 from safeload.runtime._keras._package import import_keras
 from safeload.runtime._keras._resolve import Resolver
 
@@ -702,3 +703,41 @@ def test_specs_of_tensors_are_those_of_tensorflow(package: str) -> None:
     deserialize = import_keras(package).saving.deserialize_keras_object
     made = deserialize(rewritten["spec"], custom_objects=resolver.scope)
     assert made == tf.TensorSpec([1], "float32")
+
+
+class Refusing(layers.Layer):
+    """A layer that Keras can build, and that raises what it was told when it computes."""
+
+    def __init__(self, error: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.error = error
+
+    def compute_output_spec(self, x: Any) -> Any:
+        """Let Keras build the model without a call."""
+        return keras.KerasTensor(x.shape, x.dtype)
+
+    def call(self, x: Any) -> Any:
+        """Raise."""
+        raise {"TypeError": TypeError, "StopIteration": StopIteration}[self.error]("odd")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments."""
+        return {**super().get_config(), "error": self.error}
+
+
+@pytest.mark.parametrize("error", ["TypeError", "StopIteration"])
+def test_what_a_layer_raises(tmp_path: Path, error: str) -> None:
+    """An error of Python in a call is explained for a file, and raised as it is for an object of the caller's."""
+    model = keras.Sequential([keras.Input((2,)), Refusing(error)])
+    model.save(tmp_path / "m.keras")
+    fn = safeload.load_callable(tmp_path / "m.keras", custom_objects=[Refusing])
+    with pytest.raises(LoadFailedError, match=rf"cannot be called: Refusing.call\(\) raised {error}: .*odd"):
+        fn([[1.0, 2.0]])
+    with pytest.raises((TypeError, StopIteration, RuntimeError), match="odd"):
+        safeload.as_callable(model)([[1.0, 2.0]])
+
+
+def test_an_iteration_that_ends_too_early_is_an_error() -> None:
+    """It would end the context manager around it, and reach the caller as it is."""
+    with pytest.raises(LoadFailedError, match="m: StopIteration"), explained("m"):
+        raise StopIteration

@@ -160,10 +160,8 @@ def _asset_definitions(meta_graph: Any) -> Iterator[Any]:
     yield from meta_graph.asset_file_def
     packed_assets = _collection(meta_graph, _ASSET_COLLECTION).any_list.value if not meta_graph.asset_file_def else ()
     for packed in packed_assets:
-        asset = message_class("AssetFileDef")()
-        # What cannot be parsed is no asset, and a table that is filled from it is then refused.
-        if packed.Is(asset.DESCRIPTOR) and packed.Unpack(asset):
-            yield asset
+        if packed.Is(message_class("AssetFileDef").DESCRIPTOR):
+            yield parse_message("AssetFileDef", packed.value, where=f"collection {_ASSET_COLLECTION}")
 
 
 def _collection(meta_graph: Any, key: str) -> Any:

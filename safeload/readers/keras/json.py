@@ -82,7 +82,7 @@ def with_architecture(artifact: KerasArtifact, path: str | os.PathLike[str], lim
     if detection.format is not Format.KERAS_JSON:
         detection.source.close()
         kind = detection.kind or f"of the format {detection.format.value}, not a Keras architecture in JSON"
-        remedy = detection.remedy or "pass the JSON that model.to_json() returns, or a function that builds the model"
+        remedy = detection.remedy or "pass the path of a file with model.to_json(), or a function that builds it"
         raise UnsupportedFormatError(detection.where, kind=kind, remedy=remedy)
     architecture = read_keras_json(detection, limits)
     changes: dict[str, Any] = {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import tensorflow as tf
 
+from safeload._explain import with_place
 from safeload.errors import ArtifactChangedError, InputMismatchError, LoadFailedError, SafeloadError
 from safeload.runtime._callable._fast import FastCall, learned
 from safeload.runtime._callable._fork import require_usable
@@ -90,7 +91,7 @@ class ModelCallable:
 
     One input is passed by position, several by name; numpy arrays, tensors, lists and scalars are taken. One output is
     returned as a tensor, several as a dict in declared order. A call is always inference. Calls work eagerly, inside
-    `tf.function`, under `tf.GradientTape` and from several threads.
+    `tf.function`, under `tf.GradientTape` and from several threads; a TensorFlow Lite model has no gradients.
 
     Args:
         backend: The loaded model.
@@ -135,7 +136,8 @@ class ModelCallable:
 
         Raises:
             InputMismatchError: ``input-mismatch``. The arguments do not fit the signature.
-            LoadFailedError: ``load-failed``. A graph of TensorFlow 1 is being built, or the callable was closed.
+            LoadFailedError: ``load-failed``. A graph of TensorFlow 1 is being built, the callable was closed, or a
+                layer raises an error of Python, which is the cause.
             tf.errors.OpError: The graph itself refuses the values, as an index out of range; a note names the model.
         """
         backend = self._live()
@@ -158,9 +160,6 @@ class ModelCallable:
             return _single(result)
         except SafeloadError:
             raise
-        except RuntimeError as error:
-            refuse_graph(error, self._where)
-            raise
         except tf.errors.OpError as error:
             add_note(error, self._traces[0], self._where)
             raise
@@ -168,6 +167,11 @@ class ModelCallable:
             failed = tf.errors.UnknownError(None, None, error.object.decode("utf-8", "replace"))
             add_note(failed, self._traces[0], self._where)
             raise failed from error
+        except Exception as error:
+            refuse_graph(error, self._where)
+            if self._report is None:  # the caller knows the object, and what it raises
+                raise
+            raise LoadFailedError(self._where, problem=f"it cannot be called: {with_place(error)}") from error
 
     def _learn(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], function: Callable[..., Any], tensors: Mapping[str, Any]
@@ -306,7 +310,8 @@ class ModelCallable:
     def model(self) -> Any:
         """The Keras model, or the object that TensorFlow loads; made when first asked for.
 
-        The variables of a SavedModel are new objects then: ask before a `tf.GradientTape` records a call.
+        The variables of a SavedModel are new objects then: ask before a `tf.GradientTape` records a call. Those of a
+        graph of TensorFlow 1 are copies, which calls do not read.
         """
         return self._live().model
 
@@ -366,7 +371,7 @@ class ModelCallable:
         function = self._function(self._live(), 0, frozenset(tensors))
         try:
             function(tensors)
-        except tf.errors.InvalidArgumentError as error:
+        except tf.errors.OpError as error:
             LOG.info("%s: warm, and its graph refuses zeros: %s", self._where, error)
 
     def close(self) -> None:

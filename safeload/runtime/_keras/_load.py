@@ -95,7 +95,7 @@ def _verified(artifact: KerasArtifact) -> Iterator[None]:
 def _require_unchanged(artifact: KerasArtifact) -> None:
     """Refuse weights of which some may be of another file than the one that was judged."""
     if artifact.weights_file is not None and not artifact.weights_file.is_unchanged():
-        raise ArtifactChangedError(artifact.where, expected=artifact.digest, found="not known yet")
+        raise ArtifactChangedError(artifact.where, expected=artifact.digest)
 
 
 def _from_caller(architecture: Callable[[], Any], where: str) -> Any:
@@ -227,5 +227,7 @@ def explained(where: str) -> Iterator[None]:
             problem=f"it has more layers in a row, or in one another, than Keras follows in {limit:,} nested calls",
             hint=f"call sys.setrecursionlimit({10 * limit}) before loading",
         ) from error
+    except StopIteration as error:  # as the cause of a RuntimeError, contextlib would let it out again
+        raise LoadFailedError(where, problem=with_place(error)) from RuntimeError(repr(error))
     except Exception as error:
         raise LoadFailedError(where, problem=with_place(error)) from error

@@ -70,7 +70,7 @@ def _unchanged(artifact: SavedModelArtifact, name: str) -> str:
         ArtifactChangedError: ``artifact-changed``. It is gone, no file any more, or of another size.
     """
     path = os.path.realpath(artifact.directory / name)
-    changed = ArtifactChangedError(artifact.where, expected=artifact.digest, found="not known yet")
+    changed = ArtifactChangedError(artifact.where, expected=artifact.digest)
     try:
         opened = open_source(path)
     except ArtifactNotFoundError as error:

@@ -103,6 +103,7 @@ class SavedModelRuntime:
             info.name for info in signature.inputs if not (is_optional and info.optional) or is_training_switch(info)
         }
         self.function(signature, frozenset(with_defaults(signature, dict.fromkeys(given))))
+        LOG.info("%s: %s is answered by the %s route", self.where, signature.key, self.route)
 
     def function(self, signature: SignatureInfo, given: frozenset[str]) -> Function:
         """Make the function that answers calls of *signature* which pass the inputs *given*.
@@ -118,7 +119,6 @@ class SavedModelRuntime:
             self.route = "direct"
             if function is None:
                 function, self.route = self._ordinary_function(signature, given)
-            LOG.info("%s: %s is answered by the %s route", self.where, signature.key, self.route)
             return function
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +139,26 @@ def test_big_endian_weights(tmp_path: Path) -> None:
     for _ in range(4):
         loaded = safeload.load_callable(tmp_path / "m.weights.h5", architecture=_dense).model
         _assert_same_weights(loaded, model)
+
+
+@pytest.mark.filterwarnings("error:Casting complex", "error:overflow")
+def test_weights_of_another_kind(tmp_path: Path) -> None:
+    """Complex numbers without an imaginary part fit; others are refused, and numpy's warnings are nobody's."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, name="d")], name="m")
+    for value, fits in ((2 + 0j, True), (2 + 1j, False), (1e300, True)):
+        path = tmp_path / f"{value}.h5"
+        legacy_h5_format.save_model_to_hdf5(model, str(path))
+        with h5py.File(path, "r+") as file:
+            group = file["model_weights/d"]
+            name = group.attrs["weight_names"][0]
+            del group[name]
+            group[name] = np.array([[value]])
+        load = functools.partial(safeload.load_callable, path)
+        if fits:
+            np.testing.assert_array_equal(load()(np.float32([[1]])), [[np.inf if value == 1e300 else 2]])
+        else:
+            with pytest.raises(LoadFailedError, match="is float32, the array is complex128"):
+                load()
 
 
 def test_weights_of_an_archive_are_held_against_their_checksum(tmp_path: Path) -> None:
