@@ -733,6 +733,8 @@ def test_what_a_layer_raises(tmp_path: Path, error: str) -> None:
     fn = safeload.load_callable(tmp_path / "m.keras", custom_objects=[Refusing])
     with pytest.raises(LoadFailedError, match=rf"cannot be called: Refusing.call\(\) raised {error}: .*odd"):
         fn([[1.0, 2.0]])
+    with pytest.raises(LoadFailedError, match="cannot be called"):
+        fn.warmup()
     with pytest.raises((TypeError, StopIteration, RuntimeError), match="odd"):
         safeload.as_callable(model)([[1.0, 2.0]])
 

@@ -169,9 +169,8 @@ class ModelCallable:
             raise failed from error
         except Exception as error:
             refuse_graph(error, self._where)
-            if self._report is None:  # the caller knows the object, and what it raises
-                raise
-            raise LoadFailedError(self._where, problem=f"it cannot be called: {with_place(error)}") from error
+            self._require_its_own(error)
+            raise
 
     def _learn(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], function: Callable[..., Any], tensors: Mapping[str, Any]
@@ -373,6 +372,14 @@ class ModelCallable:
             function(tensors)
         except tf.errors.OpError as error:
             LOG.info("%s: warm, and its graph refuses zeros: %s", self._where, error)
+        except Exception as error:
+            self._require_its_own(error)
+            raise
+
+    def _require_its_own(self, error: Exception) -> None:
+        """Explain an error of Python in a call of a file's model; of an object of the caller's, it is the caller's."""
+        if self._report is not None and not isinstance(error, SafeloadError):
+            raise LoadFailedError(self._where, problem=f"it cannot be called: {with_place(error)}") from error
 
     def close(self) -> None:
         """Release the model; calls afterwards are errors."""
