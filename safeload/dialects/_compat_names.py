@@ -56,6 +56,8 @@ COMPAT_OBJECTS = MappingProxyType(
         "CustomScaleLayer": "of keras.applications.inception_resnet_v2: a + b * scale for inputs a and b",
         "LayerScale": "of keras.applications.convnext: x * gamma, a weight for each channel",
         "StochasticDepth": "of keras.applications.convnext: drops examples while training, and nothing in inference",
+        "Resizing": "tf.keras, Keras 3 before 3.6: casts_first, gives say how images are cast; integers are cut off",
+        "CenterCrop": "as Resizing, where it resizes images that are too small",
         "RandomCrop": "tf.keras before 2.7: resized bilinearly to cover height x width, centre cropped",
         **dict.fromkeys(
             ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"),

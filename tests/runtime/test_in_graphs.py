@@ -99,3 +99,14 @@ def test_steps_of_a_model_of_the_user() -> None:
     assert is_traceable(_tagger(5))
     assert not is_traceable(_tagger(None))
     assert "call" not in vars(_tagger(None).layers[1])
+
+
+@pytest.mark.parametrize("size", [(4, 3), (11, 9)])
+def test_pictures_whose_floats_a_layer_casts_to_integers(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Where Keras casts them in every call, a graph does, too."""
+    pictures = np.random.default_rng(0).uniform(0, 200, (1, 8, 6, 3)).astype("float32")
+    model = keras.Sequential([keras.Input((8, 6, 3)), keras.layers.Resizing(*size, "nearest", dtype="uint8")])
+    model.save(tmp_path / "m.keras")
+    found = np.asarray(safeload.load_callable(tmp_path / "m.keras")(pictures))
+    expected = tf.image.resize(np.trunc(pictures), size, "nearest").numpy()
+    assert (found.dtype, found.tolist()) == ("uint8", expected.tolist())

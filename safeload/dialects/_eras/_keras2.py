@@ -14,6 +14,7 @@ from safeload.dialects._catalogue import find_class
 from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._eras._keras3 import resized
 from safeload.dialects._eras._masks import LAYERS, gives_zeroes
+from safeload.dialects._eras._resized import cast_as_written
 from safeload.dialects._normal import Flavour, Writer
 from safeload.errors import IncompatibleVersionError
 
@@ -122,7 +123,6 @@ _UNUSED = {
         frozenset({"kernel_initializer", "kernel_regularizer", "kernel_constraint"}),
     ),
     # "filters" of DepthwiseConv2D: keras 2.2.4 keras/layers/convolutional.py passes filters=None on.
-    "Resizing": frozenset({"seed"}),
     "Identity": frozenset({"factor", "interpolation", "seed", "unconditional", "aggregation", "metric_name"}),
 }
 _OUTPUT_MODES = {"binary": "multi_hot", "tf-idf": "tf_idf"}
@@ -162,10 +162,13 @@ def modernise(name: str, config: Mapping[str, Any], writer: Writer) -> tuple[str
     new_name = _RENAMED_CLASSES.get(name, name)
     names = _RENAMED_KEYS.get(new_name, {})
     renamed = {names.get(key, key): value for key, value in config.items()}
+    casts = cast_as_written(name, config, writer)
     if name == "RandomCrop" and writer.version >= (2, 7):
         new_name, renamed = "Resizing", resized(renamed)
     _fill(name, new_name, renamed, writer)
     module, new_name = _own_object(new_name, renamed, writer)
+    if casts is not None:
+        module, renamed = COMPAT_MODULE, {**renamed, **casts}
     kept = _known(module, new_name, renamed)
     _convert(new_name, kept)
     return module, new_name, kept

@@ -7,6 +7,7 @@ from typing import Any
 
 from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._eras._masks import LAYERS
+from safeload.dialects._eras._resized import cast_as_written
 from safeload.dialects._normal import Writer
 
 _CROPS_BY_CHANCE_ONLY = (3, 6)
@@ -35,8 +36,11 @@ def modernise(name: str, config: Mapping[str, Any], writer: Writer) -> tuple[str
     Raises:
         IncompatibleVersionError: ``incompatible-version``. It depends on the release, which is not known.
     """
+    casts = cast_as_written(name, config, writer)
     if name == "RandomCrop" and writer.is_before(_CROPS_BY_CHANCE_ONLY, name):
-        return LAYERS, "Resizing", resized({key: value for key, value in config.items() if key != "seed"})
+        name, config = "Resizing", resized(config)
+    if casts is not None:
+        return COMPAT_MODULE, name, {**config, **casts}
     if name in _ENCODERS and config.get("output_mode") == "one_hot" and writer.is_before(_SHRINKS_COLUMNS, name):
         return COMPAT_MODULE, f"Column{name}", config
     return LAYERS, name, config
@@ -47,4 +51,5 @@ def resized(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Source: ``RandomCrop`` of keras 2.7 to 2.15 and 3.0 to 3.5, which call ``smart_resize``.
     """
-    return {**config, "interpolation": "bilinear", "crop_to_aspect_ratio": True}
+    kept = {key: value for key, value in config.items() if key != "seed"}
+    return {**kept, "interpolation": "bilinear", "crop_to_aspect_ratio": True}

@@ -53,8 +53,18 @@ def is_traceable(model: Any) -> bool:
 
 
 def _casts_floats(layer: Any) -> bool:
+    """Tell whether *layer* casts floats to integers in a graph alone: most layers cast whatever they are given."""
     is_data_layer = type(getattr(layer, "backend", None)).__name__ == "DynamicBackend"
-    return is_data_layer and "int" in str(layer.compute_dtype)
+    return is_data_layer and "int" in str(layer.compute_dtype) and not _casts_always(layer)
+
+
+def _casts_always(layer: Any) -> bool:
+    """Tell whether a call casts floats to integers, too.
+
+    Source: ``__call__`` of keras 3.15.1 ``src/layers/layer.py``; ``input_dtype`` of Discretization in 3.3.3.
+    """
+    is_cast = getattr(layer, "_convert_input_args", True) is True and layer.autocast is True
+    return is_cast and "int" in str(layer.input_dtype)
 
 
 def _has_unknown_sizes(model: Any) -> bool:

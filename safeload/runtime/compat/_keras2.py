@@ -8,14 +8,17 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from safeload.runtime.compat._casts import Crops, Resizes
 from safeload.runtime.compat._products import StackedProducts
 from safeload.runtime.compat._tensorflow import NodeFunction, symbol_function
 
 __all__ = [
     "CausalAdditiveAttention",
     "CausalAttention",
+    "CenterCrop",
     "Dot",
     "MaskPassingTimeDistributed",
+    "Resizing",
     "TensorFlowNode",
     "TensorFlowSymbol",
     "UnmaskedMultiHeadAttention",
@@ -49,6 +52,35 @@ class CausalAdditiveAttention(tf_keras.layers.AdditiveAttention):  # type: ignor
 
 class Dot(StackedProducts, tf_keras.layers.Dot):  # type: ignore[misc]
     """``Dot`` that multiplies stacks of matrices: as up to Keras 2.2.4 and TensorFlow 1.15."""
+
+
+class Resizing(Resizes, tf_keras.layers.Layer):  # type: ignore[misc]
+    """``Resizing`` that casts as an earlier release."""
+
+    def __init__(self, *args: Any, interpolation: str, crop_to_aspect_ratio: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **_without_format(kwargs))
+        self.interpolation, self.crop_to_aspect_ratio = interpolation, crop_to_aspect_ratio
+
+    def resized(self, images: Any) -> Any:
+        """Resize *images*."""
+        resize = tf_keras.preprocessing.image.smart_resize if self.crop_to_aspect_ratio else tf.image.resize
+        return resize(images, (self.height, self.width), self.interpolation)
+
+
+class CenterCrop(Crops, tf_keras.layers.Layer):  # type: ignore[misc]
+    """``CenterCrop`` that casts as an earlier release."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **_without_format(kwargs))
+
+    def resized(self, images: Any) -> Any:
+        """Resize *images* to cover the size, and crop them."""
+        return tf_keras.preprocessing.image.smart_resize(images, (self.height, self.width))
+
+
+def _without_format(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *config* without a key that Keras 2 does not have: channels come last."""
+    return {key: value for key, value in config.items() if key != "data_format"}
 
 
 class MaskPassingTimeDistributed(tf_keras.layers.TimeDistributed):  # type: ignore[misc]

@@ -7,7 +7,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-__all__ = ["RandomCrop", "UpSampling2D"]
+from safeload.runtime.compat._casts import CastsAsWritten, Crops, Resizes
+
+__all__ = ["CenterCrop", "RandomCrop", "Resizing", "UpSampling2D"]
 
 
 class UpSampling2D(keras.layers.UpSampling2D):  # type: ignore[misc]
@@ -25,7 +27,38 @@ class UpSampling2D(keras.layers.UpSampling2D):  # type: ignore[misc]
         return tf.transpose(resized, (0, 3, 1, 2)) if is_first else resized
 
 
-class RandomCrop(keras.layers.Layer):  # type: ignore[misc]
+class Resizing(Resizes, keras.layers.Layer):  # type: ignore[misc]
+    """``keras.layers.Resizing`` that casts as an earlier release. No weights."""
+
+    def __init__(self, height: int, width: int, *, interpolation: str = "bilinear", **kwargs: Any) -> None:
+        options = {key: kwargs.pop(key) for key in _OPTIONS & kwargs.keys()}
+        super().__init__(height, width, **kwargs)
+        self.interpolation, self.options = interpolation, options
+
+    def resized(self, images: Any) -> Any:
+        """Resize *images*."""
+        size = self.height, self.width
+        return keras.ops.image.resize(images, size, interpolation=self.interpolation, **self.options)
+
+
+_OPTIONS = frozenset({"crop_to_aspect_ratio", "pad_to_aspect_ratio", "fill_mode", "fill_value", "data_format"})
+
+
+class CenterCrop(Crops, keras.layers.Layer):  # type: ignore[misc]
+    """``keras.layers.CenterCrop`` that casts as an earlier release. No weights."""
+
+    def __init__(self, height: int, width: int, *, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(height, width, **kwargs)
+        self.data_format = data_format
+        self.rows = -2 if data_format == "channels_first" else -3
+
+    def resized(self, images: Any) -> Any:
+        """Resize *images* to cover the size, and crop them."""
+        size = self.height, self.width
+        return keras.ops.image.resize(images, size, crop_to_aspect_ratio=True, data_format=self.data_format)
+
+
+class RandomCrop(CastsAsWritten, keras.layers.Layer):  # type: ignore[misc]
     """Resizes images to cover *height* and *width*, then takes the centre: RandomCrop in inference. No weights.
 
     Source: TensorFlow 2.6 ``python/keras/layers/preprocessing/image_preprocessing.py`` (RandomCrop).
@@ -33,16 +66,15 @@ class RandomCrop(keras.layers.Layer):  # type: ignore[misc]
 
     def __init__(self, height: int, width: int, *, seed: Any = None, data_format: Any = None, **kwargs: Any) -> None:
         del seed, data_format  # which its releases do not have
-        super().__init__(**kwargs)
-        self.height, self.width = height, width
+        super().__init__(height, width, **kwargs)
 
-    def call(self, inputs: Any) -> Any:
-        """Resize and crop *inputs*."""
-        rows, columns = tf.unstack(tf.shape(inputs)[1:3])
+    def transformed(self, images: Any) -> Any:
+        """Resize and crop *images*."""
+        rows, columns = tf.unstack(tf.shape(images)[1:3])
         is_tall = rows / columns > self.height / self.width
         resized_rows = tf.where(is_tall, tf.cast(self.width * rows / columns, tf.int32), self.height)
         resized_columns = tf.where(is_tall, self.width, tf.cast(self.height * columns / rows, tf.int32))
-        resized = tf.image.resize(inputs, tf.stack([resized_rows, resized_columns]))
+        resized = tf.image.resize(images, tf.stack([resized_rows, resized_columns]))
         top, left = (resized_rows - self.height) // 2, (resized_columns - self.width) // 2
         return tf.image.crop_to_bounding_box(resized, top, left, self.height, self.width)
 
