@@ -229,6 +229,15 @@ def test_products_of_stacks_of_matrices(writer, module):
     assert modernise("Dot", {"axes": [2, 3]}, writer) == (module, "Dot", {"axes": [2, 3]})
 
 
+@pytest.mark.parametrize(("axis", "single"), [([4], 3), ([2], 1), ([1], None), ([2, 3], None), (-1, None)])
+def test_virtual_batches_are_of_training_alone(axis, single):
+    """The axis that was built is recorded, which counts that of the batches; no other is taken for one."""
+    config = {"axis": axis, "virtual_batch_size": 2}
+    expected = {**config, "axis": axis[0] if axis == [1] else axis} if single is None else {"axis": single}
+    assert modernise("BatchNormalization", config, TF_2)[2] == expected
+    assert config == {"axis": axis, "virtual_batch_size": 2}
+
+
 @pytest.mark.parametrize("most", [None, 9])
 def test_nothing_is_filled_up_to_no_number(most):
     """TensorFlow 2.3 fills up to ``max_tokens`` by default, which Keras 3 takes together with a number alone."""
@@ -242,6 +251,7 @@ def test_nothing_is_filled_up_to_no_number(most):
     [
         ("LSTM", "time_major", True),
         ("BatchNormalization", "virtual_batch_size", 2),
+        ("BatchNormalization", "virtual_batch_size", [2]),
         ("Conv2DTranspose", "groups", 2),
         ("Dense", "wings", 2),
         ("DepthwiseConv2D", "groups", 3),

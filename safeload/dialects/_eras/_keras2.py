@@ -98,8 +98,6 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "causal": (False, None),
     "num_constants": (None, 0),
     "renorm": (False,),
-    # Otherwise the weights have an axis more, and the recorded axis is one too high: build() of BatchNormalizationBase
-    # in keras/layers/normalization/batch_normalization.py (2.8.0).
     "virtual_batch_size": (None,),
     "autocast": (True,),
     "activity_regularizer": (None,),
@@ -263,7 +261,24 @@ def _is_neutral(key: str, value: Any) -> bool:
     return any(type(v) is type(value) and v == value for v in _NEUTRAL.get(key, ()))
 
 
+def _without_virtual_batches(config: Config) -> None:
+    """Let a BatchNormalization of virtual batches be another one, which it is in inference.
+
+    ``build`` made its axis one more, for the axis of the batches, and recorded that: those that it was not called with
+    are left as they are, to be refused.
+
+    Source: BatchNormalizationBase in keras/layers/normalization/batch_normalization.py (2.8.0), and in
+    tensorflow/python/keras/layers/normalization.py (1.15.5).
+    """
+    axis = config.get("axis")
+    if isinstance(axis, list) and len(axis) == 1 and isinstance(axis[0], int) and axis[0] > 1:
+        config["axis"] = [axis[0] - 1]
+        del config["virtual_batch_size"]
+
+
 def _convert(name: str, config: Config) -> None:
+    if name == "BatchNormalization" and isinstance(config.get("virtual_batch_size"), int):
+        _without_virtual_batches(config)
     if name in _ONE_AXIS and isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
         config["axis"] = config["axis"][0]
     mode = config.get("output_mode")

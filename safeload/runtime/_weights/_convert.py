@@ -58,15 +58,31 @@ def converted(pairs: Sequence[tuple[Saved, Slot]], *, backend: str | None) -> li
 
 
 def is_reordered(layer: Any, saved: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    """Tell whether *saved* is the shape *wanted* of a weight of *layer*, with its axes in another order.
+    """Tell whether *saved* is the shape *wanted* of a weight of *layer*, with its axes in another order or more of one.
 
     Keras 2 made the weights of a LayerNormalization over several axes in the order in which these were given, and
     reshaped them to the order of the input: the numbers are where Keras 3, which sorts the axes, has them.
 
-    Source: ``build`` and ``call`` in ``layers/normalization/layer_normalization.py`` of keras 2.15.0 and 3.15.1.
+    Those of a BatchNormalization of virtual batches had all axes of its input, and one more for the batches.
+
+    Source: ``build`` and ``call`` in ``layers/normalization/layer_normalization.py`` of keras 2.15.0 and 3.15.1, and in
+    ``batch_normalization.py`` of keras 2.10.0.
     """
+    name = type(layer).__name__
     is_permuted = saved != wanted and sorted(saved) == sorted(wanted)
-    return is_permuted and type(layer).__name__ == "LayerNormalization"
+    return (is_permuted and name == "LayerNormalization") or (
+        name == "BatchNormalization" and _of_virtual_batches(getattr(layer, "axis", None), saved) == wanted
+    )
+
+
+def _of_virtual_batches(axis: Any, saved: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the shape without the axes of one, if *axis* of the input is the one that *saved* has."""
+    single = axis[0] if isinstance(axis, (list, tuple)) else axis
+    if not isinstance(single, int):
+        return None
+    place = single + 1 if single >= 0 else len(saved) + single
+    is_alone = all(size == 1 for index, size in enumerate(saved) if index != place)
+    return (saved[place],) if is_alone and 1 < place < len(saved) else None
 
 
 def is_scale_of_one_row(layer: Any, saved: tuple[int, ...], wanted: tuple[int, ...]) -> bool:

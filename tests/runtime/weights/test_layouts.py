@@ -438,3 +438,24 @@ def test_a_slash_in_the_name_of_a_layer_inside_another(name: str, suffix: str, t
     model = tf_keras.Sequential([tf_keras.Input((4, 3)), getattr(layers, name)(inside)])
     model.save(tmp_path / f"m{suffix}")
     np.testing.assert_allclose(safeload.load_callable(tmp_path / f"m{suffix}")(x), model(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("axis", "recorded"), [(-1, 4), (1, 2)])
+def test_statistics_of_virtual_batches_have_all_axes(tmp_path: Path, axis: int, recorded: int) -> None:
+    """A BatchNormalization of virtual batches has them with axes of one, and is any other in inference."""
+    layers = [tf_keras.Input((4, 3, 5)), tf_keras.layers.BatchNormalization(axis, virtual_batch_size=2)]
+    model = tf_keras.Sequential(layers)
+    random = np.random.default_rng(0)
+    gamma, beta, mean, variance = arrays = [random.uniform(0.5, 2, w.shape).astype("float32") for w in model.weights]
+    assert model.layers[0].axis == [recorded]
+    model.set_weights(arrays)
+    model.save(tmp_path / "m.h5")
+    model.save_weights(tmp_path / "ckpt" / "w", save_format="tf")
+    (tmp_path / "m.json").write_text(model.to_json())
+    x = random.normal(size=(4, 4, 3, 5)).astype("float32")
+    expected = (x - mean[0]) / np.sqrt(variance[0] + 1e-3) * gamma[0] + beta[0]
+    for predict in (
+        safeload.load_callable(tmp_path / "m.h5"),
+        safeload.load_callable(tmp_path / "ckpt" / "w", architecture=tmp_path / "m.json"),
+    ):
+        np.testing.assert_allclose(np.asarray(predict(x)), expected, rtol=1e-4, atol=1e-5)
