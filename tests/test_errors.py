@@ -199,6 +199,17 @@ def test_missing_object_of_main_asks_for_your_module():
     assert "import your_module" in hint
 
 
+def test_classes_of_experimental_packages():
+    """Their names are told, and where they are today; a module that is recorded says more."""
+    for name, has_it in (("LinearModel", True), ("PeepholeLSTMCell", False)):
+        missing = SimpleNamespace(name=name, kind="layer", module=None, where="$")
+        hint = errors.CustomObjectNotFoundError("m", missing=[missing]).hint
+        assert hint.startswith(f"{name!r} may be that of tf.keras.experimental, which safeload does not build: load a")
+        assert (f"pass tf_keras.experimental.{name}; the file" in hint) is has_it
+        missing.module = "app.models"
+        assert "experimental" not in errors.CustomObjectNotFoundError("m", missing=[missing]).hint
+
+
 def test_lambda_by_name():
     """A function without a name of its own is asked for by the name that the file records."""
     missing = SimpleNamespace(name="<lambda>", kind="function", module=None, where="$")

@@ -146,7 +146,8 @@ def kind_of(module: str | None, name: str) -> str | None:
     for names in _modules().get(module or "", ()):
         if name in names.functions or name in names.classes:
             return names.kind
-    return "layer" if module == "keras.layers" and name in _table("layers") else None
+    is_of_any_release = name in _table("layers") and name not in _EXPERIMENTAL
+    return "layer" if module == "keras.layers" and is_of_any_release else None
 
 
 def is_builtin(module: str | None, name: str) -> bool:
@@ -169,9 +170,18 @@ class EraLayer(NamedTuple):
     possible: frozenset[str]
 
 
+_EXPERIMENTAL = frozenset({"LinearModel", "PeepholeLSTMCell", "WideDeepModel"})
+"""Classes of ``tf.keras.experimental``, which Keras 3 does not have and safeload does not build: whoever loads a model
+with one gives it, as any other that is not of ``keras.layers``.
+
+Source: tensorflow/python/keras/premade and ``keras_export`` of PeepholeLSTMCell in layers/recurrent.py (1.15.5, 2.1.4),
+keras/premade_models/linear.py (2.10.0).
+"""
+
+
 def era_layer(name: str, writer: Writer) -> EraLayer | None:
-    """Return the layer *name* as *writer* had it, or None if it had none of this name."""
-    return _era_layer(name, writer) if name in _table("layers") else None
+    """Return the layer *name* as *writer* had it, or None if it had none of this name that safeload knows."""
+    return _era_layer(name, writer) if name in _table("layers") and name not in _EXPERIMENTAL else None
 
 
 @lru_cache(maxsize=1024)

@@ -76,6 +76,8 @@ def test_layers_of_an_era():
     assert era_layer("LayerNormalization", Writer(Flavour.TF_KERAS_1X, (2, 1, 6))) is None
     assert "epsilon" in era_layer("LayerNormalization", Writer(Flavour.TF_KERAS_1X, (2, 4, 0))).recorded
     assert era_layer("CuDNNLSTM", Writer(Flavour.KERAS_2, (2, 2, 4))) is not None
+    assert era_layer("LinearModel", Writer(Flavour.TF_KERAS_1X, (2, 3, 0))) is None
+    assert not is_builtin("keras.layers", "PeepholeLSTMCell")
     assert {"unroll", "cell"}.isdisjoint(era_layer("CuDNNLSTM", Writer(Flavour.KERAS_2, (2, 2, 0))).recorded)
     assert era_layer("MaxoutDense", Writer(Flavour.KERAS_1, (1, 2, 2))).recorded >= {"nb_feature", "output_dim"}
 
