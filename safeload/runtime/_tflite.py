@@ -98,7 +98,17 @@ class TFLiteRuntime:
         return locked
 
     def _run_by(self, interpreter: Any, signature: SignatureInfo) -> Callable[..., list[Any]]:
-        return _declared(interpreter, signature) if self._artifact.model.signatures else _main(interpreter)
+        numbers = self._numbers(signature.key)
+        return _by_key(interpreter, signature) if numbers is None else _by_numbers(interpreter, *numbers)
+
+    def _numbers(self, key: str) -> tuple[Sequence[int], Sequence[int]] | None:
+        """Return the tensors of a signature that the interpreter does not know, or not rightly, in order of names."""
+        found = next((s for s in self._artifact.model.signatures if s.key == key), None)
+        if found is None:
+            main = self._artifact.model.subgraphs[0]
+            return main.inputs, main.outputs
+        inputs, outputs = ([number for _, number in sorted(side)] for side in (found.inputs, found.outputs))
+        return (inputs, outputs) if found.is_moved else None
 
     def _require_own_shapes(self, signature: SignatureInfo, error: Exception) -> None:
         """Tell a model that fails on any input from one that was given others than it takes.
@@ -108,10 +118,13 @@ class TFLiteRuntime:
         """
         interpreter = _interpreter(self._artifact.content)
         interpreter.allocate_tensors()
-        details = interpreter.get_input_details()
-        if self._artifact.model.signatures:
+        numbers = self._numbers(signature.key)
+        if numbers is None:
             named = interpreter.get_signature_runner(signature.key).get_input_details()
             details = [named[info.name] for info in signature.inputs]
+        else:
+            numbered = {found["index"]: found for found in interpreter.get_input_details()}
+            details = [numbered[number] for number in numbers[0]]
         try:
             self._run_by(interpreter, signature)(*(np.zeros(found["shape"], found["dtype"]) for found in details))
         except (*_BROKEN, MemoryError) as own:
@@ -132,7 +145,7 @@ def _interpreter(content: bytes) -> Any:
         return tf.lite.Interpreter(model_content=content, experimental_op_resolver_type=resolver)
 
 
-def _declared(interpreter: Any, signature: SignatureInfo) -> Callable[..., list[Any]]:
+def _by_key(interpreter: Any, signature: SignatureInfo) -> Callable[..., list[Any]]:
     runner = interpreter.get_signature_runner(signature.key)
 
     def run(*arrays: np.ndarray[Any, Any]) -> list[Any]:
@@ -143,10 +156,8 @@ def _declared(interpreter: Any, signature: SignatureInfo) -> Callable[..., list[
     return run
 
 
-def _main(interpreter: Any) -> Callable[..., list[Any]]:
-    """Return the function of the first subgraph, whose inputs and outputs have no names of their own."""
-    inputs = [details["index"] for details in interpreter.get_input_details()]
-    outputs = [details["index"] for details in interpreter.get_output_details()]
+def _by_numbers(interpreter: Any, inputs: Sequence[int], outputs: Sequence[int]) -> Callable[..., list[Any]]:
+    """Return the function of the first subgraph on tensors that have no names of their own."""
 
     def run(*arrays: np.ndarray[Any, Any]) -> list[Any]:
         for index, array in zip(inputs, arrays, strict=True):

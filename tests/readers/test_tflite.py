@@ -60,6 +60,28 @@ def test_ops():
     assert found.model.subgraphs[0].ops == (TFLiteOp(32, "Mine"), TFLiteOp(150, "", 2))
 
 
+def named(inputs, outputs, key="k"):
+    """Describe a signature of (name, number of the tensor)."""
+    return table(
+        **{f"f{side}": [table(f0=n, f1=("I", p)) for n, p in (inputs, outputs)[side]] for side in (0, 1)}, f2=key
+    )
+
+
+# What the quantizer of TensorFlow 2.5 writes with inference_input_type=tf.uint8: x -> QUANTIZE -> x_int8 -> … -> y_int8
+# -> QUANTIZE -> y, and the signature names the tensors inside.
+QUANTIZED = subgraph(
+    f0=[
+        tensor("x_int8", f1=("b", 9)),
+        tensor("y_int8", f1=("b", 9)),
+        tensor("x", f1=("b", 3)),
+        tensor("y", f1=("b", 3)),
+    ],
+    f1=("i", [2]),
+    f2=("i", [3]),
+    f3=[table(f0=("I", 0), f1=("i", [a]), f2=("i", [b])) for a, b in ((2, 0), (0, 1), (1, 3))],
+)
+INSIDE = named([("a", 0)], [("b", 1)])
+
 OPERATOR = table(f0=("I", 0), f1=("i", [0]), f2=("i", [1]))
 
 BROKEN = {
@@ -80,6 +102,12 @@ BROKEN = {
     "signature without a key": model(f7=[signature("")]),
     "name with a zero": model(f7=[table(f1=[table(f0="o\0put", f1=("I", 1))], f2="k")]),
     "two inputs of one name": model(f7=[table(f0=[table(f0="a"), table(f0="a")], f2="k")]),
+    "subgraph that takes a tensor twice": model(f2=[subgraph(f1=("i", [0, 0]))]),
+    "signature that leaves out an input": model(f7=[named([], [("b", 1)])]),
+    "signature of an output as an input": model(f7=[named([("a", 1)], [("b", 1)])]),
+    "signature of an input as an output": model(f7=[named([("a", 0)], [("b", 0)])]),
+    "two names for one input": model(f7=[named([("a", 0), ("c", 0)], [("b", 1)])]),
+    "signature inside of another subgraph": model(f2=[subgraph(), QUANTIZED], f7=[{**INSIDE, 4: ("I", 1)}]),
 }
 
 
@@ -88,6 +116,19 @@ def test_broken(description):
     """What an index or an offset names must be there, and be one thing."""
     with pytest.raises(MalformedArtifactError, match="is broken"):
         read(description)
+
+
+def test_signature_that_was_left_inside():
+    """Names that the quantizer left behind are those of what the subgraph takes and gives."""
+    (found,) = read(model(f2=[QUANTIZED], f7=[INSIDE])).model.signatures
+    assert found == TFLiteSignature("k", 0, (("a", 2),), (("b", 3),), is_moved=True)
+
+
+@pytest.mark.parametrize("outputs", [[("b", 1)], [("b", 1), ("c", 1)], [("b", 0), ("c", 1)]])
+def test_outputs_of_a_signature(outputs):
+    """Converters give one tensor two names, name fewer outputs than there are, and give inputs back."""
+    graph = subgraph(f2=("i", [1, 0, 1]))
+    assert read(model(f2=[graph], f7=[named([("a", 0)], outputs)])).model.signatures[0].outputs == tuple(outputs)
 
 
 def test_optional_inputs():

@@ -95,6 +95,23 @@ def test_model_without_signatures():
         predict([[1.0, 2.0]])
 
 
+def test_signature_that_was_left_inside():
+    """What TensorFlow 2.5 quantized is called by what the subgraph takes: x, y -> x_int8 - y_int8 = z_int8 -> z."""
+    relu, sub = table(f0=("b", 19), f3=("i", 19)), table(f0=("b", 41), f3=("i", 41))
+    steps = [(0, [4], 0), (0, [3], 1), (1, [0, 1], 2), (0, [2], 5)]
+    graph = table(
+        f0=[tensor(name) for name in ("x_int8", "y_int8", "z_int8", "y", "x", "z")],
+        f1=("i", [3, 4]),
+        f2=("i", [5]),
+        f3=[table(f0=("I", op), f1=("i", taken), f2=("i", [made])) for op, taken, made in steps],
+    )
+    names = [table(f0="a", f1=("I", 0)), table(f0="b", f1=("I", 1))], [table(f0="c", f1=("I", 2))]
+    predict = load_callable(serialize(model(f1=[relu, sub], f2=[graph], f7=[table(f0=names[0], f1=names[1], f2="k")])))
+    for rows in ([[5.0, 7.0]], [[8.0, 9.0]]):
+        np.testing.assert_array_equal(predict(a=rows, b=[[1.0, 2.0]]), np.subtract(rows, [[1, 2]]))
+    assert [info.name for info in predict.outputs] == ["c"]
+
+
 def test_what_the_interpreter_refuses():
     """A model that only the interpreter finds wrong is explained with its words."""
     operator = table(f0=("I", 0), f1=("i", [0, 0, 0]), f2=("i", [1]))

@@ -36,6 +36,9 @@ _BEFORE = -1
 _NO_TENSOR = -1
 """Stands for an optional input of an operator that is left out."""
 
+_QUANTIZED = ("int8", "int16")
+"""Types of which activations are after quantization."""
+
 
 def read_tflite(detection: Detection, limits: Limits) -> TFLiteArtifact:
     """Read a TensorFlow Lite model.
@@ -104,6 +107,7 @@ def _is_inside(buffer: Table, size: int) -> bool:
 def _subgraph(table: Table, codes: Sequence[TFLiteOp], buffers: int) -> TFLiteSubgraph:
     tensors = tuple(_tensor(tensor, buffers) for tensor in table.tables(0))
     inputs = _positions(table, 1, tensors)
+    _require(len(set(inputs)) == len(inputs), "a subgraph takes one tensor twice")
     operators = list(table.tables(3))
     _require_order(operators, inputs, tensors)
     return TFLiteSubgraph(
@@ -159,13 +163,35 @@ def _positions(
 
 
 def _signature(table: Table, subgraphs: Sequence[TFLiteSubgraph]) -> TFLiteSignature:
-    subgraph = table.scalar(4, "I")
-    _require(subgraph < len(subgraphs), "a signature names a subgraph that is not there")
-    count = len(subgraphs[subgraph].tensors)
-    inputs, outputs = (tuple((t.text(0), t.scalar(1, "I")) for t in table.tables(vector)) for vector in (0, 1))
-    is_there = all(position < count for _, position in (*inputs, *outputs))
+    index = table.scalar(4, "I")
+    _require(index < len(subgraphs), "a signature names a subgraph that is not there")
+    subgraph = subgraphs[index]
+    declared = [tuple((t.text(0), t.scalar(1, "I")) for t in table.tables(vector)) for vector in (0, 1)]
+    is_there = all(position < len(subgraph.tensors) for side in declared for _, position in side)
     _require(is_there, "a signature names a tensor that is not there")
-    return TFLiteSignature(table.text(2), subgraph, inputs, outputs)
+    inputs, outputs = declared
+    if index == 0:
+        inputs = _outermost(inputs, subgraph.inputs, subgraph.tensors)
+        outputs = _outermost(outputs, subgraph.outputs, subgraph.tensors)
+    # The interpreter computes on whatever lies in the memory of inputs that are not named, and shares that of tensors
+    # that are not outputs among several.
+    is_whole = sorted(position for _, position in inputs) == sorted(subgraph.inputs)
+    _require(is_whole, "a signature does not name each input of its subgraph once")
+    is_given = {position for _, position in outputs} <= set(subgraph.outputs)
+    _require(is_given, "a signature names an output that its subgraph does not give")
+    return TFLiteSignature(table.text(2), index, inputs, outputs, is_moved=[inputs, outputs] != declared)
+
+
+def _outermost(
+    side: tuple[tuple[str, int], ...], border: Sequence[int], tensors: Sequence[TFLiteTensor]
+) -> tuple[tuple[str, int], ...]:
+    """Return one side of a signature at the tensors that the subgraph takes or gives.
+
+    The quantizer of TensorFlow 2.5 gives each input and output an op of its own, whose new tensor takes over the name;
+    the old one is called by that name and its type, and the signature stays there.
+    """
+    moved = {f"{tensors[position].name}_{dtype}": position for position in border for dtype in _QUANTIZED}
+    return tuple((n, p if p in border else moved.get(tensors[p].name, p)) for n, p in side)
 
 
 def _require(condition: bool, problem: str) -> None:  # noqa: FBT001 - reads like an assertion

@@ -72,12 +72,15 @@ class TFLiteSignature:
         subgraph: Position of the subgraph that answers.
         inputs: (name, position of the tensor).
         outputs: The same.
+        is_moved: True if the file names other tensors, so that an interpreter that is called by the key computes on
+            them. Only of the first subgraph.
     """
 
     key: str
     subgraph: int
     inputs: tuple[tuple[str, int], ...]
     outputs: tuple[tuple[str, int], ...]
+    is_moved: bool = False
 
 
 @dataclass(frozen=True)
