@@ -11,7 +11,7 @@ from safeload.formats import Format
 from safeload.inspection._walk import Place, notable_places, recorded_places
 
 if TYPE_CHECKING:
-    from safeload.readers.tflite.model import TFLiteTensor
+    from safeload.readers.tflite.model import TFLiteSubgraph
 
 
 _ONNX_NAMES = {"float32": "float", "float64": "double"}
@@ -399,14 +399,14 @@ class TFLiteInfo:
         ops: Names of its ops, sorted; ``"#300"`` for a builtin that the table does not know.
         missing_ops: Custom ops that no interpreter has of itself, by name → package or None.
         flex_ops: Custom ops that run an op of TensorFlow.
-        tensors: Every tensor of every subgraph.
+        subgraphs: What it computes, for the rules about sizes.
     """
 
     signatures: tuple[SignatureInfo, ...]
     ops: tuple[str, ...] = ()
     missing_ops: tuple[tuple[str, str | None], ...] = ()
     flex_ops: tuple[str, ...] = ()
-    tensors: tuple[TFLiteTensor, ...] = field(repr=False, default=())
+    subgraphs: tuple[TFLiteSubgraph, ...] = field(repr=False, default=())
 
 
 @dataclass(frozen=True)

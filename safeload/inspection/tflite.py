@@ -31,7 +31,7 @@ def inspect_tflite(artifact: TFLiteArtifact) -> ModelInfo:
         ops=tuple(ops),
         missing_ops=tuple((op, None) for op in custom if not op.startswith(FLEX_PREFIX)),
         flex_ops=tuple(op for op in custom if op.startswith(FLEX_PREFIX)),
-        tensors=tuple(tensor for subgraph in artifact.model.subgraphs for tensor in subgraph.tensors),
+        subgraphs=artifact.model.subgraphs,
     )
     return ModelInfo(artifact.format, artifact.where, artifact.digest, artifact.size, ProducerInfo(), tflite=info)
 

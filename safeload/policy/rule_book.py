@@ -283,8 +283,8 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             (_DANGEROUS, _UNEXAMINED),
             "What follows from constants alone needs more than 2 GiB of memory, whatever the input: shapes, products "
             "of small operands, compressed or serialized constants, elements, features and tables that are made of "
-            "zeros, elements that datasets make room for. Not examined are sizes that constants decide in a way "
-            "that is not understood.",
+            "zeros, elements that datasets make room for; or all tensors of a TensorFlow Lite model that exist at one "
+            "time more than 4 GiB. Not examined are sizes that constants decide in a way that is not understood.",
             is_permittable=True,
         ),
         "endless-loop": RuleInfo(

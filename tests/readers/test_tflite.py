@@ -30,7 +30,8 @@ def test_everything_that_is_read():
     assert (found.version, found.description) == (3, "by hand")
     (main,) = found.subgraphs
     assert (main.name, main.inputs, main.outputs) == ("main", (0,), (1,))
-    assert main.tensors[0] == TFLiteTensor("serving_default_x:0", "float32", (1, 2))
+    assert main.tensors[0] == TFLiteTensor("serving_default_x:0", "float32", (1, 2), room=(1, 2))
+    assert main.steps == (((0,), (1,)),)
     assert main.ops == (TFLiteOp(19),)
     assert found.signatures == (TFLiteSignature("serving_default", 0, (("a", 0),), (("b", 1),)),)
 
@@ -38,9 +39,11 @@ def test_everything_that_is_read():
 @pytest.mark.parametrize(
     ("description", "shape", "dtype"),
     [
+        (tensor(shape=[3, 2], f7=("i", [-1, 2])), (None, 2), "float32"),
         (tensor(shape=[1, 2], f7=("i", [-1, 2])), (None, 2), "float32"),
         (tensor(shape=[]), None, "float32"),
         (tensor(shape=[], f8=("?", True)), (), "float32"),
+        (tensor(f5=("?", True)), (1, 2), "float32"),
         (tensor(f1=("b", 5)), (1, 2), "string"),
         (tensor(f1=("b", 100)), (1, 2), None),
         (tensor(f1=("b", -1)), (1, 2), None),
@@ -49,7 +52,10 @@ def test_everything_that_is_read():
 def test_tensors(description, shape, dtype):
     """Dimensions that may change, ranks that are not recorded, and types."""
     graph = subgraph(f0=[description, description])
-    assert read(model(f2=[graph])).model.subgraphs[0].tensors[0] == TFLiteTensor("x", dtype, shape)
+    found = read(model(f2=[graph])).model.subgraphs[0].tensors[0]
+    assert (found.name, found.shape, found.dtype) == ("x", shape, dtype)
+    assert found.room == tuple(description[0][1])
+    assert found.is_variable is (5 in description)
 
 
 def test_ops():
@@ -95,6 +101,9 @@ BROKEN = {
     "operator without a code": model(f2=[subgraph(f3=[table(f0=("I", 1))])]),
     "tensor with a buffer that is not there": model(f2=[subgraph(f0=[tensor(f2=("I", 1)), tensor()])]),
     "buffer behind the file": model(f4=[table(f1=("Q", 1 << 40), f2=("Q", 9))]),
+    "tensor of many dimensions behind those that are said": model(
+        f2=[subgraph(f0=[tensor(shape=[1] * 255, f7=("i", [1, 2])), tensor()])]
+    ),
     "tensor of many dimensions": model(f2=[subgraph(f0=[tensor(shape=[2**31 - 1] * 255), tensor()])]),
     "signature of a subgraph that is not there": model(f7=[signature(subgraph=1)]),
     "signature of a tensor that is not there": model(f7=[table(f0=[table(f0="a", f1=("I", 5))], f2="k")]),

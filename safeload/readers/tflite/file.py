@@ -22,7 +22,7 @@ from safeload.readers.tflite.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from safeload._limits import Limits
     from safeload.formats import Detection
@@ -109,40 +109,44 @@ def _subgraph(table: Table, codes: Sequence[TFLiteOp], buffers: int) -> TFLiteSu
     inputs = _positions(table, 1, tensors)
     _require(len(set(inputs)) == len(inputs), "a subgraph takes one tensor twice")
     operators = list(table.tables(3))
-    _require_order(operators, inputs, tensors)
+    steps = tuple((_positions(op, 1, tensors, optional=True), _positions(op, 2, tensors)) for op in operators)
+    _require_order(steps, inputs)
     return TFLiteSubgraph(
         name=table.text(4),
         tensors=tensors,
         inputs=inputs,
         outputs=_positions(table, 2, tensors),
         ops=tuple(_operator(operator, codes, tensors) for operator in operators),
+        steps=steps,
     )
 
 
-def _require_order(operators: Sequence[Table], inputs: Sequence[int], tensors: Sequence[TFLiteTensor]) -> None:
+def _require_order(steps: Iterable[tuple[Sequence[int], Sequence[int]]], inputs: Sequence[int]) -> None:
     """Refuse tensors that are computed twice or used before they are computed: the interpreter crashes on them."""
     made = dict.fromkeys(inputs, _BEFORE)
-    for index, operator in enumerate(operators):
-        for position in _positions(operator, 2, tensors):
+    for index, (_, outputs) in enumerate(steps):
+        for position in outputs:
             _require(position not in made, "a tensor is computed twice")
             made[position] = index
-    for index, operator in enumerate(operators):
-        used = _positions(operator, 1, tensors, optional=True)
+    for index, (used, _) in enumerate(steps):
         is_made = all(made.get(position, _BEFORE) < index for position in used)
         _require(is_made, "a tensor is used before it is computed")
 
 
 def _tensor(table: Table, buffers: int) -> TFLiteTensor:
     _require(table.scalar(2, "I") < buffers, "a tensor has a buffer that is not there")
-    shape, signature = table.scalars(0, "i"), table.scalars(7, "i")
-    dims = signature or shape or ()
-    _require(len(dims) <= _MAX_DIMENSIONS, f"a tensor has {len(dims):,} dimensions")
+    room, signature = table.scalars(0, "i") or (), table.scalars(7, "i")
+    dims = signature or room
+    for rank in (len(room), len(dims)):
+        _require(rank <= _MAX_DIMENSIONS, f"a tensor has {rank:,} dimensions")
     kind = table.scalar(1, "b")
     return TFLiteTensor(
         name=table.text(3),
         dtype=TENSOR_TYPES[kind] if 0 <= kind < len(TENSOR_TYPES) else None,
         # Writers before 2.9 did not record the rank, and wrote an unknown one as that of a scalar.
         shape=tuple(None if dim < 0 else dim for dim in dims) if dims or table.scalar(8, "?", False) else None,
+        room=room,
+        is_variable=table.scalar(5, "?", False),
     )
 
 

@@ -22,11 +22,15 @@ class TFLiteTensor:
         name: As recorded; need not be unique.
         dtype: TensorFlow dtype name, or None for a type that the table does not know.
         shape: Its shape, None for an unknown dimension; None where the rank is not known.
+        room: The shape that an interpreter makes room for until inputs are resized, whatever *shape* says.
+        is_variable: True if it keeps its value between calls.
     """
 
     name: str
     dtype: str | None
     shape: tuple[int | None, ...] | None
+    room: tuple[int, ...] = ()
+    is_variable: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class TFLiteSubgraph:
         inputs: Positions of its inputs among *tensors*.
         outputs: Positions of its outputs.
         ops: What its operators are, in order.
+        steps: Of each operator, positions of the tensors that it takes, -1 for one that is left out, and makes.
     """
 
     name: str
@@ -61,6 +66,7 @@ class TFLiteSubgraph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     ops: tuple[TFLiteOp, ...] = field(repr=False, default=())
+    steps: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = field(repr=False, default=())
 
 
 @dataclass(frozen=True)
