@@ -99,7 +99,7 @@ def _is_archive(head: bytes, file: ByteFile) -> bool:
 def _zip(source: Source, file: ByteFile, head: bytes) -> Detection | None:
     if not head.startswith((LOCAL_MAGIC, b"PK\x05\x06")):
         return None
-    names = zip_names(file)
+    names = zip_names(file, source.where)
     if names is None:
         raise MalformedArtifactError(source.where, problem="a zip archive without its directory: the file is truncated")
     if _contents.is_keras_archive(names):

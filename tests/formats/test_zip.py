@@ -12,7 +12,7 @@ from bytes_by_hand import zipped
 
 from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError
-from safeload.formats import MemoryFile, read_zip
+from safeload.formats import MemoryFile, detect, open_source, read_zip
 from safeload.formats._archives._zip import ends_as_zip, zip_names
 
 
@@ -241,5 +241,26 @@ def test_ends_as_zip(content, is_zip):
 
 def test_names():
     """Names are listed where there is a directory."""
-    assert zip_names(MemoryFile(zipped("a", "b"))) == ["a", "b"]
-    assert zip_names(MemoryFile(b"PK\x03\x04")) is None
+    assert zip_names(MemoryFile(zipped("a", "b")), "m") == ["a", "b"]
+    assert zip_names(MemoryFile(b"PK\x03\x04"), "m") is None
+
+
+def with_directory(directory):
+    """Return an archive whose end declares one member, whatever its directory has."""
+    head = b"PK\3\4" + bytes(26)
+    return head + directory + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(directory), len(head), 0)
+
+
+ENTRY = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 3, 20, *[0] * 15)
+
+
+@pytest.mark.parametrize(
+    ("directory", "said"),
+    [(ENTRY * 100_001, "100,001 exceeds MAX_LISTED"), (ENTRY + bytes(64 << 20), "exceeds MAX_DIRECTORY_BYTES")],
+)
+def test_directories_that_are_not_listed(directory, said):
+    """What is too large is refused before it is taken apart, whatever number of members stands beside it."""
+    content = with_directory(directory)
+    for use in (read, lambda archive: detect(open_source(archive))):
+        with pytest.raises(LimitExceededError, match=said):
+            use(content)

@@ -96,9 +96,10 @@ def keras_weights_problem(names: Iterable[str]) -> Kind | None:
 def model_inside(names: Iterable[str]) -> str | None:
     """Return which model the members of an archive or directory are, with its path, or None."""
     usable = sorted((n for n in names if not n.startswith("__MACOSX/")), key=lambda n: (n.count("/"), n))
+    there = set(usable)
     for name in usable:
         path = PurePosixPath(name)
-        if path.name in _KERAS_MEMBERS and all(str(path.parent / m) in usable for m in _KERAS_MEMBERS):
+        if path.name in _KERAS_MEMBERS and all(str(path.parent / m) in there for m in _KERAS_MEMBERS):
             return f"an unzipped Keras archive ({str(path.parent)!r})"
     for suffix, what in _MODELS:
         found = next((n for n in usable if n.endswith(suffix)), None)

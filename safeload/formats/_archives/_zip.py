@@ -42,6 +42,13 @@ FREE_EXPANSION_BYTES = 16 << 20
 """Below this many declared bytes no ratio is looked at: small files of zeros legitimately compress a thousandfold."""
 
 
+MAX_LISTED = 100_000
+"""Members of an archive that are listed at most, by whatever directory, to tell what it is."""
+
+MAX_DIRECTORY_BYTES = 64 << 20
+"""Of the directory, which zipfile reads in one piece: more than 600 bytes for each member that may be listed."""
+
+
 class Member(NamedTuple):
     """One file of an archive.
 
@@ -139,16 +146,41 @@ def _contradicted(where: str) -> MalformedArtifactError:
     return MalformedArtifactError(where, problem="the content does not match its checksum and size")
 
 
-def zip_names(file: ByteFile) -> list[str] | None:
-    """Return the names of the members of a zip archive as they stand, or None if it has no readable directory."""
-    infos = _infos(file)
+class _Reader(io.BufferedReader):
+    """What zipfile reads; a directory of too many members is refused before it is taken apart."""
+
+    def __init__(self, file: ByteFile, where: str) -> None:
+        super().__init__(Window(file))
+        self._where = where
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._bound("MAX_DIRECTORY_BYTES", MAX_DIRECTORY_BYTES, size or 0)
+        found = super().read(size)
+        # zipfile (Python 3.10 to 3.13) goes by the size of the directory, not by the number that stands beside it.
+        self._bound("MAX_LISTED", MAX_LISTED, found.count(CENTRAL_MAGIC))
+        return found
+
+    def _bound(self, limit: str, allowed: int, found: int) -> None:
+        if found > allowed:
+            raise LimitExceededError(self._where, limit=limit, allowed=allowed, found=found)
+
+
+def zip_names(file: ByteFile, where: str) -> list[str] | None:
+    """Return the names of the members of a zip archive as they stand, or None if it has no readable directory.
+
+    Raises:
+        LimitExceededError: ``limit-exceeded``. ``MAX_LISTED`` or ``MAX_DIRECTORY_BYTES``.
+    """
+    infos = _infos(file, where)
     return None if infos is None else [info.filename for info in infos[0]]
 
 
-def _infos(file: ByteFile) -> tuple[list[zipfile.ZipInfo], int, bytes] | None:
+def _infos(file: ByteFile, where: str) -> tuple[list[zipfile.ZipInfo], int, bytes] | None:
     try:
-        with zipfile.ZipFile(io.BufferedReader(Window(file))) as archive:
+        with zipfile.ZipFile(_Reader(file, where)) as archive:
             return archive.infolist(), archive.start_dir, archive.comment
+    except LimitExceededError:
+        raise
     # zipfile raises these for broken directories: struct.error and UnicodeDecodeError for cut or odd entries,
     # NotImplementedError for versions above 6.3, OverflowError and ValueError for offsets out of range.
     except (zipfile.BadZipFile, struct.error, NotImplementedError, OverflowError, ValueError, EOFError, OSError):
@@ -162,13 +194,14 @@ def read_zip(file: ByteFile, *, where: str, limits: Limits) -> ZipIndex:
         MalformedArtifactError: ``malformed-artifact``. Truncated; two members of one name; a name that is absolute or
             has ``..``; an encrypted member; a link; a method other than stored and deflated; headers that disagree;
             bytes of no member.
-        LimitExceededError: ``limit-exceeded``. ``max_entries``, ``max_weight_bytes`` or ``max_expansion_ratio``.
+        LimitExceededError: ``limit-exceeded``. ``max_entries``, ``max_weight_bytes`` or ``max_expansion_ratio``; as of
+            `zip_names`.
 
     Guarantees:
         Members do not overlap, follow one another from the first byte, and the directory ends the file. Contents are
         checked when read.
     """
-    found = _infos(file)
+    found = _infos(file, where)
     if found is None:
         raise MalformedArtifactError(
             where, problem="the zip directory at its end is missing or broken: the file is truncated"
