@@ -93,6 +93,27 @@ def test_malformed(content, problem, leftovers):
     assert not list(leftovers.iterdir())
 
 
+LONG = "a" * 40_000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        tarred(f"../{LONG}"),
+        tarred(special("a", tarfile.SYMTYPE, f"/{LONG}")),
+        tarred(special("a", tarfile.SYMTYPE, f"../{LONG}")),
+        zipped(LONG),
+        tarred(f"a\\{LONG}"),
+        tarred(special(LONG, tarfile.FIFOTYPE)),
+    ],
+)
+def test_long_names(content):
+    """A message shows the beginning of a name."""
+    with pytest.raises((MalformedArtifactError, UnsupportedFormatError), match="aaa…'") as caught:
+        unpacked(content)
+    assert len(str(caught.value)) < 500
+
+
 @pytest.mark.parametrize("content", [zipped(CONTENT), tarred(CONTENT)], ids=["zip", "tar"])
 def test_a_full_disk(content, leftovers, monkeypatch):
     """That the disk is full is no fault of the archive."""

@@ -103,6 +103,29 @@ def test_refused(content, problem):
         read(content)
 
 
+LONG = "a/" * 20_000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [zipped(f"../{LONG}"), encrypted(zipped(LONG), places=1), zipped(LONG, LONG), b"junk" + zipped(LONG)],
+    ids=["name", "headers", "twice", "place"],
+)
+def test_long_names(content):
+    """A message shows the beginning of a name."""
+    with pytest.raises(MalformedArtifactError, match="a/?…'") as caught:
+        read(content)
+    assert len(str(caught.value)) < 400
+
+
+def test_long_name_of_a_broken_member():
+    """So does the place of an error."""
+    broken = zipped((LONG, b"abcabc")).replace(b"abcabc", b"abcabd")
+    with pytest.raises(MalformedArtifactError, match="a/?…: the content") as caught:
+        read(broken).verify(LONG)
+    assert len(str(caught.value)) < 400
+
+
 def test_an_encrypted_archive_needs_its_password():
     """Another copy would not help."""
     with pytest.raises(MalformedArtifactError, match="hint: unpack it with its password"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from safeload.errors import MalformedArtifactError
 from safeload.formats import _foreign
-from safeload.formats._archives._zip import name_problem
+from safeload.formats._archives._zip import name_problem, short
 from safeload.formats._foreign import Kind
 
 if TYPE_CHECKING:
@@ -100,11 +100,11 @@ def model_inside(names: Iterable[str]) -> str | None:
     for name in usable:
         path = PurePosixPath(name)
         if path.name in _KERAS_MEMBERS and all(str(path.parent / m) in there for m in _KERAS_MEMBERS):
-            return f"an unzipped Keras archive ({str(path.parent)!r})"
+            return f"an unzipped Keras archive ({short(str(path.parent))!r})"
     for suffix, what in _MODELS:
         found = next((n for n in usable if n.endswith(suffix)), None)
         if found is not None:
-            return f"{what} ({found!r})"
+            return f"{what} ({short(found)!r})"
     return None
 
 
@@ -168,7 +168,7 @@ def refuse_member(info: tarfile.TarInfo, where: str) -> None:
     if problem:
         raise MalformedArtifactError(
             where,
-            problem=f"the member {info.name!r} {problem}",
+            problem=f"the member {short(info.name)!r} {problem}",
             hint="do not unpack it; ask its author for an archive without such members",
         )
 
@@ -176,9 +176,9 @@ def refuse_member(info: tarfile.TarInfo, where: str) -> None:
 def _link_problem(base: PurePosixPath, target: str) -> str | None:
     depth = len(base.parts)
     if target.startswith("/"):
-        return f"is a link to {target!r}, outside of the archive"
+        return f"is a link to {short(target)!r}, outside of the archive"
     for part in PurePosixPath(target).parts:
         depth += -1 if part == ".." else 1
         if depth < 0:
-            return f"is a link to {target!r}, outside of the archive"
+            return f"is a link to {short(target)!r}, outside of the archive"
     return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
 from safeload.formats._archives._contents import compression_of, is_tar, refuse_member
-from safeload.formats._archives._zip import FREE_EXPANSION_BYTES, read_zip
+from safeload.formats._archives._zip import FREE_EXPANSION_BYTES, read_zip, short
 from safeload.formats._temporary import TemporaryFolder, unwritable
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class _Target:
     def require_plain(self, info: tarfile.TarInfo) -> None:
         refuse_member(info, self.where)
         if not (info.isreg() or info.isdir()) or info.issparse():
-            kind = f"an archive with the link, device or sparse file {info.name!r}"
+            kind = f"an archive with the link, device or sparse file {short(info.name)!r}"
             raise UnsupportedFormatError(self.where, kind=kind, remedy="unpack it and pass the model inside")
 
     def directory(self, name: str) -> None:
@@ -132,15 +132,15 @@ class _Target:
         try:
             yield
         except FileExistsError as error:
-            raise self.malformed(f"the member {name!r} occurs twice") from error
+            raise self.malformed(f"the member {short(name)!r} occurs twice") from error
         except OSError as error:
             if error.errno not in _OF_NAMES:
                 raise unwritable(self.where, error) from error
-            raise self.malformed(f"the member {name!r} cannot be written: {error.strerror}") from error
+            raise self.malformed(f"the member {short(name)!r} cannot be written: {error.strerror}") from error
 
     def place(self, name: str) -> Path:
         if "\0" in name or "\\" in name:
-            raise self.malformed(f"the member {name!r} has a name that systems read differently")
+            raise self.malformed(f"the member {short(name)!r} has a name that systems read differently")
         return self.root / name
 
     def count(self, size: int) -> None:

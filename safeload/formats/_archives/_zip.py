@@ -49,6 +49,10 @@ MAX_DIRECTORY_BYTES = 64 << 20
 """Of the directory, which zipfile reads in one piece: more than 600 bytes for each member that may be listed."""
 
 
+_MAX_SHOWN = 160
+"""Characters of a name that a message shows; an archive may have names of 64 KB and more."""
+
+
 class Member(NamedTuple):
     """One file of an archive.
 
@@ -91,7 +95,7 @@ class ZipIndex:
         """
         member = self.members[name]
         if member.size > allowed:
-            raise LimitExceededError(f"{self.where}/{name}", limit=limit, allowed=allowed, found=member.size)
+            raise LimitExceededError(f"{self.where}/{short(name)}", limit=limit, allowed=allowed, found=member.size)
         return b"".join(self.chunks(name))
 
     def chunks(self, name: str) -> Iterator[bytes]:
@@ -101,7 +105,7 @@ class ZipIndex:
             MalformedArtifactError: ``malformed-artifact``. As of `read`, after the last chunk.
         """
         member = self.members[name]
-        where = f"{self.where}/{name}"
+        where = f"{self.where}/{short(name)}"
         stored = self._stored(member)
         size = crc = 0
         for chunk in stored if member.is_stored else _inflated(stored, member.size, where):
@@ -235,8 +239,13 @@ def _refuse_names(infos: list[zipfile.ZipInfo], where: str) -> None:
             problem = f"has compression method {info.compress_type}, not stored or deflated"
         if problem:
             hint = {"hint": "unpack it with its password"} if problem == _ENCRYPTED else {}
-            raise MalformedArtifactError(where, problem=f"the member {info.orig_filename!r} {problem}", **hint)
+            raise MalformedArtifactError(where, problem=f"the member {short(info.orig_filename)!r} {problem}", **hint)
         seen.add(place)
+
+
+def short(name: str) -> str:
+    """Return a name as messages show it."""
+    return name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}…"
 
 
 def name_problem(name: str) -> str | None:
@@ -251,7 +260,7 @@ def _member(file: ByteFile, info: zipfile.ZipInfo, where: str) -> Member:
     header = file.read_at(info.header_offset, _LOCAL_HEADER.size)
     if len(header) < _LOCAL_HEADER.size or not header.startswith(LOCAL_MAGIC):
         raise MalformedArtifactError(
-            where, problem=f"there is no header of the member {info.filename!r} where the directory says"
+            where, problem=f"there is no header of the member {short(info.filename)!r} where the directory says"
         )
     _, _, flags, method, _, _, crc, stored, size, name_size, extra_size = _LOCAL_HEADER.unpack(header)
     name_offset = info.header_offset + _LOCAL_HEADER.size
@@ -271,7 +280,7 @@ def _member(file: ByteFile, info: zipfile.ZipInfo, where: str) -> Member:
     )
     if not agrees:
         raise MalformedArtifactError(
-            where, problem=f"the two headers of the member {info.filename!r} contradict each other"
+            where, problem=f"the two headers of the member {short(info.filename)!r} contradict each other"
         )
     return Member(
         name=info.filename,
@@ -289,7 +298,7 @@ def _refuse_gaps(infos: list[zipfile.ZipInfo], members: list[Member], start_of_d
     for info, member in sorted(zip(infos, members, strict=True), key=lambda pair: pair[0].header_offset):
         if not position <= info.header_offset <= position + slack:
             raise MalformedArtifactError(
-                where, problem=f"bytes before the member {info.filename!r} belong to no member or to two"
+                where, problem=f"bytes before the member {short(info.filename)!r} belong to no member or to two"
             )
         position = member.offset + member.stored_size
         slack = _MAX_DESCRIPTOR if info.flag_bits & _FLAG_DESCRIPTOR else 0

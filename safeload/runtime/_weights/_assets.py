@@ -42,7 +42,7 @@ def load_assets(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
             name = "/".join(filter(None, ("assets", owner, min(files))))
             raise LoadFailedError(
                 artifact.where,
-                problem=f"no layer takes the file {name!r} of the archive",
+                problem=f"no layer takes the file {name[:160]!r} of the archive",
                 hint="use the architecture and the classes that this file was saved from, or remove what was added",
             )
         lookup = getattr(layer, "_lookup_layer", layer)
