@@ -80,15 +80,28 @@ def _hdf5(source: Source, file: ByteFile, head: bytes) -> Detection | None:
     # Weights stored in a zip may begin at such an offset by chance: the strict reading of the zip accounts for them.
     if offset is None or (offset > 0 and _is_archive(head, file)):
         return None
-    if ends_as_zip(file) or head.startswith(LOCAL_MAGIC):
+    other = _other_reading(file, head, offset)
+    if other is not None:
         raise MalformedArtifactError(
             source.where,
-            problem="the file is HDF5 and a zip archive at once, so what it holds depends on who reads it",
+            problem=f"the file is HDF5 and {other} at once, so what it holds depends on who reads it",
             hint="no library writes such files; ask its author for one that is one thing",
         )
     if head.startswith(b"MATLAB 7.3"):
         return _found(source, Format.FOREIGN, "MATLAB header before HDF5", _foreign.OTHER_HDF5)
     return _found(source, Format.KERAS_HDF5, f"HDF5 signature at byte {offset}")
+
+
+def _other_reading(file: ByteFile, head: bytes, offset: int) -> str | None:
+    """Return what an HDF5 file is for those who read its end, or what lies before its signature; or None."""
+    if ends_as_zip(file) or head.startswith(LOCAL_MAGIC):
+        return "a zip archive"
+    if offset == 0:
+        return None
+    if head[4:8] == TFLITE_MAGIC:
+        return "a TensorFlow Lite model"
+    kind, message = _foreign.kind_by_magic(head), _wire.message_kind(file)
+    return kind.name if kind is not None else message and f"a protobuf ({message})"
 
 
 def _is_archive(head: bytes, file: ByteFile) -> bool:

@@ -188,6 +188,9 @@ def test_promise_of_the_suffix(tmp_path):
     [
         (HDF5 + zipped("a"), "at once"),
         (b"PK\x03\x04" + bytes(508) + HDF5, "at once"),
+        (b"\x10\0\0\0TFL3".ljust(512, b"\0") + HDF5, "HDF5 and a TensorFlow Lite model at once"),
+        (pickle.dumps({"a": 1}, 2).ljust(512, b"\0") + HDF5, "HDF5 and a Python pickle at once"),
+        (field(1, 1) + field(2, META_GRAPH.ljust(507, b" ") + HDF5), r"HDF5 and a protobuf \(saved-model\) at once"),
         (zipped("config.json")[:-30], "truncated"),
         (b"\xff\xff\0\0TFL3", "beyond its end"),
         (tarred("../a"), "leads out"),
