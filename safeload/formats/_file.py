@@ -100,7 +100,10 @@ class DescriptorFile(ByteFile):
             found = self._piece(self._opened(), offset, wanted)
         except OSError as error:
             raise self._unreadable(error) from error
-        return found if len(found) == wanted else super().read_at(offset, size)
+        if len(found) == wanted:
+            return found
+        del found  # of files that the kernel does not return at once it may be 2 GiB
+        return super().read_at(offset, size)
 
     def is_unchanged(self) -> bool:
         """Return False if size or time of writing differ; a file that is replaced or removed stays as it was."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 
 import pytest
 
@@ -33,6 +34,21 @@ def test_a_file_that_is_cut_short(kind, tmp_path):
     file = kind(os.open(tmp_path / "f", os.O_RDONLY))
     (tmp_path / "f").write_bytes(b"0123")
     assert file.read_at(2, 5) == b"23"
+
+
+def test_a_file_that_the_kernel_does_not_read_at_once(tmp_path, monkeypatch):
+    """It is read in parts, and what was read before is not kept beside its copies."""
+    content = bytes(range(256)) * (1 << 14)
+    (tmp_path / "f").write_bytes(content)
+    with monkeypatch.context() as patched:
+        patched.setattr(_file.os, "pread", lambda file, size, at: content[at : at + size - 1])
+        file = DescriptorFile(os.open(tmp_path / "f", os.O_RDONLY))
+        tracemalloc.start()
+        found = file.read_at(0, len(content))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert found == content
+    assert peak < 2.5 * len(content)
 
 
 @pytest.mark.parametrize("read", [lambda file: file.read_at(0, 1), lambda file: file.read_into(0, bytearray(1))])
