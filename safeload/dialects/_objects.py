@@ -24,6 +24,7 @@ from safeload.dialects._catalogue import (
 from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._eras import _keras1, _keras2, _keras3
 from safeload.dialects._eras._applications import application_layer
+from safeload.dialects._eras._backends import require_same_on_tensorflow
 from safeload.dialects._eras._masks import LAYERS, with_masks_of
 from safeload.dialects._normal import BUILT_BEFORE, Flavour, Writer
 
@@ -216,6 +217,8 @@ class Normaliser:
     def _builtin(self, value: dict[str, Any], module: str) -> dict[str, Any]:
         name = value["class_name"]
         config = value["config"] if isinstance(value.get("config"), dict) else {}
+        if not self._is_old:
+            require_same_on_tensorflow(name, config, self.writer)
         if module == LAYERS and self._is_old:
             module, name, config = self._old_layer(name, config)
         elif module == LAYERS:
