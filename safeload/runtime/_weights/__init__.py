@@ -16,7 +16,7 @@ from safeload.runtime._weights._checkpoint import set_checkpoint
 from safeload.runtime._weights._ledger import Ledger
 from safeload.runtime._weights._legacy import set_legacy
 from safeload.runtime._weights._paths import set_by_paths
-from safeload.runtime._weights._quantized import require_scales_of_rows
+from safeload.runtime._weights._quantized import require_todays_quantization
 from safeload.runtime._weights._shared import fill_shared
 from safeload.runtime._weights._states import require_states
 from safeload.runtime._weights._tables import take_tables
@@ -42,7 +42,7 @@ def set_weights(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
         IncompatibleVersionError: ``incompatible-version``. The saver arranged quantized weights otherwise.
         LoadFailedError: ``load-failed``. The arrays and the variables do not agree; the message lists them.
     """
-    require_scales_of_rows(model, normal)
+    require_todays_quantization(model, normal)
     ledger = Ledger(model, artifact)
     load_assets(model, artifact, normal)
     if artifact.weights.layout is WeightLayout.CHECKPOINT:

@@ -4,6 +4,8 @@ Source:
     ``save_own_variables`` in keras/src/layers/core/dense.py: 3.1.1 writes bias, kernel and a scale of shape
     ``(1, units)``; 3.2.1 kernel as 0, bias as 1 if there is one, scale as 2; 3.3.0 numbers what there is.
     ``_int8_build`` in core/embedding.py: a scale for each column in 3.3.3, and for each row in 3.4.0.
+    ``_int4_build`` in core/dense.py and einsum_dense.py: up to 3.13.2 two rows in one byte and inputs in 255 steps,
+    from 3.14.0 two columns in one byte and inputs as they are.
 """
 
 from __future__ import annotations
@@ -13,27 +15,51 @@ from typing import Any
 
 from safeload.dialects import EXPORT_HINT, Flavour, NormalForm
 from safeload.errors import IncompatibleVersionError
-from safeload.runtime._keras._package import flat_layers, is_own_class, is_quantized
+from safeload.runtime._keras._package import flat_layers, is_own_class, is_quantized, package_of
 from safeload.runtime._weights._convert import is_scale_of_one_row
 from safeload.runtime._weights._ledger import Ledger
 
 _NUMBERS_WHAT_THERE_IS = (3, 3)
 _SCALES_ROWS = (3, 4)
+_PACKS_COLUMNS = (3, 14)
 
 
-def require_scales_of_rows(model: Any, normal: NormalForm | None) -> None:
-    """Refuse what has scales of columns in the file and of rows in the model; their shapes may agree.
+def require_todays_quantization(model: Any, normal: NormalForm | None) -> None:
+    """Refuse what the saver quantized otherwise than the installed Keras does.
+
+    Scales of columns in the file and of rows in the model may have one shape.
 
     Raises:
         IncompatibleVersionError: ``incompatible-version``.
     """
     if normal is None or normal.writer.flavour is not Flavour.KERAS_3:
         return
+    keras = package_of(model)
+    packs_rows = tuple(int(number) for number in keras.__version__.split(".")[:2]) < _PACKS_COLUMNS
     for layer in flat_layers(model):
         is_embedding = type(layer).__name__ == "Embedding" and is_own_class(layer) and is_quantized(layer)
         if is_embedding and normal.writer.is_before(_SCALES_ROWS, layer.name):
             problem = "it is quantized with a scale for each column, as Keras before 3.4 does, and not for each row"
             raise IncompatibleVersionError(layer.name, problem=problem, hint=EXPORT_HINT)
+        if _is_packed(layer) and _packed_rows(layer, normal) is not packs_rows:
+            installed = f"the installed {keras.__version__}"
+            before, since = ("the saver", installed) if not packs_rows else (installed, "the saver")
+            problem = (
+                f"{before}, a Keras before 3.14, quantizes the inputs of int4 kernels and packs rows of these, "
+                f"{since} packs columns and leaves the inputs as they are"
+            )
+            raise IncompatibleVersionError(layer.name, problem=problem, hint=EXPORT_HINT)
+
+
+def _is_packed(layer: Any) -> bool:
+    is_dense = type(layer).__name__ in {"Dense", "EinsumDense"} and is_own_class(layer)
+    return is_dense and getattr(layer, "quantization_mode", None) == "int4"
+
+
+def _packed_rows(layer: Any, normal: NormalForm) -> bool:
+    """Tell whether the saver packed rows: ``quantize`` of 3.14 and later names the size of blocks in the policy."""
+    is_named = "/" in str(getattr(layer.dtype_policy, "name", ""))
+    return not is_named and normal.writer.is_before(_PACKS_COLUMNS, layer.name)
 
 
 def in_todays_order(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ X = GENERATOR.normal(size=(2, 6)).astype("float32")
 KERNEL = GENERATOR.integers(-127, 128, (6, 5)).astype("int8")
 SCALE = GENERATOR.uniform(50, 100, 5).astype("float32")
 BIAS = GENERATOR.normal(size=5).astype("float32")
+INSTALLED = tuple(int(number) for number in version_of("keras").split(".")[:2])
+knows_int4 = pytest.mark.skipif(INSTALLED < (3, 12), reason="needs Keras 3.12 or later: earlier ones know no int4")
 
 
 def _config(name: str, dtype: str = "int8_from_float32", **options: Any) -> dict[str, Any]:
@@ -41,10 +44,10 @@ def _archive(path: Path, version: str, config: Any, arrays: dict[str, Any]) -> P
     return path
 
 
-def _computed() -> Any:
+def _computed(kernel: Any = KERNEL) -> Any:
     """Inputs in 255 steps up to the largest of their row, times integers, over both scales."""
     scale = 127 / (np.abs(X).max(axis=-1, keepdims=True) + 1e-7)
-    return np.round(X * scale) @ KERNEL.astype("float32") / (scale * SCALE)
+    return np.round(X * scale) @ kernel.astype("float32") / (scale * SCALE)
 
 
 @pytest.mark.parametrize(
@@ -97,3 +100,33 @@ def test_quantized_weights_of_a_layer_that_is_not(tmp_path: Path) -> None:
     config = _config("Dense", "float32", units=5)
     with pytest.raises(IncompatibleVersionError, match=r"^layers/dense: its weights are quantized, and the config"):
         load_callable(_archive(tmp_path / "m.keras", "3.15.0", config, arrays))
+
+
+def _packed(kernel: Any, axis: int) -> Any:
+    """Two integers of four bits in one byte, the first of them in its lower half; an odd end is filled with zero."""
+    rows = np.moveaxis(kernel, axis, 0)
+    rows = np.concatenate([rows, np.zeros((len(rows) % 2, *rows.shape[1:]), "int8")])
+    return np.moveaxis((rows[::2] & 15) | (rows[1::2] << 4), 0, axis)
+
+
+@knows_int4
+@pytest.mark.parametrize(
+    ("version", "dtype", "axis"),
+    [("3.13.2", "int4_from_float32", 0), ("3.14.0", "int4_from_float32", 1), ("3.14.0", "int4/-1_from_float32", 1)],
+)
+def test_int4_is_packed_as_the_installed_keras_does_or_refused(
+    version: str, dtype: str, axis: int, tmp_path: Path
+) -> None:
+    """Up to Keras 3.13 rows are packed, and inputs quantized; the shapes differ, and what is computed, too."""
+    packs_rows, packed_rows = INSTALLED < (3, 14), axis == 0
+    if packs_rows and "/" in dtype:
+        pytest.skip("needs Keras 3.14 or later: earlier ones do not know the policy")
+    kernel = (KERNEL.astype("int64") % 16 - 8).astype("int8")
+    arrays = {"dense/vars/0": _packed(kernel, axis), "dense/vars/1": BIAS, "dense/vars/2": SCALE}
+    path = _archive(tmp_path / "m.keras", version, _config("Dense", dtype, units=5), arrays)
+    if packs_rows is not packed_rows:
+        with pytest.raises(IncompatibleVersionError, match=r"^n: (the saver|the installed .*), a Keras before 3\.14, "):
+            load_callable(path)
+        return
+    expected = _computed(kernel) if packs_rows else X @ (kernel / SCALE)
+    np.testing.assert_allclose(np.asarray(load_callable(path)(X)), expected + BIAS, rtol=1e-4, atol=1e-4)
