@@ -177,3 +177,19 @@ def test_what_a_feature_space_makes_is_found(tmp_path: Path) -> None:
     model = keras.Model(made.get_inputs(), made.get_encoded_features())
     model.save(tmp_path / "m.keras")
     np.testing.assert_allclose(np.asarray(safeload.load_callable(tmp_path / "m.keras")(data)), [[2.0, 3.0]] * 2)
+
+
+@pytest.mark.skipif(not hasattr(keras.ops, "adaptive_max_pool"), reason="needs Keras with ops.adaptive_max_pool")
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_operations_get_tuples_where_the_file_has_lists(suffix: str, tmp_path: Path) -> None:
+    """Blocks of two by two give the means and maxima; one call is with channels first."""
+    x = keras.Input((4, 6, 2))
+    mean = keras.ops.adaptive_average_pool(x, (2, 3), data_format="channels_last")
+    most = keras.ops.adaptive_max_pool(keras.ops.transpose(x, (0, 3, 1, 2)), (2, 3), data_format="channels_first")
+    path = tmp_path / f"m{suffix}"
+    keras.Model(x, [mean, most]).save(path)
+    images = np.random.default_rng(0).normal(size=(3, 4, 6, 2)).astype("float32")
+    blocks = images.reshape(3, 2, 2, 3, 2, 2)
+    found = list(safeload.load_callable(path)(images).values())
+    np.testing.assert_allclose(np.asarray(found[0]), blocks.mean(axis=(2, 4)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(found[1]), blocks.max(axis=(2, 4)).transpose(0, 3, 1, 2), rtol=1e-6)

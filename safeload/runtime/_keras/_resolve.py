@@ -35,6 +35,12 @@ _NESTED: frozenset[type] = frozenset({dict, list, tuple})
 _EXPLICIT = {"data_format": "channels_last"}
 """Keywords that Keras fills from process-wide settings when a config leaves them out."""
 
+_TUPLES = {"AdaptiveAveragePool": "output_size", "AdaptiveMaxPool": "output_size"}
+"""Operations that need a tuple, and which: JSON makes a list of it.
+
+Source: ``compute_output_spec`` in keras/src/ops/nn.py of 3.15.1, which fails at what it saved itself.
+"""
+
 
 @dataclass
 class Resolver:
@@ -176,7 +182,7 @@ class Resolver:
         key = self._key_of(self._with_parts(self._with_bytecode(found, entry), entry), name)
         renamed = {**entry, "module": None, "registered_name": key}
         if isinstance(entry["config"], dict):
-            renamed["config"] = {**_defaults(entry, found), **entry["config"]}
+            renamed["config"] = {**_defaults(entry, found), **_with_tuples(entry)}
         return renamed
 
     def _with_bytecode(self, found: Any, entry: dict[str, Any]) -> Any:
@@ -405,6 +411,14 @@ def _is_of_keras(cls: Any) -> bool:
 def _is_object(entry: dict[str, Any]) -> bool:
     name = entry.get("class_name")
     return isinstance(name, str) and "config" in entry and "module" in entry and not name.startswith("__")
+
+
+def _with_tuples(entry: dict[str, Any]) -> dict[str, Any]:
+    config: dict[str, Any] = entry["config"]
+    key = _TUPLES.get(entry["class_name"], "")
+    if not isinstance(config.get(key), list) or not is_builtin(entry.get("module"), entry["class_name"]):
+        return config
+    return {**config, key: tuple(config[key])}
 
 
 def _defaults(entry: dict[str, Any], found: Any) -> dict[str, Any]:
