@@ -54,3 +54,12 @@ def test_the_writer_decides_in_whole_configs():
     for version, name in (("3.4.1", "Resizing"), ("3.15.1", "RandomCrop")):
         normal = normalise(config, {"keras_version": version}, Format.KERAS_ARCHIVE)
         assert normal.config["config"]["layers"][-1]["class_name"] == name
+
+
+def test_a_random_shear_gets_the_number_that_it_was_given():
+    """It records [-a, a] for a; bounds that were given as two stay two."""
+    config = {"name": "r", "x_factor": [-0.2, 0.2], "y_factor": [0.1, 0.3], "fill_mode": "reflect"}
+    writer = Writer(Flavour.KERAS_3, (3, 9, 0))
+    _, name, found = modernise("RandomShear", config, writer)
+    assert (name, found) == ("RandomShear", {**config, "x_factor": 0.2})
+    assert modernise("RandomShear", {"x_factor": 0.4}, writer)[2] == {"x_factor": 0.4}

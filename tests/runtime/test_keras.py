@@ -193,3 +193,13 @@ def test_operations_get_tuples_where_the_file_has_lists(suffix: str, tmp_path: P
     found = list(safeload.load_callable(path)(images).values())
     np.testing.assert_allclose(np.asarray(found[0]), blocks.mean(axis=(2, 4)), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(np.asarray(found[1]), blocks.max(axis=(2, 4)).transpose(0, 3, 1, 2), rtol=1e-6)
+
+
+@pytest.mark.skipif(not hasattr(keras.layers, "RandomShear"), reason="needs Keras with RandomShear: 3.9 or later")
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_random_shear_leaves_images_alone(suffix: str, tmp_path: Path) -> None:
+    """Keras does not read the factors that it writes of it."""
+    path = tmp_path / f"m{suffix}"
+    keras.Sequential([keras.Input((4, 4, 1)), keras.layers.RandomShear(0.2, 0.3)]).save(path)
+    images = np.random.default_rng(0).normal(size=(2, 4, 4, 1)).astype("float32")
+    np.testing.assert_array_equal(np.asarray(safeload.load_callable(path)(images)), images)

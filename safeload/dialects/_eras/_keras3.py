@@ -1,4 +1,4 @@
-"""Layers of early Keras 3 → the layers that compute the same in every Keras 3. Layer: dialects."""
+"""Layers of early Keras 3 → the layers that compute the same in every Keras 3; what none reads. Layer: dialects."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ Source: ``_encode`` in keras/src/layers/preprocessing/category_encoding.py, ``en
 keras/src/utils/numerical_utils.py of 3.3.3 and 3.4.1.
 """
 _ENCODERS = frozenset({"CategoryEncoding", "Discretization"})
+_FACTORS = frozenset({"x_factor", "y_factor"})
+"""What RandomShear is given as ``a`` and records as ``[-a, a]``, which it does not take: numbers below 0 are refused.
+
+Source: ``_set_factor_with_name`` in keras/src/layers/preprocessing/image_preprocessing/random_shear.py (3.9.0, 3.15.1).
+"""
 
 
 def modernise(name: str, config: Mapping[str, Any], writer: Writer) -> tuple[str, str, Mapping[str, Any]]:
@@ -43,7 +48,15 @@ def modernise(name: str, config: Mapping[str, Any], writer: Writer) -> tuple[str
         return COMPAT_MODULE, name, {**config, **casts}
     if name in _ENCODERS and config.get("output_mode") == "one_hot" and writer.is_before(_SHRINKS_COLUMNS, name):
         return COMPAT_MODULE, f"Column{name}", config
+    if name == "RandomShear":
+        config = {key: _given(value) if key in _FACTORS else value for key, value in config.items()}
     return LAYERS, name, config
+
+
+def _given(factor: Any) -> Any:
+    """Return the number of which RandomShear makes *factor*, where there is one."""
+    is_made = isinstance(factor, list) and len(factor) == 2 and factor[0] == -factor[1]
+    return factor[1] if is_made else factor
 
 
 def resized(config: Mapping[str, Any]) -> dict[str, Any]:
