@@ -112,8 +112,6 @@ def _imported_loader(where: str) -> Callable[..., ModelCallable]:
     try:
         from safeload import runtime
     except Exception as error:  # of Keras: ValueError, AttributeError and AssertionError, by what its settings hold
-        if isinstance(error, SafeloadError):
-            raise
         problem = f"TensorFlow or Keras cannot be imported: {first_line(error)}"
         hint = "mend what `python -c 'import tensorflow, keras'` shows: an old ~/.keras/keras.json, the environment "
         raise LoadFailedError(where, problem=problem, hint=f"{hint}variable KERAS_BACKEND, or the package") from error

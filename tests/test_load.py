@@ -238,9 +238,14 @@ def printed(script):
     return done.stdout.split()
 
 
-def test_tensorflow_that_cannot_be_imported(model, tmp_path):
+def test_tensorflow_that_cannot_be_imported(model, tmp_path, monkeypatch):
     """Keras refuses settings of other times while it is imported, and the error says where they are."""
     model.save(tmp_path / "m.keras")
+    with monkeypatch.context() as without:
+        without.delattr("safeload.runtime")
+        without.setitem(sys.modules, "safeload.runtime", None)
+        with pytest.raises(errors.LoadFailedError, match="TensorFlow or Keras cannot be imported"):
+            load_callable(tmp_path / "m.keras")
     script = f"""
         import os
         os.environ["KERAS_BACKEND"] = "theano"
