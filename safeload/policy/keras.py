@@ -17,6 +17,7 @@ from safeload.policy._finding import Finding, Severity
 from safeload.policy.keras_bytecode import SHORTEST_CODE_BYTES, digest_of, read_bytecode
 from safeload.policy.keras_names import (
     ARRAY_DTYPES,
+    COLUMN_PATHS,
     KNOWN_MARKERS,
     SYMBOL_KEYS,
     TYPE_SPEC_MODULES,
@@ -313,9 +314,21 @@ def path_names(place: Place) -> Iterator[Finding]:
 def vocabulary_paths(place: Place) -> Iterator[Finding]:
     """Find vocabularies given as a path, which Keras reads from the host or the network."""
     if place.key in VOCABULARY_KEYS and isinstance(place.value, str) and _is_direct(place):
-        message = f"{place.key} is the path {_short(place.value)!r}, which would be read on this machine"
-        hint = "ask the author to save the model with the vocabulary itself in it"
-        yield Finding("vocabulary-path", Severity.DANGEROUS, place.where, _short(place.value), message, hint)
+        yield _path_finding(place, place.key, place.value)
+
+
+def column_paths(place: Place) -> Iterator[Finding]:
+    """Find feature columns that read a vocabulary or weights from a path: they do so wherever the class is from."""
+    key = COLUMN_PATHS.get(place.value["class_name"], "")
+    path = _config(place.value).get(key)
+    if path is not None:
+        yield _path_finding(place, key, path)
+
+
+def _path_finding(place: Place, key: str, path: Any) -> Finding:
+    message = f"{key} is the path {_short(path)!r}, which would be read on this machine"
+    hint = "ask the author for a SavedModel, or a model with the vocabulary itself in it"
+    return Finding("vocabulary-path", Severity.DANGEROUS, place.where, _short(path), message, hint)
 
 
 def _is_direct(place: Place) -> bool:
@@ -355,6 +368,7 @@ OBJECT_RULES: tuple[Callable[[Place], Iterator[Finding]], ...] = (
     references,
     second_names,
     tensorflow_symbols,
+    column_paths,
 )
 """Rules that look at one serialized object each."""
 

@@ -89,6 +89,12 @@ tf_keras/src/layers/core/tf_op_layer.py (tf_keras 2.21.0); CVE-2026-1462, CVE-20
 VOCABULARY_KEYS = frozenset({"vocabulary", "idf_weights"})
 """Keys of the lookup layers that take a path in place of a list (CVE-2025-12058)."""
 
+COLUMN_PATHS = {"VocabularyFileCategoricalColumn": "vocabulary_file", "EmbeddingColumn": "ckpt_to_load_from"}
+"""Feature columns of TensorFlow that read a file, and the key of its path.
+
+Source: tensorflow/python/feature_column/feature_column_v2.py (2.21).
+"""
+
 SYMBOL_KEYS = {
     "TFOpLambda": "function",
     "SlicingOpLambda": "function",

@@ -112,7 +112,7 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         ),
         "vocabulary-path": RuleInfo(
             (_DANGEROUS,),
-            "A vocabulary is given as a path, which would be read on this machine.",
+            "A vocabulary, or weights of a feature column, are given as a path, which would be read on this machine.",
         ),
         "marker": RuleInfo(
             (_UNEXAMINED,),

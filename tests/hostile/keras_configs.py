@@ -71,6 +71,12 @@ def lambda_value(code: str = CODE) -> Any:
     return {"class_name": "__lambda__", "config": {"code": code, "defaults": None, "closure": None}}
 
 
+def with_column(class_name: str, **config: Any) -> Any:
+    """Return a model with a feature column of TensorFlow, whose class the caller gives."""
+    column = {"class_name": "IndicatorColumn", "config": {"of": {"class_name": class_name, "config": config}}}
+    return functional(keras2("DenseFeatures", feature_columns=[column]))
+
+
 def wrapped(layer: Any, wrapper: str = "TimeDistributed") -> Any:
     """Return *layer* inside a wrapper."""
     return entry(wrapper, "td", source="dense", layer=layer)
@@ -252,6 +258,8 @@ ATTACKS: dict[str, tuple[Any, str]] = {
     "vocabulary_path": (functional(entry("StringLookup", "v", **_LOOKUP)), "vocabulary-path"),
     "vocabulary_url": (functional(keras2("TextVectorization", vocabulary="http://host/v.txt")), "vocabulary-path"),
     "idf_weights_path": (functional(entry("IntegerLookup", "v", source="inp", idf_weights="w.npy")), "vocabulary-path"),
+    "column_vocabulary": (with_column("VocabularyFileCategoricalColumn", vocabulary_file="/w.txt"), "vocabulary-path"),
+    "column_weights": (with_column("EmbeddingColumn", ckpt_to_load_from="/w", dimension=2), "vocabulary-path"),
     "name_traversal": (functional(entry("Dense", "../../etc", source="inp")), "path-name"),
     "name_absolute": (functional(entry("Dense", "/etc/passwd", source="inp")), "path-name"),
     "name_backslash": (functional(entry("Dense", "a\\..\\..\\b", source="inp")), "path-name"),
