@@ -261,7 +261,7 @@ def test_tensorflow_that_cannot_be_imported(model, tmp_path, monkeypatch):
 def test_reports_go_from_process_to_process(model, tmp_path):
     """A pickled report says the same: what looks at files of strangers can be a process of its own."""
     model.save(tmp_path / "m.keras")
-    model.export(tmp_path / "export", verbose=False)
+    model.export(str(tmp_path / "export"))
     save_tf1(str(tmp_path / "tf1"))
     for name in ("m.keras", "export", "tf1"):
         report = inspect_model(tmp_path / name)
