@@ -137,6 +137,7 @@ def _build(plan: LoadPlan) -> Any:
     keras = import_keras(plan.road)
     require_tensorflow_backend(where, keras)
     compat = compat_objects(plan.road)
+    facts = cast("KerasInfo", plan.judged.info.keras)
     lowered = lowered_config(plan.judged, installed_target(keras, compat))
     resolver = Resolver(
         keras=keras,
@@ -145,10 +146,10 @@ def _build(plan: LoadPlan) -> Any:
         where=where,
         trusted=plan.judged.trusted,
         names=plan.names,
+        writer=facts.normal.writer,
     )
     config = resolver.rewrite(lowered)
     scope = {**plan.custom_objects, **resolver.scope}
-    facts = cast("KerasInfo", plan.judged.info.keras)
     is_bounded = bounded_variables(facts.parameter_count, where)
     with plain_policy(keras), names_apart(keras, config), keras.saving.custom_object_scope(scope), is_bounded:
         model = keras.saving.deserialize_keras_object(config, custom_objects=scope, safe_mode=True)

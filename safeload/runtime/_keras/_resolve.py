@@ -10,12 +10,12 @@ import functools
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import FunctionType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import tensorflow as tf
 
-from safeload.dialects import ACTIVATIONS, BUILT_BEFORE, COMPAT_MODULE, is_builtin, with_activations
+from safeload.dialects import ACTIVATIONS, BUILT_BEFORE, COMPAT_MODULE, Writer, is_builtin, with_activations
 from safeload.errors import CustomObjectConflictError, IncompatibleVersionError, UnsupportedFormatError
 from safeload.inspection import is_mere_name, is_replaceable_part
 from safeload.runtime._keras._lambda import require_trust, trusted_function
@@ -42,6 +42,16 @@ Source: ``compute_output_spec`` in keras/src/ops/nn.py of 3.15.1, which fails at
 """
 
 
+_KEEPS_AXES = (3, 14)
+"""First Keras 3 whose TextVectorization declares that what it counts or encodes of (n, 1) is (n, 1, words).
+
+A call still gives (n, words), which earlier releases declared.
+
+Source: ``compute_output_shape`` in keras/src/layers/preprocessing/text_vectorization.py, and in the index_lookup.py
+beside it, which it asks, of 3.13.2, 3.14.0 and 3.15.1; ``_preprocess`` of the former.
+"""
+
+
 @dataclass
 class Resolver:
     """Rewrites a config so that each object in it carries a name that only this load knows.
@@ -57,6 +67,7 @@ class Resolver:
         where: How messages name the model.
         trusted: Identifiers that the caller permitted.
         names: What trusted Lambdas may refer to, beside *custom*.
+        writer: The release that wrote the config, if that is known.
         scope: Filled by `rewrite`: what to put into the custom-object scope.
     """
 
@@ -66,9 +77,10 @@ class Resolver:
     where: str
     trusted: frozenset[str] = frozenset()
     names: Mapping[str, Any] = field(default_factory=dict)
+    writer: Writer | None = None
     scope: dict[str, Any] = field(default_factory=dict)
     _keys: dict[int, str] = field(default_factory=dict)
-    _with: dict[tuple[str, int], _WithParts | _WithBytecode] = field(default_factory=dict)
+    _with: dict[tuple[str, int], _WithParts | _WithBytecode | _OfRows] = field(default_factory=dict)
 
     def rewrite(self, config: Any) -> Any:
         """Return a deep copy of *config* with every object renamed, and fill *scope*."""
@@ -179,11 +191,19 @@ class Resolver:
         name = entry["class_name"]
         found = self.resolve(entry.get("module"), name, entry.get("registered_name"))
         self._compare_keywords(found, name, entry)
-        key = self._key_of(self._with_parts(self._with_bytecode(found, entry), entry), name)
+        made = self._of_rows(self._with_parts(self._with_bytecode(found, entry), entry))
+        key = self._key_of(made, name)
         renamed = {**entry, "module": None, "registered_name": key}
         if isinstance(entry["config"], dict):
             renamed["config"] = {**_defaults(entry, found), **_with_tuples(entry)}
         return renamed
+
+    def _of_rows(self, found: Any) -> Any:
+        """Return *found*, or what stands for Keras's own TextVectorization if *writer* declared a row per example."""
+        is_row = self.writer is not None and self.writer.may_be_before(_KEEPS_AXES)
+        if not is_row or self.keras.__name__ != "keras" or found is not self.keras.layers.TextVectorization:
+            return found
+        return self._with.setdefault(("rows", id(found)), _OfRows(found))
 
     def _with_bytecode(self, found: Any, entry: dict[str, Any]) -> Any:
         """Return *found*, or what stands for a class derived from Lambda that makes functions of trusted bytecode.
@@ -307,6 +327,28 @@ def _codes(config: Any) -> Iterator[Any]:
         if kind == "lambda" and key.endswith("_type"):
             value = config.get(key.removesuffix("_type"))
             yield value[0] if isinstance(value, list) and value else value
+
+
+@dataclass(frozen=True)
+class _OfRows:
+    """What Keras finds in place of TextVectorization.
+
+    Attributes:
+        cls: TextVectorization.
+    """
+
+    cls: Any
+
+    def from_config(self, config: dict[str, Any]) -> Any:
+        """Make a layer from *config* that declares the shape of what it gives."""
+        layer = self.cls.from_config(config)
+        if config.get("output_mode", "int") != "int":
+            layer.compute_output_shape = MethodType(_row, layer)
+        return layer
+
+
+def _row(layer: Any, input_shape: Any) -> tuple[Any, ...]:
+    return (input_shape[0], type(layer).compute_output_shape(layer, input_shape)[-1])
 
 
 @dataclass(frozen=True)
