@@ -6,17 +6,19 @@ Keys are paths along attributes, ``layer_with_weights-0/kernel`` or ``d1/kernel`
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from safeload.dialects import NormalForm
 from safeload.errors import LoadFailedError
 from safeload.readers import KerasArtifact
 from safeload.runtime._keras._package import flat_layers, is_trackable, own_variables
-from safeload.runtime._weights._convert import in_order
+from safeload.runtime._weights._convert import converted
 from safeload.runtime._weights._layers import LayerOrder
 from safeload.runtime._weights._ledger import Ledger, name_of
-from safeload.runtime._weights._match import leaf_name
+from safeload.runtime._weights._match import Slot, leaf_name
 from safeload.runtime._weights._paths import CheckpointFinder
+from safeload.runtime._weights._saved import Saved
 from safeload.runtime._weights._states import SUMMARY, set_summary, takes_summary
 
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -35,7 +37,8 @@ def set_checkpoint(model: Any, artifact: KerasArtifact, normal: NormalForm | Non
     _take_summaries(finder, ledger)
     parts = _parts(list(ledger.unread))
     owners = {id(v): layer for layer in flat_layers(model) for v in own_variables(layer)}
-    found = {part: _found(finder, owners, part, keys) for part, keys in parts.items()}
+    fused = _fused(ledger)
+    found = {part: _found(finder, owners, part, keys, fused) for part, keys in parts.items()}
     used_up = [part for part, keys in parts.items() if len(keys) == len(found[part])]
     exact = [part for part in used_up if len(found[part]) == len(ledger.wanted)]
     fitting = exact if exact or normal is None else used_up  # a config says twice what is shared
@@ -46,11 +49,29 @@ def set_checkpoint(model: Any, artifact: KerasArtifact, normal: NormalForm | Non
             hint="restore the one that is meant in TensorFlow and save it alone",
         )
     part = fitting[0] if fitting else max(found, key=lambda part: len(found[part]), default="")
-    for key, variable in found.get(part, {}).items():
-        value = in_order(ledger.read(key), owners.get(id(variable)), tuple(variable.shape))
-        ledger.assign(variable, value, source=key.removesuffix(VALUE))
+    pairs = [_pair(key, variable, owners, ledger) for key, variable in found.get(part, {}).items()]
+    for item, slot in converted(pairs, backend=None):
+        ledger.assign(slot.variable, item.read(), source=item.source)
     if fitting:
         ledger.unread.clear()  # what is beside the part: counters, optimizers, other models
+
+
+def _pair(key: str, variable: Any, owners: Mapping[int, Any], ledger: Ledger) -> tuple[Saved, Slot]:
+    source = key.removesuffix(VALUE)
+    owner, _, leaf = source.rpartition("/")
+    layer = owners.get(id(variable))
+    item = Saved((owner,), leaf, tuple(ledger.unread[key].shape), partial(ledger.read, key), source)
+    return item, Slot((owner, leaf), tuple(variable.shape), is_known=False, variable=variable, layer=layer)
+
+
+def _fused(ledger: Ledger) -> set[str]:
+    """Return the paths of layers of cuDNN, which have no cell: their bias is twice as long as that of the gates.
+
+    Source: ``build`` in tensorflow/python/keras/layers/cudnn_recurrent.py (1.15.5, 2.1.4).
+    """
+    shapes = {key.removesuffix(VALUE): tuple(array.shape) for key, array in ledger.unread.items()}
+    owners = {path.rpartition("/")[0]: shape for path, shape in shapes.items() if path.endswith("/recurrent_kernel")}
+    return {owner for owner, shape in owners.items() if shapes.get(f"{owner}/bias") == (2 * shape[-1],)}
 
 
 def _take_summaries(finder: CheckpointFinder, ledger: Ledger) -> None:
@@ -74,12 +95,19 @@ def _parts(keys: list[str]) -> dict[str, list[str]]:
     return parts
 
 
-def _found(finder: CheckpointFinder, owners: Mapping[int, Any], part: str, keys: list[str]) -> dict[str, Any]:
-    """Return the variables of the model for the *keys* that lead to one, if the model is at *part*."""
+def _found(
+    finder: CheckpointFinder, owners: Mapping[int, Any], part: str, keys: list[str], fused: set[str]
+) -> dict[str, Any]:
+    """Return the variables of the model for the *keys* that lead to one, if the model is at *part*.
+
+    The weights of what is *fused* are those of a cell today.
+    """
     found: dict[str, Any] = {}
     taken: set[int] = set()
     for key in keys:
-        variable = _variable(finder, owners, key.removesuffix(VALUE)[len(part) :].removeprefix("/"))
+        owner, _, leaf = key.removesuffix(VALUE).rpartition("/")
+        path = f"{owner}/cell/{leaf}" if owner in fused else key.removesuffix(VALUE)
+        variable = _variable(finder, owners, path[len(part) :].removeprefix("/"))
         if variable is not None and id(variable) not in taken:
             found[key] = variable
             taken.add(id(variable))
