@@ -235,7 +235,7 @@ class CustomObjectNotFoundError(SafeloadError, LookupError):
         modules = modules or "your_module"
         pairs = dict.fromkeys(f"{m.name!r}: {_bare(m.name)}" for m in missing)
         meant = "".join(f"{name!r} may be the registered {known!r}; " for name, known in (near or {}).items())
-        meant += "" if missing[0].module else _EXPERIMENTAL.get(missing[0].name, "")
+        meant += "" if missing[0].module else EXPERIMENTAL_CLASSES.get(missing[0].name, "")
         super().__init__(
             f"{where} needs your code: {names}",
             hint=f"{meant}{unknown}import it and pass it: `import {modules}` … load_callable(path, modules=[{modules}])"
@@ -246,14 +246,18 @@ class CustomObjectNotFoundError(SafeloadError, LookupError):
 
 
 _SAVED_MODEL = "may be that of tf.keras.experimental, which safeload does not build: load a SavedModel of it"
-_EXPERIMENTAL = {
+EXPERIMENTAL_CLASSES = {
     **{
         name: f"{name!r} {_SAVED_MODEL}, or pass tf_keras.experimental.{name}; "
         for name in ("LinearModel", "WideDeepModel")
     },
     "PeepholeLSTMCell": f"'PeepholeLSTMCell' {_SAVED_MODEL}; ",
 }
-"""What to say of names that only ``tf.keras.experimental`` had; ``tf_keras/experimental`` of 2.21 has two."""
+"""Classes that only ``tf.keras.experimental`` had, and what to say of them; ``tf_keras/experimental`` of 2.21 has two.
+
+Source: tensorflow/python/keras/premade and ``keras_export`` of PeepholeLSTMCell in layers/recurrent.py (1.15.5, 2.1.4),
+keras/premade_models/linear.py (2.10.0).
+"""
 
 
 def _bare(name: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from safeload.dialects._compat_names import COMPAT_MODULE, COMPAT_OBJECTS
 from safeload.dialects._normal import Flavour, Writer
+from safeload.errors import EXPERIMENTAL_CLASSES
 
 # Kinds whose classes and functions a config may name without a module, in the order in which a name is looked up.
 _SEARCHED_KINDS = ("layer", "initializer", "regularizer", "constraint", "dtype policy", "quantizer", "model")
@@ -146,7 +147,8 @@ def kind_of(module: str | None, name: str) -> str | None:
     for names in _modules().get(module or "", ()):
         if name in names.functions or name in names.classes:
             return names.kind
-    is_of_any_release = name in _table("layers") and name not in _EXPERIMENTAL
+    # Keras 3 has none of these, and safeload builds none: whoever loads a model with one gives it, as any other class.
+    is_of_any_release = name in _table("layers") and name not in EXPERIMENTAL_CLASSES
     return "layer" if module == "keras.layers" and is_of_any_release else None
 
 
@@ -170,18 +172,9 @@ class EraLayer(NamedTuple):
     possible: frozenset[str]
 
 
-_EXPERIMENTAL = frozenset({"LinearModel", "PeepholeLSTMCell", "WideDeepModel"})
-"""Classes of ``tf.keras.experimental``, which Keras 3 does not have and safeload does not build: whoever loads a model
-with one gives it, as any other that is not of ``keras.layers``.
-
-Source: tensorflow/python/keras/premade and ``keras_export`` of PeepholeLSTMCell in layers/recurrent.py (1.15.5, 2.1.4),
-keras/premade_models/linear.py (2.10.0).
-"""
-
-
 def era_layer(name: str, writer: Writer) -> EraLayer | None:
     """Return the layer *name* as *writer* had it, or None if it had none of this name that safeload knows."""
-    return _era_layer(name, writer) if name in _table("layers") and name not in _EXPERIMENTAL else None
+    return _era_layer(name, writer) if name in _table("layers") and name not in EXPERIMENTAL_CLASSES else None
 
 
 @lru_cache(maxsize=1024)

@@ -5,31 +5,22 @@ Owns the choice of every class and function; Keras's own look-up is not asked. L
 
 from __future__ import annotations
 
-import copy
 import functools
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import tensorflow as tf
 
-from safeload.dialects import ACTIVATIONS, BUILT_BEFORE, COMPAT_MODULE, Writer, is_builtin, with_activations
+from safeload.dialects import ACTIVATIONS, COMPAT_MODULE, Writer, is_builtin, with_activations
 from safeload.errors import CustomObjectConflictError, IncompatibleVersionError, UnsupportedFormatError
 from safeload.inspection import is_mere_name, is_replaceable_part
+from safeload.runtime._keras._constructors import misfit, refused
 from safeload.runtime._keras._lambda import require_trust, trusted_function
-from safeload.runtime._keras._package import keywords_of, symbol, without_safe_mode
-
-_LAYER_KEYWORDS = frozenset(
-    {"name", "trainable", "dtype", "batch_shape", "batch_input_shape", "input_shape", "input_dim"}
-)
-"""Keywords that every Layer takes through ``**kwargs``. Source: keras 3.15.1 ``Layer.__init__``."""
-
-_PLAIN = frozenset(
-    {"Constraint", "Initializer", "Layer", "Loss", "Metric", "Model", "Operation", "Optimizer", "Regularizer"}
-)
-"""Classes of Keras whose ``from_config`` calls the constructor with the config; others may change it before."""
+from safeload.runtime._keras._package import keywords_of, symbol
+from safeload.runtime._keras._stand_ins import OfRows, WithBytecode, WithParts, is_built_before
 
 _NESTED: frozenset[type] = frozenset({dict, list, tuple})
 _EXPLICIT = {"data_format": "channels_last"}
@@ -80,7 +71,7 @@ class Resolver:
     writer: Writer | None = None
     scope: dict[str, Any] = field(default_factory=dict)
     _keys: dict[int, str] = field(default_factory=dict)
-    _with: dict[tuple[str, int], _WithParts | _WithBytecode | _OfRows] = field(default_factory=dict)
+    _with: dict[tuple[str, int], WithParts | WithBytecode | OfRows] = field(default_factory=dict)
 
     def rewrite(self, config: Any) -> Any:
         """Return a deep copy of *config* with every object renamed, and fill *scope*."""
@@ -203,7 +194,7 @@ class Resolver:
         is_row = self.writer is not None and self.writer.may_be_before(_KEEPS_AXES)
         if not is_row or self.keras.__name__ != "keras" or found is not self.keras.layers.TextVectorization:
             return found
-        return self._with.setdefault(("rows", id(found)), _OfRows(found))
+        return self._with.setdefault(("rows", id(found)), OfRows(found))
 
     def _with_bytecode(self, found: Any, entry: dict[str, Any]) -> Any:
         """Return *found*, or what stands for a class derived from Lambda that makes functions of trusted bytecode.
@@ -216,7 +207,7 @@ class Resolver:
             return found
         for code in codes:
             require_trust(code, trusted=self.trusted, where=self.where)
-        return self._with.setdefault(("bytecode", id(found)), _WithBytecode(found))
+        return self._with.setdefault(("bytecode", id(found)), WithBytecode(found))
 
     def _with_parts(self, found: Any, entry: dict[str, Any]) -> Any:
         """Return *found*, or what stands for a class of the caller's if some of its arguments are to be built before.
@@ -225,9 +216,9 @@ class Resolver:
         """
         config = entry["config"] if isinstance(entry["config"], dict) else {}
         is_own = is_builtin(entry.get("module"), entry["class_name"])
-        if is_own or not inspect.isclass(found) or not any(map(_is_built_before, config.values())):
+        if is_own or not inspect.isclass(found) or not any(map(is_built_before, config.values())):
             return found
-        return self._with.setdefault(("parts", id(found)), _WithParts(found, self.keras))
+        return self._with.setdefault(("parts", id(found)), WithParts(found, self.keras))
 
     def _key_of(self, found: Any, name: str) -> str:
         """Return the key of *found* in the scope: one for all layers of a class, as Keras copies the scope for each."""
@@ -258,9 +249,9 @@ class Resolver:
             "pass the class that the model was saved with (of a library, install the release of that time), "
             "or give it a get_config and an __init__ that agree"
         )
-        problem = _misfit(cls, config)
-        if not problem and (refused := _refused(cls, config)):
-            problem = f"takes no {', '.join(refused)}, which every layer records"
+        problem = misfit(cls, config)
+        if not problem and (names := refused(cls, config)):
+            problem = f"takes no {', '.join(names)}, which every layer records"
             hint = "let its __init__ take **kwargs, and hand them on: super().__init__(**kwargs)"
         if problem and self.keras.__name__ == "tf_keras" and "autocast" in config:
             problem = f"is a class for tf_keras (Keras 2), and the file is of Keras 3: it {problem}"
@@ -305,83 +296,12 @@ class Resolver:
         return found
 
 
-@dataclass(frozen=True)
-class _WithBytecode:
-    """What Keras finds in place of a class of the caller's whose bytecode was trusted.
-
-    Attributes:
-        cls: The class.
-    """
-
-    cls: Any
-
-    def from_config(self, config: dict[str, Any]) -> Any:
-        """Make an object of the class from *config*; its ``from_config`` unmarshals what was judged in it."""
-        with without_safe_mode():
-            return self.cls.from_config(config)
-
-
 def _codes(config: Any) -> Iterator[Any]:
     """Yield the code of each function in *config* that a Lambda of Keras 2 keeps as bytecode."""
     for key, kind in config.items() if isinstance(config, dict) else ():
         if kind == "lambda" and key.endswith("_type"):
             value = config.get(key.removesuffix("_type"))
             yield value[0] if isinstance(value, list) and value else value
-
-
-@dataclass(frozen=True)
-class _OfRows:
-    """What Keras finds in place of TextVectorization.
-
-    Attributes:
-        cls: TextVectorization.
-    """
-
-    cls: Any
-
-    def from_config(self, config: dict[str, Any]) -> Any:
-        """Make a layer from *config* that declares the shape of what it gives."""
-        layer = self.cls.from_config(config)
-        if config.get("output_mode", "int") != "int":
-            layer.compute_output_shape = MethodType(_row, layer)
-        return layer
-
-
-def _row(layer: Any, input_shape: Any) -> tuple[Any, ...]:
-    return (input_shape[0], type(layer).compute_output_shape(layer, input_shape)[-1])
-
-
-@dataclass(frozen=True)
-class _WithParts:
-    """What Keras finds in place of a class of the caller's that takes objects, not their configs.
-
-    Attributes:
-        cls: The class.
-        keras: The package to build with.
-    """
-
-    cls: Any
-    keras: ModuleType
-
-    def from_config(self, config: dict[str, Any]) -> Any:
-        """Make an object of the class from *config*, whose marked parts are built before.
-
-        A ``from_config`` of today's that builds them itself takes no objects.
-        """
-        built = {key: self._built(value) if _is_built_before(value) else value for key, value in config.items()}
-        try:
-            return self.cls.from_config(built)
-        except TypeError:
-            if _is_default_from_config(self.cls):
-                raise
-            return self.cls.from_config(config)
-
-    def _built(self, part: dict[str, Any]) -> Any:
-        return self.keras.saving.deserialize_keras_object(copy.deepcopy(part))
-
-
-def _is_built_before(value: Any) -> bool:
-    return isinstance(value, dict) and BUILT_BEFORE in value and "registered_name" in value
 
 
 def _itself_or_called(function: Any) -> Any:
@@ -396,58 +316,6 @@ def _itself_or_called(function: Any) -> Any:
         return function(*args, **kwargs) if args or kwargs else function
 
     return called
-
-
-def _misfit(cls: Any, config: dict[str, Any]) -> str | None:
-    """Say why *cls* cannot be made from *config*, if that can be told without calling it."""
-    if inspect.isabstract(cls):
-        return f"is abstract: it does not define {', '.join(sorted(cls.__abstractmethods__))}"
-    if not hasattr(cls, "from_config"):
-        return "has no from_config, so it is no class of Keras"
-    if not _is_default_from_config(cls) or {"layers", "input_layers"} <= config.keys():
-        return None
-    accepted = keywords_of(cls)
-    unknown = sorted(config.keys() - (accepted or config.keys()) - _LAYER_KEYWORDS - _popped(cls))
-    if unknown:
-        return f"does not take {', '.join(unknown)}, which the file records"
-    missing = [name for name in _required_keywords(cls) if name not in config]
-    return f"needs {', '.join(missing)}, which the file does not record" if missing else None
-
-
-def _refused(cls: Any, config: dict[str, Any]) -> list[str]:
-    """Return what of *config* every layer records, and the caller's constructor refuses, for want of ``**kwargs``."""
-    owner = next(base for base in inspect.getmro(cls) if "__init__" in vars(base))
-    parameters = inspect.signature(vars(owner)["__init__"]).parameters
-    if (
-        _is_of_keras(owner)
-        or not _is_default_from_config(cls)
-        or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    ):
-        return []
-    return sorted({"name", "trainable", "dtype"} & config.keys() - parameters.keys())
-
-
-def _popped(cls: Any) -> set[str]:
-    """Return what constructors of Keras's layers above *cls* may take out of ``**kwargs``: their code names it."""
-    bases = (base for base in inspect.getmro(cls) if _is_of_keras(base) and base.__name__ not in _PLAIN)
-    constructors = (vars(base).get("__init__") for base in bases)
-    codes = (inspect.unwrap(constructor).__code__ for constructor in constructors if constructor is not None)
-    return {constant for code in codes for constant in code.co_consts if isinstance(constant, str)}
-
-
-def _required_keywords(cls: Any) -> list[str]:
-    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
-    named = (p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
-    return [p.name for p in named if p.default is p.empty]
-
-
-def _is_default_from_config(cls: Any) -> bool:
-    defined = next((base for base in inspect.getmro(cls) if "from_config" in vars(base)), None)
-    return defined is not None and _is_of_keras(defined) and defined.__name__ in _PLAIN
-
-
-def _is_of_keras(cls: Any) -> bool:
-    return cls.__module__.partition(".")[0] in ("keras", "tf_keras")
 
 
 def _is_object(entry: dict[str, Any]) -> bool:
