@@ -26,7 +26,7 @@ from safeload.errors import (
 from safeload.formats import Format
 from safeload.inspection import own_arrays
 from safeload.policy import has_kernel
-from safeload.readers import KerasArtifact, WeightLayout
+from safeload.readers import TOP_LEVEL_WEIGHTS, KerasArtifact, WeightLayout
 from safeload.signatures import choose
 
 if TYPE_CHECKING:
@@ -363,7 +363,7 @@ _VARIABLE = "/.ATTRIBUTES/VARIABLE_VALUE"
 def _contents(weights: WeightIndex) -> str:
     """Say what weights these are, by the layers or variables that they name."""
     if weights.layers:
-        names = [layer.layer_name for layer in weights.layers]
+        names = [layer.layer_name for layer in weights.layers if layer.layer_name != TOP_LEVEL_WEIGHTS]
         return _listed("the weights of {} layers", names)
     arrays = [dataset.path.removesuffix(_VARIABLE) for dataset in own_arrays(weights)]
     if weights.layout is WeightLayout.CHECKPOINT:

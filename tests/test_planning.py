@@ -31,7 +31,15 @@ from safeload.inspection import (
 )
 from safeload.planning import compose_report, plan_load
 from safeload.policy import Finding, Severity, examine, judge
-from safeload.readers import DatasetInfo, KerasArtifact, LayerWeights, SavedModelArtifact, WeightIndex, WeightLayout
+from safeload.readers import (
+    TOP_LEVEL_WEIGHTS,
+    DatasetInfo,
+    KerasArtifact,
+    LayerWeights,
+    SavedModelArtifact,
+    WeightIndex,
+    WeightLayout,
+)
 from safeload.registry import Registry
 
 
@@ -134,6 +142,7 @@ def _datasets(*paths):
     return tuple(DatasetInfo(path, (2,), "float32", 8) for path in paths)
 
 
+SEVEN = [f"d{i}" for i in range(7)]
 CHECKPOINT = WeightIndex(WeightLayout.CHECKPOINT, _datasets("w/.ATTRIBUTES/VARIABLE_VALUE", "w/.OPTIMIZER_SLOT/m"))
 
 
@@ -141,7 +150,9 @@ CHECKPOINT = WeightIndex(WeightLayout.CHECKPOINT, _datasets("w/.ATTRIBUTES/VARIA
     ("weights", "holds"),
     [
         (
-            WeightIndex(WeightLayout.LEGACY_HDF5, layers=tuple(LayerWeights(f"d{i}", (), ()) for i in range(7))),
+            WeightIndex(
+                WeightLayout.LEGACY_HDF5, layers=tuple(LayerWeights(n, (), ()) for n in (*SEVEN, TOP_LEVEL_WEIGHTS))
+            ),
             "the weights of 7 layers (d0, d1, d2, d3, d4, …)",
         ),
         (

@@ -56,6 +56,10 @@ class DatasetInfo(NamedTuple):
     offset: int | None = None
 
 
+TOP_LEVEL_WEIGHTS = "top_level_model_weights"
+"""Group of the weights that a subclassed model holds itself, beside those of its layers (Keras 2.6 and later)."""
+
+
 class LayerWeights(NamedTuple):
     """One group of the legacy layout: a layer name and its arrays in the recorded order."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from safeload.errors import MalformedArtifactError, UnsupportedFormatError
 from safeload.formats import HDF5_MARKS, OTHER_HDF5, Format
-from safeload.readers._artifact import KerasArtifact, LayerWeights, WeightIndex, WeightLayout
+from safeload.readers._artifact import TOP_LEVEL_WEIGHTS, KerasArtifact, LayerWeights, WeightIndex, WeightLayout
 from safeload.readers._digest import keras_digest
 from safeload.readers._json import parse_json
 from safeload.readers.hdf5.file import Hdf5File
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from safeload.formats import Detection
     from safeload.readers._artifact import DatasetInfo
     from safeload.readers.hdf5.plain import Hdf5Structure
-
-TOP_LEVEL_WEIGHTS = "top_level_model_weights"
-"""Group of the weights that a subclassed model holds itself, beside those of its layers (Keras 2.6 and later)."""
 
 _METADATA = ("keras_version", "backend")
 _MODEL_WEIGHTS = "model_weights"

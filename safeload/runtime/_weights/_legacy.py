@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from safeload.dialects import Flavour, NormalForm
-from safeload.readers import KerasArtifact, LayerWeights
+from safeload.readers import TOP_LEVEL_WEIGHTS, KerasArtifact, LayerWeights
 from safeload.runtime._keras._package import is_container, own_variables
 from safeload.runtime._weights._convert import converted
 from safeload.runtime._weights._layers import LayerOrder, slot_orders
@@ -21,7 +21,6 @@ from safeload.runtime._weights._rms import find_rms_scaling
 from safeload.runtime._weights._saved import Saved, saved_arrays
 from safeload.runtime._weights._states import take_states
 
-_TOP = "top_level_model_weights"
 _UNBUILT = (
     "pass architecture=, a function that makes the model and calls it once: what it is called with is not in the file"
 )
@@ -42,7 +41,7 @@ def set_legacy(model: Any, artifact: KerasArtifact, normal: NormalForm | None, l
     by_name = {old_names.get(layer.name, layer.name): layer for layer in model.layers}
     take_states(by_name, artifact, order, ledger)
     used = [g for g in artifact.weights.layers if any(d.path in ledger.unread for d in g.datasets)]
-    groups = [g for g in used if g.layer_name != _TOP]
+    groups = [g for g in used if g.layer_name != TOP_LEVEL_WEIGHTS]
     is_era_1 = normal is not None and normal.writer.flavour is Flavour.KERAS_1
     for group, layer in _matched(groups, model, order, normal, ledger):
         stored = [name.rpartition("/")[2].partition(":")[0] for name in group.weight_names]
@@ -123,7 +122,7 @@ def _table(arrays: Sequence[Saved], slots: Sequence[Slot]) -> str:
 
 def _set_top(model: Any, artifact: KerasArtifact, ledger: Ledger) -> None:
     """Set the weights that the model holds itself, beside its layers."""
-    group = next((g for g in artifact.weights.layers if g.layer_name == _TOP and g.datasets), None)
+    group = next((g for g in artifact.weights.layers if g.layer_name == TOP_LEVEL_WEIGHTS and g.datasets), None)
     if group is None:
         return
     slots = [Slot((model.name, v.name), tuple(v.shape), False, v, model) for v in own_variables(model)]
