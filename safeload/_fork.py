@@ -20,8 +20,13 @@ class Process:
 def _note_fork() -> None:
     # Source: tensorflow/python/eager/context.py (2.21); the handle is made when the first operation runs.
     used = getattr(sys.modules.get("tensorflow.python.eager.context"), "_context", None)
-    if getattr(used, "_context_handle", None) is not None:
+    handle = getattr(used, "_context_handle", None)
+    if handle is not None:
         Process.is_usable = False
+        import ctypes  # TensorFlow did
+
+        # At the end of the interpreter the context, too, would wait for the threads of the parent: it is never freed.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(handle))
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork

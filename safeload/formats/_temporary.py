@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import shutil
 import tempfile
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,12 @@ from safeload.errors import LoadFailedError, SafeloadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+_AFTER_WORKERS = -1
+"""Priority of what is deleted once the workers of a process have ended, which may read it.
+
+Source: ``_exit_function`` in Lib/multiprocessing/util.py (Python 3.13).
+"""
 
 
 class TemporaryFolder:
@@ -34,9 +39,12 @@ class TemporaryFolder:
     """
 
     def __init__(self, where: str) -> None:
+        from multiprocessing.util import Finalize  # takes as long to import as all of this library
+
         with writing(where):
             self.path: Path = Path(tempfile.mkdtemp(prefix="safeload-"))
-        self.remove: Callable[[], object] = weakref.finalize(self, _delete, self.path)
+        # Unlike weakref.finalize it also runs where workers of multiprocessing end, and never in a fork of the owner.
+        self.remove: Callable[[], object] = Finalize(self, _delete, (self.path,), exitpriority=_AFTER_WORKERS)
 
 
 @contextlib.contextmanager

@@ -187,6 +187,46 @@ def _in_a_fork(before: str, path: str) -> str:
     return done.stdout.strip()
 
 
+def test_a_fork_ends(tmp_path: Path) -> None:
+    """The child of a process that loaded a model ends by itself, and leaves its parent's files."""
+    script = f"""
+        import os
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        import pathlib, tempfile
+        tempfile.tempdir = {str(tmp_path)!r}
+        import safeload
+        from safeload.formats import TemporaryFolder
+        model = safeload.load_callable({_saved(tmp_path)!r})
+        folder = TemporaryFolder("m")
+        if os.fork():
+            print(os.waitstatus_to_exitcode(os.wait()[1]), folder.path.exists())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["0", "True"], done.stderr[-2000:]
+
+
+def test_a_worker_leaves_no_files(tmp_path: Path) -> None:
+    """Workers of multiprocessing end without what Python does at the end of a process."""
+    script = f"""
+        import multiprocessing, tempfile
+        tempfile.tempdir = {str(tmp_path)!r}
+        from safeload.formats import TemporaryFolder
+
+        def work(keep=[]):
+            keep.append(TemporaryFolder("m"))
+            print(keep[0].path.exists(), flush=True)
+
+        worker = multiprocessing.get_context("fork").Process(target=work)
+        worker.start()
+        worker.join()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout.split() == ["True"], done.stderr[-2000:]
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_system_that_does_not_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is registered on Windows."""
     monkeypatch.delattr(os, "register_at_fork", raising=False)
