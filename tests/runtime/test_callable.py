@@ -80,6 +80,30 @@ def test_warmup_and_close(saved: Saved) -> None:
         pickle.dumps(model)
 
 
+def test_closing_ends_what_shares_the_model(saved: Saved) -> None:
+    """Another signature of it is closed, too."""
+    model = load(saved("signatures"))
+    other = model.with_signature(next(s.key for s in model.signatures if s.key != model.key))
+    model.close()
+    for use in (lambda: other(X), lambda: pickle.dumps(other)):
+        with pytest.raises((LoadFailedError, pickle.PicklingError), match="was closed"):
+            use()
+
+
+@pytest.mark.parametrize("error", [tf.errors.NotFoundError(None, None, "gone"), AttributeError("gone")])
+def test_closed_during_a_call(saved: Saved, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """What TensorFlow says of functions that went away meanwhile is explained."""
+    model = load(saved("signatures"))
+
+    def closed_meanwhile(tensors: Any) -> Any:
+        model.close()
+        raise error
+
+    monkeypatch.setattr(model, "_function", lambda *args: closed_meanwhile)
+    with pytest.raises(LoadFailedError, match="was closed"):
+        model(X)
+
+
 def test_pickle_by_reference(saved: Saved) -> None:
     """A pickle holds the path and loads on the first call."""
     model = pickle.loads(pickle.dumps(load_callable(saved("module"))))

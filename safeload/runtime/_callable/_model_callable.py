@@ -121,7 +121,7 @@ class ModelCallable:
         self._where = backend.where
         self._functions: dict[tuple[int, frozenset[str]], Callable[[Mapping[str, Any]], Any]] = {}
         self._fast: dict[tuple[Any, ...], FastCall] = {}
-        self._lock = threading.Lock()
+        self._lock, self._closed = threading.Lock(), threading.Event()
         self._traces = backend.traces(key)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -160,17 +160,22 @@ class ModelCallable:
             return _single(result)
         except SafeloadError:
             raise
-        except tf.errors.OpError as error:
-            add_note(error, self._traces[0], self._where)
+        except Exception as error:
+            self._live()  # says so if another thread closed it meanwhile
+            self._explain(error)
             raise
-        except UnicodeDecodeError as error:  # what TensorFlow quotes in its message may be any bytes of the model
+
+    def _explain(self, error: Exception) -> None:
+        """Say in a note which model an error of TensorFlow is of; raise any other one in terms of safeload."""
+        if isinstance(error, UnicodeDecodeError):  # what TensorFlow quotes in its message may be any bytes of the model
             failed = tf.errors.UnknownError(None, None, error.object.decode("utf-8", "replace"))
             add_note(failed, self._traces[0], self._where)
             raise failed from error
-        except Exception as error:
-            refuse_graph(error, self._where)
-            self._require_its_own(error)
-            raise
+        if isinstance(error, tf.errors.OpError):
+            add_note(error, self._traces[0], self._where)
+            return
+        refuse_graph(error, self._where)
+        self._require_its_own(error)
 
     def _learn(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], function: Callable[..., Any], tensors: Mapping[str, Any]
@@ -234,12 +239,10 @@ class ModelCallable:
 
     def _live(self) -> Backend:
         require_usable(self._where)
-        if self._backend is not None:
-            return self._backend
-        if self._recipe is None:
+        if self._closed.is_set():
             hint = "load the model again with load_callable"
             raise LoadFailedError(self._where, problem="this callable was closed", hint=hint)
-        return self._reloaded(self._recipe)
+        return self._backend or self._reloaded(cast("Recipe", self._recipe))
 
     def _reloaded(self, recipe: Recipe) -> Backend:
         """Load once, whichever thread calls first."""
@@ -333,7 +336,9 @@ class ModelCallable:
         recipe = self._recipe
         if recipe is not None:
             recipe = Recipe(recipe.loader, recipe.source, {**recipe.options, "signature": key}, recipe.digest)
-        return ModelCallable(self._live(), key, report=self._report, recipe=recipe, digest=self._digest)
+        other = ModelCallable(self._live(), key, report=self._report, recipe=recipe, digest=self._digest)
+        other._closed = self._closed
+        return other
 
     def predict(self, x: Any, *, batch_size: int = 32) -> Any:
         """Run the model over many rows, *batch_size* at a time, and join the results.
@@ -382,10 +387,11 @@ class ModelCallable:
             raise LoadFailedError(self._where, problem=f"it cannot be called: {with_place(error)}") from error
 
     def close(self) -> None:
-        """Release the model; calls afterwards are errors."""
+        """Release the model; calls afterwards are errors, also of what `with_signature` returned."""
+        self._closed.set()
         if self._backend is not None:
             self._backend.close()
-        self._backend, self._recipe = None, None
+        self._backend = None
         self._functions.clear()
         self._fast.clear()
 
@@ -402,17 +408,17 @@ class ModelCallable:
         return callable_html(self._key, self._where, self._traces[0], self._report)
 
     def __getstate__(self) -> dict[str, Any]:
-        if self._recipe is None:
+        if self._recipe is None or self._closed.is_set():
             raise pickle.PicklingError(
                 f"{self._where!r} was closed, or not loaded from a path by load_callable: it cannot be loaded elsewhere"
             )
         state = self.__dict__.copy()
-        state.update(_backend=None, _functions={}, _fast={}, _lock=None, _report=None)
+        state.update(_backend=None, _functions={}, _fast={}, _lock=None, _closed=None, _report=None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._lock = threading.Lock()
+        self._lock, self._closed = threading.Lock(), threading.Event()
 
 
 def _takes(trace: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
