@@ -176,6 +176,12 @@ class LimitExceededError(SafeloadError, ValueError):
         self.found = found
 
 
+def require_within(where: str, *, limit: str, allowed: float, found: float) -> None:
+    """Raise `LimitExceededError` if *found* is more than *allowed*."""
+    if found > allowed:
+        raise LimitExceededError(where, limit=limit, allowed=allowed, found=found)
+
+
 class ArtifactChangedError(SafeloadError, RuntimeError):
     """The artifact is not the one that was judged, pickled or trusted before."""
 

@@ -10,6 +10,7 @@ from safeload.formats._format import Format
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from safeload.formats._file import ByteFile
     from safeload.formats._source import Source
 
 SUFFIXES: dict[str, tuple[Format, ...]] = {
@@ -61,6 +62,12 @@ class Detection:
     def where(self) -> str:
         """How messages name the artifact."""
         return self.source.where
+
+    @property
+    def file(self) -> ByteFile:
+        """Its bytes, of an artifact that is one file."""
+        assert self.source.file is not None  # noqa: S101 - so its format says
+        return self.source.file
 
     @property
     def is_mislabelled(self) -> bool:

@@ -119,11 +119,11 @@ def _saved_model(source: Source, root: Path, names: set[str], graph: str) -> Det
             problem=f"holds two graphs, {graph} and saved_model.cpb, and which one counts depends on who reads it",
             hint="remove the one that does not belong to the model",
         )
-    with_file = open_member(root, graph, where=source.where)
+    file = open_member(root, graph, where=source.where)
     try:
-        kind = _foreign.kind_of_text(with_file.file.read_at(0, 4096)) if with_file.file else None
+        kind = _foreign.kind_of_text(file.read_at(0, 4096))
     finally:
-        with_file.close()
+        file.close()
     # A pbtxt is text by nature; the graph of a checkout without LFS is a pointer under either name.
     if kind in (_foreign.LFS_POINTER, _foreign.HTML):
         pointer = Source(where=f"{source.where}/{graph}", path=root)
@@ -217,14 +217,14 @@ def _inside(source: Source, root: Path, name: str, *, version: int | None, depth
 
 
 def _file_inside(source: Source, root: Path, name: str) -> Detection | None:
-    opened = open_member(root, name, where=source.where.rstrip("/"))
-    assert opened.file is not None  # noqa: S101 - open_member refuses directories
+    where = source.where.rstrip("/")
+    file = open_member(root, name, where=where)
     # Other files of a directory are none of our business: archives would be listed, texts searched.
-    head = opened.file.read_at(0, 8)
+    head = file.read_at(0, 8)
     if head.startswith((HDF5_MAGIC, LOCAL_MAGIC)) or head[4:] == TFLITE_MAGIC or name.endswith((".pb", ".pbtxt")):
-        found = detect_file(opened, opened.file)
+        found = detect_file(Source(f"{where}/{name}", resolve_member(root, name, where=where), file), file)
         # The graph of a SavedModel is no model without its directory.
         if found.format is not Format.SAVED_MODEL:
             return found
-    opened.close()
+    file.close()
     return None

@@ -13,7 +13,7 @@ import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from safeload.errors import ArtifactNotFoundError
+from safeload.errors import ArtifactNotFoundError, require_within
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -46,6 +46,18 @@ class ByteFile(ABC):
         buffer = bytearray(max(0, min(size, self.size - offset)))
         count = self.read_into(offset, buffer)
         return bytes(buffer if count == len(buffer) else buffer[:count])
+
+    def read_whole(self, where: str, *, limit: str, allowed: int) -> bytes:
+        """Return all bytes, and close.
+
+        Raises:
+            LimitExceededError: ``limit-exceeded``. There are more than *allowed*, the value of *limit*.
+        """
+        try:
+            require_within(where, limit=limit, allowed=allowed, found=self.size)
+            return self.read_at(0, self.size)
+        finally:
+            self.close()
 
 
 class MemoryFile(ByteFile):

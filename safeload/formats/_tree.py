@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safeload.errors import ArtifactNotFoundError, MalformedArtifactError
-from safeload.formats._source import Source, is_checkpoint_prefix, open_source
+from safeload.formats._source import is_checkpoint_prefix, open_source
+
+if TYPE_CHECKING:
+    from safeload.formats._file import ByteFile
 
 
 def allowed_roots(root: Path) -> tuple[Path, ...]:
@@ -56,7 +60,7 @@ def resolve_member(root: Path, name: str, *, where: str) -> Path:
     return real
 
 
-def open_member(root: Path, name: str, *, where: str) -> Source:
+def open_member(root: Path, name: str, *, where: str) -> ByteFile:
     """Open the file *name* of the model at *root*; see `resolve_member` for the links that are followed.
 
     Raises:
@@ -70,7 +74,7 @@ def open_member(root: Path, name: str, *, where: str) -> Source:
         raise MalformedArtifactError(where, problem=f"{name!r} {error.problem}") from error
     if opened.file is None:
         raise MalformedArtifactError(where, problem=f"{name!r} is a directory, not a file")
-    return Source(where=f"{where}/{name}", path=real, file=opened.file)
+    return opened.file
 
 
 def named_checkpoint(directory: Path) -> Path | None:
@@ -85,7 +89,7 @@ def named_checkpoint(directory: Path) -> Path | None:
         state = open_member(directory, "checkpoint", where=str(directory))
     except MalformedArtifactError:  # there is none, or it is a link to elsewhere
         return None
-    text = state.file.read_at(0, 1 << 16) if state.file else b""
+    text = state.read_at(0, 1 << 16)
     state.close()
     found = re.search(rb'^model_checkpoint_path:\s*"([^"\n]+)"', text, re.MULTILINE)
     if found is None:

@@ -11,7 +11,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.errors import LimitExceededError, MalformedArtifactError, require_within
 
 if TYPE_CHECKING:
     from safeload._limits import Limits
@@ -39,8 +39,7 @@ def parse_json(content: str | bytes, *, where: str, limits: Limits) -> Any:
             disagree which counts), or half a surrogate pair.
         LimitExceededError: ``limit-exceeded``. One of the limits.
     """
-    if len(content) > limits.max_config_bytes:
-        raise LimitExceededError(where, limit="max_config_bytes", allowed=limits.max_config_bytes, found=len(content))
+    require_within(where, limit="max_config_bytes", allowed=limits.max_config_bytes, found=len(content))
     try:
         text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
     except UnicodeDecodeError as error:
@@ -76,8 +75,7 @@ def _refuse_count(text: str, where: str, limits: Limits) -> None:
         found = text.count(opening) // weight
         if found > limits.max_entries:  # more than enough, unless they stand in strings
             found = _STRING.sub("", text).count(opening) // weight
-        if found > limits.max_entries:
-            raise LimitExceededError(where, limit="max_entries", allowed=limits.max_entries, found=found)
+        require_within(where, limit="max_entries", allowed=limits.max_entries, found=found)
 
 
 def _count_keys(tree: Any, where: str, limits: Limits) -> int:
@@ -89,8 +87,7 @@ def _count_keys(tree: Any, where: str, limits: Limits) -> int:
         nodes = [*map(dict.values, objects), *[node for node in level if type(node) is list]]
         level = [child for node in nodes for child in node if type(child) in _CONTAINERS]
         depth += 1
-        if depth > limits.max_nesting_depth:
-            raise LimitExceededError(where, limit="max_nesting_depth", allowed=limits.max_nesting_depth, found=depth)
+        require_within(where, limit="max_nesting_depth", allowed=limits.max_nesting_depth, found=depth)
     return keys
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.errors import MalformedArtifactError, require_within
 from safeload.formats._tree import allowed_roots
 from safeload.readers._artifact import Anomaly
 
@@ -118,5 +118,4 @@ class _Walk:
 
     def bound(self, limit: str, found: int) -> None:
         allowed = _FIXED[limit] if limit in _FIXED else getattr(self.limits, limit)
-        if found > allowed:
-            raise LimitExceededError(self.where, limit=limit, allowed=allowed, found=found)
+        require_within(self.where, limit=limit, allowed=allowed, found=found)

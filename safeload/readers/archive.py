@@ -26,8 +26,7 @@ def read_archive(detection: Detection, limits: Limits) -> Artifact:
         MalformedArtifactError: ``malformed-artifact``. The archive or the model is broken; see `formats.unpack`.
         LimitExceededError: ``limit-exceeded``. One of the limits.
     """
-    assert detection.source.file is not None  # noqa: S101 - archives are files
-    unpacked = unpack(detection.source.file, where=detection.where, limits=limits)
+    unpacked = unpack(detection.file, where=detection.where, limits=limits)
     detection.source.close()
     try:
         inner = detect(Source(where=detection.where, path=unpacked.path), version=detection.version)

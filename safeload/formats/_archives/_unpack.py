@@ -9,7 +9,7 @@ import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
+from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError, require_within
 from safeload.formats._archives._contents import compression_of, is_tar, refuse_member
 from safeload.formats._archives._zip import FREE_EXPANSION_BYTES, read_zip, short
 from safeload.formats._temporary import TemporaryFolder, unwritable
@@ -154,8 +154,7 @@ class _Target:
             self.bound("max_expansion_ratio", ratio, self.total // max(1, self.stored))
 
     def bound(self, limit: str, allowed: int, found: int) -> None:
-        if found > allowed:
-            raise LimitExceededError(self.where, limit=limit, allowed=allowed, found=found)
+        require_within(self.where, limit=limit, allowed=allowed, found=found)
 
     def malformed(self, problem: str) -> MalformedArtifactError:
         return MalformedArtifactError(self.where, problem=problem)

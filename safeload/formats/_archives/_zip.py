@@ -16,7 +16,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.errors import LimitExceededError, MalformedArtifactError, require_within
 from safeload.formats._file import ByteFile, Window
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ class ZipIndex:
             MalformedArtifactError: ``malformed-artifact``. The content does not match what the headers declare.
         """
         member = self.members[name]
-        if member.size > allowed:
-            raise LimitExceededError(f"{self.where}/{short(name)}", limit=limit, allowed=allowed, found=member.size)
+        require_within(f"{self.where}/{short(name)}", limit=limit, allowed=allowed, found=member.size)
         return b"".join(self.chunks(name))
 
     def chunks(self, name: str) -> Iterator[bytes]:
@@ -158,15 +157,11 @@ class _Reader(io.BufferedReader):
         self._where = where
 
     def read(self, size: int | None = -1, /) -> bytes:
-        self._bound("MAX_DIRECTORY_BYTES", MAX_DIRECTORY_BYTES, size or 0)
+        require_within(self._where, limit="MAX_DIRECTORY_BYTES", allowed=MAX_DIRECTORY_BYTES, found=size or 0)
         found = super().read(size)
         # zipfile (Python 3.10 to 3.13) goes by the size of the directory, not by the number that stands beside it.
-        self._bound("MAX_LISTED", MAX_LISTED, found.count(CENTRAL_MAGIC))
+        require_within(self._where, limit="MAX_LISTED", allowed=MAX_LISTED, found=found.count(CENTRAL_MAGIC))
         return found
-
-    def _bound(self, limit: str, allowed: int, found: int) -> None:
-        if found > allowed:
-            raise LimitExceededError(self._where, limit=limit, allowed=allowed, found=found)
 
 
 def zip_names(file: ByteFile, where: str) -> list[str] | None:
@@ -211,8 +206,7 @@ def read_zip(file: ByteFile, *, where: str, limits: Limits) -> ZipIndex:
             where, problem="the zip directory at its end is missing or broken: the file is truncated"
         )
     infos, start_of_directory, comment = found
-    if len(infos) > limits.max_entries:
-        raise LimitExceededError(where, limit="max_entries", allowed=limits.max_entries, found=len(infos))
+    require_within(where, limit="max_entries", allowed=limits.max_entries, found=len(infos))
     _refuse_names(infos, where)
     members = [_member(file, info, where) for info in infos]
     _refuse_gaps(infos, members, start_of_directory, where)
@@ -314,8 +308,7 @@ def _refuse_tail(file: ByteFile, comment: bytes, where: str) -> None:
 
 def _refuse_sizes(members: list[Member], file_size: int, limits: Limits, where: str) -> None:
     total = sum(m.size for m in members)
-    if total > limits.max_weight_bytes:
-        raise LimitExceededError(where, limit="max_weight_bytes", allowed=limits.max_weight_bytes, found=total)
+    require_within(where, limit="max_weight_bytes", allowed=limits.max_weight_bytes, found=total)
     if total > FREE_EXPANSION_BYTES and total > limits.max_expansion_ratio * file_size:
         found = total // max(1, file_size)
         raise LimitExceededError(where, limit="max_expansion_ratio", allowed=limits.max_expansion_ratio, found=found)

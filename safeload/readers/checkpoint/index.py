@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.errors import LimitExceededError, MalformedArtifactError, require_within
 from safeload.readers._artifact import DatasetInfo, WeightIndex, WeightLayout
 from safeload.readers.checkpoint.table import read_table
 from safeload.readers.protobuf import dtype_bytes, dtype_name, parse_message
@@ -125,8 +125,7 @@ def read_checkpoint_index(data: bytes, *, where: str, limits: Limits) -> Checkpo
         entry = _entry(key, value, num_shards=num_shards, is_slice=is_slice, where=where)
         (slices if is_slice else entries).append(entry)
     total = sum([entry.nbytes for entry in entries])
-    if total > limits.max_weight_bytes:
-        raise LimitExceededError(where, limit="max_weight_bytes", allowed=limits.max_weight_bytes, found=total)
+    require_within(where, limit="max_weight_bytes", allowed=limits.max_weight_bytes, found=total)
     return CheckpointIndex(num_shards, tuple(entries), tuple(slices))
 
 

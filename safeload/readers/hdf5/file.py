@@ -15,7 +15,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from safeload._explain import first_line
-from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.errors import LimitExceededError, MalformedArtifactError, require_within
 from safeload.readers.hdf5.chunks import require_sizes
 from safeload.readers.hdf5.heap import GuardedWindow
 from safeload.readers.hdf5.plain import NOT_PLAIN, NotPlainError, PlainWalk, Structures
@@ -244,8 +244,7 @@ class Hdf5File:
         return texts if shape else texts[0]
 
     def _bound_config(self, name: str, found: int, allowed: int) -> None:
-        if found > allowed:
-            raise LimitExceededError(f"{self.where}@{name}", limit="max_config_bytes", allowed=allowed, found=found)
+        require_within(f"{self.where}@{name}", limit="max_config_bytes", allowed=allowed, found=found)
 
     def names(self, path: str, name: str, *, max_bytes: int) -> list[str] | None:
         """Return an attribute that lists names; long lists are split into ``name0``, ``name1`` and so on.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from h5py import h5d, h5g, h5l, h5o, h5s, h5t
 
-from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.errors import MalformedArtifactError, require_within
 from safeload.formats import FREE_EXPANSION_BYTES
 from safeload.readers._artifact import DatasetInfo
 from safeload.readers.hdf5 import plain
@@ -97,8 +97,7 @@ class StructureWalk:
             raise self._broken(path, "is a group that stands in several places")
         self._seen.add(address)
         allowed = plain.most_groups(len(self._datasets))
-        if len(self._seen) > allowed:
-            raise LimitExceededError(self._where, limit="MAX_EMPTY_GROUPS", allowed=allowed, found=len(self._seen))
+        require_within(self._where, limit="MAX_EMPTY_GROUPS", allowed=allowed, found=len(self._seen))
 
     def _dataset(self, path: str, dataset: Any) -> None:
         start = _start(dataset)
@@ -154,9 +153,7 @@ class StructureWalk:
             self._bound("max_expansion_ratio", ratio)
 
     def _bound(self, limit: str, found: int) -> None:
-        allowed = getattr(self._limits, limit)
-        if found > allowed:
-            raise LimitExceededError(self._where, limit=limit, allowed=allowed, found=found)
+        require_within(self._where, limit=limit, allowed=getattr(self._limits, limit), found=found)
 
     def _broken(self, path: str, problem: str) -> MalformedArtifactError:
         hint = "no Keras writes such a file; ask its author for one written by model.save"

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.errors import MalformedArtifactError, require_within
 from safeload.formats import Format, MemoryFile, ZipIndex, open_member, read_zip, resolve_member
 from safeload.readers._artifact import KerasArtifact
 from safeload.readers._digest import keras_digest
@@ -94,19 +94,11 @@ class _Unzipped:
         return self._sizes[name]
 
     def read(self, name: str, *, limit: str, allowed: int) -> bytes:
-        opened = open_member(self._root, name, where=self._where)
-        assert opened.file is not None  # noqa: S101 - a member is a file
-        try:
-            if opened.file.size > allowed:
-                raise LimitExceededError(opened.where, limit=limit, allowed=allowed, found=opened.file.size)
-            return opened.file.read_at(0, opened.file.size)
-        finally:
-            opened.close()
+        file = open_member(self._root, name, where=self._where)
+        return file.read_whole(f"{self._where}/{name}", limit=limit, allowed=allowed)
 
     def open_weights(self) -> Hdf5File:
-        opened = open_member(self._root, WEIGHTS, where=self._where)
-        assert opened.file is not None  # noqa: S101 - a member is a file
-        return Hdf5File(opened.file, where=opened.where)
+        return Hdf5File(open_member(self._root, WEIGHTS, where=self._where), where=f"{self._where}/{WEIGHTS}")
 
 
 def _files_below(root: Path, where: str, limits: Limits) -> dict[str, int]:
@@ -124,8 +116,7 @@ def _files_below(root: Path, where: str, limits: Limits) -> dict[str, int]:
         found |= _sizes(root, path, names)
         if len(path.parts) > levels:
             below.clear()  # no writer makes so many
-        if len(found) > limits.max_entries:
-            raise LimitExceededError(where, limit="max_entries", allowed=limits.max_entries, found=len(found))
+        require_within(where, limit="max_entries", allowed=limits.max_entries, found=len(found))
     return found
 
 
@@ -184,8 +175,7 @@ def _container(detection: Detection, limits: Limits) -> _Container:
     if detection.format is Format.KERAS_DIRECTORY:
         assert detection.path is not None  # noqa: S101 - a directory has a path
         return _Unzipped(detection.path, detection.where, limits)
-    assert detection.source.file is not None  # noqa: S101 - a zip is a file
-    return _Zipped(read_zip(detection.source.file, where=detection.where, limits=limits), limits)
+    return _Zipped(read_zip(detection.file, where=detection.where, limits=limits), limits)
 
 
 def _metadata(container: _Container, where: str, limits: Limits) -> dict[str, str]:
@@ -203,13 +193,9 @@ def _parsed(text: bytes, where: str, limits: Limits) -> dict[str, Json]:
 
 def _read_assets(container: _Container, where: str, limits: Limits) -> dict[str, bytes]:
     names = sorted(name for name in container.names() if name.startswith(ASSETS))
-    if len(names) > MAX_ASSETS:
-        raise LimitExceededError(f"{where}/{ASSETS}", limit="MAX_ASSETS", allowed=MAX_ASSETS, found=len(names))
+    require_within(f"{where}/{ASSETS}", limit="MAX_ASSETS", allowed=MAX_ASSETS, found=len(names))
     total = sum(container.size_of(name) for name in names)
-    if total > limits.max_asset_bytes:
-        raise LimitExceededError(
-            f"{where}/{ASSETS}", limit="max_asset_bytes", allowed=limits.max_asset_bytes, found=total
-        )
+    require_within(f"{where}/{ASSETS}", limit="max_asset_bytes", allowed=limits.max_asset_bytes, found=total)
     return {
         name.removeprefix(ASSETS): container.read(name, limit="max_asset_bytes", allowed=limits.max_asset_bytes)
         for name in names

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
+from safeload.errors import MalformedArtifactError, UnsupportedFormatError, require_within
 from safeload.formats import SAVED_MODEL_NAMES, Format, open_member
 from safeload.readers._artifact import KerasArtifact
 from safeload.readers._digest import keras_digest
@@ -131,26 +131,12 @@ def _graph_beside(prefix: Path) -> str | None:
 
 def open_checkpoint(prefix: Path, *, where: str, limits: Limits) -> tuple[WeightIndex, CheckpointFile]:
     """Read the index of the checkpoint *prefix* and open its data files; see `read_weights_checkpoint`."""
-    index = read_checkpoint_index(_index_bytes(prefix, where, limits), where=where, limits=limits)
+    file = open_member(prefix.parent, f"{prefix.name}.index", where=where)
+    content = file.read_whole(where, limit="max_config_bytes", allowed=limits.max_config_bytes)
+    index = read_checkpoint_index(content, where=where, limits=limits)
     names = list(index.required_sizes(prefix.name))
-    if len(names) > limits.max_entries:
-        raise LimitExceededError(where, limit="max_entries", allowed=limits.max_entries, found=len(names))
-    shards = [_opened(prefix.parent, name, where) for name in names]
+    require_within(where, limit="max_entries", allowed=limits.max_entries, found=len(names))
+    shards = [open_member(prefix.parent, name, where=where) for name in names]
     sizes = {name: shard.size for name, shard in zip(names, shards, strict=True)}
     require_shards(index, prefix=prefix.name, sizes=sizes, where=where, limits=limits)
     return index.weights(), CheckpointFile(index, shards, where=where)
-
-
-def _opened(directory: Path, name: str, where: str) -> ByteFile:
-    file = open_member(directory, name, where=where).file
-    assert file is not None  # noqa: S101 - a member is a file
-    return file
-
-
-def _index_bytes(prefix: Path, where: str, limits: Limits) -> bytes:
-    file = _opened(prefix.parent, f"{prefix.name}.index", where)
-    if file.size > limits.max_config_bytes:
-        raise LimitExceededError(where, limit="max_config_bytes", allowed=limits.max_config_bytes, found=file.size)
-    content = file.read_at(0, file.size)
-    file.close()
-    return content

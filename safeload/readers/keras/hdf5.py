@@ -42,9 +42,7 @@ def read_keras_hdf5(detection: Detection, limits: Limits) -> KerasArtifact:
     Guarantees:
         No array is read. The file of the artifact is the one that was opened for *detection*, and stays open.
     """
-    file = detection.source.file
-    assert file is not None  # noqa: S101 - only files are detected as HDF5
-    hdf5 = Hdf5File(file, where=detection.where)
+    hdf5 = Hdf5File(detection.file, where=detection.where)
     structure = hdf5.structure(limits)
     text = _text(hdf5, "model_config", limits)
     weights = weight_index(hdf5, structure, limits)
@@ -58,7 +56,7 @@ def read_keras_hdf5(detection: Detection, limits: Limits) -> KerasArtifact:
         metadata=_metadata(hdf5, structure, limits),
         weights=weights,
         weights_file=hdf5,
-        size=file.size,
+        size=hdf5.size,
     )
     return replace(artifact, digest=keras_digest(artifact, text or ""))
 

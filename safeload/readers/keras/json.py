@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
+from safeload.errors import MalformedArtifactError, UnsupportedFormatError
 from safeload.formats import Format, detect, open_source
 from safeload.readers._artifact import KerasArtifact
 from safeload.readers._digest import keras_digest
@@ -30,13 +30,7 @@ def read_keras_json(detection: Detection, limits: Limits) -> KerasArtifact:
         MalformedArtifactError: ``malformed-artifact``. It is no strict JSON, or no serialized Keras object.
         LimitExceededError: ``limit-exceeded``. One of the limits.
     """
-    file = detection.source.file
-    assert file is not None  # noqa: S101 - only files are detected as JSON
-    size = file.size
-    if size > limits.max_config_bytes:
-        raise LimitExceededError(detection.where, limit="max_config_bytes", allowed=limits.max_config_bytes, found=size)
-    content = file.read_at(0, size)
-    file.close()
+    content = detection.file.read_whole(detection.where, limit="max_config_bytes", allowed=limits.max_config_bytes)
     config = parse_json(content, where=detection.where, limits=limits)
     if isinstance(config, str):  # json.dump(model.to_json(), file): JSON twice over, which users write often
         config = parse_json(config, where=detection.where, limits=limits)
@@ -50,7 +44,7 @@ def read_keras_json(detection: Detection, limits: Limits) -> KerasArtifact:
         config=config,
         training_config=config.get("compile_config"),
         metadata={key: config[key] for key in _METADATA if isinstance(config.get(key), str)},
-        size=size,
+        size=len(content),
     )
     return replace(artifact, digest=keras_digest(artifact, content))
 

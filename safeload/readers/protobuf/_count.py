@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.errors import MalformedArtifactError, require_within
 from safeload.readers.protobuf._pool import message_class
 
 if TYPE_CHECKING:
@@ -113,10 +113,10 @@ def _count(root: Descriptor, data: bytes, where: str, *, limit: str, small: int)
                 position += _WIDTHS.get(key & 7, 0)  # groups are gone through like fields
             fields += 1
             if fields & 0xFFF == 0:
-                _bound(limit, messages, allowed, where)
-                _bound("MAX_FIELDS", fields, MAX_FIELDS, where)
-    _bound(limit, messages, allowed, where)
-    _bound("MAX_FIELDS", fields, MAX_FIELDS, where)
+                require_within(where, limit=limit, allowed=allowed, found=messages)
+                require_within(where, limit="MAX_FIELDS", allowed=MAX_FIELDS, found=fields)
+    require_within(where, limit=limit, allowed=allowed, found=messages)
+    require_within(where, limit="MAX_FIELDS", allowed=MAX_FIELDS, found=fields)
     return skipped
 
 
@@ -134,8 +134,3 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 @cache
 def _messages_below(descriptor: Descriptor) -> Mapping[int, Descriptor]:
     return {field.number: field.message_type for field in descriptor.fields if field.message_type is not None}
-
-
-def _bound(limit: str, found: int, allowed: int, where: str) -> None:
-    if found > allowed:
-        raise LimitExceededError(where, limit=limit, allowed=allowed, found=found)

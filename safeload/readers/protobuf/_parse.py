@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.errors import MalformedArtifactError, require_within
 from safeload.readers.protobuf._count import require_few_messages
 from safeload.readers.protobuf._pool import message_class
 
@@ -60,11 +60,9 @@ def parse_text(name: str, data: bytes, *, where: str) -> Any:
     """
     from google.protobuf import text_format
 
-    if len(data) > MAX_TEXT_BYTES:
-        raise LimitExceededError(where, limit="MAX_TEXT_BYTES", allowed=MAX_TEXT_BYTES, found=len(data))
+    require_within(where, limit="MAX_TEXT_BYTES", allowed=MAX_TEXT_BYTES, found=len(data))
     fields = sum(map(data.count, _MARKS))
-    if fields > MAX_TEXT_FIELDS:
-        raise LimitExceededError(where, limit="MAX_TEXT_FIELDS", allowed=MAX_TEXT_FIELDS, found=fields)
+    require_within(where, limit="MAX_TEXT_FIELDS", allowed=MAX_TEXT_FIELDS, found=fields)
     try:
         return text_format.Parse(data.decode("utf-8"), message_class(name)())
     except (text_format.ParseError, UnicodeDecodeError) as error:

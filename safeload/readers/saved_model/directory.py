@@ -11,10 +11,8 @@ import hashlib
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from safeload._limits import Limits
-from safeload.errors import LimitExceededError, MalformedArtifactError
-from safeload.formats import Format
-from safeload.formats._tree import open_member
+from safeload.errors import MalformedArtifactError
+from safeload.formats import SAVED_MODEL_NAMES, Format, open_member
 from safeload.readers._artifact import Anomaly, SavedModelArtifact
 from safeload.readers._model_tree import ModelTree, read_model_tree
 from safeload.readers.checkpoint.index import CheckpointIndex, read_checkpoint_index, require_shards
@@ -26,11 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from safeload._limits import Limits
     from safeload.formats import Detection
 
-_BINARY, _TEXT = "saved_model.pb", "saved_model.pbtxt"
-"""Names of the graph. TensorFlow takes the first that exists."""
-
+_BINARY, _TEXT = SAVED_MODEL_NAMES
 _UNREAD = frozenset({"link-out-of-model", "special-file"})
 """Anomalies that hide a file. The policy refuses them, so what depends on the file is not checked."""
 
@@ -92,7 +89,7 @@ class _Reader:
 
     def graph(self) -> tuple[bytes, Any]:
         """Return the serialized graph and the message that it is."""
-        names = [name for name in (_BINARY, _TEXT) if name in self.tree.files]
+        names = [name for name in SAVED_MODEL_NAMES if name in self.tree.files]
         if not names:
             raise self.malformed(f"there is no readable {_BINARY} in the directory")
         for extra in names[1:]:
@@ -160,14 +157,8 @@ class _Reader:
     def content(self, name: str, *, limit: str, allowed: int | None = None) -> bytes:
         """Read the file *name* whole if it is no larger than *allowed*, by default the value of *limit*."""
         allowed = getattr(self.limits, limit) if allowed is None else allowed
-        opened = open_member(self.directory, name, where=self.where)
-        assert opened.file is not None  # noqa: S101 - open_member opens files alone
-        try:
-            if opened.file.size > allowed:
-                raise LimitExceededError(f"{self.where}/{name}", limit=limit, allowed=allowed, found=opened.file.size)
-            return opened.file.read_at(0, opened.file.size)
-        finally:
-            opened.close()
+        file = open_member(self.directory, name, where=self.where)
+        return file.read_whole(f"{self.where}/{name}", limit=limit, allowed=allowed)
 
     def malformed(self, problem: str) -> MalformedArtifactError:
         return MalformedArtifactError(self.where, problem=problem)

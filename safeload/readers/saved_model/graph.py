@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safeload.errors import LimitExceededError, UnsupportedFormatError
+from safeload.errors import UnsupportedFormatError
 from safeload.formats import Format, is_text, open_member
 from safeload.readers._artifact import SavedModelArtifact, WeightIndex
 from safeload.readers.checkpoint.index import read_checkpoint_index, require_shards
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from safeload._limits import Limits
-    from safeload.formats import ByteFile, Detection
+    from safeload.formats import Detection
 
 _HEAD_BYTES = 4096
 _MESSAGES = {Format.FROZEN_GRAPH: "GraphDef", Format.TF1_CHECKPOINT: "MetaGraphDef"}
@@ -104,31 +104,12 @@ def with_signature(artifact: SavedModelArtifact, key: str) -> SavedModelArtifact
 
 
 def _content(detection: Detection, limits: Limits) -> bytes:
-    if detection.source.file is not None:
-        return _whole(detection.source.file, detection.where, "max_graph_bytes", limits)
-    assert detection.path is not None  # noqa: S101 - checkpoints are found by their path
-    return _member(detection.path.with_name(f"{detection.path.name}.meta"), detection.where, "max_graph_bytes", limits)
-
-
-def _member(path: Path, where: str, limit: str, limits: Limits) -> bytes:
-    return _whole(_opened(path, where), f"{where}/{path.name}", limit, limits)
-
-
-def _opened(path: Path, where: str) -> ByteFile:
-    file = open_member(path.parent, path.name, where=where).file
-    assert file is not None  # noqa: S101 - a member is a file
-    return file
-
-
-def _whole(file: ByteFile, where: str, limit: str, limits: Limits) -> bytes:
-    """Read and close *file*."""
-    allowed = getattr(limits, limit)
-    try:
-        if file.size > allowed:
-            raise LimitExceededError(where, limit=limit, allowed=allowed, found=file.size)
-        return file.read_at(0, file.size)
-    finally:
-        file.close()
+    where, file = detection.where, detection.source.file
+    if file is None:
+        assert detection.path is not None  # noqa: S101 - checkpoints are found by their path
+        name = f"{detection.path.name}.meta"
+        where, file = f"{where}/{name}", open_member(detection.path.parent, name, where=where)
+    return file.read_whole(where, limit="max_graph_bytes", allowed=limits.max_graph_bytes)
 
 
 def _meta_graph(detection: Detection, content: bytes) -> Any:
@@ -145,17 +126,18 @@ def _checkpoint(detection: Detection, limits: Limits) -> _Checkpoint:
         return _Checkpoint()
     prefix = detection.path
     assert prefix is not None  # noqa: S101 - checkpoints are found by their path
-    index_path = prefix.with_name(f"{prefix.name}.index")
-    content = _member(index_path, detection.where, "max_config_bytes", limits)
-    index = read_checkpoint_index(content, where=detection.where, limits=limits)
-    sizes = {name: _size(prefix.with_name(name), detection.where) for name in index.required_sizes(prefix.name)}
-    require_shards(index, prefix=prefix.name, sizes=sizes, where=detection.where, limits=limits)
-    files = {index_path.name: len(content), **sizes}
+    where, name = detection.where, f"{prefix.name}.index"
+    file = open_member(prefix.parent, name, where=where)
+    content = file.read_whole(f"{where}/{name}", limit="max_config_bytes", allowed=limits.max_config_bytes)
+    index = read_checkpoint_index(content, where=where, limits=limits)
+    sizes = {shard: _size(prefix.parent, shard, where) for shard in index.required_sizes(prefix.name)}
+    require_shards(index, prefix=prefix.name, sizes=sizes, where=where, limits=limits)
+    files = {name: len(content), **sizes}
     return _Checkpoint(prefix.parent, prefix.name, content, files, index.weights())
 
 
-def _size(path: Path, where: str) -> int:
-    file = _opened(path, where)
+def _size(directory: Path, name: str, where: str) -> int:
+    file = open_member(directory, name, where=where)
     file.close()
     return file.size
 

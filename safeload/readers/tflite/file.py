@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
+from safeload.errors import MalformedArtifactError, UnsupportedFormatError
 from safeload.formats import Format
 from safeload.readers._artifact import TFLiteArtifact
 from safeload.readers.tflite.flatbuffer import Budget, FlatbufferError, Table
@@ -51,14 +51,7 @@ def read_tflite(detection: Detection, limits: Limits) -> TFLiteArtifact:
     Guarantees:
         The whole file is in memory afterwards; what was read is what is loaded.
     """
-    file = detection.source.file
-    assert file is not None  # noqa: S101 - TFLite models are files
-    if file.size > limits.max_graph_bytes:
-        raise LimitExceededError(
-            detection.where, limit="max_graph_bytes", allowed=limits.max_graph_bytes, found=file.size
-        )
-    content = file.read_at(0, file.size)
-    file.close()
+    content = detection.file.read_whole(detection.where, limit="max_graph_bytes", allowed=limits.max_graph_bytes)
     try:
         model = _model(content, detection.where)
     except FlatbufferError as error:
