@@ -22,9 +22,6 @@ from safeload.errors import EXPERIMENTAL_CLASSES
 # Kinds whose classes and functions a config may name without a module, in the order in which a name is looked up.
 _SEARCHED_KINDS = ("layer", "initializer", "regularizer", "constraint", "dtype policy", "quantizer", "model")
 
-FUNCTIONAL_MODULE = "keras.src.models.functional"
-"""Where Keras 3 says that ``Functional`` is: the one model class without a public module."""
-
 
 class KerasClass(NamedTuple):
     """A public class of Keras 3.

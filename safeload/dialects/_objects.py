@@ -175,7 +175,7 @@ class Normaliser:
         return module if is_possible else None
 
     def _era_name(self, name: str) -> bool:
-        return era_layer(name.removesuffix("V1").removesuffix("V2"), self.writer) is not None
+        return era_layer(_values.without_version(name), self.writer) is not None
 
     def _module_by_shape(self, name: str, config: Any, kind: str | None) -> str | None:
         """Return the module of an object recorded by its name alone, or None if it cannot be the built-in.
@@ -184,7 +184,7 @@ class Normaliser:
         Then the keys of its config tell: every release records all keys of its own layers, and operations are not
         trainable.
         """
-        plain = name.removesuffix("V1").removesuffix("V2")
+        plain = _values.without_version(name)
         layer = era_layer(plain, self.writer) if kind in {None, "layer", "activation"} else None
         spellings = (config, _keras2.with_later_keys(plain, config)) if isinstance(config, dict) else ()
         if layer is not None and any(self._has_keys_of(layer, spelling) for spelling in spellings):
@@ -244,12 +244,11 @@ class Normaliser:
         }
 
     def _old_layer(self, name: str, config: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
-        own_module = None
         if self.writer.flavour is Flavour.KERAS_1:
             own_module, name, config = _keras1.modernise(name, config)
-        if own_module is not None:
-            return own_module, name, dict(config)
-        return _keras2.modernise(name.removesuffix("V1").removesuffix("V2"), config, self.writer)
+            if own_module is not None:
+                return own_module, name, config
+        return _keras2.modernise(_values.without_version(name), config, self.writer)
 
     def _envelope(self, value: dict[str, Any], *, is_builtin_object: bool, kind: str | None) -> dict[str, Any]:
         kept = {key: value[key] for key in _ENVELOPE if key in value}

@@ -14,13 +14,9 @@ from safeload.dialects._normal import Flavour, Writer
 _KINDS = {
     "layer": "layer",
     "layers": "layer",
-    "forward_layer": "layer",
-    "backward_layer": "layer",
     "cell": "layer",
     "cells": "layer",
     "activation": "activation",
-    "recurrent_activation": "activation",
-    "inner_activation": "activation",
     "dtype": "dtype policy",
 }
 _KIND_SUFFIXES = {
@@ -140,6 +136,11 @@ def legal_name(name: str) -> str:
     return name.replace("/", "_")
 
 
+def without_version(name: str) -> str:
+    """Return the name of a class of TensorFlow without the version that it may end in: ``BatchNormalizationV1``."""
+    return name.removesuffix("V1").removesuffix("V2")
+
+
 def function_object(name: str, *, module: str | None = None) -> dict[str, Any]:
     """Return the serialized form of a function that is not built in."""
     return {"module": module, "class_name": "function", "config": name, "registered_name": name}
@@ -211,7 +212,7 @@ def _had_activation(name: str, writer: Writer) -> bool:
 
 def initializer_class(name: str) -> str:
     """Return the name that Keras 3 has for an initializer class of Keras 2 or TensorFlow 1."""
-    name = name.removesuffix("V1").removesuffix("V2")
+    name = without_version(name)
     return _INITIALIZER_ALIASES.get(name, name)
 
 

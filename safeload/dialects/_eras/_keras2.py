@@ -27,8 +27,6 @@ _RENAMED_CLASSES = {
     "CuDNNGRU": "GRU",
     "UnifiedLSTM": "LSTM",
     "UnifiedGRU": "GRU",
-    "BatchNormalizationV1": "BatchNormalization",
-    "BatchNormalizationV2": "BatchNormalization",
     # Inference leaves the input as it is: keras/src/layers/preprocessing/image_preprocessing.py and
     # keras/src/engine/base_layer.py of 2.15.0.
     "RandomHeight": "Identity",
@@ -334,12 +332,12 @@ def _convert_hashing(config: Config) -> None:
         config["dtype"] = "int64"  # what TensorFlow 2.3 gave out, whatever the layer's dtype
 
 
-_FUNCTION_PARTS = ("function", "output_shape", "mask")
+FUNCTION_PARTS = ("function", "output_shape", "mask")
 
 
 def _convert_lambda(config: Config) -> None:
     """Write functions as Keras 3 does: keras/layers/core.py (2.2.4), keras/src/layers/core/lambda_layer.py (2.15.0)."""
-    for part in _FUNCTION_PARTS:
+    for part in FUNCTION_PARTS:
         module = config.pop("module" if part == "function" else f"{part}_module", None)
         kind = config.pop(f"{part}_type", "raw")
         value = config.get(part)

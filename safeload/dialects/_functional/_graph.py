@@ -81,7 +81,7 @@ def read_graph(config: Json, *, where: str, is_old: bool) -> Graph:
     )
     graph = Graph(where, layers, read_tensors(config["input_layers"]), read_tensors(config["output_layers"]))
     _require_known(graph, known)
-    return _pruned(_counted_from_zero(graph)) if is_old else _without_model_offset(_recounted(graph), -1)
+    return _pruned(_counted_from_zero(graph)) if is_old else with_model_offset(_recounted(graph), -1)
 
 
 def require_calls_apart(graph: Graph, writer: Writer) -> None:
@@ -157,7 +157,7 @@ def is_functional(layer: Json) -> bool:
     return isinstance(layer.get("config"), dict) and "input_layers" in layer["config"]
 
 
-def _without_model_offset(graph: Graph, offset: int) -> Graph:
+def with_model_offset(graph: Graph, offset: int) -> Graph:
     """Count the calls of nested models at the ends of the model differently by *offset*.
 
     Keras 3 counts them from 1 there (``kept_nodes = 1``) and from 0 inside the nodes.
@@ -196,11 +196,6 @@ def _recounted(graph: Graph) -> Graph:
 
 def _inner_refs(graph: Graph) -> list[TensorRef]:
     return [ref for layer in graph.layers for call in layer.calls for ref in refs_of(call)]
-
-
-def with_model_offset(graph: Graph) -> Graph:
-    """Count the calls of nested models at the ends of the model as Keras 3 does: from 1."""
-    return _without_model_offset(graph, 1)
 
 
 def _counted_from_zero(graph: Graph) -> Graph:

@@ -10,7 +10,7 @@ Source:
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from safeload.dialects._eras._transposed import with_output_padding
 from safeload.dialects._functional import _operations
@@ -23,10 +23,21 @@ from safeload.dialects._functional._graph import (
     with_model_offset,
 )
 from safeload.dialects._functional._merge import merge_layer
-from safeload.dialects._functional._nodes import STATEFUL_CLASSES, Call, Tree, map_refs, split_initial_state, write_call
+from safeload.dialects._functional._nodes import (
+    STATEFUL_CLASSES,
+    Call,
+    Tree,
+    entry_of,
+    map_refs,
+    split_initial_state,
+    write_call,
+)
 from safeload.dialects._functional._sequential import is_sequential, with_build_shape, with_input_layer
 from safeload.dialects._normal import BUILT_BEFORE, Flavour, Writer
 from safeload.dialects._values import is_of_a_script, legal_name
+
+if TYPE_CHECKING:
+    from safeload.dialects._objects import Normaliser
 
 Json = Any
 
@@ -45,20 +56,8 @@ _KERAS_PACKAGES = frozenset({"keras", "tf_keras"})
 _MODULES = {"Functional": "keras.src.models.functional", "Sequential": "keras"}
 
 
-class LayerNormaliser(Protocol):
-    """What this module asks of `_objects.Normaliser`."""
-
-    def object(self, value: dict[str, Any], kind: str | None = None) -> dict[str, Any]:
-        """Return a serialized object in normal form."""
-        ...
-
-    def config(self, config: Any) -> Any:
-        """Return constructor arguments in normal form."""
-        ...
-
-
 def normalise_model(
-    value: dict[str, Any], writer: Writer, normaliser: LayerNormaliser, renamed: dict[str, str]
+    value: dict[str, Any], writer: Writer, normaliser: Normaliser, renamed: dict[str, str]
 ) -> dict[str, Any] | None:
     """Return a serialized model in normal form, or None if *value* is no model made of layers.
 
@@ -96,7 +95,7 @@ def _may_have_layers(value: Json) -> bool:
     return not isinstance(config, dict) or "layers" in config or is_sequential(value)
 
 
-def _model(value: Json, parts: dict[str, Json], normaliser: LayerNormaliser) -> dict[str, Json]:
+def _model(value: Json, parts: dict[str, Json], normaliser: Normaliser) -> dict[str, Json]:
     """The object of a model whose *parts* are in normal form."""
     rest = {key: item for key, item in value["config"].items() if key not in _FUNCTIONAL_KEYS}
     name = rest.get("name")
@@ -106,7 +105,7 @@ def _model(value: Json, parts: dict[str, Json], normaliser: LayerNormaliser) -> 
     return {**shell, "config": {**shell["config"], **parts}}
 
 
-def _shell(value: Json, rest: Json, normaliser: LayerNormaliser) -> Json:
+def _shell(value: Json, rest: Json, normaliser: Normaliser) -> Json:
     module = value.get("module")
     name = None if is_of_a_script(value) else _BUILTIN_MODELS.get(value["class_name"])
     if name is None or (module is not None and str(module).partition(".")[0] not in _KERAS_PACKAGES):
@@ -121,7 +120,7 @@ def _shell(value: Json, rest: Json, normaliser: LayerNormaliser) -> Json:
     }
 
 
-def _sequential_layers(layers: list[Json], normaliser: LayerNormaliser, renamed: dict[str, str]) -> list[Json]:
+def _sequential_layers(layers: list[Json], normaliser: Normaliser, renamed: dict[str, str]) -> list[Json]:
     taken: set[str] = set()
     named = [_renamed_layer(layer, _new_name(_name_in(layer), taken, renamed)) for layer in layers]
     return [normaliser.object(_without_input_shape(layer), "layer") for layer in named]
@@ -160,7 +159,7 @@ def _renamed_layer(layer: Json, name: str | None) -> Json:
     return {**layer, "config": {**layer["config"], "name": name}}
 
 
-def _functional(config: Json, writer: Writer, normaliser: LayerNormaliser, renamed: dict[str, str]) -> dict[str, Json]:
+def _functional(config: Json, writer: Writer, normaliser: Normaliser, renamed: dict[str, str]) -> dict[str, Json]:
     """``layers``, ``input_layers`` and ``output_layers`` of a Functional model in normal form."""
     is_old = writer.flavour is not Flavour.KERAS_3
     graph = read_graph(config, where=str(config.get("name") or "Functional"), is_old=is_old)
@@ -175,7 +174,7 @@ def _functional(config: Json, writer: Writer, normaliser: LayerNormaliser, renam
         graph = graph._replace(inputs=_unwrapped(graph.inputs), outputs=_unwrapped(graph.outputs))
     graph = _with_legal_names(graph, renamed)
     layers = [layer._replace(data=normaliser.object(layer.data, "layer")) for layer in graph.layers]
-    return _written(with_model_offset(graph._replace(layers=tuple(layers))))
+    return _written(with_model_offset(graph._replace(layers=tuple(layers)), 1))
 
 
 def _modern(layer: GraphLayer) -> GraphLayer:
@@ -227,10 +226,6 @@ def _written(graph: Graph) -> dict[str, Json]:
     ]
     return {
         "layers": layers,
-        "input_layers": _written_ends(graph.inputs),
-        "output_layers": _written_ends(graph.outputs),
+        "input_layers": map_refs(graph.inputs, entry_of),
+        "output_layers": map_refs(graph.outputs, entry_of),
     }
-
-
-def _written_ends(tree: Tree) -> Json:
-    return map_refs(tree, lambda ref: [ref.layer, ref.node, ref.tensor])

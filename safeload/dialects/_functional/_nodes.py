@@ -90,12 +90,12 @@ def iter_refs(tree: Tree) -> Iterator[TensorRef]:
 
 def refs_of(call: Call) -> list[TensorRef]:
     """The tensors that *call* takes."""
-    return [*iter_refs(list(call.args)), *iter_refs(call.kwargs)]
+    return [*iter_refs(call)]
 
 
 def map_call(call: Call, change: Callable[[TensorRef], Any]) -> Call:
     """Copy *call* with *change* applied to every `TensorRef`."""
-    return Call(tuple(map_refs(list(call.args), change)), map_refs(call.kwargs, change))
+    return Call(tuple(map_refs(call.args, change)), map_refs(call.kwargs, change))
 
 
 def read_calls(layer: Json, layer_names: Container[str], where: str) -> list[Call]:
@@ -206,13 +206,18 @@ def read_tensors(tree: Json) -> Tree:
 
 def write_call(call: Call) -> Json:
     """A node as Keras 3 writes it."""
-    return {"args": map_refs(list(call.args), write_tensor), "kwargs": map_refs(call.kwargs, write_tensor)}
+    return {"args": map_refs(call.args, _write_tensor), "kwargs": map_refs(call.kwargs, _write_tensor)}
 
 
-def write_tensor(ref: TensorRef) -> Json:
+def entry_of(ref: TensorRef) -> list[Json]:
+    """A tensor as every era writes it at the ends of a model, and Keras before 3 in a node, too."""
+    return [ref.layer, ref.node, ref.tensor]
+
+
+def _write_tensor(ref: TensorRef) -> Json:
     """A tensor as Keras 3 writes it in a node.
 
     Keras replaces it by the tensor of that history, so shape and dtype are formal where no era recorded them.
     """
-    config = {"shape": ref.shape or [None], "dtype": ref.dtype, "keras_history": [ref.layer, ref.node, ref.tensor]}
+    config = {"shape": ref.shape or [None], "dtype": ref.dtype, "keras_history": entry_of(ref)}
     return {"class_name": "__keras_tensor__", "config": config}

@@ -17,8 +17,6 @@ from safeload.dialects._functional._nodes import Call, TensorRef, Tree, refs_of
 from safeload.dialects._functional._symbols import ALLOWED_SYMBOLS
 from safeload.errors import IncompatibleVersionError
 
-__all__ = ["ALLOWED_SYMBOLS", "EXPORT_HINT", "OPERATION_CLASSES", "modern_operation"]
-
 Json = Any
 
 EXPORT_HINT = "load it with the release that saved it and export a SavedModel: tf.saved_model.save(model, path)"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from safeload.dialects._functional._nodes import Call, TensorRef, iter_refs, read_tensors, write_call
+from safeload.dialects._functional._nodes import Call, TensorRef, entry_of, iter_refs, read_tensors, write_call
 from safeload.dialects._values import is_of_a_script
 from safeload.errors import MalformedArtifactError
 
@@ -201,7 +201,7 @@ def _merged(obj: Json, config: Json, where: str) -> Json:
     graph = _Graph()
     branches = [graph.add_branch(branch, where) for branch in merge["config"]["layers"]]
     output = graph.add_chain(rest, graph.call(merge, branches))
-    tensors = [[ref.layer, ref.node, ref.tensor] for ref in (*graph.inputs, output)]
+    tensors = [entry_of(ref) for ref in (*graph.inputs, output)]
     model = {
         "name": config["name"],
         "layers": list(graph.layers.values()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from safeload.dialects._functional._nodes import Call, TensorRef, read_calls, refs_of, write_call
+from safeload.dialects._functional._nodes import Call, TensorRef, entry_of, read_calls, refs_of, write_call
 from safeload.errors import IncompatibleVersionError
 
 # Functional.from_config takes one tensor that is not in a list, and lists in lists or dicts:
@@ -65,7 +65,7 @@ def _plain_node(call: Call) -> Any:
     is_nested = any(isinstance(value, (TensorRef, dict, list)) for value in call.kwargs.values())
     if len(refs) < len(flat) or is_nested:
         return write_call(call)
-    return [[ref.layer, ref.node, ref.tensor, call.kwargs] for ref in refs]
+    return [[*entry_of(ref), call.kwargs] for ref in refs]
 
 
 def _named(config: dict[str, Any]) -> list[dict[str, Any]]:

@@ -14,8 +14,6 @@ from safeload.dialects._normal import Flavour, KerasTarget, Writer
 from safeload.dialects._writer import dicts
 from safeload.errors import IncompatibleVersionError
 
-__all__ = ["lower_operation", "require_same_meaning"]
-
 # Arguments of a call up to Keras 3.8; later releases take some of them in the constructor.
 _CALLS: Mapping[str, tuple[str, ...]] = {
     "Arange": ("start", "stop", "step", "dtype"),

@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from safeload.dialects._compat_names import COMPAT_MODULE
+from safeload.dialects._eras._keras2 import FUNCTION_PARTS
 from safeload.dialects._functional._graph import GraphLayer, map_graph, read_graph
-from safeload.dialects._functional._nodes import CONSTANT, Call, TensorRef, Tree, iter_refs, map_refs
+from safeload.dialects._functional._nodes import CONSTANT, Call, TensorRef, Tree, entry_of, iter_refs, map_refs
 from safeload.dialects._normal import Flavour, NormalForm
 from safeload.dialects._values import function_object, has_activation, kind_at
 from safeload.errors import IncompatibleVersionError
@@ -63,7 +64,6 @@ _ACTIVATIONS = frozenset(
 _HARD_SIGMOID = function_object("hard_sigmoid", module=COMPAT_MODULE)
 
 _PLAIN_POLICIES = frozenset({"DTypePolicy", "FloatDTypePolicy"})
-_FUNCTION_PARTS = ("function", "output_shape", "mask")
 
 _RECURRENT = ("SimpleRNN", "LSTM", "GRU", "Bidirectional", "RNN")
 _FIRST_ARGUMENTS = ("inputs", "x", "query", "sequences", "sequence")
@@ -168,7 +168,7 @@ def with_required_keys(name: str, config: dict[str, Json]) -> dict[str, Json]:
 
 def _with_function_types(config: dict[str, Json]) -> dict[str, Json]:
     """Return the config of a Lambda layer with the kind of each function beside it."""
-    kinds = {f"{part}_type": _function_type(config.get(part)) for part in _FUNCTION_PARTS}
+    kinds = {f"{part}_type": _function_type(config.get(part)) for part in FUNCTION_PARTS}
     return {**config, **kinds, "output_shape": config.get("output_shape")}
 
 
@@ -227,18 +227,14 @@ def with_keras_2_nodes(config: dict[str, Json], where: str) -> dict[str, Json]:
     return {
         **config,
         "layers": [{**layer.data, "name": layer.name, "inbound_nodes": _nodes(layer, where)} for layer in graph.layers],
-        "input_layers": map_refs(graph.inputs, _entry),
-        "output_layers": map_refs(graph.outputs, _entry),
+        "input_layers": map_refs(graph.inputs, entry_of),
+        "output_layers": map_refs(graph.outputs, entry_of),
     }
 
 
 def _starts_with_input(layer: Json) -> bool:
     layers = layer["config"].get("layers") if isinstance(layer["config"], dict) else None
     return isinstance(layers, list) and bool(layers) and layers[0].get("class_name") == "InputLayer"
-
-
-def _entry(ref: TensorRef) -> list[Json]:
-    return [ref.layer, ref.node, ref.tensor]
 
 
 def _nodes(layer: GraphLayer, where: str) -> list[Json]:
@@ -263,14 +259,14 @@ def _with_one_argument(call: Call, class_name: str, where: str) -> Call:
 
 
 def _node(call: Call) -> Json:
-    kwargs = map_refs(call.kwargs, _entry)
+    kwargs = map_refs(call.kwargs, entry_of)
     return _leaves(call.args[0], kwargs)
 
 
 def _leaves(tree: Tree, kwargs: dict[str, Json]) -> Json:
     """Return *tree* with every leaf as an entry that carries *kwargs*; a leaf that is no tensor is a constant."""
     if isinstance(tree, TensorRef):
-        return [*_entry(tree), kwargs]
+        return [*entry_of(tree), kwargs]
     if isinstance(tree, list):
         return [_leaves(item, kwargs) for item in tree]
     if isinstance(tree, dict) and any(True for _ in iter_refs(tree)):
