@@ -89,8 +89,8 @@ TRAINED_PARTS = frozenset({"initializer", "regularizer", "constraint"})
 """Kinds of what matters in training alone."""
 ACTIVATIONS = "keras.activations"
 """Where the functions are that layers name by a text."""
-_NESTED: frozenset[type] = frozenset({dict, list})
-_TEXTS = _NESTED | {str}
+NESTED: frozenset[type] = frozenset({dict, list})
+_TEXTS = NESTED | {str}
 
 
 def kind_at(key: str) -> str | None:
@@ -124,7 +124,7 @@ def with_activations(config: Any, change: Callable[[str], Any], kind: str | None
     if isinstance(config, list):
         is_plain = kind != "activation"
         return [
-            item if is_plain and type(item) not in _NESTED else with_activations(item, change, kind) for item in config
+            item if is_plain and type(item) not in NESTED else with_activations(item, change, kind) for item in config
         ]
     if isinstance(config, dict) and "class_name" not in config:
         return {key: with_activations(item, change, kind_at(key) or kind) for key, item in config.items()}

@@ -28,6 +28,9 @@ from safeload.errors import IncompatibleVersionError, MalformedArtifactError
 
 Json = Any
 
+FUNCTIONAL_KEYS = frozenset({"layers", "input_layers", "output_layers"})
+"""Keys of the config of a Functional model."""
+
 _CONFUSES_CALLS = (3, 2)
 _TELLS_CALLS_APART = (3, 3)
 """From the first of these to the second, Keras names call 0 of a layer in every node, whichever call it means.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from safeload.dialects._eras._transposed import with_output_padding
 from safeload.dialects._functional import _operations
 from safeload.dialects._functional._graph import (
+    FUNCTIONAL_KEYS,
     Graph,
     GraphLayer,
     map_graph,
@@ -43,7 +44,6 @@ Json = Any
 
 # The first release that writes one tensor and a list of one differently: keras/src/models/functional.py of 3.11.3.
 _BARE_TENSORS = (3, 11)
-_FUNCTIONAL_KEYS = frozenset({"layers", "input_layers", "output_layers"})
 _BUILTIN_MODELS = {
     "Model": "Functional",
     "Functional": "Functional",
@@ -78,7 +78,7 @@ def normalise_model(
     config = value.get("config")
     if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
         return None
-    if config.keys() >= _FUNCTIONAL_KEYS:
+    if config.keys() >= FUNCTIONAL_KEYS:
         parts = _functional(config, writer, normaliser, renamed)
     elif is_sequential(value):
         layers = config["layers"] if writer.flavour is not Flavour.KERAS_3 else with_output_padding(config["layers"])
@@ -97,7 +97,7 @@ def _may_have_layers(value: Json) -> bool:
 
 def _model(value: Json, parts: dict[str, Json], normaliser: Normaliser) -> dict[str, Json]:
     """The object of a model whose *parts* are in normal form."""
-    rest = {key: item for key, item in value["config"].items() if key not in _FUNCTIONAL_KEYS}
+    rest = {key: item for key, item in value["config"].items() if key not in FUNCTIONAL_KEYS}
     name = rest.get("name")
     if isinstance(name, str):
         rest["name"] = legal_name(name)

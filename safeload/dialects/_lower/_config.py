@@ -8,10 +8,12 @@ from typing import Any
 from safeload.dialects._catalogue import KerasClass, find_class, is_builtin, kind_of, newest_release
 from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._eras._masks import LAYERS, is_of_keras_2
+from safeload.dialects._functional._graph import FUNCTIONAL_KEYS
 from safeload.dialects._lower import _tf_keras
 from safeload.dialects._lower._graph import graph_for
 from safeload.dialects._lower._operations import lower_operation, require_same_meaning
 from safeload.dialects._normal import KerasTarget, NormalForm
+from safeload.dialects._values import NESTED
 from safeload.errors import IncompatibleVersionError
 
 # Names that releases of Keras 3 gave one class: keras/src/initializers/__init__.py, "For compatibility".
@@ -39,8 +41,6 @@ _ALSO_NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 
 # Classes whose own name changed; the public name was there before: keras/src/initializers of 3.6.0 and 3.7.0.
 _RENAMED = {"Orthogonal": (3, 7)}
-_NESTED: frozenset[type] = frozenset({dict, list})
-_FUNCTIONAL_KEYS = frozenset({"layers", "input_layers", "output_layers"})
 # Kinds whose configs are the arguments of the constructor, so that its keywords say what it takes.
 _CHECKED_KINDS = frozenset({"layer", "initializer", "regularizer", "constraint"})
 
@@ -65,11 +65,9 @@ def lower(normal: NormalForm, target: KerasTarget) -> Any:
 
 def _value(value: Any, target: KerasTarget, where: str) -> Any:
     if isinstance(value, list):
-        return [
-            _value(item, target, f"{where}[{i}]") if type(item) in _NESTED else item for i, item in enumerate(value)
-        ]
+        return [_value(item, target, f"{where}[{i}]") if type(item) in NESTED else item for i, item in enumerate(value)]
     lowered = {
-        key: _value(item, target, f"{where}.{key}") if type(item) in _NESTED else item for key, item in value.items()
+        key: _value(item, target, f"{where}.{key}") if type(item) in NESTED else item for key, item in value.items()
     }
     if isinstance(value.get("class_name"), str):
         lowered = _model_and_values(lowered, target, where)
@@ -83,7 +81,7 @@ def _model_and_values(value: dict[str, Any], target: KerasTarget, where: str) ->
     config = value.get("config")
     if not isinstance(config, dict):
         return value
-    is_functional = config.keys() >= _FUNCTIONAL_KEYS
+    is_functional = config.keys() >= FUNCTIONAL_KEYS
     if target.package == _tf_keras.PACKAGE:
         config = _tf_keras.with_keras_2_values(config, where)
         config = config if is_builtin(value.get("module"), value["class_name"]) else _tf_keras.with_names(config)

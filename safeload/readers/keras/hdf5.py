@@ -15,6 +15,7 @@ from safeload.readers._artifact import TOP_LEVEL_WEIGHTS, KerasArtifact, LayerWe
 from safeload.readers._digest import keras_digest
 from safeload.readers._json import parse_json
 from safeload.readers.hdf5.file import Hdf5File
+from safeload.readers.keras.json import METADATA
 
 if TYPE_CHECKING:
     from safeload._limits import Limits
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from safeload.readers._artifact import DatasetInfo
     from safeload.readers.hdf5.plain import Hdf5Structure
 
-_METADATA = ("keras_version", "backend")
 _MODEL_WEIGHTS = "model_weights"
 
 
@@ -86,7 +86,7 @@ def _training_config(hdf5: Hdf5File, limits: Limits) -> object:
 def _metadata(hdf5: Hdf5File, structure: Hdf5Structure, limits: Limits) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in ("", _MODEL_WEIGHTS):
-        for name in _METADATA:
+        for name in METADATA:
             if path in structure.groups and name not in found:
                 value = hdf5.attribute(path, name, max_bytes=limits.max_config_bytes)
                 found.update({name: value} if isinstance(value, str) else {})

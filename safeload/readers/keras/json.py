@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from safeload._limits import Limits
     from safeload.formats import Detection
 
-_METADATA = ("keras_version", "backend")
+METADATA = ("keras_version", "backend")
+"""What Keras records about itself beside a config."""
 
 
 def read_keras_json(detection: Detection, limits: Limits) -> KerasArtifact:
@@ -43,10 +44,15 @@ def read_keras_json(detection: Detection, limits: Limits) -> KerasArtifact:
         where=detection.where,
         config=config,
         training_config=config.get("compile_config"),
-        metadata={key: config[key] for key in _METADATA if isinstance(config.get(key), str)},
+        metadata=metadata_of(config),
         size=len(content),
     )
     return replace(artifact, digest=keras_digest(artifact, content))
+
+
+def metadata_of(recorded: dict[str, Any]) -> dict[str, str]:
+    """Return what Keras *recorded* about itself."""
+    return {key: recorded[key] for key in METADATA if isinstance(recorded.get(key), str)}
 
 
 def with_architecture(artifact: KerasArtifact, path: str | os.PathLike[str], limits: Limits) -> KerasArtifact:

@@ -17,7 +17,9 @@ from safeload.readers._artifact import KerasArtifact, WeightIndex
 from safeload.readers._digest import keras_digest
 from safeload.readers._json import parse_json
 from safeload.readers.keras.checkpoint import open_checkpoint
+from safeload.readers.keras.json import metadata_of
 from safeload.readers.protobuf import parse_message
+from safeload.readers.saved_model.inputs import is_callable_key
 
 if TYPE_CHECKING:
     from safeload._limits import Limits
@@ -27,14 +29,9 @@ _ROOT = "root"
 """``node_path`` of the model itself. Source: keras/protobuf/saved_metadata.proto."""
 
 _FUNCTIONS = frozenset({"function", "bare_concrete_function"})
-_BOOKKEEPING = "__saved_model_"
-"""How the keys of SignatureDefs begin that name an op to run. Source: tensorflow/python/saved_model/constants.py."""
 
 _SEQUENCES = frozenset({"__tuple__", "TensorShape"})
 """What ``json_utils.Encoder`` calls the sequences that every other container of Keras 2 writes as lists."""
-
-_VARIABLES = "variables/variables"
-_METADATA = ("keras_version", "backend")
 
 
 def untraced_model(artifact: SavedModelArtifact, limits: Limits) -> KerasArtifact | None:
@@ -67,7 +64,7 @@ def untraced_model(artifact: SavedModelArtifact, limits: Limits) -> KerasArtifac
         where=artifact.where,
         config=config,
         training_config=_with_lists(metadata.get("training_config")),
-        metadata={key: metadata[key] for key in _METADATA if isinstance(metadata.get(key), str)},
+        metadata=metadata_of(metadata),
         weights=weights,
         weights_file=weights_file,
         size=artifact.size,
@@ -77,15 +74,15 @@ def untraced_model(artifact: SavedModelArtifact, limits: Limits) -> KerasArtifac
 
 
 def _weights(artifact: SavedModelArtifact, limits: Limits) -> tuple[WeightIndex, WeightsFile | None]:
-    if f"{_VARIABLES}.index" not in artifact.files:
+    if f"{artifact.checkpoint}.index" not in artifact.files:
         return WeightIndex(), None
-    return open_checkpoint(artifact.directory / _VARIABLES, where=artifact.where, limits=limits)
+    return open_checkpoint(artifact.directory / artifact.checkpoint, where=artifact.where, limits=limits)
 
 
 def _has_callables(saved_model: Any) -> bool:
     """Tell whether anything of any MetaGraph can be called."""
     return any(
-        any(not key.startswith(_BOOKKEEPING) for key in meta_graph.signature_def)
+        any(map(is_callable_key, meta_graph.signature_def))
         or not _is_object_without_functions(meta_graph.object_graph_def.nodes)
         for meta_graph in saved_model.meta_graphs
     )
