@@ -9,7 +9,7 @@ import struct
 
 from bytes_by_hand import varint
 
-from safeload.readers.checkpoint.table import MAGIC
+from safeload.formats import TABLE_MAGIC
 from safeload.readers.protobuf import message_class
 
 
@@ -35,7 +35,7 @@ def table(items=(), records=None, kind=0, data_block=None, index_value=None, ind
     value = varint(0) + varint(len(data) - 5) if index_value is None else index_value
     index = block([record(b"~" * (n + 1), v) for n, v in enumerate(index_values or [value])])
     handles = varint(0) + varint(0) + varint(len(data)) + varint(len(index) - 5)
-    return data + index + handles.ljust(40, b"\0") + struct.pack("<Q", MAGIC)
+    return data + index + handles.ljust(40, b"\0") + TABLE_MAGIC
 
 
 def header(**fields):

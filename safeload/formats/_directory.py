@@ -22,6 +22,7 @@ from safeload.formats._examine import (
     TFLITE_MAGIC,
     detect_checkpoint,
     detect_file,
+    found,
 )
 from safeload.formats._foreign import Kind
 from safeload.formats._format import Format
@@ -54,24 +55,24 @@ def detect_directory(source: Source, *, version: int | None, depth: int = 0) -> 
     root = source.path
     assert root is not None  # noqa: S101 - a directory has a path
     names = _listing(source, root)
-    found = _model_itself(source, root, names)
-    if found is not None and found.format in _MODEL_FORMATS and version is not None and depth == 0:
+    model = _model_itself(source, root, names)
+    if model is not None and model.format in _MODEL_FORMATS and version is not None and depth == 0:
         raise SignatureNotFoundError(str(version), available=(), what="version")
-    if found is None or found.format not in _MODEL_FORMATS:
+    if model is None or model.format not in _MODEL_FORMATS:
         # A checkpoint beside an exported model is what it was made from.
-        found = (
+        model = (
             _version(source, root, names, version)
             or _wrapped(source, root, names, version, depth, _MODEL_FORMATS)
-            or found
+            or model
             or _wrapped(source, root, names, version, depth, _FURTHER_FORMATS)
         )
-    if found is not None:
-        return found
+    if model is not None:
+        return model
     if version is not None:
         raise SignatureNotFoundError(str(version), available=(), what="version")
     for name, kind in _HINTS:
         if name in names:
-            return Detection(Format.FOREIGN, source, root, f"directory with {name}", kind.name, kind.remedy)
+            return found(source, Format.FOREIGN, f"directory with {name}", kind)
     if prefixes := _whole_checkpoints(names):
         raise _several(source, "checkpoints", prefixes)
     raise UnrecognizedFormatError(source.where, seen=_contents(names))
@@ -102,10 +103,9 @@ def _model_itself(source: Source, root: Path, names: set[str]) -> Detection | No
     if graph is not None:
         return _saved_model(source, root, names, graph)
     if _CHUNKED in names:  # before its variables are taken for a checkpoint of their own
-        kind = _foreign.CHUNKED_SAVED_MODEL
-        return Detection(Format.FOREIGN, source, root, f"directory with {_CHUNKED}", kind.name, kind.remedy)
+        return found(source, Format.FOREIGN, f"directory with {_CHUNKED}", _foreign.CHUNKED_SAVED_MODEL)
     if is_keras_archive(names) and not names & {"tf_model.h5", "pytorch_model.bin", "model.safetensors"}:
-        return _keras_directory(source, root, names)
+        return found(source, Format.KERAS_DIRECTORY, "directory with config.json", keras_weights_problem(names))
     prefix = named_checkpoint(root) or _only_index(root, names)
     if prefix is not None:
         return detect_checkpoint(Source(where=source.where, path=prefix))
@@ -128,13 +128,7 @@ def _saved_model(source: Source, root: Path, names: set[str], graph: str) -> Det
     if kind in (_foreign.LFS_POINTER, _foreign.HTML):
         pointer = Source(where=f"{source.where}/{graph}", path=root)
         return Detection(Format.FOREIGN, pointer, root, f"text in {graph}", kind.name, kind.remedy)
-    return Detection(Format.SAVED_MODEL, source, root, f"directory with {graph}")
-
-
-def _keras_directory(source: Source, root: Path, names: set[str]) -> Detection:
-    kind = keras_weights_problem(names)
-    name, remedy = (kind.name, kind.remedy) if kind else (None, None)
-    return Detection(Format.KERAS_DIRECTORY, source, root, "directory with config.json", name, remedy)
+    return found(source, Format.SAVED_MODEL, f"directory with {graph}")
 
 
 def _only_index(root: Path, names: set[str]) -> Path | None:
@@ -190,9 +184,9 @@ def _wrapped(
         return None
     candidates: list[Detection] = []
     for name in sorted(n for n in names if not n.startswith((".", "__MACOSX")))[:_MAX_CANDIDATES]:
-        found = _candidate(source, root, name, version, depth)
-        if found is not None and found.format in formats:
-            candidates.append(found)
+        candidate = _candidate(source, root, name, version, depth)
+        if candidate is not None and candidate.format in formats:
+            candidates.append(candidate)
     if len(candidates) > 1:
         paths = [os.path.relpath(c.path, root) if c.path else c.where for c in candidates]
         raise _several(source, "models", paths)
@@ -222,9 +216,9 @@ def _file_inside(source: Source, root: Path, name: str) -> Detection | None:
     # Other files of a directory are none of our business: archives would be listed, texts searched.
     head = file.read_at(0, 8)
     if head.startswith((HDF5_MAGIC, LOCAL_MAGIC)) or head[4:] == TFLITE_MAGIC or name.endswith((".pb", ".pbtxt")):
-        found = detect_file(Source(f"{where}/{name}", resolve_member(root, name, where=where), file), file)
+        model = detect_file(Source(f"{where}/{name}", resolve_member(root, name, where=where), file), file)
         # The graph of a SavedModel is no model without its directory.
-        if found.format is not Format.SAVED_MODEL:
-            return found
+        if model.format is not Format.SAVED_MODEL:
+            return model
     file.close()
     return None

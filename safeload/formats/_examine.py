@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from safeload.errors import MalformedArtifactError, UnrecognizedFormatError
 from safeload.formats import _foreign, _wire
@@ -27,8 +27,8 @@ SAVED_MODEL_NAMES = ("saved_model.pb", "saved_model.pbtxt")
 """tensorflow/python/saved_model/constants.py (2.21): where TensorFlow's loader looks for the graph, in its order."""
 _HEAD_BYTES = 4096
 
-# tensorflow/core/lib/io/format.h: kTableMagicNumber, the last eight bytes of a checkpoint index
-_TABLE_MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
+TABLE_MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
+"""Last bytes of the index of a checkpoint. Source: kTableMagicNumber in tensorflow/core/lib/io/format.h."""
 
 
 def detect_file(source: Source, file: ByteFile) -> Detection:
@@ -37,9 +37,9 @@ def detect_file(source: Source, file: ByteFile) -> Detection:
     if not head:
         raise UnrecognizedFormatError(source.where, seen="the file is empty (0 bytes)")
     for examine in _EXAMINERS:
-        found = examine(source, file, head)
-        if found is not None:
-            return found
+        detection = examine(source, file, head)
+        if detection is not None:
+            return detection
     raise UnrecognizedFormatError(source.where, seen=f"it begins with {head[:16]!r}{_promise(source)}")
 
 
@@ -48,17 +48,11 @@ def _promise(source: Source) -> str:
     return f", whatever its suffix {suffix!r} promises" if suffix.lower() in SUFFIXES else ""
 
 
-def _found(source: Source, form: Format, evidence: str, kind: Kind | None = None) -> Detection:
-    facts: dict[str, Any] = {} if kind is None else kind._asdict()
-    return Detection(
-        format=form,
-        source=source,
-        path=source.path,
-        evidence=evidence,
-        kind=facts.get("name"),
-        remedy=facts.get("remedy"),
-        is_data=facts.get("is_data", False),
-    )
+def found(source: Source, form: Format, evidence: str, kind: Kind | None = None) -> Detection:
+    """Say what *source* is; *kind* if no callable is made from it."""
+    if kind is None:
+        return Detection(form, source, source.path, evidence)
+    return Detection(form, source, source.path, evidence, kind.name, kind.remedy, is_data=kind.is_data)
 
 
 def hdf5_offset(file: ByteFile) -> int | None:
@@ -88,8 +82,8 @@ def _hdf5(source: Source, file: ByteFile, head: bytes) -> Detection | None:
             hint="no library writes such files; ask its author for one that is one thing",
         )
     if head.startswith(b"MATLAB 7.3"):
-        return _found(source, Format.FOREIGN, "MATLAB header before HDF5", _foreign.OTHER_HDF5)
-    return _found(source, Format.KERAS_HDF5, f"HDF5 signature at byte {offset}")
+        return found(source, Format.FOREIGN, "MATLAB header before HDF5", _foreign.OTHER_HDF5)
+    return found(source, Format.KERAS_HDF5, f"HDF5 signature at byte {offset}")
 
 
 def _other_reading(file: ByteFile, head: bytes, offset: int) -> str | None:
@@ -116,10 +110,10 @@ def _zip(source: Source, file: ByteFile, head: bytes) -> Detection | None:
     if names is None:
         raise MalformedArtifactError(source.where, problem="a zip archive without its directory: the file is truncated")
     if _contents.is_keras_archive(names):
-        return _found(source, Format.KERAS_ARCHIVE, "zip with config.json", _contents.keras_weights_problem(names))
+        return found(source, Format.KERAS_ARCHIVE, "zip with config.json", _contents.keras_weights_problem(names))
     content = _contents.content_of_zip(names)
     form = Format.ARCHIVE if content.kind is None else Format.FOREIGN
-    return _found(source, form, content.evidence, content.kind)
+    return found(source, form, content.evidence, content.kind)
 
 
 def _tar(source: Source, file: ByteFile, head: bytes) -> Detection | None:
@@ -127,7 +121,7 @@ def _tar(source: Source, file: ByteFile, head: bytes) -> Detection | None:
     if compression is None and not _contents.is_tar(head):
         return None
     content = _contents.content_of_tar(file, where=source.where, compression=compression)
-    return _found(source, Format.ARCHIVE, content.evidence, content.kind)
+    return found(source, Format.ARCHIVE, content.evidence, content.kind)
 
 
 def _tflite(source: Source, file: ByteFile, head: bytes) -> Detection | None:
@@ -136,12 +130,12 @@ def _tflite(source: Source, file: ByteFile, head: bytes) -> Detection | None:
         return None
     if int.from_bytes(head[:4], "little") + 4 > file.size:
         raise MalformedArtifactError(source.where, problem="a TFLite flatbuffer whose root lies beyond its end")
-    return _found(source, Format.TFLITE, "TFL3 at byte 4")
+    return found(source, Format.TFLITE, "TFL3 at byte 4")
 
 
 def _magic(source: Source, _file: ByteFile, head: bytes) -> Detection | None:
     kind = _foreign.kind_by_magic(head)
-    return None if kind is None else _found(source, Format.FOREIGN, f"begins with {head[:8]!r}", kind)
+    return None if kind is None else found(source, Format.FOREIGN, f"begins with {head[:8]!r}", kind)
 
 
 _PROTOBUFS: dict[str, tuple[Format, Kind | None]] = {
@@ -173,29 +167,29 @@ def _protobuf(source: Source, file: ByteFile, head: bytes) -> Detection | None:
     if message == "saved-model" and source.path is not None and source.path.name in SAVED_MODEL_NAMES:
         parent = source.path.parent
         source.close()
-        return Detection(format=form, source=Source(where=source.where, path=parent), path=parent, evidence=evidence)
+        return found(Source(where=source.where, path=parent), form, evidence)
     prefix = source.path.with_suffix("") if source.path is not None and source.path.suffix == ".meta" else None
     if form is Format.TF1_CHECKPOINT and prefix is not None and is_checkpoint_prefix(prefix):
         source.close()
         return detect_checkpoint(Source(where=source.where, path=prefix))
-    return _found(source, form, evidence, kind)
+    return found(source, form, evidence, kind)
 
 
 def _checkpoint_file(source: Source, file: ByteFile, head: bytes) -> Detection | None:
     """Find the checkpoint to which an index, a data file, or the text file ``checkpoint`` belongs."""
-    is_table = file.read_at(file.size - len(_TABLE_MAGIC), len(_TABLE_MAGIC)) == _TABLE_MAGIC
+    is_table = file.read_at(file.size - len(TABLE_MAGIC), len(TABLE_MAGIC)) == TABLE_MAGIC
     prefix = None if source.path is None else _prefix_of(source.path, head)
     if prefix is not None and is_checkpoint_prefix(prefix):
         source.close()
         return detect_checkpoint(Source(where=source.where, path=prefix))
     if is_table and source.path is not None and source.path.name == ".index":
-        return _found(source, Format.FOREIGN, "table of a checkpoint", _foreign.NAMELESS_CHECKPOINT)
+        return found(source, Format.FOREIGN, "table of a checkpoint", _foreign.NAMELESS_CHECKPOINT)
     if is_table and (source.path is None or source.path.suffix == ".index"):
-        return _found(source, Format.FOREIGN, "table of a checkpoint", _foreign.BUNDLE_DATA)
+        return found(source, Format.FOREIGN, "table of a checkpoint", _foreign.BUNDLE_DATA)
     if is_table:
-        return _found(source, Format.FOREIGN, "table of a checkpoint", _foreign.V1_CHECKPOINT)
+        return found(source, Format.FOREIGN, "table of a checkpoint", _foreign.V1_CHECKPOINT)
     if prefix is not None:
-        return _found(source, Format.FOREIGN, "a file of a checkpoint", _foreign.BUNDLE_DATA)
+        return found(source, Format.FOREIGN, "a file of a checkpoint", _foreign.BUNDLE_DATA)
     return None
 
 
@@ -210,8 +204,8 @@ def detect_checkpoint(source: Source) -> Detection:
     """Decide between the checkpoints of TensorFlow 1, which have a graph beside them, and weights alone."""
     prefix = source.path
     if prefix is not None and prefix.with_name(prefix.name + ".meta").is_file():
-        return _found(source, Format.TF1_CHECKPOINT, "checkpoint with .meta")
-    return _found(source, Format.CHECKPOINT, "checkpoint index")
+        return found(source, Format.TF1_CHECKPOINT, "checkpoint with .meta")
+    return found(source, Format.CHECKPOINT, "checkpoint index")
 
 
 _JSON_KINDS: tuple[tuple[re.Pattern[bytes], Format, Kind | None], ...] = (
@@ -232,13 +226,13 @@ def _json(source: Source, file: ByteFile, head: bytes) -> Detection | None:
     ends = head + file.read_at(max(0, file.size - _HEAD_BYTES), _HEAD_BYTES)
     for pattern, form, kind in _JSON_KINDS:
         if pattern.search(ends.replace(b'\\"', b'"')):
-            return _found(source, form, "JSON object", kind)
-    return _found(source, Format.FOREIGN, "JSON object", _foreign.JSON_DATA)
+            return found(source, form, "JSON object", kind)
+    return found(source, Format.FOREIGN, "JSON object", _foreign.JSON_DATA)
 
 
 def _text(source: Source, _file: ByteFile, head: bytes) -> Detection | None:
     kind = _foreign.kind_of_text(head)
-    return None if kind is None else _found(source, Format.FOREIGN, f"text: {head[:24]!r}", kind)
+    return None if kind is None else found(source, Format.FOREIGN, f"text: {head[:24]!r}", kind)
 
 
 _EXAMINERS: tuple[Callable[[Source, ByteFile, bytes], Detection | None], ...] = (

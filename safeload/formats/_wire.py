@@ -73,8 +73,8 @@ def _first_field_kind(file: ByteFile, candidates: list[str]) -> str | None:
     first = _first_message(file)
     if b"_tf_keras_" in first[:4096]:
         return "keras-metadata"
-    fields = _fields_of(first)
-    if fields is None or not fields:
+    fields = _top_level(MemoryFile(first), is_cut=True)
+    if not fields:
         return None
     is_node = (
         fields.get(1) == _BYTES and fields.get(2) == _BYTES and set(fields) <= {1, 2, 3, 4, 5, 6, 7} and _is_op(first)
@@ -97,10 +97,6 @@ def _first_message(file: ByteFile) -> bytes:
     head = file.read_at(0, 11)
     length, start = _varint(head, 1)
     return file.read_at(start, min(length, 1 << 16))
-
-
-def _fields_of(message: bytes) -> Shape | None:
-    return _top_level(MemoryFile(message), is_cut=True)
 
 
 def _top_level(file: ByteFile, *, is_cut: bool = False, max_fields: int = 200_000) -> Shape | None:

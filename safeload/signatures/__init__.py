@@ -10,11 +10,9 @@ from safeload.signatures._bind import bind, closest, for_inference, pack, with_d
 from safeload.signatures._check import Cast, check_dtype, check_shape
 from safeload.signatures._choose import (
     KERAS_KEYS,
-    Choice,
     candidates,
     choose,
     choose_in,
-    choose_meta_graph,
     is_training_switch,
     requested,
     traces_of,
@@ -23,14 +21,12 @@ from safeload.signatures._choose import (
 __all__ = [
     "KERAS_KEYS",
     "Cast",
-    "Choice",
     "bind",
     "candidates",
     "check_dtype",
     "check_shape",
     "choose",
     "choose_in",
-    "choose_meta_graph",
     "closest",
     "for_inference",
     "is_training_switch",

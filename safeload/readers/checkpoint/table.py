@@ -13,6 +13,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from safeload.errors import LimitExceededError, MalformedArtifactError
+from safeload.formats import TABLE_MAGIC
 from safeload.readers.checkpoint.snappy import decompress
 
 if TYPE_CHECKING:
@@ -20,20 +21,12 @@ if TYPE_CHECKING:
 
     from safeload._limits import Limits
 
-MAGIC = 0xDB4775248B80FB57
-"""Last eight bytes of a table, little endian. Source: kTableMagicNumber in tensorflow/core/lib/io/format.h."""
-
 _FOOTER_BYTES = 48
 _TRAILER_BYTES = 5
 """Compression type and checksum behind each block."""
 
 _UNCOMPRESSED, _SNAPPY = 0, 1
 """Compression types. Source: CompressionType in tensorflow/core/lib/io/table_options.h."""
-
-
-def is_table(tail: bytes) -> bool:
-    """Return True if *tail*, the last bytes of a file, ends a table."""
-    return len(tail) >= _FOOTER_BYTES and struct.unpack_from("<Q", tail, len(tail) - 8)[0] == MAGIC
 
 
 def read_table(data: bytes, *, where: str, limits: Limits) -> dict[bytes, bytes]:
@@ -64,7 +57,7 @@ class _Table:
         self.bytes = 0
 
     def read(self) -> dict[bytes, bytes]:
-        if not is_table(self.data):
+        if len(self.data) < _FOOTER_BYTES or not self.data.endswith(TABLE_MAGIC):
             raise self.malformed("the end of the file is missing or is no checkpoint index")
         footer = len(self.data) - _FOOTER_BYTES
         _, _, at = self.handle(self.data, footer)
