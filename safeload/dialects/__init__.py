@@ -1,6 +1,6 @@
 """A Keras config of any era ↔ one normal form; era knowledge lives here and nowhere else. Layer: above readers."""
 
-from safeload.dialects._catalogue import find_class, functions_of, is_builtin, kind_of, newest_release
+from safeload.dialects._catalogue import find_class, functions_of, is_builtin, kind_of
 from safeload.dialects._compat_names import COMPAT_MODULE, COMPAT_OBJECTS, MERGING, OF_SEVERAL, TAKES_GIVEN_MASKS
 from safeload.dialects._eras._applications import is_application_layer
 from safeload.dialects._eras._masks import may_mask, may_mask_attention
@@ -47,7 +47,6 @@ __all__ = [
     "may_mask_attention",
     "named_activations",
     "needs_keras_2",
-    "newest_release",
     "normalise",
     "with_activations",
     "writer_of",

@@ -69,18 +69,19 @@ def _modules() -> dict[str, list[_Names]]:
     return found
 
 
-def _releases(flavour: str) -> list[str]:
-    found: list[str] = _table("names")["releases"][flavour]
+def numbers_of(release: str) -> tuple[int, ...]:
+    """Return the numbers of *release*, such as ``"3.15.1"``."""
+    return tuple(map(int, release.split(".")))
+
+
+def _releases(flavour: Flavour) -> list[str]:
+    found: list[str] = _table("names")["releases"][flavour.value]
     return found
 
 
-def _release(index: int) -> str:
-    return _releases(Flavour.KERAS_3.value)[index]
-
-
-def newest_release() -> tuple[int, ...]:
+def newest_release() -> str:
     """Return the newest Keras 3 that the tables know."""
-    return tuple(map(int, _release(-1).split(".")))
+    return _releases(Flavour.KERAS_3)[-1]
 
 
 def find_class(module: str, name: str) -> KerasClass | None:
@@ -93,48 +94,45 @@ def find_class(module: str, name: str) -> KerasClass | None:
 def _class(module: str, name: str, kind: str) -> KerasClass:
     # Only for classes that there are: remembering names of files would let them fill the memory of a service.
     first, _, _, keys = _table("classes")[kind][module][name]
-    described = {k: (_release(v[0]), tuple(v[1:])) for k, v in keys.items()}
-    return KerasClass(module, name, kind, _release(first), described)
+    releases = _releases(Flavour.KERAS_3)
+    described = {k: (releases[v[0]], tuple(v[1:])) for k, v in keys.items()}
+    return KerasClass(module, name, kind, releases[first], described)
 
 
 def module_of(name: str, kind: str | None = None) -> str | None:
     """Return the public module of the class *name* in Keras 3, looked for among those of *kind* first."""
     kinds = (kind, *_SEARCHED_KINDS) if kind else _SEARCHED_KINDS
-    return next((modules[name] for modules in map(_modules_by_class, kinds) if name in modules), None)
+    return next((modules[name] for modules in map(_modules_by_name, kinds) if name in modules), None)
+
+
+_CLASSES, _FUNCTIONS = 0, 1
+"""Columns of what a module has of one kind."""
 
 
 @cache
-def _modules_by_class(kind: str) -> dict[str, str]:
-    """Return the first public module of each class of *kind*."""
+def _modules_by_name(kind: str, column: int = _CLASSES) -> dict[str, str]:
+    """Return the first public module of each class or function of *kind*."""
     found: dict[str, str] = {}
-    for module, (classes, _) in _table("names")["objects"].get(kind, {}).items():
-        found = {**dict.fromkeys(classes.split(), module), **found}
+    for module, names in _table("names")["objects"].get(kind, {}).items():
+        for name in names[column].split():
+            found.setdefault(name, module)
     return found
 
 
 def classes_of(kind: str) -> frozenset[str]:
     """Return the names of the built-in classes of *kind*."""
-    return frozenset(_modules_by_class(kind))
+    return frozenset(_modules_by_name(kind))
 
 
 def operation_module(name: str) -> str | None:
     """Return the module of the class behind a symbol of ``keras.ops``, such as ``keras.src.ops.nn`` for ``Relu``."""
-    return _modules_by_operation().get(name)
-
-
-@cache
-def _modules_by_operation() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for module, (_, functions) in _table("names")["objects"]["operation"].items():
-        found = {**dict.fromkeys(functions.split(), module), **found}
-    return found
+    return _modules_by_name("operation", _FUNCTIONS).get(name)
 
 
 @cache
 def functions_of(kind: str) -> frozenset[str]:
     """Return the names of the built-in functions of *kind*: ``"activation"``, ``"loss"``, ``"metric"``, ``"op"``."""
-    modules = _table("names")["objects"].get(kind, {})
-    return frozenset(name for _, functions in modules.values() for name in functions.split())
+    return frozenset(_modules_by_name(kind, _FUNCTIONS))
 
 
 def kind_of(module: str | None, name: str) -> str | None:
@@ -176,21 +174,19 @@ def era_layer(name: str, writer: Writer) -> EraLayer | None:
 
 @lru_cache(maxsize=1024)
 def _era_layer(name: str, writer: Writer) -> EraLayer | None:
-    flavour = writer.flavour.value
-    first, last, recorded, possible = _table("layers")[name].get(flavour, (1, 0, "", ""))
-    if not first <= _index(flavour, writer.version) <= last:
+    first, last, recorded, possible = _table("layers")[name].get(writer.flavour.value, (1, 0, "", ""))
+    if not first <= _index(writer) <= last:
         return None
     names = frozenset(recorded.split())
     return EraLayer(names, names | frozenset(possible.split()))
 
 
-def _index(flavour: str, version: tuple[int, ...]) -> int:
-    """Return the index of the first release read that is not older than *version*, or of the newest."""
-    releases = [tuple(map(int, v.split("."))) for v in _releases(flavour)]
-    return next((i for i, v in enumerate(releases) if version and v >= version), len(releases) - 1)
+def _index(writer: Writer) -> int:
+    """Return the index of the first release read that is not older than that of *writer*, or of the newest."""
+    releases, version = _releases(writer.flavour), writer.version
+    return next((i for i, v in enumerate(releases) if version and numbers_of(v) >= version), len(releases) - 1)
 
 
 def is_known_release(writer: Writer) -> bool:
     """Tell whether the tables know *writer*'s release: its version is recorded and not newer than the newest read."""
-    releases = [tuple(map(int, v.split("."))) for v in _releases(writer.flavour.value)]
-    return bool(writer.version) and writer.version <= releases[-1]
+    return bool(writer.version) and writer.version <= numbers_of(_releases(writer.flavour)[-1])

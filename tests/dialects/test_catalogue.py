@@ -12,9 +12,15 @@ from safeload.dialects import (
     functions_of,
     is_builtin,
     kind_of,
-    newest_release,
 )
-from safeload.dialects._catalogue import era_layer, is_known_release, module_of, operation_module
+from safeload.dialects._catalogue import (
+    era_layer,
+    is_known_release,
+    module_of,
+    newest_release,
+    numbers_of,
+    operation_module,
+)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +90,7 @@ def test_layers_of_an_era():
 
 def test_known_releases():
     """A version that is not recorded, or newer than the newest read, is not known."""
-    assert is_known_release(Writer(Flavour.KERAS_3, newest_release()))
+    assert is_known_release(Writer(Flavour.KERAS_3, numbers_of(newest_release())))
     assert not is_known_release(Writer(Flavour.KERAS_3, (99, 0)))
     assert not is_known_release(Writer(Flavour.KERAS_2))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from safeload.dialects._catalogue import KerasClass, find_class, is_builtin, kind_of, newest_release
+from safeload.dialects._catalogue import KerasClass, find_class, is_builtin, kind_of, newest_release, numbers_of
 from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._eras._masks import LAYERS, is_of_keras_2
 from safeload.dialects._functional._graph import FUNCTIONAL_KEYS
@@ -147,11 +147,9 @@ def _taken_from_kwargs(known: KerasClass | None, target: KerasTarget, accepted: 
     """
     if known is None or target.package != "keras" or "trainable" not in accepted:
         return frozenset()
-    return frozenset(k for k, (first, _) in known.keys.items() if _numbers(first) <= max(target.version, _OLDEST_READ))
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))
+    return frozenset(
+        k for k, (first, _) in known.keys.items() if numbers_of(first) <= max(target.version, _OLDEST_READ)
+    )
 
 
 def _may_go(known: KerasClass | None, key: str, value: Any) -> bool:
@@ -182,7 +180,7 @@ def _unknown_key(
     where: str, name: str, key: str, value: Any, known: KerasClass | None, target: KerasTarget
 ) -> IncompatibleVersionError:
     first = known.keys[key][0] if known and key in known.keys else None
-    newer = f"a release newer than {_dotted(newest_release())}"
+    newer = f"a release newer than {newest_release()}"
     return IncompatibleVersionError(
         where,
         problem=f"{name} has {key}={str(value)[:60]!s}, which {target.package} {_dotted(target.version)} does not take",

@@ -14,6 +14,7 @@ from safeload.inspection._info import TensorInfo
 from safeload.inspection.graph.info import MAIN, GraphInfo
 from safeload.inspection.saved_model.structures import read_shape
 from safeload.readers.protobuf import dtype_name
+from safeload.readers.saved_model.references import reference_producer
 
 Features = Mapping[str, tuple[TensorInfo, ...]]
 """Features by the name of the node that holds the records."""
@@ -33,7 +34,7 @@ def example_features(graph: GraphInfo) -> Features:
     if not parsers:
         return {}
     constants = {n.name: n.proto.attr["value"].tensor for n in graph.by_op.get("Const", ()) if n.body == MAIN}
-    return {_node_name(node.input[0]): tuple(_features(node, constants)) for node in parsers if node.input}
+    return {reference_producer(node.input[0]): tuple(_features(node, constants)) for node in parsers if node.input}
 
 
 def _features(node: Any, constants: Mapping[str, Any]) -> Iterator[TensorInfo]:
@@ -49,7 +50,7 @@ def _features(node: Any, constants: Mapping[str, Any]) -> Iterator[TensorInfo]:
 
 def _keys_of_first(node: Any, constants: Mapping[str, Any]) -> _Keys:
     """Read ParseExample: one scalar input per key, behind the records and their names."""
-    names = [_node_name(name) for name in node.input]
+    names = [reference_producer(name) for name in node.input]
     sparse, dense = node.attr["Nsparse"].i, node.attr["Ndense"].i
     keys = [_strings(constants.get(name)) for name in names[2:]]
     flat = [key[0] if key else "" for key in keys]
@@ -58,16 +59,12 @@ def _keys_of_first(node: Any, constants: Mapping[str, Any]) -> _Keys:
 
 def _keys_of_second(node: Any, constants: Mapping[str, Any]) -> _Keys:
     """Read ParseExampleV2: one vector of keys per kind."""
-    names = [_node_name(name) for name in node.input]
+    names = [reference_producer(name) for name in node.input]
     sparse, dense = (_strings(constants.get(name)) for name in (*names[2:4], "", "")[:2])
     return _Keys(sparse, dense, names[5:])
 
 
 _READERS = {"ParseExample": _keys_of_first, "ParseExampleV2": _keys_of_second}
-
-
-def _node_name(tensor: str) -> str:
-    return tensor.partition(":")[0]
 
 
 def _strings(tensor: Any) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from safeload.inspection._info import ProducerInfo
+from safeload.readers.keras.json import metadata_of
 
 if TYPE_CHECKING:
     from safeload.readers import SavedModelArtifact
@@ -24,13 +25,10 @@ def describe_saved_model_producer(artifact: SavedModelArtifact, metadata: Mappin
     first = artifact.saved_model.meta_graphs[0]
     version = first.meta_info_def.tensorflow_version or None
     nodes = first.object_graph_def.nodes
-    keras_version, backend = _text(metadata.get("keras_version")), _text(metadata.get("backend"))
+    recorded = metadata_of(metadata)
+    keras_version = recorded.get("keras_version")
     flavour = _flavour_of_version(keras_version) or _flavour_of_export(nodes[0] if nodes else None, version)
-    return ProducerInfo(keras_version, flavour, version, backend)
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return ProducerInfo(keras_version, flavour, version, recorded.get("backend"))
 
 
 def _flavour_of_version(version: str | None) -> str | None:

@@ -16,6 +16,7 @@ from safeload.readers._json import parse_json
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
     from safeload._limits import Limits
     from safeload.formats import Detection
@@ -50,7 +51,7 @@ def read_keras_json(detection: Detection, limits: Limits) -> KerasArtifact:
     return replace(artifact, digest=keras_digest(artifact, content))
 
 
-def metadata_of(recorded: dict[str, Any]) -> dict[str, str]:
+def metadata_of(recorded: Mapping[str, Any]) -> dict[str, str]:
     """Return what Keras *recorded* about itself."""
     return {key: recorded[key] for key in METADATA if isinstance(recorded.get(key), str)}
 
