@@ -9,6 +9,7 @@ from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Any
 
 from safeload.inspection import TypedConstant
+from safeload.policy import Severity
 
 if TYPE_CHECKING:
     from safeload.formats import Format
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """Version of what `InspectionReport.to_json` returns: new keys leave it, a key that changes its meaning raises it."""
-
-_UNEXAMINED = 2  # policy.Severity.UNEXAMINED: what refuses is this or worse
 
 
 @dataclass(frozen=True)
@@ -160,12 +159,12 @@ class InspectionReport:
     @property
     def unexamined(self) -> tuple[Finding, ...]:
         """Findings about what could not be examined."""
-        return tuple(finding for finding in self.findings if finding.severity == _UNEXAMINED)
+        return tuple(finding for finding in self.findings if finding.severity is Severity.UNEXAMINED)
 
     @property
     def is_refused(self) -> bool:
         """True if `load_callable` refuses the model unless findings are trusted."""
-        return any(finding.severity >= _UNEXAMINED for finding in self.findings)
+        return any(finding.severity >= Severity.UNEXAMINED for finding in self.findings)
 
     @property
     def verdict(self) -> str:

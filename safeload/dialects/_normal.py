@@ -123,3 +123,6 @@ class KerasTarget:
     package: str
     version: tuple[int, ...]
     accepts: Any
+
+    def __str__(self) -> str:
+        return f"{self.package} {'.'.join(map(str, self.version))}"

@@ -168,10 +168,10 @@ def _find(module: str, name: str, target: KerasTarget, where: str) -> tuple[str,
     known = find_class(module, name)
     instead = "pass architecture=, a function that builds the model with a class of your own in its place"
     if target.package == _tf_keras.PACKAGE:
-        raise _tf_keras.of_keras_3_alone(where, module, name, _dotted(target.version))
+        raise _tf_keras.of_keras_3_alone(where, module, name, target)
     raise IncompatibleVersionError(
         where,
-        problem=f"{target.package} {_dotted(target.version)} has no {module}.{name}",
+        problem=f"{target} has no {module}.{name}",
         hint=f"it came with Keras {known.first_release}; install a release that has it" if known else instead,
     )
 
@@ -183,10 +183,6 @@ def _unknown_key(
     newer = f"a release newer than {newest_release()}"
     return IncompatibleVersionError(
         where,
-        problem=f"{name} has {key}={str(value)[:60]!s}, which {target.package} {_dotted(target.version)} does not take",
+        problem=f"{name} has {key}={str(value)[:60]!s}, which {target} does not take",
         hint=f"Keras {first} and later know it" if first else f"{newer} wrote it, or one that is gone; save it again",
     )
-
-
-def _dotted(version: tuple[int, ...]) -> str:
-    return ".".join(map(str, version))

@@ -66,7 +66,7 @@ def require_same_meaning(config: Any, writer: Writer, target: KerasTarget) -> No
         before, now = changed[name]
         release = ".".join(map(str, writer.version)) or "of an unknown release"
         meant = f"{name} {before} in Keras {release}, which wrote the file"
-        raise _refusal("$", f"{meant}, and {now} in {_called(target)}")
+        raise _refusal("$", f"{meant}, and {now} in {target}")
 
 
 def _possible(meanings: _Meanings, writer: Writer) -> list[str | None]:
@@ -117,7 +117,7 @@ def lower_operation(
         value = {**value, "inbound_nodes": nodes}
     kept = {key: item for key, item in config.items() if key in accepted or not _may_go(name, key, item)}
     for key in sorted(kept.keys() - accepted):
-        raise _refusal(where, f"{name} has {key}={str(kept[key])[:60]}, which {_called(target)} does not take")
+        raise _refusal(where, f"{name} has {key}={str(kept[key])[:60]}, which {target} does not take")
     return {**value, "config": kept}
 
 
@@ -154,10 +154,6 @@ def _bound(name: str, node: Any, config: Mapping[str, Any], where: str) -> dict[
 
 def _may_go(name: str, key: str, value: Any) -> bool:
     return key == "name" or value == _NEUTRAL.get((name, key))
-
-
-def _called(target: KerasTarget) -> str:
-    return f"{target.package} {'.'.join(map(str, target.version))}"
 
 
 def _refusal(where: str, problem: str) -> IncompatibleVersionError:

@@ -15,7 +15,7 @@ from safeload.dialects._compat_names import COMPAT_MODULE
 from safeload.dialects._eras._keras2 import FUNCTION_PARTS
 from safeload.dialects._functional._graph import GraphLayer, map_graph, read_graph
 from safeload.dialects._functional._nodes import CONSTANT, Call, TensorRef, Tree, entry_of, iter_refs, map_refs
-from safeload.dialects._normal import Flavour, NormalForm
+from safeload.dialects._normal import Flavour, KerasTarget, NormalForm
 from safeload.dialects._values import function_object, has_activation, kind_at
 from safeload.errors import IncompatibleVersionError
 
@@ -274,13 +274,13 @@ def _leaves(tree: Tree, kwargs: dict[str, Json]) -> Json:
     return [CONSTANT, -1, tree, kwargs]
 
 
-def of_keras_3_alone(where: str, module: str, name: str, version: str) -> IncompatibleVersionError:
+def of_keras_3_alone(where: str, module: str, name: str, target: KerasTarget) -> IncompatibleVersionError:
     """Return the error for a class that Keras 3 has, or safeload for Keras 3, in a model that tf_keras is to build."""
     of_safeload = f"does not compute {name} as the file means it, and Keras 3 does"
     lacks = of_safeload if module == COMPAT_MODULE else f"has no {module}.{name}"
     return IncompatibleVersionError(
         where,
-        problem=f"{PACKAGE} {version} {lacks}; a given class, or another layer, is one of {PACKAGE}",
+        problem=f"{target} {lacks}; a given class, or another layer, is one of {PACKAGE}",
         hint=f"pass classes of keras (Keras 3) in place of those derived from {PACKAGE}; a library that takes its "
         "Keras from TensorFlow has them if Python is started without TF_USE_LEGACY_KERAS",
     )
