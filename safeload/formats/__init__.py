@@ -4,7 +4,7 @@ from safeload.formats._archives._unpack import unpack
 from safeload.formats._archives._zip import FREE_EXPANSION_BYTES, ZipIndex, read_zip
 from safeload.formats._detect import detect
 from safeload.formats._detection import Detection
-from safeload.formats._examine import SAVED_MODEL_NAMES, TABLE_MAGIC
+from safeload.formats._examine import HDF5_MAGIC, SAVED_MODEL_NAMES, TABLE_MAGIC
 from safeload.formats._file import ByteFile, MemoryFile, Window
 from safeload.formats._foreign import HDF5_MARKS, OTHER_HDF5, is_text
 from safeload.formats._format import Format
@@ -14,6 +14,7 @@ from safeload.formats._tree import open_member, resolve_member
 
 __all__ = [
     "FREE_EXPANSION_BYTES",
+    "HDF5_MAGIC",
     "HDF5_MARKS",
     "OTHER_HDF5",
     "SAVED_MODEL_NAMES",

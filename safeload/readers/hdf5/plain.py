@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from safeload.formats import FREE_EXPANSION_BYTES
+from safeload.formats import FREE_EXPANSION_BYTES, HDF5_MAGIC
 from safeload.readers._artifact import DatasetInfo
 
 if TYPE_CHECKING:
@@ -40,20 +40,20 @@ _GROUPS_PER_DATASET = 20
 _PAGE_BITS = 12
 _MAX_PAGES = 1024
 
-_SUPERBLOCK = struct.pack("<8s8B2H", b"\x89HDF\r\n\x1a\n", 0, 0, 0, 0, 0, 8, 8, 0, 4, 16)
+_SUPERBLOCK = struct.pack("<8s8B2H", HDF5_MAGIC, 0, 0, 0, 0, 0, 8, 8, 0, 4, 16)
 """II.A: version 0, offsets and lengths of 8 bytes, nodes of the usual size."""
 _ADDRESSES = struct.Struct("<4x4QQQ")  # flags; base, free space, end of file, driver; root: name, object header
-_UNDEFINED = (1 << 64) - 1
-_HEADER = struct.Struct("<BxHII4x")  # IV.A.1.a: version, messages, references, size
-_MESSAGE = struct.Struct("<HHB3x")  # type, size, flags
-_PAIR = struct.Struct("<QQ")
+UNDEFINED = (1 << 64) - 1
+HEADER = struct.Struct("<BxHII4x")  # IV.A.1.a: version, messages, references, size
+MESSAGE = struct.Struct("<HHB3x")  # type, size, flags
+PAIR = struct.Struct("<QQ")
 _HEAP = struct.Struct("<4sB3x3Q")  # III.D: magic, version, size, free list, address of the data
-_NODE = struct.Struct("<4sBBH16x")  # III.A.1: magic, type, level, entries; siblings
+NODE = struct.Struct("<4sBBH16x")  # III.A.1: magic, type, level, entries; siblings
 _TABLE = struct.Struct("<4sBxH")  # III.B: magic, version, symbols
 _SYMBOL = struct.Struct("<QQI20x")  # III.C: name, object header, what is cached
 _LAYOUT = struct.Struct("<BBQQ")  # IV.A.2.i: version, class, address, size
 
-_SPACE, _TYPE, _FILL_OLD, _FILL, _LAYOUTS, _ATTRIBUTE, _CONTINUED, _LINKS, _TIME = 1, 3, 4, 5, 8, 12, 16, 17, 18
+_SPACE, _TYPE, _FILL_OLD, _FILL, _LAYOUTS, ATTRIBUTE, CONTINUED, _LINKS, _TIME = 1, 3, 4, 5, 8, 12, 16, 17, 18
 _OF_GROUPS, _OF_DATASETS = {_LINKS}, {_SPACE, _TYPE, _LAYOUTS}
 _BESIDE = {_FILL_OLD, _FILL, _TIME}
 """Numbers of header messages, IV.A.2; those beside the others say nothing about what is stored."""
@@ -152,23 +152,23 @@ class Header(NamedTuple):
 
 
 def _read_header(file: Structures, address: int) -> Header:
-    version, count, _, size = _HEADER.unpack(file.read(address, _HEADER.size))
+    version, count, _, size = HEADER.unpack(file.read(address, HEADER.size))
     if version != 1:
         raise NotPlainError
-    header, pending = Header({}, []), [(address + _HEADER.size, size)]
+    header, pending = Header({}, []), [(address + HEADER.size, size)]
     for start, length in pending:
         chunk, position = file.read(start, length), 0
         while position < length:
-            kind, size, flags = _MESSAGE.unpack_from(chunk, position)
-            position += _MESSAGE.size + size
+            kind, size, flags = MESSAGE.unpack_from(chunk, position)
+            position += MESSAGE.size + size
             count -= 1
             if kind:
                 data = chunk[position - size : position]
                 if flags & ~_HARMLESS or position > length or kind in header.messages:
                     raise NotPlainError
-                if kind == _CONTINUED:
-                    pending.append(_PAIR.unpack(data))
-                elif kind == _ATTRIBUTE:
+                if kind == CONTINUED:
+                    pending.append(PAIR.unpack(data))
+                elif kind == ATTRIBUTE:
                     header.attributes.append(data)
                 else:
                     header.messages[kind] = data
@@ -224,7 +224,7 @@ class PlainWalk:
         if self._file.read(0, len(_SUPERBLOCK)) != _SUPERBLOCK:
             raise NotPlainError
         base, _, end, driver, _, root = _ADDRESSES.unpack(self._file.read(len(_SUPERBLOCK), _ADDRESSES.size))
-        if base or driver != _UNDEFINED or end > self._file.size or sys.byteorder != "little":
+        if base or driver != UNDEFINED or end > self._file.size or sys.byteorder != "little":
             raise NotPlainError
         return int(root)
 
@@ -234,7 +234,7 @@ class PlainWalk:
 
     def _children(self, table: bytes) -> list[tuple[str, int]]:
         """Return name and address of everything in a group."""
-        tree, heap = _PAIR.unpack(table)
+        tree, heap = PAIR.unpack(table)
         magic, version, size, _, address = _HEAP.unpack(self._file.read(heap, _HEAP.size))
         if (magic, version) != (b"HEAP", 0):
             raise NotPlainError
@@ -246,10 +246,10 @@ class PlainWalk:
 
     def _symbols(self, address: int, level: int | None) -> Iterator[tuple[int, int]]:
         """Yield where the name of each link below a node stands, and the address of the object."""
-        magic, kind, depth, count = _NODE.unpack(self._file.read(address, _NODE.size))
+        magic, kind, depth, count = NODE.unpack(self._file.read(address, NODE.size))
         if (magic, kind) != (b"TREE", 0) or level not in (None, depth):
             raise NotPlainError
-        keys = struct.unpack(f"<{2 * count}Q", self._file.read(address + _NODE.size, 16 * count))
+        keys = struct.unpack(f"<{2 * count}Q", self._file.read(address + NODE.size, 16 * count))
         for child in keys[1::2]:
             yield from self._symbols(child, depth - 1) if depth else self._table(child)
 
@@ -276,6 +276,11 @@ class PlainWalk:
             raise NotPlainError
         offset = start + self._base if nbytes and self._base is not None else None
         return DatasetInfo(path=path, shape=shape, dtype=dtype, nbytes=nbytes, offset=offset)
+
+
+def padded(size: int) -> int:
+    """Return how many bytes *size* bytes take where they are filled up to eight."""
+    return (size + 7) // 8 * 8
 
 
 def read_shape(space: bytes) -> tuple[int, ...]:

@@ -9,9 +9,9 @@ import math
 import struct
 from collections.abc import Iterable, Iterator
 
-from safeload.readers.hdf5.plain import NotPlainError, Structures, read_shape
+from safeload.readers.hdf5.plain import NotPlainError, Structures, padded, read_shape
 
-_ATTRIBUTE = struct.Struct("<Bx3H")  # version; sizes of name, datatype, dataspace
+PARTS = struct.Struct("<Bx3H")  # version; sizes of name, datatype, dataspace
 _FIXED, _VARIABLE = 0x13, 0x19
 """Version and class of the datatypes."""
 _PADDED_BY_ZEROS = (0, 1)
@@ -39,7 +39,7 @@ class PlainTexts:
     def attribute(self, path: str, name: str, *, max_bytes: int) -> str | list[str] | None:
         """Return a text, a list of texts, or None where there is no such attribute; raises one of `NOT_PLAIN`."""
         for message in self._attributes[path]:
-            version, *sizes = _ATTRIBUTE.unpack_from(message)
+            version, *sizes = PARTS.unpack_from(message)
             if version != 1:
                 raise NotPlainError
             found, datatype, space, values = _parts(message, sizes)
@@ -97,18 +97,14 @@ class PlainTexts:
             if number in objects or position + length > size:
                 raise NotPlainError
             objects[number] = block[position : position + length]
-            position += _padded(length)
+            position += padded(length)
         return objects
 
 
 def _parts(message: bytes, sizes: Iterable[int]) -> list[bytes]:
     """Cut name, datatype and dataspace out of an attribute, each filled up to eight bytes, and what follows."""
-    parts, position = [], _ATTRIBUTE.size
+    parts, position = [], PARTS.size
     for size in sizes:
         parts.append(message[position : position + size])
-        position += _padded(size)
+        position += padded(size)
     return [*parts, message[position:]]
-
-
-def _padded(size: int) -> int:
-    return (size + 7) // 8 * 8

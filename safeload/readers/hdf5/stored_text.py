@@ -12,15 +12,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from safeload.readers.hdf5.plain import NotPlainError, Structures
-from safeload.readers.hdf5.plain_text import VALUE, PlainTexts
+from safeload.readers.hdf5.plain import ATTRIBUTE, CONTINUED, HEADER, MESSAGE, PAIR, NotPlainError, Structures, padded
+from safeload.readers.hdf5.plain_text import PARTS, VALUE, PlainTexts
 
-_FIRST = struct.Struct("<BxHII4x")  # version, messages, references, size
-_MESSAGE = struct.Struct("<HHB3x")  # type, size, flags
-_LATER = struct.Struct("<BHB")  # the same in later headers
-_PLACE = struct.Struct("<QQ")
-_ATTRIBUTE, _CONTINUED = 12, 16
-_PARTS = struct.Struct("<Bx3H")  # version; sizes of name, datatype, dataspace
+_LATER = struct.Struct("<BHB")  # `MESSAGE` in later headers
 _MAGIC, _HAS_ORDER, _HAS_BOUNDS, _HAS_TIMES = b"OHDR", 4, 16, 32
 _FRAME = 8
 """Magic and checksum of what continues a later header."""
@@ -65,13 +60,13 @@ def stored_texts(file: Structures, references: list[bytes]) -> list[str]:
 def _attributes(file: Structures, address: int) -> Iterator[tuple[bytes, bytes]]:
     """Yield names and values of the attributes in a header."""
     for kind, message in _messages(file, address):
-        if kind == _ATTRIBUTE:
-            version, *sizes = _PARTS.unpack_from(message)
-            position = _PARTS.size + (version > 2)  # the third version names an encoding
+        if kind == ATTRIBUTE:
+            version, *sizes = PARTS.unpack_from(message)
+            position = PARTS.size + (version > 2)  # the third version names an encoding
             parts = []
             for size in sizes:
                 parts.append(message[position : position + size])
-                position += (size + 7) // 8 * 8 if version == 1 else size
+                position += padded(size) if version == 1 else size
             yield parts[0].partition(b"\0")[0], message[position:]
 
 
@@ -85,17 +80,17 @@ def _messages(file: Structures, address: int) -> Iterator[tuple[int, bytes]]:
             kind, length = layout.unpack_from(chunk, position)[:2]
             message = chunk[position + layout.size : position + layout.size + length]
             position += layout.size + length
-            if kind == _CONTINUED and len(pending) < _MAX_BLOCKS:
-                below, length = _PLACE.unpack_from(message)
+            if kind == CONTINUED and len(pending) < _MAX_BLOCKS:
+                below, length = PAIR.unpack_from(message)
                 pending.append((below + 4, length - _FRAME) if is_later else (below, length))
             yield kind, message
 
 
 def _first(file: Structures, address: int) -> tuple[struct.Struct, int, int]:
-    version, _, _, size = _FIRST.unpack(file.read(address, _FIRST.size))
+    version, _, _, size = HEADER.unpack(file.read(address, HEADER.size))
     if version != 1:
         raise NotPlainError("its header is of no known version")
-    return _MESSAGE, address + _FIRST.size, size
+    return MESSAGE, address + HEADER.size, size
 
 
 def _later(file: Structures, address: int) -> tuple[struct.Struct, int, int]:

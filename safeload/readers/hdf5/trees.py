@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from safeload.formats import HDF5_MAGIC
+from safeload.readers.hdf5.plain import NODE, UNDEFINED
+
 if TYPE_CHECKING:
     from safeload.formats import ByteFile
 
-_MAGIC = b"\x89HDF\r\n\x1a\n"
 _SUPERBLOCK = 64
 _TREE = b"TREE"
-_NODE = struct.Struct("<4sBBH16x")
-"""III.A.1: magic, type, level, entries; siblings."""
 _ADDRESS = struct.Struct("<Q")
 _GROUPS = 0
 """Type of the nodes that lead to symbol tables; others lead to chunks."""
@@ -38,8 +38,6 @@ _COUNTED_AT = {b"EAHD": 44, b"FAHD": 8}
 
 _FILTERS = slice(7, 9)
 """III.G: bytes of filters in the header of a fractal heap."""
-
-_UNDEFINED = (1 << 64) - 1
 
 
 class Trees:
@@ -71,7 +69,7 @@ class Trees:
     def base(self) -> int | None:
         """Where addresses count from, None for a file whose nodes have other sizes than those of h5py."""
         place = 0
-        while place < self._size and self._read(place, len(_MAGIC)) != _MAGIC:
+        while place < self._size and self._read(place, len(HDF5_MAGIC)) != HDF5_MAGIC:
             place = place * 2 or 512
         return place if _is_usual(self._read(place, _SUPERBLOCK).ljust(_SUPERBLOCK, b"\0")) else None
 
@@ -86,7 +84,7 @@ class Trees:
             above = pending.pop()
             kind, level = above[4:6]
             for child in _children(above, self.base) if level else ():
-                below = self._read(child, len(node) if level > 1 else _NODE.size)
+                below = self._read(child, len(node) if level > 1 else NODE.size)
                 if child in self._nodes or below[:6] != bytes([*_TREE, kind, level - 1]):
                     return False
                 self._nodes.add(child)
@@ -108,11 +106,11 @@ class Trees:
 
 def _children(node: bytes, base: int | None) -> list[int]:
     """Return where the nodes below *node* lie; [-1], where none lies, if that is not sure."""
-    _, kind, _, count = _NODE.unpack_from(node)
-    key = _GROUP_KEY if kind == _GROUPS else (len(node) - _NODE.size - 8 * _CHUNK_ENTRIES) / (_CHUNK_ENTRIES + 1)
+    _, kind, _, count = NODE.unpack_from(node)
+    key = _GROUP_KEY if kind == _GROUPS else (len(node) - NODE.size - 8 * _CHUNK_ENTRIES) / (_CHUNK_ENTRIES + 1)
     if base is None or key % 8:
         return [-1]
-    places = range(_NODE.size + int(key), len(node) - 8, int(key) + 8)[:count]
+    places = range(NODE.size + int(key), len(node) - 8, int(key) + 8)[:count]
     return [base + _ADDRESS.unpack_from(node, place)[0] for place in places]
 
 
@@ -122,7 +120,7 @@ def _is_usual(superblock: bytes) -> bool:
     if version < 2:
         return superblock[13:15] == b"\x08\x08" and (not version or superblock[24:26] == b"\x20\0")
     extension = _ADDRESS.unpack_from(superblock, 20)[0]
-    return superblock[9:11] == b"\x08\x08" and bool(extension == _UNDEFINED)
+    return superblock[9:11] == b"\x08\x08" and bool(extension == UNDEFINED)
 
 
 _CHECKS: Mapping[bytes, Callable[[Trees, int, bytes], bool]] = {
