@@ -29,7 +29,9 @@ def layer(name="Scale", **fields):
 
 
 def model(*objects):
-    keras = KerasInfo(None, SignatureInfo("model", "keras"), LayerInfo("m", "Functional", "$"), tuple(objects))
+    keras = KerasInfo(
+        None, SignatureInfo("model", "keras"), LayerInfo("m", "Functional", "$"), tuple(objects), (), (), ()
+    )
     return ModelInfo(Format.KERAS_ARCHIVE, "m.keras", "", 0, ProducerInfo(), keras=keras)
 
 

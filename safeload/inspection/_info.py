@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from safeload.errors import printable
 from safeload.formats import Format
-from safeload.inspection._walk import Place, notable_places, recorded_places
 
 if TYPE_CHECKING:
+    from safeload.inspection._walk import Place
     from safeload.readers.tflite.model import TFLiteSubgraph
 
 
@@ -275,33 +275,25 @@ class KerasInfo:
         objects: In walking order, the serialized objects that may have to be looked for: those that are not built in,
             those whose module the file does not record, each activation that it has by a name, and what only training
             needs.
+        places: What a rule may look at in the normal form (`notable_places`).
+        raw_places: The same of *raw* and then of *training*.
+        object_places: Those of *places* where a serialized object stands.
         parameter_count: Elements of all model arrays in the weight index (optimizer state not counted); None for no
             weights.
         raw: The config as the file has it, before it was normalised.
         training: What only ``compile`` needs, as the file has it beside the config.
-        places: What a rule may look at in the normal form (`notable_places`); found when they are not given.
-        raw_places: The same of *raw* and then of *training*.
-        object_places: Those of *places* where a serialized object stands.
     """
 
     normal: Any
     signature: SignatureInfo
     root: LayerInfo
     objects: tuple[ObjectInfo, ...]
+    places: tuple[Place, ...] = field(repr=False, compare=False)
+    raw_places: tuple[Place, ...] = field(repr=False, compare=False)
+    object_places: tuple[Place, ...] = field(repr=False, compare=False)
     parameter_count: int | None = None
     raw: Any = field(repr=False, default=None)
     training: Any = field(repr=False, default=None)
-    places: tuple[Place, ...] = field(repr=False, compare=False, default=())
-    raw_places: tuple[Place, ...] = field(repr=False, compare=False, default=())
-    object_places: tuple[Place, ...] = field(repr=False, compare=False, default=())
-
-    def __post_init__(self) -> None:
-        if not self.places and self.normal is not None:
-            object.__setattr__(self, "places", notable_places(self.normal.config))
-        if not self.raw_places:
-            object.__setattr__(self, "raw_places", recorded_places(self.raw, self.training))
-        if not self.object_places:
-            object.__setattr__(self, "object_places", tuple(p for p in self.places if p.is_object))
 
 
 @dataclass(frozen=True)

@@ -31,12 +31,6 @@ def describe_weights(weights: WeightIndex) -> WeightsInfo | None:
     return WeightsInfo(len(own), sum(math.prod(d.shape) for d in own), size, max(0, total - size))
 
 
-def count_parameters(weights: WeightIndex) -> int | None:
-    """Count the elements of the model's own arrays, or return None where there are no weights."""
-    described = describe_weights(weights)
-    return None if described is None else described.elements
-
-
 def own_arrays(weights: WeightIndex) -> Iterator[DatasetInfo]:
     """Yield the arrays that the model itself needs, in the order of the index."""
     if weights.layout is WeightLayout.LEGACY_HDF5:

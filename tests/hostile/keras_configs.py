@@ -12,6 +12,7 @@ from typing import Any
 from safeload.dialects import Flavour, NormalForm, Writer
 from safeload.formats import Format
 from safeload.inspection import KerasInfo, LayerInfo, ModelInfo, ProducerInfo, SignatureInfo
+from safeload.inspection._walk import notable_places, recorded_places
 from safeload.policy import Finding, Severity
 from safeload.policy.keras import examine_keras
 
@@ -477,11 +478,16 @@ LOOK_ALIKES: dict[str, Any] = {
 
 def info_of(raw: Any, *, normal: Any = None, training: Any = None, parameter_count: int | None = 1 << 20) -> ModelInfo:
     """Return the facts about a config that is its own normal form, unless there is another one."""
+    form = NormalForm(raw if normal is None else normal, Writer(Flavour.KERAS_3))
+    places = notable_places(form.config)
     keras = KerasInfo(
-        normal=NormalForm(raw if normal is None else normal, Writer(Flavour.KERAS_3)),
+        normal=form,
         signature=SignatureInfo("model", "keras"),
         root=LayerInfo("m", "Functional", "$"),
         objects=(),
+        places=places,
+        raw_places=recorded_places(raw, training),
+        object_places=tuple(place for place in places if place.is_object),
         parameter_count=parameter_count,
         raw=raw,
         training=training,

@@ -9,7 +9,7 @@ from safeload.errors import MalformedArtifactError
 from safeload.formats import Format
 from safeload.inspection import SignatureInfo, Slot, TensorInfo, distinct_names, inspect_artifact
 from safeload.inspection._walk import dicts_in, notable_places, recorded_places
-from safeload.inspection._weights import count_parameters
+from safeload.inspection._weights import describe_weights
 from safeload.inspection.keras.model import describe_layers
 from safeload.inspection.keras.objects import describe_objects, is_replaceable_part
 from safeload.inspection.keras.signature import describe_signature, with_free_batch
@@ -286,13 +286,11 @@ def _index(layout, *paths, layers=()):
 def test_parameters_are_counted_without_the_optimizer():
     """Elements of the model's own arrays count, whatever the layout; the optimizer's do not."""
     legacy = (LayerWeights("d", ("d/kernel:0",), (DatasetInfo("model_weights/d/kernel", (4, 2), "float32", 32),)),)
-    assert count_parameters(WeightIndex()) is None
-    assert count_parameters(_index(WeightLayout.LEGACY_HDF5, "optimizer_weights/m", layers=legacy)) == 8
-    assert count_parameters(_index(WeightLayout.OBJECT_PATHS, "layers/d/vars/0", "optimizer/vars/0")) == 6
-    assert (
-        count_parameters(_index(WeightLayout.CHECKPOINT, "w/.ATTRIBUTES/V", "w/.OPTIMIZER_SLOT/m", "save_counter/.A"))
-        == 6
-    )
+    assert describe_weights(WeightIndex()) is None
+    assert describe_weights(_index(WeightLayout.LEGACY_HDF5, "optimizer_weights/m", layers=legacy)).elements == 8
+    assert describe_weights(_index(WeightLayout.OBJECT_PATHS, "layers/d/vars/0", "optimizer/vars/0")).elements == 6
+    checkpoint = _index(WeightLayout.CHECKPOINT, "w/.ATTRIBUTES/V", "w/.OPTIMIZER_SLOT/m", "save_counter/.A")
+    assert describe_weights(checkpoint).elements == 6
 
 
 def test_notable_places_leave_out_lists_words_and_dicts_without_a_class():

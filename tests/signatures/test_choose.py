@@ -59,7 +59,7 @@ KERAS = ModelInfo(
     "",
     0,
     ProducerInfo(),
-    keras=KerasInfo(None, SignatureInfo("model", "keras", (X,), (Y,)), None, ()),  # type: ignore[arg-type]
+    keras=KerasInfo(None, SignatureInfo("model", "keras", (X,), (Y,)), None, (), (), (), ()),  # type: ignore[arg-type]
 )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from safeload.dialects import Flavour, normalise
 from safeload.inspection._info import KerasInfo, LayerInfo, ProducerInfo
 from safeload.inspection._walk import Place, notable_places, recorded_places
-from safeload.inspection._weights import count_parameters
+from safeload.inspection._weights import describe_weights
 from safeload.inspection.keras.objects import describe_objects, is_layer, kind_of
 from safeload.inspection.keras.parameters import with_parameters
 from safeload.inspection.keras.signature import describe_signature
@@ -32,6 +32,7 @@ def inspect_keras(artifact: KerasArtifact) -> tuple[KerasInfo, ProducerInfo]:
     places = notable_places(normal.config)
     objects = tuple([place for place in places if place.is_object])
     raw_places = recorded_places(artifact.config, artifact.training_config, places)
+    weights = describe_weights(artifact.weights)
     info = KerasInfo(
         normal=normal,
         signature=describe_signature(
@@ -39,12 +40,12 @@ def inspect_keras(artifact: KerasArtifact) -> tuple[KerasInfo, ProducerInfo]:
         ),
         root=with_parameters(describe_layers(places[0], objects), artifact.weights, normal.renamed),
         objects=tuple(describe_objects(objects, raw_places)),
-        parameter_count=count_parameters(artifact.weights),
-        raw=artifact.config,
-        training=artifact.training_config,
         places=places,
         raw_places=raw_places,
         object_places=objects,
+        parameter_count=None if weights is None else weights.elements,
+        raw=artifact.config,
+        training=artifact.training_config,
     )
     return info, describe_producer(artifact, flavour=normal.writer.flavour.value)
 
