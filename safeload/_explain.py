@@ -373,12 +373,10 @@ def explain(error: BaseException | str) -> str:
 
 def failure_mode(error: BaseException) -> FailureMode | None:
     """Return what is known about *error*, or else about the nearest of its causes; None if nothing is."""
-    matching = (mode for text in _texts(error) for mode in FAILURE_MODES if re.search(mode.pattern, text))
+    matching = (
+        mode for text in map(str, _with_causes(error)) for mode in FAILURE_MODES if re.search(mode.pattern, text)
+    )
     return next(matching, None)
-
-
-def _texts(error: BaseException) -> list[str]:
-    return [str(each) for each in _with_causes(error)]
 
 
 def _with_causes(error: BaseException | None) -> list[BaseException]:

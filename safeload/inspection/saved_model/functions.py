@@ -10,6 +10,7 @@ tensorflow/python/saved_model/function_deserialization.py (TensorFlow 2.21).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +23,6 @@ from safeload.inspection.saved_model.wrapped import Wrapper
 Arguments = tuple[tuple[str, Any], ...]
 """Parameter names and what was passed for them."""
 
-_UNREADABLE = object()
 _MAX_PARTS, _LONG_PATH = 10_000, 255
 """Objects that are looked at for functions, and how long their names and paths may be; paths repeat names."""
 
@@ -93,11 +93,14 @@ class FunctionReader:
         """Return the function behind each key of the map ``signatures``, where its arguments are in the usual order."""
         for reference in self._graph.nodes[0].children if self._graph.nodes else ():
             if reference.local_name == SIGNATURES_ATTRIBUTE:
+                nodes = self._children(reference.node_id).items()
+                bare = {
+                    k: n.bare_concrete_function for k, n in nodes if n.WhichOneof("kind") == "bare_concrete_function"
+                }
                 return {
-                    key: _wrapper(node.bare_concrete_function)
-                    for key, node in self._children(reference.node_id).items()
-                    if node.WhichOneof("kind") == "bare_concrete_function"
-                    and self._is_in_order(node.bare_concrete_function)
+                    key: Wrapper(function.concrete_function_name, tuple(function.argument_keywords))
+                    for key, function in bare.items()
+                    if self._is_in_order(function)
                 }
         return {}
 
@@ -185,10 +188,6 @@ def argument_name(key: str) -> str:
     return name if name[:1].isalpha() else f"arg_{name}"
 
 
-def _wrapper(function: Any) -> Wrapper:
-    return Wrapper(function.concrete_function_name, tuple(function.argument_keywords))
-
-
 def _as_bare(trace: SignatureInfo, *, allowed: int | None) -> SignatureInfo:
     """Describe a ConcreteFunction: its constants are fixed, so that a call may leave them out.
 
@@ -262,8 +261,11 @@ def _keyword_defaults(defaults: Any) -> Arguments:
 
 
 def _plain(values: Iterable[tuple[str, Any]]) -> Arguments:
-    read = ((name, TreeReader(_input_name).read_default(value, _UNREADABLE)) for name, value in values)
-    return tuple((name, tree) for name, tree in read if tree is not _UNREADABLE)
+    read: list[tuple[str, Any]] = []
+    for name, value in values:
+        with suppress(UnreadableError):
+            read.append((name, TreeReader(_input_name).read_default(value)))
+    return tuple(read)
 
 
 def _input_name(path: Path) -> str:

@@ -78,15 +78,12 @@ class TreeReader:
             return self._slot(path, "", **type_spec_facts(value.type_spec_value))
         raise UnreadableError(kind)
 
-    def read_default(self, value: Any, fallback: Any) -> Any:
-        """Return the default of a parameter that *value* encodes, or *fallback* where that cannot be read."""
+    def read_default(self, value: Any) -> Any:
+        """Return the default of a parameter that *value* encodes; raises as `read` does."""
         kind = value.WhichOneof("kind")
         if kind in _ARRAYS and _is_whole(getattr(value, kind)):
             return TypedConstant(_ARRAYS[kind], getattr(value, kind).SerializeToString())
-        try:
-            return self.read(value, ())
-        except UnreadableError:
-            return fallback
+        return self.read(value, ())
 
     def _slot(self, path: Path, spec_name: str, **facts: Any) -> Slot:
         name = self._unique(self._name_leaf(path))
