@@ -304,11 +304,10 @@ def _means_names(
 ) -> bool:
     names = _lookup(signature)
     if not args:
-        parameters = {name for name, _ in (*structure.args, *structure.kwargs)}
-        return bool(kwargs) and not set(kwargs) <= parameters and set(kwargs) <= set(names)
+        return bool(kwargs) and not kwargs.keys() <= _trees(signature).keys() and kwargs.keys() <= names.keys()
     if len(args) > 1 or not _is_named(signature, args[0]):
         return False
-    if kwargs and {*args[0].keys()} <= {*_trees(signature)}:
+    if kwargs and {*args[0].keys()} <= _trees(signature).keys():
         return False
     tree = structure.args[0][1] if structure.args else None
     takes_dict = isinstance(tree, dict) and set(tree) == set(args[0].keys())
