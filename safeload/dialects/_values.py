@@ -19,15 +19,8 @@ _KINDS = {
     "activation": "activation",
     "dtype": "dtype policy",
 }
-_KIND_SUFFIXES = {
-    "layer": "layer",
-    "initializer": "initializer",
-    "regularizer": "regularizer",
-    "constraint": "constraint",
-    "activation": "activation",
-    "quantizer": "quantizer",
-}
-"""What follows the last ``_`` of a key."""
+_KIND_SUFFIXES = frozenset({"layer", "initializer", "regularizer", "constraint", "activation", "quantizer"})
+"""What follows the last ``_`` of a key, where that is the kind."""
 
 # Names of functions of TensorFlow, which Keras 2 wrote down otherwise and Keras 3 as they are: keras/src/activations.py
 # (2.15.0), _TF_ACTIVATIONS_V2.
@@ -97,7 +90,7 @@ def kind_at(key: str) -> str | None:
     """Return the kind of object that stands at *key* of a config, or None where the key does not tell."""
     if key in _KINDS:
         return _KINDS[key]
-    return _KIND_SUFFIXES.get(key.rpartition("_")[2]) if "_" in key else None
+    return suffix if "_" in key and (suffix := key.rpartition("_")[2]) in _KIND_SUFFIXES else None
 
 
 def named_activations(config: Any, kind: str | None = None) -> Iterator[tuple[str, str]]:

@@ -32,14 +32,8 @@ _KINDS = {
     "optimizer_config": "optimizer",
     "": "model",
 }
-_KIND_SUFFIXES = {
-    "layer": "layer",
-    "initializer": "initializer",
-    "regularizer": "regularizer",
-    "constraint": "constraint",
-    "quantizer": "quantizer",
-}
-"""What follows the last ``_`` of a key."""
+_KIND_SUFFIXES = frozenset({"layer", "initializer", "regularizer", "constraint", "quantizer"})
+"""What follows the last ``_`` of a key, where that is the kind."""
 _TRAINING_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
 _LAYER_MODULES = frozenset({"keras.layers", "keras.models"})
 _MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
@@ -62,7 +56,7 @@ def kind_of(place: Place) -> str:
         return "function"
     if place.key in _KINDS:
         return _KINDS[place.key]
-    return _KIND_SUFFIXES.get(place.key.rpartition("_")[2], "object") if "_" in place.key else "object"
+    return suffix if "_" in place.key and (suffix := place.key.rpartition("_")[2]) in _KIND_SUFFIXES else "object"
 
 
 def is_layer(serialized: Any, kind: str) -> bool:
