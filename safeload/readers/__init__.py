@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from safeload.errors import UnsupportedFormatError
 from safeload.formats import Format
 from safeload.readers._artifact import (
+    MAX_DIMENSIONS,
     TOP_LEVEL_WEIGHTS,
     Anomaly,
     Artifact,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from safeload.formats import Detection
 
 __all__ = [
+    "MAX_DIMENSIONS",
     "TOP_LEVEL_WEIGHTS",
     "Anomaly",
     "Artifact",

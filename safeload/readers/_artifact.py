@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from safeload.formats import TemporaryFolder
     from safeload.readers.tflite.model import TFLiteModel
 
+MAX_DIMENSIONS = 254
+"""What a tensor of TensorFlow may have. Source: MaxDimensions in tensorflow/core/framework/tensor_shape.h (2.21)."""
+
 Json = Any
 """A tree of dict, list, str, int, float, bool and None, as the json module makes it."""
 

@@ -9,7 +9,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.readers.protobuf import message_class, parse_message
-from safeload.readers.saved_model.queues import fed_by_training
+from safeload.readers.saved_model.outputs import LOCAL_VARIABLES
+from safeload.readers.saved_model.queues import WITH_DEFAULT, fed_by_training
 from safeload.readers.saved_model.references import reference_producer, tensor_name, tensor_names
 
 if TYPE_CHECKING:
@@ -25,14 +26,12 @@ Source: keras/engine/base_preprocessing_layer.py (2.6 to 2.15).
 """
 SIGNATURES_ATTRIBUTE = "signatures"
 """Attribute of the root that maps keys of SignatureDefs to functions. Source: signature_serialization.py (TF 2.21)."""
-_INIT_OP = "__saved_model_init_op"
+INIT_OP = "__saved_model_init_op"
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op", "table_initializer")
-_LOCAL_VARIABLES = "local_variables"
-"""Source: tensorflow/python/saved_model/constants.py and loader_impl.py, tensorflow/python/framework/ops.py (TF 2.21).
+"""Source: tensorflow/python/saved_model/constants.py and loader_impl.py (TF 2.21).
 
-Files without an initialiser leave it to the loader to run what the last two collect.
+Files without an initialiser leave it to the loader to run what the last one and `LOCAL_VARIABLES` collect.
 """
-_WITH_DEFAULT = "PlaceholderWithDefault"
 _ASSET_COLLECTION = "saved_model_assets"
 _NO_FUNCTIONS: Mapping[str, None] = {}
 _MANY = 64
@@ -112,10 +111,10 @@ def find_entries(meta_graph: Any, main: Body, functions: frozenset[str]) -> Entr
 
 def _signature_entries(meta_graph: Any, main: Body) -> Iterator[Entry]:
     by_feeds: dict[frozenset[str], list[str]] = defaultdict(list)
-    with_default = {node.name for node in main.nodes if node.op == _WITH_DEFAULT}
+    with_default = {node.name for node in main.nodes if node.op == WITH_DEFAULT}
     with_default -= fed_by_training(meta_graph.graph_def) if with_default else frozenset()
     for key, signature in meta_graph.signature_def.items():
-        if key == _INIT_OP:
+        if key == INIT_OP:
             continue
         feeds = frozenset(_always_fed(signature, with_default))
         feeds = feeds if feeds in by_feeds or len(by_feeds) < _MANY else frozenset()
@@ -133,11 +132,11 @@ def _always_fed(signature: Any, with_default: set[str]) -> Iterator[str]:
 
 def _initializer_entries(meta_graph: Any) -> Iterator[Entry]:
     fetches = [name for key in _INIT_COLLECTIONS for name in _collection(meta_graph, key).node_list.value]
-    if _INIT_OP in meta_graph.signature_def:
-        outputs = meta_graph.signature_def[_INIT_OP].outputs.values()
+    if INIT_OP in meta_graph.signature_def:
+        outputs = meta_graph.signature_def[INIT_OP].outputs.values()
         fetches += [name for info in outputs for name in tensor_names(info)]
-    for packed in _collection(meta_graph, _LOCAL_VARIABLES).bytes_list.value:
-        variable = parse_message("VariableDef", packed, where=f"collection {_LOCAL_VARIABLES}")
+    for packed in _collection(meta_graph, LOCAL_VARIABLES).bytes_list.value:
+        variable = parse_message("VariableDef", packed, where=f"collection {LOCAL_VARIABLES}")
         fetches.append(variable.initializer_name)
     yield Entry(EntryKind.INITIALIZER, fetches=tuple(fetches), feeds=_asset_feeds(meta_graph))
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.inspection._info import MetaGraphInfo, ModelInfo, SavedModelInfo, SignatureInfo, TensorInfo
 from safeload.inspection._weights import describe_weights
+from safeload.inspection.graph.entries import INIT_OP
 from safeload.inspection.graph.info import MAIN, GraphInfo, inspect_graph
 from safeload.inspection.keras.signature import listed_outputs
 from safeload.inspection.op_classes import op_class, op_package
@@ -24,13 +25,12 @@ from safeload.inspection.saved_model.producer import describe_saved_model_produc
 from safeload.inspection.saved_model.structures import read_shape, type_spec_facts
 from safeload.inspection.saved_model.wrapped import Wrapper, in_python_order
 from safeload.readers.protobuf import dtype_name
-from safeload.readers.saved_model.queues import fed_by_training
+from safeload.readers.saved_model.queues import WITH_DEFAULT, fed_by_training
 
 if TYPE_CHECKING:
     from safeload.readers import SavedModelArtifact
 
-_INITIALIZER_KEY = "__saved_model_init_op"
-BOOKKEEPING_KEYS = frozenset({_INITIALIZER_KEY, "__saved_model_train_op"})
+_BOOKKEEPING_KEYS = frozenset({INIT_OP, "__saved_model_train_op"})
 """SignatureDefs that name an op to run and cannot be called.
 
 Source: constants.py, INIT_OP_SIGNATURE_KEY and TRAIN_OP_SIGNATURE_KEY.
@@ -127,7 +127,7 @@ def _signatures(meta_graph: Any, wrappers: Mapping[str, Wrapper], graph: GraphIn
     return tuple(
         _signature(key, meta_graph.signature_def[key], wrappers.get(key), facts)
         for key in sorted(meta_graph.signature_def)
-        if key not in BOOKKEEPING_KEYS
+        if key not in _BOOKKEEPING_KEYS
     )
 
 
@@ -173,14 +173,14 @@ def _aliases(name: str, tensor_name: str) -> tuple[str, ...]:
 
 def _placeholders_with_default(graph: GraphInfo) -> frozenset[str]:
     """Return those that a call may leave out."""
-    found = frozenset(node.name for node in graph.nodes("PlaceholderWithDefault") if node.body == MAIN)
+    found = frozenset(node.name for node in graph.nodes(WITH_DEFAULT) if node.body == MAIN)
     return found - fed_by_training(graph.meta_graph.graph_def) if found else found
 
 
 def _initializer(meta_graph: Any) -> str | None:
     """Return the op that a loader of TF1 runs after restoring."""
-    if _INITIALIZER_KEY in meta_graph.signature_def:
-        outputs = meta_graph.signature_def[_INITIALIZER_KEY].outputs
+    if INIT_OP in meta_graph.signature_def:
+        outputs = meta_graph.signature_def[INIT_OP].outputs
         names = [outputs[name].name for name in sorted(outputs)]
     else:
         collections = meta_graph.collection_def

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from safeload.inspection._info import Slot, TensorInfo, TypedConstant
+from safeload.readers import MAX_DIMENSIONS
 from safeload.readers.protobuf import dtype_name, enum_names
 
 _COMPOSITE_KINDS = {
@@ -128,10 +129,6 @@ def _read_dtype(value: Any) -> TypedConstant:
     return TypedConstant("dtype", name)
 
 
-_MAX_RANK = 254
-"""Source: ``MaxDimensions`` in tensorflow/core/framework/tensor_shape.h (2.21)."""
-
-
 def _is_whole(tensor: Any) -> bool:
     """Tell whether a `TensorProto` stores every element, as those do that TensorFlow writes here.
 
@@ -139,7 +136,7 @@ def _is_whole(tensor: Any) -> bool:
     take are not multiplied.
     """
     dims = [dim.size for dim in tensor.tensor_shape.dim]
-    return len(dims) <= _MAX_RANK and min(dims, default=0) >= 0 and math.prod(dims) <= tensor.ByteSize()
+    return len(dims) <= MAX_DIMENSIONS and min(dims, default=0) >= 0 and math.prod(dims) <= tensor.ByteSize()
 
 
 _CONSTANTS: dict[str, Callable[[Any], Any]] = {

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.errors import LimitExceededError, MalformedArtifactError, require_within
-from safeload.readers._artifact import DatasetInfo, WeightIndex, WeightLayout
+from safeload.readers._artifact import MAX_DIMENSIONS, DatasetInfo, WeightIndex, WeightLayout
 from safeload.readers.checkpoint.table import read_table
 from safeload.readers.protobuf import dtype_bytes, dtype_name, parse_message
 
@@ -30,9 +30,8 @@ OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _MAX_SHARDS = 100_000
 """What five digits of a shard's name can count."""
 
-_MAX_DIMENSIONS = 254
 _MAX_ELEMENTS = (1 << 63) - 1
-"""What a tensor may have. Source: MaxDimensions and num_elements in tensorflow/core/framework/tensor_shape.h (2.21)."""
+"""What a tensor may have. Source: num_elements in tensorflow/core/framework/tensor_shape.h (2.21)."""
 
 
 class CheckpointEntry(NamedTuple):
@@ -173,7 +172,7 @@ def _num_shards(header: bytes | None, *, where: str) -> int:
 
 def _entry(key: bytes, value: bytes, *, num_shards: int, is_slice: bool, where: str) -> CheckpointEntry:
     message = parse_message("BundleEntryProto", value, where=where)
-    dtype, shape = dtype_name(message.dtype), tuple([dim.size for dim in message.shape.dim[: _MAX_DIMENSIONS + 1]])
+    dtype, shape = dtype_name(message.dtype), tuple([dim.size for dim in message.shape.dim[: MAX_DIMENSIONS + 1]])
     try:
         name = repr(key) if is_slice else key.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -206,7 +205,7 @@ def _contradiction(entry: CheckpointEntry, message: Any, num_shards: int) -> str
     """Say what is impossible about *entry*, if anything."""
     if message.shape.unknown_rank or min(entry.shape, default=0) < 0:
         return "has no definite shape"
-    if len(entry.shape) > _MAX_DIMENSIONS or math.prod([size or 1 for size in entry.shape]) > _MAX_ELEMENTS:
+    if len(entry.shape) > MAX_DIMENSIONS or math.prod([size or 1 for size in entry.shape]) > _MAX_ELEMENTS:
         return "is larger than any tensor"
     if not 0 <= entry.shard < num_shards:
         return f"is in data file {entry.shard} of {num_shards}"

@@ -18,7 +18,7 @@ from safeload.readers._model_tree import ModelTree, read_model_tree
 from safeload.readers.checkpoint.index import CheckpointIndex, read_checkpoint_index, require_shards
 from safeload.readers.protobuf import parse_message, parse_text
 from safeload.readers.saved_model.inputs import complete_signatures, is_callable_key
-from safeload.readers.saved_model.outputs import outputs_of
+from safeload.readers.saved_model.outputs import VARIABLES, outputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +35,6 @@ _KERAS_METADATA = "keras_metadata.pb"
 _VARIABLES = "variables/variables"
 _ASSETS_COLLECTION = "saved_model_assets"
 _TABLE_INITIALIZER = "InitializeTableFromTextFile"
-_VARIABLE_OPS = frozenset({"VarHandleOp", "Variable", "VariableV2"})
 
 
 def read_saved_model(detection: Detection, *, limits: Limits) -> SavedModelArtifact:
@@ -109,7 +108,9 @@ class _Reader:
         contents: dict[str, bytes] = {}
         needed = {filename for meta_graph in saved_model.meta_graphs for filename in _needed_assets(meta_graph)}
         left = self.limits.max_asset_bytes
-        for filename in sorted(set(_asset_filenames(saved_model))):
+        for filename in sorted(
+            {asset.filename for each in saved_model.meta_graphs for asset in _asset_definitions(each)}
+        ):
             name = posixpath.normpath(posixpath.join("assets", filename))
             if not name.startswith("assets/") or "\0" in name:
                 self.tree.anomalies.append(Anomaly("asset-outside-assets", filename, name))
@@ -177,13 +178,6 @@ def _undeclared(meta_graphs: Sequence[Any]) -> tuple[str, ...]:
     return outputs_of(first) if len(meta_graphs) == 1 and not is_declared else ()
 
 
-def _asset_filenames(saved_model: Any) -> Iterator[str]:
-    """Yield the file names that asset definitions of any MetaGraph hold."""
-    for meta_graph in saved_model.meta_graphs:
-        for asset in _asset_definitions(meta_graph):
-            yield asset.filename
-
-
 def _asset_definitions(meta_graph: Any) -> Iterator[Any]:
     """Yield the `AssetFileDef` messages of a MetaGraph, those of TF1 collections included."""
     yield from meta_graph.asset_file_def
@@ -209,7 +203,7 @@ def _variable_count(meta_graph: Any) -> int:
         return sum(node.WhichOneof("kind") == "variable" for node in meta_graph.object_graph_def.nodes)
     if not meta_graph.HasField("saver_def"):
         return 0
-    return sum(node.op in _VARIABLE_OPS for node in meta_graph.graph_def.node)
+    return sum(node.op in VARIABLES for node in meta_graph.graph_def.node)
 
 
 def _digest(graph_bytes: bytes, assets: Mapping[str, bytes], index_bytes: bytes) -> str:

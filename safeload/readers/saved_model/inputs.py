@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from safeload.readers.saved_model.outputs import PLACEHOLDERS, describe_input
+from safeload.readers.saved_model.queues import WITH_DEFAULT
 from safeload.readers.saved_model.references import closure, reference_producer, tensor_name, tensor_names
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _BOOKKEEPING_KEYS = "__saved_model_"
 Source: INIT_OP_SIGNATURE_KEY, TRAIN_OP_SIGNATURE_KEY in tensorflow/python/saved_model/constants.py (2.21).
 """
 
-_WITHOUT_DEFAULT = PLACEHOLDERS - {"PlaceholderWithDefault"}
+_WITHOUT_DEFAULT = PLACEHOLDERS - {WITH_DEFAULT}
 
 
 def complete_signatures(meta_graph: Any) -> bool:

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from safeload.readers.protobuf import parse_message
-from safeload.readers.saved_model.queues import fed_by_training
+from safeload.readers.saved_model.queues import WITH_DEFAULT, fed_by_training
 from safeload.readers.saved_model.references import closure, is_data, reference_producer, scopes
 from safeload.readers.saved_model.training import fit
 
@@ -25,10 +25,10 @@ ALL_OUTPUTS = "graph"
 _MAX_OUTPUTS = 64
 """A graph where more nodes are consumed by none says nothing about what its author wanted."""
 
-PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
-_VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
+PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", WITH_DEFAULT})
+VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
 
-_LOCAL_VARIABLES = "local_variables"
+LOCAL_VARIABLES = "local_variables"
 """Collection of the variables that an initializer fills before each run.
 
 Source: ``GraphKeys`` in tensorflow/python/framework/ops.py (2.21).
@@ -162,7 +162,7 @@ def derive_signatures(meta_graph: Any, without_value: Iterable[str] = ()) -> tup
     aside |= differentiated | _reported(nodes)
     outputs = [name for name in ends if name not in aside]
     if _is_whole(nodes):
-        fitted = fit(nodes, ends, placeholders=_of(nodes, PLACEHOLDERS), variables=_of(nodes, _VARIABLES))
+        fitted = fit(nodes, ends, placeholders=_of(nodes, PLACEHOLDERS), variables=_of(nodes, VARIABLES))
         predicting = fitted.learned - fitted.figures
         learned = [name for name in outputs if name in predicting]
         compared = fitted.predictions & fed - empty - _ancestors(nodes, learned)
@@ -217,7 +217,7 @@ def variables_behind(meta_graph: Any) -> list[str]:
     """Return the variables that the outputs of any SignatureDef of *meta_graph* need."""
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     fetched = {info.name for signature in meta_graph.signature_def.values() for info in signature.outputs.values()}
-    return sorted(name for name in _ancestors(nodes, fetched) if nodes[name].op in _VARIABLES)
+    return sorted(name for name in _ancestors(nodes, fetched) if nodes[name].op in VARIABLES)
 
 
 def variables_without_value(meta_graph: Any) -> frozenset[str]:
@@ -228,11 +228,11 @@ def variables_without_value(meta_graph: Any) -> frozenset[str]:
         return frozenset()
     assigning = [nodes[name] for name in _ancestors(nodes, [restore]) if nodes[name].op.startswith("Assign")]
     valued = {reference_producer(reference) for node in assigning for reference in node.input[:1]}
-    if _LOCAL_VARIABLES in meta_graph.collection_def:
-        for packed in meta_graph.collection_def[_LOCAL_VARIABLES].bytes_list.value:
-            local = parse_message("VariableDef", packed, where=f"collection {_LOCAL_VARIABLES}")
+    if LOCAL_VARIABLES in meta_graph.collection_def:
+        for packed in meta_graph.collection_def[LOCAL_VARIABLES].bytes_list.value:
+            local = parse_message("VariableDef", packed, where=f"collection {LOCAL_VARIABLES}")
             valued.add(reference_producer(local.variable_name))
-    return frozenset(_of(nodes, _VARIABLES) - valued)
+    return frozenset(_of(nodes, VARIABLES) - valued)
 
 
 def _is_whole(nodes: Mapping[str, Any]) -> bool:
@@ -324,7 +324,7 @@ def _is_bookkeeping(node: Any, savers: set[str]) -> bool:
 def _is_result(node: Any, nodes: Mapping[str, Any]) -> bool:
     """Tell results from what has no input or no values, and from pivots of branches, which only control edges leave."""
     is_handle = node.op == "Identity" and _types(node)[0] in _HANDLES
-    return not (is_handle or _is_pivot(node, nodes)) and node.op not in PLACEHOLDERS | _VARIABLES and node.op != "Const"
+    return not (is_handle or _is_pivot(node, nodes)) and node.op not in PLACEHOLDERS | VARIABLES and node.op != "Const"
 
 
 def _is_pivot(node: Any, nodes: Mapping[str, Any]) -> bool:

@@ -24,7 +24,7 @@ Source: op definitions of TensorFlow 2.21, and their kernels.
 """
 
 _OF_DATASETS = frozenset({"IteratorGetNext", "IteratorGetNextSync"})
-_WITH_DEFAULT = "PlaceholderWithDefault"
+WITH_DEFAULT = "PlaceholderWithDefault"
 
 
 def fed_by_training(graph_def: Any) -> frozenset[str]:
@@ -32,7 +32,7 @@ def fed_by_training(graph_def: Any) -> frozenset[str]:
 
     Nothing fills that in a call, so that it is no default: such an input has to be given.
     """
-    if not any(node.op == _WITH_DEFAULT for node in graph_def.node):
+    if not any(node.op == WITH_DEFAULT for node in graph_def.node):
         return frozenset()
     users: dict[str, list[str]] = defaultdict(list)
     for node in graph_def.node:
@@ -41,4 +41,4 @@ def fed_by_training(graph_def: Any) -> frozenset[str]:
     taken = closure(
         (node.name for node in graph_def.node if node.op in TAKING or node.op in _OF_DATASETS), users.__getitem__
     )
-    return frozenset(node.name for node in graph_def.node if node.op == _WITH_DEFAULT and node.name in taken)
+    return frozenset(node.name for node in graph_def.node if node.op == WITH_DEFAULT and node.name in taken)

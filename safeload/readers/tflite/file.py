@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from safeload.errors import MalformedArtifactError, UnsupportedFormatError
 from safeload.formats import Format
-from safeload.readers._artifact import TFLiteArtifact
+from safeload.readers._artifact import MAX_DIMENSIONS, TFLiteArtifact
 from safeload.readers.tflite.flatbuffer import Budget, FlatbufferError, Table
 from safeload.readers.tflite.model import (
     TENSOR_TYPES,
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
     from safeload._limits import Limits
     from safeload.formats import Detection
-
-_MAX_DIMENSIONS = 254
-"""Of a tensor of TensorFlow, which converts to this format: MaxDimensions, tensorflow/core/framework/tensor_shape.h."""
 
 _BEFORE = -1
 """Stands for the operators before the first one."""
@@ -131,7 +128,7 @@ def _tensor(table: Table, buffers: int) -> TFLiteTensor:
     room, signature = table.scalars(0, "i") or (), table.scalars(7, "i")
     dims = signature or room
     for rank in (len(room), len(dims)):
-        _require(rank <= _MAX_DIMENSIONS, f"a tensor has {rank:,} dimensions")
+        _require(rank <= MAX_DIMENSIONS, f"a tensor has {rank:,} dimensions")
     kind = table.scalar(1, "b")
     return TFLiteTensor(
         name=table.text(3),
