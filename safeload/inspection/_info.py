@@ -276,12 +276,10 @@ class KerasInfo:
             those whose module the file does not record, each activation that it has by a name, and what only training
             needs.
         places: What a rule may look at in the normal form (`notable_places`).
-        raw_places: The same of *raw* and then of *training*.
+        raw_places: The same of the config as the file has it, and of what only ``compile`` needs beside it.
         object_places: Those of *places* where a serialized object stands.
         parameter_count: Elements of all model arrays in the weight index (optimizer state not counted); None for no
             weights.
-        raw: The config as the file has it, before it was normalised.
-        training: What only ``compile`` needs, as the file has it beside the config.
     """
 
     normal: Any
@@ -292,8 +290,6 @@ class KerasInfo:
     raw_places: tuple[Place, ...] = field(repr=False, compare=False)
     object_places: tuple[Place, ...] = field(repr=False, compare=False)
     parameter_count: int | None = None
-    raw: Any = field(repr=False, default=None)
-    training: Any = field(repr=False, default=None)
 
 
 @dataclass(frozen=True)
@@ -339,13 +335,11 @@ class SavedModelInfo:
 
     Attributes:
         meta_graphs: In the order of the file.
-        has_keras_metadata: True if Keras wrote its records beside the graph.
         records: `inspection.saved_model.layers.KerasRecords`, which are read when they are asked for: no call needs
             them.
     """
 
     meta_graphs: tuple[MetaGraphInfo, ...]
-    has_keras_metadata: bool = False
     records: Any = field(repr=False, compare=False, default=None)
 
     def __getstate__(self) -> dict[str, Any]:

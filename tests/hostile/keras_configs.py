@@ -489,8 +489,6 @@ def info_of(raw: Any, *, normal: Any = None, training: Any = None, parameter_cou
         raw_places=recorded_places(raw, training),
         object_places=tuple(place for place in places if place.is_object),
         parameter_count=parameter_count,
-        raw=raw,
-        training=training,
     )
     return ModelInfo(Format.KERAS_ARCHIVE, "m.keras", "", 0, ProducerInfo(), keras=keras)
 

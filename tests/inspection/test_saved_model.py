@@ -251,7 +251,6 @@ def test_exports_of_keras(tmp_path):
     saved = inspect(tmp_path / "saved")
     assert (saved.producer.keras_flavour, saved.producer.keras_version) == ("tf_keras", tf_keras.__version__)
     assert saved.producer.backend == "tensorflow"
-    assert saved.saved_model.has_keras_metadata
     (signature,) = saved.saved_model.meta_graphs[0].signatures
     assert [info.name for info in signature.inputs] == ["pixels"]
     call = [function for function in saved.saved_model.meta_graphs[0].functions if function.key == "__call__"]

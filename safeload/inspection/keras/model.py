@@ -44,8 +44,6 @@ def inspect_keras(artifact: KerasArtifact) -> tuple[KerasInfo, ProducerInfo]:
         raw_places=raw_places,
         object_places=objects,
         parameter_count=None if weights is None else weights.elements,
-        raw=artifact.config,
-        training=artifact.training_config,
     )
     return info, describe_producer(artifact, flavour=normal.writer.flavour.value)
 

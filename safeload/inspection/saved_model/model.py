@@ -66,7 +66,7 @@ def inspect_saved_model(artifact: SavedModelArtifact) -> ModelInfo:
         artifact.digest,
         artifact.size,
         describe_saved_model_producer(artifact, records.root),
-        saved_model=SavedModelInfo(graphs, artifact.keras_metadata is not None, records),
+        saved_model=SavedModelInfo(graphs, records),
         weights=describe_weights(artifact.variables),
     )
 
