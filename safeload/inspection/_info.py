@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -54,11 +55,13 @@ class TensorInfo:
         return f"{self.kind}({_ONNX_NAMES.get(dtype, dtype)})"
 
     def __str__(self) -> str:
-        if self.shape is None:
-            dims = "[…]"
-        else:
-            dims = "[" + ", ".join("None" if d is None else str(d) for d in self.shape) + "]"
+        dims = "[…]" if self.shape is None else dims_text(self.shape)
         return f"{printable(self.name)}: {self.dtype or 'unknown'} {dims}"
+
+
+def dims_text(shape: Iterable[int | None]) -> str:
+    """Write a shape whose rank is known."""
+    return "[" + ", ".join(map(str, shape)) + "]"
 
 
 @dataclass(frozen=True)

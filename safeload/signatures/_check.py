@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from safeload.errors import InputMismatchError
+from safeload.inspection._info import dims_text
 
 if TYPE_CHECKING:
     from safeload.inspection._info import TensorInfo
@@ -93,7 +94,7 @@ def check_shape(info: TensorInfo, shape: Sequence[int | None] | None) -> None:
     if info.shape is None or shape is None:
         return
     shape = tuple(shape)
-    problem = f"input {info.name!r} has shape {_dims(shape)}, expected {_dims(info.shape)}"
+    problem = f"input {info.name!r} has shape {dims_text(shape)}, expected {dims_text(info.shape)}"
     if len(shape) != len(info.shape):
         raise InputMismatchError(problem, hint=_rank_hint(info.shape, shape))
     wrong = [axis for axis, (have, want) in enumerate(zip(shape, info.shape, strict=True)) if not _fits(have, want)]
@@ -119,7 +120,3 @@ def _rank_hint(want: Sequence[int | None], have: Sequence[int | None]) -> str:
 
 def _all_fit(have: Sequence[int | None], want: Sequence[int | None]) -> bool:
     return all(map(_fits, have, want))
-
-
-def _dims(shape: Sequence[int | None]) -> str:
-    return "[" + ", ".join("None" if d is None else str(d) for d in shape) + "]"
