@@ -17,18 +17,14 @@ from safeload.dialects._values import NESTED
 from safeload.errors import IncompatibleVersionError
 
 # Names that releases of Keras 3 gave one class: keras/src/initializers/__init__.py, "For compatibility".
-_OTHER_NAMES = {
-    "Orthogonal": "OrthogonalInitializer",
-    "OrthogonalInitializer": "Orthogonal",
-    "Identity": "IdentityInitializer",
-    "IdentityInitializer": "Identity",
-    "STFT": "STFTInitializer",
-    "STFTInitializer": "STFT",
-    "GroupQueryAttention": "GroupedQueryAttention",
-    "GroupedQueryAttention": "GroupQueryAttention",
-    "DTypePolicy": "FloatDTypePolicy",
-    "FloatDTypePolicy": "DTypePolicy",
-}
+_PAIRS = (
+    ("Orthogonal", "OrthogonalInitializer"),
+    ("Identity", "IdentityInitializer"),
+    ("STFT", "STFTInitializer"),
+    ("GroupQueryAttention", "GroupedQueryAttention"),
+    ("DTypePolicy", "FloatDTypePolicy"),
+)
+_OTHER_NAMES = {name: other for pair in _PAIRS for name, other in (pair, pair[::-1])}
 _OLDEST_READ = (3, 0, 5)
 # Values that mean the same as the default: what releases write for "off" beside it.
 _ALSO_NEUTRAL: Mapping[str, tuple[Any, ...]] = {

@@ -8,7 +8,6 @@ Source: HDF5 File Format Specification 3.0, III.A, III.A.2, VII.C and VII.D; H5B
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -36,6 +35,15 @@ _MOST_RECORDS = 10_000_000
 _COUNTED_AT = {b"EAHD": 44, b"FAHD": 8}
 """VII.C, VII.D: where the headers of arrays of chunks say how many there are."""
 
+_CHECKS = {
+    _TREE: "_has_end",
+    b"BTHD": "_is_shallow",
+    b"EAHD": "_is_stored",
+    b"FAHD": "_is_stored",
+    b"FRHP": "_is_as_stored",
+}
+"""Methods of `Trees` by the magic of what they look at."""
+
 _FILTERS = slice(7, 9)
 """III.G: bytes of filters in the header of a fractal heap."""
 
@@ -62,7 +70,7 @@ class Trees:
             OSError: It has not.
         """
         check = _CHECKS.get(block[:4])
-        if check is not None and not check(self, start, block):
+        if check is not None and not getattr(self, check)(start, block):
             raise OSError("an index of the file does not end, or is compressed")
 
     @cached_property
@@ -121,12 +129,3 @@ def _is_usual(superblock: bytes) -> bool:
         return superblock[13:15] == b"\x08\x08" and (not version or superblock[24:26] == b"\x20\0")
     extension = _ADDRESS.unpack_from(superblock, 20)[0]
     return superblock[9:11] == b"\x08\x08" and bool(extension == UNDEFINED)
-
-
-_CHECKS: Mapping[bytes, Callable[[Trees, int, bytes], bool]] = {
-    _TREE: Trees._has_end,  # noqa: SLF001
-    b"BTHD": Trees._is_shallow,  # noqa: SLF001
-    b"EAHD": Trees._is_stored,  # noqa: SLF001
-    b"FAHD": Trees._is_stored,  # noqa: SLF001
-    b"FRHP": Trees._is_as_stored,  # noqa: SLF001
-}
