@@ -182,15 +182,17 @@ def _checkpoint_file(source: Source, file: ByteFile, head: bytes) -> Detection |
     if prefix is not None and is_checkpoint_prefix(prefix):
         source.close()
         return detect_checkpoint(Source(where=source.where, path=prefix))
-    if is_table and source.path is not None and source.path.name == ".index":
-        return found(source, Format.FOREIGN, "table of a checkpoint", _foreign.NAMELESS_CHECKPOINT)
-    if is_table and (source.path is None or source.path.suffix == ".index"):
-        return found(source, Format.FOREIGN, "table of a checkpoint", _foreign.BUNDLE_DATA)
     if is_table:
-        return found(source, Format.FOREIGN, "table of a checkpoint", _foreign.V1_CHECKPOINT)
+        return found(source, Format.FOREIGN, "table of a checkpoint", _kind_of_table(source.path))
     if prefix is not None:
         return found(source, Format.FOREIGN, "a file of a checkpoint", _foreign.BUNDLE_DATA)
     return None
+
+
+def _kind_of_table(path: Path | None) -> Kind:
+    if path is None or path.suffix == ".index":
+        return _foreign.BUNDLE_DATA
+    return _foreign.NAMELESS_CHECKPOINT if path.name == ".index" else _foreign.V1_CHECKPOINT
 
 
 def _prefix_of(path: Path, head: bytes) -> Path | None:

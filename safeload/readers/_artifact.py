@@ -172,6 +172,7 @@ class SavedModelArtifact:
         variables: Index of the checkpoint, or an empty one.
         assets: Contents of the asset files that MetaGraphs name, by path relative to *directory*.
         keras_metadata: Bytes of ``keras_metadata.pb``, or None.
+        variables_index: Bytes of the index that *variables* is read from; empty for a graph that was made one.
         size: Bytes of the whole artifact.
         digest: SHA-256 (hex) of graph, asset contents and variable index: the content digest.
         anomalies: What no writer leaves in a SavedModel directory; such files are in neither *files* nor *assets*.

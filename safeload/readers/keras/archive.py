@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from safeload.errors import MalformedArtifactError, require_within
 from safeload.formats import Format, MemoryFile, ZipIndex, open_member, read_zip, resolve_member
@@ -34,24 +34,6 @@ WEIGHTS = "model.weights.h5"
 ASSETS = "assets/"
 MAX_ASSETS = 10_000
 """Assets that are read at most: a layer has one or two."""
-
-
-class _Container(Protocol):
-    """The members of an archive, zipped or not."""
-
-    size: int
-
-    def names(self) -> list[str]:
-        """Return the paths of its files."""
-
-    def size_of(self, name: str) -> int:
-        """Return how many bytes the file *name* declares."""
-
-    def read(self, name: str, *, limit: str, allowed: int) -> bytes:
-        """Return the content of a file of at most *allowed* bytes."""
-
-    def open_weights(self) -> Hdf5File:
-        """Open the weights, to be read through what is open already."""
 
 
 class _Zipped:
@@ -99,6 +81,10 @@ class _Unzipped:
 
     def open_weights(self) -> Hdf5File:
         return Hdf5File(open_member(self._root, WEIGHTS, where=self._where), where=f"{self._where}/{WEIGHTS}")
+
+
+_Container = _Zipped | _Unzipped
+"""The members of an archive, zipped or not."""
 
 
 def _files_below(root: Path, where: str, limits: Limits) -> dict[str, int]:

@@ -27,6 +27,8 @@ _MAX_OUTPUTS = 64
 
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", WITH_DEFAULT})
 VARIABLES = frozenset({"VariableV2", "Variable", "VarHandleOp"})
+_SOURCES = PLACEHOLDERS | VARIABLES | {"Const"}
+"""Ops whose values are given, and no results."""
 
 LOCAL_VARIABLES = "local_variables"
 """Collection of the variables that an initializer fills before each run.
@@ -324,7 +326,7 @@ def _is_bookkeeping(node: Any, savers: set[str]) -> bool:
 def _is_result(node: Any, nodes: Mapping[str, Any]) -> bool:
     """Tell results from what has no input or no values, and from pivots of branches, which only control edges leave."""
     is_handle = node.op == "Identity" and _types(node)[0] in _HANDLES
-    return not (is_handle or _is_pivot(node, nodes)) and node.op not in PLACEHOLDERS | VARIABLES and node.op != "Const"
+    return not (is_handle or _is_pivot(node, nodes)) and node.op not in _SOURCES
 
 
 def _is_pivot(node: Any, nodes: Mapping[str, Any]) -> bool:
