@@ -18,7 +18,7 @@ from safeload.dialects._values import (
     named_activations,
     with_activations,
 )
-from safeload.dialects._writer import writer_of
+from safeload.dialects._writer import dicts_in, writer_of
 
 __all__ = [
     "ACTIVATIONS",
@@ -35,6 +35,7 @@ __all__ = [
     "KerasTarget",
     "NormalForm",
     "Writer",
+    "dicts_in",
     "find_class",
     "functions_of",
     "has_activation",

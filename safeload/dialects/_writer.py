@@ -46,6 +46,7 @@ _NAMES_DTYPE = frozenset(
 )
 _OF_BOTH = "2.2.4-tf"
 """What TensorFlow 1.13 to 1.15 record, and 2.0.0 and 2.1.0, too; later patches of these two record 2.3.0-tf."""
+_LEAVES: frozenset[type] = frozenset({bool, float, int, str, type(None)})
 _NUMBERS = re.compile(r"\d{1,9}")
 
 
@@ -88,13 +89,13 @@ def _is_of_tensorflow_2(config: Any) -> bool:
     Source: ``get_config`` in tensorflow/python/keras/engine/network.py (1.13.1, 1.15.5), ``get_network_config`` in that
     of 2.0.0 and 2.1.0, and files of these.
     """
-    layers = (entry for entry in dicts(config) if "inbound_nodes" in entry)
+    layers = (entry for entry in dicts_in(config) if "inbound_nodes" in entry)
     return next(iter(next(layers, ())), None) == "class_name"
 
 
 def _bounds(config: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Between which releases a Keras 3 wrote *config*, as far as it shows; nothing if it contradicts itself."""
-    seen = {sign for entry in dicts(config) for sign in _signs(entry)}
+    seen = {sign for entry in dicts_in(config) for sign in _signs(entry)}
     if isinstance(config, dict) and config.get("class_name") in {"Functional", "Sequential"}:
         compilation = config.get("compile_config")
         seen |= {(_WRITES_NO_COMPILATION, compilation is not None)} if not compilation else set()
@@ -127,7 +128,7 @@ def _flavour_of(version: tuple[int, ...], *, is_tensorflow: bool) -> Flavour:
 def _inferred(config: Any, format: Format) -> Flavour:  # noqa: A002
     modules: set[str] = set()
     keys: set[str] = set()
-    for entry in dicts(config):
+    for entry in dicts_in(config):
         keys.update(entry)
         if isinstance(entry.get("module"), str):
             modules.add(entry["module"])
@@ -145,13 +146,19 @@ def _inferred(config: Any, format: Format) -> Flavour:  # noqa: A002
     return next((flavour for seen, flavour in evidence if seen), Flavour.KERAS_2)
 
 
-def dicts(tree: Any) -> Iterator[dict[str, Any]]:
-    """Yield every dict in *tree*."""
-    stack = [tree]
-    while stack:
-        value = stack.pop()
-        if isinstance(value, dict):
-            yield value
-            stack.extend(value.values())
-        elif isinstance(value, list):
-            stack.extend(value)
+def dicts_in(tree: Any) -> list[dict[str, Any]]:
+    """Return every dict of *tree*, containers before their content, in reading order."""
+    found: list[dict[str, Any]] = []
+    _collect_dicts(tree, found)
+    return found
+
+
+def _collect_dicts(value: Any, found: list[dict[str, Any]]) -> None:
+    if isinstance(value, dict):
+        found.append(value)
+        value = value.values()
+    elif not isinstance(value, list):
+        return
+    for item in value:
+        if type(item) not in _LEAVES:
+            _collect_dicts(item, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from safeload.dialects import dicts_in
 from safeload.inspection._info import (
     CallStructure,
     KerasInfo,
@@ -19,7 +20,7 @@ from safeload.inspection._info import (
     WeightsInfo,
     has_slot,
 )
-from safeload.inspection._walk import Place, dicts_in, is_marker, is_object, notable_places, own_values
+from safeload.inspection._walk import Place, is_marker, is_object, notable_places, own_values
 from safeload.inspection._weights import describe_weights, own_arrays
 from safeload.inspection.keras.model import describe_producer, inspect_keras
 from safeload.inspection.keras.objects import is_mere_name, is_replaceable_part

@@ -50,25 +50,6 @@ NOTABLE_KEYS = frozenset({"name", "vocabulary", "idf_weights"})
 """Keys whose texts Keras may take for a path, whatever their length."""
 
 _SCALARS: frozenset[type] = frozenset({bool, float, int, type(None)})
-_LEAVES = _SCALARS | {str}
-
-
-def dicts_in(tree: Any) -> list[dict[str, Any]]:
-    """Return every dict of *tree*, containers before their content, in reading order."""
-    found: list[dict[str, Any]] = []
-    _collect_dicts(tree, found)
-    return found
-
-
-def _collect_dicts(value: Any, found: list[dict[str, Any]]) -> None:
-    if isinstance(value, dict):
-        found.append(value)
-        value = value.values()
-    elif not isinstance(value, list):
-        return
-    for item in value:
-        if type(item) not in _LEAVES:
-            _collect_dicts(item, found)
 
 
 def own_values(tree: Any) -> Iterator[Any]:

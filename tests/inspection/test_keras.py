@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from hostile.keras_configs import entry, function, functional, tensor, wrapped
 
+from safeload.dialects import dicts_in
 from safeload.errors import MalformedArtifactError
 from safeload.formats import Format
 from safeload.inspection import SignatureInfo, Slot, TensorInfo, distinct_names, inspect_artifact
-from safeload.inspection._walk import dicts_in, notable_places, recorded_places
+from safeload.inspection._walk import notable_places, recorded_places
 from safeload.inspection._weights import describe_weights
 from safeload.inspection.keras.model import describe_layers
 from safeload.inspection.keras.objects import describe_objects, is_replaceable_part

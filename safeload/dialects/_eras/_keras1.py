@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from safeload.dialects._compat_names import COMPAT_MODULE
-from safeload.dialects._writer import dicts
+from safeload.dialects._writer import dicts_in
 from safeload.errors import IncompatibleVersionError
 
 Config = dict[str, Any]
@@ -101,7 +101,7 @@ def with_orderings(config: Any, version: tuple[int, ...]) -> Any:
     Raises:
         IncompatibleVersionError: ``incompatible-version``. No other layer tells, or they differ.
     """
-    objects = [value for value in dicts(config) if isinstance(value.get("config"), dict)]
+    objects = [value for value in dicts_in(config) if isinstance(value.get("config"), dict)]
     silent = [value for value in objects if _is_silent(value)]
     recorded = {
         each["config"]["dim_ordering"] for each in objects if isinstance(each["config"].get("dim_ordering"), str)
@@ -109,7 +109,7 @@ def with_orderings(config: Any, version: tuple[int, ...]) -> Any:
     if not silent or (version >= _TF_BY_DEFAULT and not recorded):
         return config
     if len(recorded) != 1:
-        named = f"{silent[0]['class_name']} {silent[0]['config'].get('name')!r}"
+        named = f"{silent[-1]['class_name']} {silent[-1]['config'].get('name')!r}"
         raise IncompatibleVersionError(
             named,
             problem="Keras 1 does not record whether its channels come first, and "

@@ -10,7 +10,7 @@ from typing import Any
 from safeload.dialects._catalogue import era_layer
 from safeload.dialects._compat_names import COMPAT_MODULE, MERGING, OF_SEVERAL, TAKES_GIVEN_MASKS
 from safeload.dialects._normal import Flavour, Writer
-from safeload.dialects._writer import dicts
+from safeload.dialects._writer import dicts_in
 
 LAYERS = "keras.layers"
 
@@ -182,12 +182,12 @@ def is_of_keras_2(module: str, name: str) -> bool:
 
 def may_mask(config: Any, writer: Writer) -> bool:
     """Tell whether *config* has masks: of an Embedding, a Masking, one of the user's layers, or given in a call."""
-    return any(_makes_mask(value, writer) for value in dicts(config))
+    return any(_makes_mask(value, writer) for value in dicts_in(config))
 
 
 def may_mask_attention(config: Any, writer: Writer) -> bool:
     """Tell whether *config* has masks, or a call gives one to attention or to a softmax."""
-    return any(_makes_mask(value, writer) or _masks_attention(value) for value in dicts(config))
+    return any(_makes_mask(value, writer) or _masks_attention(value) for value in dicts_in(config))
 
 
 def _makes_mask(value: dict[str, Any], writer: Writer) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from safeload.dialects._functional._operations import EXPORT_HINT
 from safeload.dialects._normal import Flavour, KerasTarget, Writer
-from safeload.dialects._writer import dicts
+from safeload.dialects._writer import dicts_in
 from safeload.errors import IncompatibleVersionError
 
 # Arguments of a call up to Keras 3.8; later releases take some of them in the constructor.
@@ -84,7 +84,7 @@ def _meaning(meanings: _Meanings, version: tuple[int, ...]) -> str | None:
 
 
 def _class_names(config: Any) -> Iterator[str]:
-    for value in dicts(config):
+    for value in dicts_in(config):
         name, module = value.get("class_name"), value.get("module")
         if isinstance(name, str) and isinstance(module, str) and module.partition(".")[0] == "keras":
             yield f"one-hot {name}" if _is_one_hot(value.get("config")) else name

@@ -7,9 +7,10 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from safeload.dialects import dicts_in
 from safeload.errors import MalformedArtifactError
 from safeload.inspection._info import CallStructure, SignatureInfo, Slot, TensorInfo
-from safeload.inspection._walk import dicts_in, is_marker
+from safeload.inspection._walk import is_marker
 
 _KEY = "model"
 _History = tuple[str, int, int]
