@@ -20,15 +20,15 @@ from safeload.errors import (
     SafeloadError,
     UnsupportedFormatError,
 )
+from safeload.formats import SUFFIXES
 
 if TYPE_CHECKING:
     from safeload.runtime import ModelCallable
 
 _KERAS_SUFFIX = ".keras"
 _OTHER_SUFFIXES = frozenset(
-    {".h5", ".hdf5", ".pb", ".pbtxt", ".tflite", ".json", ".ckpt", ".zip", ".tar", ".gz", ".tgz", ".npz"}
-    | {".onnx", ".pt", ".pth", ".safetensors", ".pkl", ".pickle", ".joblib"}
-)
+    {*SUFFIXES, ".ckpt", ".npz", ".onnx", ".pt", ".pth", ".safetensors", ".pkl", ".pickle", ".joblib"}
+) - {_KERAS_SUFFIX}
 """Suffixes that promise a format which is not written here."""
 
 _NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")

@@ -3,7 +3,7 @@
 from safeload.formats._archives._unpack import unpack
 from safeload.formats._archives._zip import FREE_EXPANSION_BYTES, ZipIndex, read_zip
 from safeload.formats._detect import detect
-from safeload.formats._detection import Detection
+from safeload.formats._detection import SUFFIXES, Detection
 from safeload.formats._examine import HDF5_MAGIC, SAVED_MODEL_NAMES, TABLE_MAGIC
 from safeload.formats._file import ByteFile, MemoryFile, Window
 from safeload.formats._foreign import HDF5_MARKS, OTHER_HDF5, is_text
@@ -18,6 +18,7 @@ __all__ = [
     "HDF5_MARKS",
     "OTHER_HDF5",
     "SAVED_MODEL_NAMES",
+    "SUFFIXES",
     "TABLE_MAGIC",
     "ByteFile",
     "Detection",
