@@ -16,6 +16,9 @@ from safeload.dialects import (
 from safeload.inspection._info import ObjectInfo
 from safeload.inspection._walk import Place
 
+_NAMED = {"optimizer": "optimizer", "loss": "loss", "metrics": "metric", "weighted_metrics": "metric"}
+"""What ``compile`` takes by name."""
+
 # What the configs of keras/src/layers (Keras 3.15.1, tf_keras 2.21) call their parts.
 _KINDS = {
     "layer": "layer",
@@ -25,10 +28,7 @@ _KINDS = {
     "activation": "activation",
     "recurrent_activation": "activation",
     "dtype": "dtype policy",
-    "loss": "loss",
-    "metrics": "metric",
-    "weighted_metrics": "metric",
-    "optimizer": "optimizer",
+    **_NAMED,
     "optimizer_config": "optimizer",
     "": "model",
 }
@@ -38,9 +38,8 @@ _TRAINING_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
 _LAYER_MODULES = frozenset({"keras.layers", "keras.models"})
 _MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
 _TRAINING_MODULES = ("keras.optimizers", "keras.losses", "keras.metrics")
-# What ``compile`` takes by name, and what Keras calls its own beside the functions of `dialects`: keras/src/losses,
-# keras/src/metrics and keras/src/optimizers ``__init__.py`` (3.15.1), keras/losses.py and keras/metrics.py (2.15).
-_NAMED = {"optimizer": "optimizer", "loss": "loss", "metrics": "metric", "weighted_metrics": "metric"}
+# What Keras calls its own beside the functions of `dialects`: keras/src/losses, keras/src/metrics and
+# keras/src/optimizers ``__init__.py`` (3.15.1), keras/losses.py and keras/metrics.py (2.15).
 _ALIASES = frozenset(
     [
         "acc", "accuracy", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "bce", "ce", "cosine",
