@@ -155,7 +155,7 @@ def _call(signature: SignatureInfo) -> str:
 
 def _tensor_row(role: str, tensor: TensorInfo) -> tuple[str, ...]:
     is_recorded = tensor.dtype is not None or tensor.shape is not None
-    facts = str(tensor).removeprefix(f"{tensor.name}: ") if is_recorded else "not recorded in the file"
+    facts = tensor.spec if is_recorded else "not recorded in the file"
     return role, f"<code>{_text(tensor.name)}</code>", _text(facts), _text(tensor.tensor_name or "")
 
 

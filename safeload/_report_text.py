@@ -266,7 +266,7 @@ def _argument(name: str, tree: Any, tensors: Mapping[str, TensorInfo]) -> str:
 def _tree(tree: Any, tensors: Mapping[str, TensorInfo]) -> str:
     if isinstance(tree, Slot):
         found = tensors.get(tree.name)
-        return "tensor" if found is None else str(found).removeprefix(f"{escaped(found.name)}: ").replace(" ", _GLUE)
+        return "tensor" if found is None else found.spec.replace(" ", _GLUE)
     if isinstance(tree, dict):
         return "{" + ", ".join(f"{key!r}: {_tree(item, tensors)}" for key, item in tree.items()) + "}"
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):

@@ -54,9 +54,13 @@ class TensorInfo:
         dtype = self.dtype or "unknown"
         return f"{self.kind}({_ONNX_NAMES.get(dtype, dtype)})"
 
+    @property
+    def spec(self) -> str:
+        """Dtype and shape in words: ``"float32 [None, 4]"``."""
+        return f"{self.dtype or 'unknown'} {'[…]' if self.shape is None else dims_text(self.shape)}"
+
     def __str__(self) -> str:
-        dims = "[…]" if self.shape is None else dims_text(self.shape)
-        return f"{printable(self.name)}: {self.dtype or 'unknown'} {dims}"
+        return f"{printable(self.name)}: {self.spec}"
 
 
 def dims_text(shape: Iterable[int | None]) -> str:

@@ -417,7 +417,7 @@ def _example_call(signature: SignatureInfo) -> str:
 
 
 def _placeholder(info: TensorInfo) -> str:
-    return f"<{str(info).partition(': ')[2]}>"
+    return f"<{info.spec}>"
 
 
 def _example_tree(tree: Any, signature: SignatureInfo) -> str:
