@@ -18,22 +18,7 @@ _MESSAGES: tuple[tuple[str, Shape, Shape], ...] = (
     # tensorflow/core/protobuf/saved_model.proto (2.21)
     ("saved-model", {2: _BYTES}, {1: _VARINT}),
     # onnx/onnx.proto3: ModelProto (ir_version, graph, opset_import and their neighbours)
-    (
-        "onnx",
-        {1: _VARINT, 7: _BYTES},
-        {
-            2: _BYTES,
-            3: _BYTES,
-            4: _BYTES,
-            5: _VARINT,
-            6: _BYTES,
-            8: _BYTES,
-            14: _BYTES,
-            20: _BYTES,
-            25: _BYTES,
-            26: _BYTES,
-        },
-    ),
+    ("onnx", {1: _VARINT, 7: _BYTES}, {**dict.fromkeys((2, 3, 4, 6, 8, 14, 20, 25, 26), _BYTES), 5: _VARINT}),
     # tensorflow/core/framework/graph.proto: node, versions, library, the deprecated version, debug_info
     ("graph-def", {1: _BYTES}, {2: _BYTES, 3: _VARINT, 4: _BYTES, 5: _BYTES}),
     # tensorflow/core/protobuf/meta_graph.proto: MetaGraphDef

@@ -80,9 +80,7 @@ def inspect_artifact(artifact: Artifact) -> ModelInfo:
         from safeload.inspection.saved_model.model import inspect_saved_model
 
         return inspect_saved_model(artifact)
-    keras, producer = None, describe_producer(artifact)
-    if artifact.config is not None:
-        keras, producer = inspect_keras(artifact)
+    keras, producer = (None, describe_producer(artifact)) if artifact.config is None else inspect_keras(artifact)
     return ModelInfo(
         artifact.format,
         artifact.where,
