@@ -292,7 +292,12 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
     ),
     (
         converted(replace(X, dtype="float16"), np.full((1, 4), 1e6)),
-        "input 'x' holds a float64 that is too large for float16",
+        "input 'x' holds float64 that is too large for float16",
+        "scale the values",
+    ),
+    (
+        converted(replace(X, dtype="float16"), lambda: tf.fill((1, 4), 1e6)),
+        "input 'x' holds float32 that is too large for float16",
         "scale the values",
     ),
     # Kinds.

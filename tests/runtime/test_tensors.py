@@ -52,6 +52,7 @@ def info(dtype: str | None, shape: tuple[int | None, ...] | None = None, **more:
         (["a\0", b"\xff\0"], "string", [b"a\0", b"\xff\0"]),
         (np.array(["é"], STRINGS), "string", ["é".encode()]),
         (3.5, None, 3.5),
+        (tf.constant([1.0, np.inf], tf.float64), "float32", [1, np.inf]),
     ],
 )
 def test_converted(value: Any, dtype: str | None, expected: Any) -> None:
@@ -67,6 +68,8 @@ def test_converted(value: Any, dtype: str | None, expected: Any) -> None:
         ([300], "uint8", "holds 300 … 300, which does not fit uint8"),
         ([-1], "uint8", "holds -1 … -1, which does not fit uint8"),
         (1e300, "float32", "too large for float32"),
+        (tf.constant([1.0, 1e300], tf.float64), "float32", "holds float64 that is too large for float32"),
+        (tf.constant(70_000), "float16", "holds int32 that is too large for float16"),
         ([1], "string", "is int64, expected string"),
         (np.array(["a", None], object), "string", "is object, expected string"),
         (np.array(["2020"], "datetime64[D]"), "int64", "is datetime64[D], expected int64"),

@@ -114,7 +114,13 @@ def _unwrapped(value: Any) -> Any:
 
 def _cast(info: TensorInfo, tensor: Any) -> Converted:
     cast = check_dtype(info, tensor.dtype.name, is_tensor=True)
-    return tf.cast(tensor, info.dtype) if cast else tensor, cast
+    if not cast:
+        return tensor, cast
+    converted = tf.cast(tensor, info.dtype)
+    has_values = isinstance(tensor, ops.EagerTensor)  # a symbolic one is not known yet
+    if has_values and (np.isinf(converted.numpy()) & np.isfinite(tensor.numpy())).any():
+        raise _too_large(info, tensor.dtype.name)
+    return converted, cast
 
 
 def _static_shape(tensor: Any) -> tuple[int | None, ...] | None:
@@ -156,9 +162,13 @@ def _from_array(info: TensorInfo, array: np.ndarray[Any, Any]) -> Converted:
         try:
             return tf.constant(array.astype(target.as_numpy_dtype)), cast
         except FloatingPointError as error:
-            raise InputMismatchError(
-                f"input {info.name!r} holds a {name} that is too large for {info.dtype}", hint="scale the values"
-            ) from error
+            raise _too_large(info, name) from error
+
+
+def _too_large(info: TensorInfo, name: str) -> InputMismatchError:
+    return InputMismatchError(
+        f"input {info.name!r} holds {name} that is too large for {info.dtype}", hint="scale the values"
+    )
 
 
 def _constant(info: TensorInfo, array: np.ndarray[Any, Any], name: str) -> Any:
