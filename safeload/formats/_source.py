@@ -106,7 +106,7 @@ def _open_path(where: str) -> Source:
     except OSError as error:
         # Windows cannot open directories; Path.is_dir raises for odd names.
         if os.path.isdir(path) and os.access(path, os.R_OK):  # noqa: PTH112
-            return Source(where=where, path=path)
+            return _directory(where, path)
         raise ArtifactNotFoundError(where, problem=f"cannot be opened: {error.strerror or error}") from error
     return _opened(where, path, descriptor)
 
@@ -136,10 +136,15 @@ def _opened(where: str, path: Path | None, descriptor: int) -> Source:
     if stat.S_ISREG(mode):
         return Source(where=where, path=path, file=descriptor_file(descriptor, where))
     os.close(descriptor)
-    if stat.S_ISDIR(mode):
-        return Source(where=where, path=path)
+    if stat.S_ISDIR(mode) and path is not None:
+        return _directory(where, path)
     problem = next((text for test, text in _SPECIAL_FILES if test(mode)), "is not a regular file")
     raise ArtifactNotFoundError(where, problem=problem)
+
+
+def _directory(where: str, path: Path) -> Source:
+    """Follow links to the directory once: all that is read is of one release, though a link is turned meanwhile."""
+    return Source(where=where, path=Path(os.path.realpath(path)))
 
 
 def _open_file_object(source: Any) -> Source:

@@ -137,6 +137,18 @@ def test_links_inside_the_model_are_followed(model):
     assert kinds(read(model)) == set()
 
 
+def test_a_link_that_is_turned_meanwhile(model, tmp_path):
+    """Releases are switched by turning a link: all that is read is of one of them, whose name messages keep."""
+    link = tmp_path / "current"
+    link.symlink_to(model)
+    detection = detect(open_source(link))
+    link.unlink()
+    link.symlink_to(tmp_path)
+    artifact = read_saved_model(detection, limits=Limits())
+    assert kinds(artifact) == set()
+    assert (artifact.where, artifact.directory) == (str(link), model)
+
+
 def test_the_cache_of_hugging_face_is_read(model, tmp_path):
     """Files of a snapshot are links to blobs beside the snapshots."""
     snapshot = tmp_path / "hub" / "models--a--b" / "snapshots" / "0123"
