@@ -24,6 +24,7 @@ from safeload.runtime._callable._tensors import example, to_tensors
 from safeload.runtime._callable._unrecorded import call_unrecorded
 from safeload.runtime._log import LOG
 from safeload.runtime._outside_graphs import outside_graphs, refuse_graph
+from safeload.runtime._signals import raise_interruption
 from safeload.signatures import Cast, bind, closest, for_inference, with_defaults
 
 if TYPE_CHECKING:
@@ -384,6 +385,7 @@ class ModelCallable:
     def _require_its_own(self, error: Exception) -> None:
         """Explain an error of Python in a call of a file's model; of an object of the caller's, it is the caller's."""
         if self._report is not None and not isinstance(error, SafeloadError):
+            raise_interruption(error)
             raise LoadFailedError(self._where, problem=f"it cannot be called: {with_place(error)}") from error
 
     def close(self) -> None:
@@ -412,9 +414,8 @@ class ModelCallable:
             raise pickle.PicklingError(
                 f"{self._where!r} was closed, or not loaded from a path by load_callable: it cannot be loaded elsewhere"
             )
-        state = self.__dict__.copy()
-        state.update(_backend=None, _functions={}, _fast={}, _lock=None, _closed=None, _report=None)
-        return state
+        left_behind = dict.fromkeys(("_backend", "_lock", "_closed", "_report"))
+        return {**self.__dict__, **left_behind, "_functions": {}, "_fast": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -446,4 +447,4 @@ def _parameters(signature: SignatureInfo) -> Iterator[inspect.Parameter]:
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if by_position else inspect.Parameter.KEYWORD_ONLY
     for info in sorted(signature.inputs, key=lambda info: info.optional):
         default = None if info.optional else inspect.Parameter.empty
-        yield inspect.Parameter(info.name, kind, annotation=str(info).partition(": ")[2], default=default)
+        yield inspect.Parameter(info.name, kind, annotation=info.spec, default=default)

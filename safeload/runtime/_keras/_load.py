@@ -25,6 +25,7 @@ from safeload.runtime._keras._resolve import Resolver
 from safeload.runtime._keras._scaled import give_recorded_alphas
 from safeload.runtime._keras._sequences import take_masks_beside_states
 from safeload.runtime._keras._softened import add_masks_to_softmax
+from safeload.runtime._signals import raise_interruption
 from safeload.runtime._weights import set_weights
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ def _setting(other: str) -> str:
 
 @contextmanager
 def explained(where: str) -> Iterator[None]:
-    """Turn what Keras raises into errors of safeload.
+    """Turn what Keras raises into errors of safeload, and let through what the handler of a signal raises.
 
     Raises:
         LoadFailedError: ``load-failed``. With the innermost cause.
@@ -231,4 +232,5 @@ def explained(where: str) -> Iterator[None]:
     except StopIteration as error:  # as the cause of a RuntimeError, contextlib would let it out again
         raise LoadFailedError(where, problem=with_place(error)) from RuntimeError(repr(error))
     except Exception as error:
+        raise_interruption(error)
         raise LoadFailedError(where, problem=with_place(error)) from error

@@ -17,6 +17,7 @@ from safeload.runtime._keras._ambient import scopes_closed
 from safeload.runtime._keras._in_graphs import is_traceable
 from safeload.runtime._keras._package import flat_layers
 from safeload.runtime._log import LOG
+from safeload.runtime._signals import raise_interruption
 from safeload.runtime._unfused import keep_apart_in
 from safeload.signatures import KERAS_KEYS, pack
 
@@ -148,6 +149,7 @@ class _Compiled:
             with scopes_closed():
                 return self._traced.get_concrete_function(arguments)
         except Exception as error:  # noqa: BLE001 - custom layers may raise anything
+            raise_interruption(error)
             LOG.info("the model cannot be traced for %s: %s", ", ".join(arguments), error)
             return None
 

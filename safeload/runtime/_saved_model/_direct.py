@@ -25,6 +25,7 @@ from safeload.runtime._eager_function import EagerFunction, Flat, runs_plainly
 from safeload.runtime._outside_graphs import outside_graphs
 from safeload.runtime._saved_model._library import FunctionLibrary, NotUnderstoodError
 from safeload.runtime._saved_model._objects import ObjectStore
+from safeload.runtime._signals import raise_interruption
 from safeload.runtime._unfused import keep_apart
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class DirectRoute:
                 try:
                     self._concrete[name] = self._built(name)
                 except Exception as error:
+                    raise_interruption(error)
                     raise NotUnderstoodError(str(error)) from error
             return self._concrete[name]
 

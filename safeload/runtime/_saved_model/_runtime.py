@@ -31,6 +31,7 @@ from safeload.runtime._saved_model._graph import GraphRoute
 from safeload.runtime._saved_model._library import NotUnderstoodError
 from safeload.runtime._saved_model._object_graph import prepare_objects
 from safeload.runtime._saved_model._private_directory import PrivateDirectory
+from safeload.runtime._signals import raise_interruption
 from safeload.runtime._unfused import keep_apart
 from safeload.signatures import candidates, is_training_switch, pack, requested, traces_of, with_defaults
 
@@ -186,6 +187,7 @@ class SavedModelRuntime:
         try:
             function = self._graph_route().function(signature.key, names)
         except Exception as error:
+            raise_interruption(error)
             raise self._failure(error) from error
         return lambda tensors: _ordered(signature, function(tensors))
 
@@ -205,6 +207,7 @@ class SavedModelRuntime:
         try:
             return self._loaded(self._definition())
         except Exception as error:
+            raise_interruption(error)
             self._object_error = self._failure(error)
             raise self._object_error from error
 
