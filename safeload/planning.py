@@ -5,7 +5,6 @@ A `LoadPlan` holds everything that `runtime` needs, so that runtime decides noth
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from safeload.errors import (
 )
 from safeload.formats import Format
 from safeload.inspection import own_arrays
+from safeload.inspection.op_classes import is_registered
 from safeload.policy import has_kernel
 from safeload.readers import TOP_LEVEL_WEIGHTS, KerasArtifact, WeightLayout
 from safeload.signatures import choose
@@ -185,17 +185,11 @@ def _outcome(artifact: Artifact, info: ModelInfo, registry: Registry, plan: Load
 def _unmet(where: str, requires: Iterable[Requirement]) -> SafeloadError | None:
     """Return the error that loading would raise for what is not installed here."""
     missing = [needed for needed in requires if not needed.is_installed]
-    ops = {op: needed.package for needed in missing for op in needed.ops if not _is_registered(op)}
+    ops = {op: needed.package for needed in missing for op in needed.ops if not is_registered(op)}
     if ops:
         return OpNotRegisteredError(where, ops=sorted(ops), package=next(filter(None, ops.values()), None))
     keras2 = [needed for needed in missing if not needed.ops]
     return MissingDependencyError(where, package="tf_keras (Keras 2)", install="safeload[keras2]") if keras2 else None
-
-
-def _is_registered(op: str) -> bool:
-    """Tell whether TensorFlow has *op* here, where it was imported already: the program may register ops of its own."""
-    found = sys.modules.get("tensorflow.python.framework.op_def_registry")
-    return found is not None and found.get(op) is not None
 
 
 def _requirements(decided: _Decided | LoadPlan) -> Iterator[Requirement]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -74,3 +75,9 @@ def op_package(op: str) -> PackageOps | None:
     return packages.get(op) or next(
         (ops for name, ops in packages.items() if name.endswith("*") and op.startswith(name[:-1])), None
     )
+
+
+def is_registered(op: str) -> bool:
+    """Tell whether TensorFlow has *op*, where this process has imported it; the program may register ops of its own."""
+    registry = sys.modules.get("tensorflow.python.framework.op_def_registry")
+    return registry is not None and registry.get(op) is not None

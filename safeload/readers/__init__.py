@@ -14,6 +14,7 @@ from safeload.formats import Format
 from safeload.readers._artifact import (
     MAX_DIMENSIONS,
     TOP_LEVEL_WEIGHTS,
+    VARIABLES_PREFIX,
     Anomaly,
     Artifact,
     DatasetInfo,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_DIMENSIONS",
     "TOP_LEVEL_WEIGHTS",
+    "VARIABLES_PREFIX",
     "Anomaly",
     "Artifact",
     "DatasetInfo",

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MAX_DIMENSIONS = 254
 """What a tensor of TensorFlow may have. Source: MaxDimensions in tensorflow/core/framework/tensor_shape.h (2.21)."""
 
+VARIABLES_PREFIX = "variables/variables"
+"""Of the checkpoint in a SavedModel. Source: VARIABLES_DIRECTORY and _FILENAME in saved_model/constants.py (2.21)."""
+
 Json = Any
 """A tree of dict, list, str, int, float, bool and None, as the json module makes it."""
 
@@ -185,7 +188,7 @@ class SavedModelArtifact:
     graph_bytes: bytes
     saved_model: Any
     files: Mapping[str, int]
-    checkpoint: str = "variables/variables"
+    checkpoint: str = VARIABLES_PREFIX
     ends: tuple[str, ...] = ()
     variables: WeightIndex = field(default_factory=WeightIndex)
     assets: Mapping[str, bytes] = field(default_factory=dict)

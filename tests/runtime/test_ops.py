@@ -15,7 +15,7 @@ from safeload.runtime._ops import refuse_new_ops
 @pytest.fixture(autouse=True)
 def _nothing_is_known(monkeypatch):
     """Graphs are judged as if neither TensorFlow nor the table had any op."""
-    monkeypatch.setattr(_verdicts, "_is_registered", lambda _: False)
+    monkeypatch.setattr(_verdicts, "is_registered", lambda _: False)
     monkeypatch.setattr(_verdicts, "op_class", lambda _: None)
 
 

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.readers.protobuf import message_class, parse_message
+from safeload.readers.saved_model.assets import asset_definitions
 from safeload.readers.saved_model.outputs import LOCAL_VARIABLES
 from safeload.readers.saved_model.queues import WITH_DEFAULT, fed_by_training
 from safeload.readers.saved_model.references import reference_producer, tensor_name, tensor_names
@@ -32,7 +33,6 @@ _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op", "table_initializer
 
 Files without an initialiser leave it to the loader to run what the last one and `LOCAL_VARIABLES` collect.
 """
-_ASSET_COLLECTION = "saved_model_assets"
 _NO_FUNCTIONS: Mapping[str, None] = {}
 _MANY = 64
 """Sets of signature inputs that are told apart; more are treated as feeding nothing, which reaches more nodes."""
@@ -88,7 +88,7 @@ def find_entries(meta_graph: Any, main: Body, functions: frozenset[str]) -> Entr
     found, creators = _object_functions(meta_graph.object_graph_def)
     objects = [Entry(kind, functions=tuple(n for n in names if n in functions)) for kind, names in found.items()]
     gradients = tuple(g.gradient_func for g in meta_graph.graph_def.library.registered_gradients)
-    assets = list(_asset_definitions(meta_graph))
+    assets = list(asset_definitions(meta_graph))
     return Entries(
         entries=(
             *_signature_entries(meta_graph, main),
@@ -148,19 +148,7 @@ def _saver_entries(saver_def: Any) -> Iterator[Entry]:
 
 
 def _asset_feeds(meta_graph: Any) -> frozenset[str]:
-    return frozenset(asset.tensor_info.name for asset in _asset_definitions(meta_graph))
-
-
-def _asset_definitions(meta_graph: Any) -> Iterator[Any]:
-    """Yield the AssetFileDefs; TensorFlow 1 kept them in a collection, which loaders read where there are no others.
-
-    Source: tensorflow/python/saved_model/builder_impl.py (TF 1.15), ``get_asset_tensors`` in loader_impl.py (TF 2.21).
-    """
-    yield from meta_graph.asset_file_def
-    packed_assets = _collection(meta_graph, _ASSET_COLLECTION).any_list.value if not meta_graph.asset_file_def else ()
-    for packed in packed_assets:
-        if packed.Is(message_class("AssetFileDef").DESCRIPTOR):
-            yield parse_message("AssetFileDef", packed.value, where=f"collection {_ASSET_COLLECTION}")
+    return frozenset(asset.tensor_info.name for asset in asset_definitions(meta_graph))
 
 
 def _collection(meta_graph: Any, key: str) -> Any:

@@ -5,10 +5,9 @@ The classes are those of ``inspection/op_classes.txt``.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
-from safeload.inspection.op_classes import op_class, op_package
+from safeload.inspection.op_classes import is_registered, op_class, op_package
 from safeload.policy._finding import Severity
 
 
@@ -78,10 +77,4 @@ def op_verdict(op: str) -> OpVerdict | None:
     package = op_package(op)
     if package is not None and package.is_pure:
         return None
-    return _UNKNOWN if _is_registered(op) else _ABSENT
-
-
-def _is_registered(op: str) -> bool:
-    """Return whether a library that this process has loaded registers *op*; imports nothing."""
-    registry = sys.modules.get("tensorflow.python.framework.op_def_registry")
-    return registry is not None and registry.get(op) is not None
+    return _UNKNOWN if is_registered(op) else _ABSENT

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from safeload.errors import MalformedArtifactError
 from safeload.formats import SAVED_MODEL_NAMES, Format, open_member
-from safeload.readers._artifact import Anomaly, SavedModelArtifact
+from safeload.readers._artifact import VARIABLES_PREFIX, Anomaly, SavedModelArtifact
 from safeload.readers._model_tree import ModelTree, read_model_tree
 from safeload.readers.checkpoint.index import CheckpointIndex, read_checkpoint_index, require_shards
 from safeload.readers.protobuf import parse_message, parse_text
+from safeload.readers.saved_model.assets import asset_definitions
 from safeload.readers.saved_model.inputs import complete_signatures, is_callable_key
 from safeload.readers.saved_model.outputs import VARIABLES, outputs_of
 
@@ -32,8 +33,6 @@ _UNREAD = frozenset({"link-out-of-model", "special-file"})
 """Anomalies that hide a file. The policy refuses them, so what depends on the file is not checked."""
 
 _KERAS_METADATA = "keras_metadata.pb"
-_VARIABLES = "variables/variables"
-_ASSETS_COLLECTION = "saved_model_assets"
 _TABLE_INITIALIZER = "InitializeTableFromTextFile"
 
 
@@ -109,7 +108,7 @@ class _Reader:
         needed = {filename for meta_graph in saved_model.meta_graphs for filename in _needed_assets(meta_graph)}
         left = self.limits.max_asset_bytes
         for filename in sorted(
-            {asset.filename for each in saved_model.meta_graphs for asset in _asset_definitions(each)}
+            {asset.filename for each in saved_model.meta_graphs for asset in asset_definitions(each)}
         ):
             name = posixpath.normpath(posixpath.join("assets", filename))
             if not name.startswith("assets/") or "\0" in name:
@@ -123,14 +122,14 @@ class _Reader:
 
     def variables(self, saved_model: Any) -> tuple[bytes, CheckpointIndex]:
         """Read the index of the variables and check the files with their values."""
-        data = self.optional(f"{_VARIABLES}.index")
+        data = self.optional(f"{VARIABLES_PREFIX}.index")
         if data is None:
             if not self.hides_files and not self.has_old_checkpoint():
                 self.require_no_variables(saved_model)
             return b"", CheckpointIndex(0, ())
-        index = read_checkpoint_index(data, where=f"{self.where}/{_VARIABLES}.index", limits=self.limits)
+        index = read_checkpoint_index(data, where=f"{self.where}/{VARIABLES_PREFIX}.index", limits=self.limits)
         if not self.hides_files:
-            require_shards(index, prefix=_VARIABLES, sizes=self.tree.files, where=self.where, limits=self.limits)
+            require_shards(index, prefix=VARIABLES_PREFIX, sizes=self.tree.files, where=self.where, limits=self.limits)
         return data, index
 
     def has_old_checkpoint(self) -> bool:
@@ -139,13 +138,13 @@ class _Reader:
         Source: ``DataFilename`` in tensorflow/core/util/tensor_bundle/naming.h, ``ShardedFilename`` in
         tensorflow/core/ops/io_ops.cc (2.21).
         """
-        names = (name for name in self.tree.files if not name.startswith(f"{_VARIABLES}.data-"))
-        return any(name.startswith(_VARIABLES) for name in names)
+        names = (name for name in self.tree.files if not name.startswith(f"{VARIABLES_PREFIX}.data-"))
+        return any(name.startswith(VARIABLES_PREFIX) for name in names)
 
     def require_no_variables(self, saved_model: Any) -> None:
         count = max(map(_variable_count, saved_model.meta_graphs))
         if count:
-            raise self.malformed(f"{_VARIABLES}.index is missing, and the model has {count:,} variables")
+            raise self.malformed(f"{VARIABLES_PREFIX}.index is missing, and the model has {count:,} variables")
 
     @property
     def hides_files(self) -> bool:
@@ -178,17 +177,9 @@ def _undeclared(meta_graphs: Sequence[Any]) -> tuple[str, ...]:
     return outputs_of(first) if len(meta_graphs) == 1 and not is_declared else ()
 
 
-def _asset_definitions(meta_graph: Any) -> Iterator[Any]:
-    """Yield the `AssetFileDef` messages of a MetaGraph, those of TF1 collections included."""
-    yield from meta_graph.asset_file_def
-    if _ASSETS_COLLECTION in meta_graph.collection_def:
-        for item in meta_graph.collection_def[_ASSETS_COLLECTION].any_list.value:
-            yield parse_message("AssetFileDef", item.value, where=f"collection {_ASSETS_COLLECTION}")
-
-
 def _needed_assets(meta_graph: Any) -> Iterator[str]:
     """Yield the names of assets that loading the MetaGraph reads: a TF1 graph may name one that it never opens."""
-    assets = list(_asset_definitions(meta_graph))
+    assets = list(asset_definitions(meta_graph))
     if assets and not meta_graph.HasField("object_graph_def"):
         initializers = [node for node in meta_graph.graph_def.node if node.op.startswith(_TABLE_INITIALIZER)]
         read = {source for node in initializers for source in node.input}

@@ -17,8 +17,8 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 
+from safeload.readers.saved_model.references import reference_producer
 from safeload.runtime._saved_model._library import FunctionLibrary, NotUnderstoodError
-from safeload.runtime._saved_model._pruning import node_of
 from safeload.runtime._variable_function import new_definition, run_once
 
 _RESOURCE, _STRING = tf.resource.as_datatype_enum, tf.string.as_datatype_enum
@@ -108,7 +108,7 @@ def _awaited(body: Any, roots: Iterable[str]) -> list[Any]:
     stack = [*roots, *(node.name for node in body.node_def if node.op not in _IDLE)]
     found: set[str] = set()
     while stack:
-        name = node_of(stack.pop())
+        name = reference_producer(stack.pop())
         if name in nodes and name not in found:
             found.add(name)
             stack.extend(nodes[name].input)

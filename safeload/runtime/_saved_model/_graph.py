@@ -13,7 +13,9 @@ from tensorflow.python.framework import ops
 from tensorflow.python.ops import resource_variable_ops
 from tensorflow.python.saved_model import function_deserialization, nested_structure_coder
 
-from safeload.runtime._saved_model._pruning import ANCHOR, Cut, canonical, cut, node_of
+from safeload.readers.saved_model.assets import asset_definitions
+from safeload.readers.saved_model.references import reference_producer, tensor_name
+from safeload.runtime._saved_model._pruning import ANCHOR, Cut, cut
 from safeload.runtime._saved_model._saver import add_saver
 
 if TYPE_CHECKING:
@@ -24,9 +26,6 @@ INITIALIZER_KEY = "__saved_model_init_op"
 
 _INITIALIZER_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 """Collections that name it in older files. Source: MAIN_OP_KEY, LEGACY_INIT_OP_KEY, same file."""
-
-_ASSETS_COLLECTION = "saved_model_assets"
-"""Source: ASSETS_KEY, same file."""
 
 
 class GraphRoute:
@@ -84,14 +83,14 @@ class GraphRoute:
         names = [] if self._is_initialized else list(self._assets())
         if self._definition.saver_def.filename_tensor_name:
             names.append(self._definition.saver_def.filename_tensor_name)
-        return {canonical(name): _path_info() for name in names}
+        return {tensor_name(name): _path_info() for name in names}
 
     def _imported(self, part: Cut) -> Any:
         for node in part.handles:
             if node.name not in self._variables:
                 self._variables[node.name] = _variable(node)
         used = {
-            canonical(source) for node in part.graph_def.node for source in node.input if not source.startswith("^")
+            tensor_name(source) for node in part.graph_def.node for source in node.input if not source.startswith("^")
         }
 
         def import_graph() -> None:
@@ -107,10 +106,10 @@ class GraphRoute:
         """Restore the variables of *part* that have no value yet, then run the initializer unless it ran before."""
         saver = self._definition.saver_def
         present = {node.name for node in part.graph_def.node}
-        if part.variables - self._restored and node_of(saver.restore_op_name) in present:
+        if part.variables - self._restored and reference_producer(saver.restore_op_name) in present:
             path = tf.constant(f"{self._directory}/variables/variables")
-            filename = part.feeds[canonical(saver.filename_tensor_name)]
-            self._run(wrapped, {filename: path}, [node_of(saver.restore_op_name)])
+            filename = part.feeds[tensor_name(saver.filename_tensor_name)]
+            self._run(wrapped, {filename: path}, [reference_producer(saver.restore_op_name)])
         self._restored |= part.variables
         if not self._is_initialized:
             assets = {part.feeds[name]: tf.constant(path) for name, path in self._assets().items()}
@@ -145,9 +144,9 @@ class GraphRoute:
         collections = self._definition.collection_def
         if INITIALIZER_KEY in self._definition.signature_def:
             outputs = self._definition.signature_def[INITIALIZER_KEY].outputs.values()
-            return [node_of(info.name) for info in outputs]
+            return [reference_producer(info.name) for info in outputs]
         declared = [
-            node_of(name)
+            reference_producer(name)
             for key in _INITIALIZER_COLLECTIONS
             if key in collections
             for name in collections[key].node_list.value
@@ -158,12 +157,8 @@ class GraphRoute:
 
     def _assets(self) -> dict[str, str]:
         """Return asset tensor → path of the asset."""
-        found = list(self._definition.asset_file_def)
-        if not found and _ASSETS_COLLECTION in self._definition.collection_def:
-            for packed in self._definition.collection_def[_ASSETS_COLLECTION].any_list.value:
-                found.append(meta_graph_pb2.AssetFileDef())
-                packed.Unpack(found[-1])
-        return {canonical(asset.tensor_info.name): f"{self._directory}/assets/{asset.filename}" for asset in found}
+        found = asset_definitions(self._definition)
+        return {tensor_name(asset.tensor_info.name): f"{self._directory}/assets/{asset.filename}" for asset in found}
 
 
 def _isolated(definition: meta_graph_pb2.MetaGraphDef) -> meta_graph_pb2.MetaGraphDef:
@@ -194,7 +189,7 @@ def _variable(node: Any) -> Any:
 
 def _table_initializers(collections: Any) -> list[str]:
     return (
-        [node_of(name) for name in collections["table_initializer"].node_list.value]
+        [reference_producer(name) for name in collections["table_initializer"].node_list.value]
         if "table_initializer" in collections
         else []
     )
@@ -203,7 +198,7 @@ def _table_initializers(collections: Any) -> list[str]:
 def _local_initializers(collections: Any) -> Iterator[str]:
     if "local_variables" in collections:
         for packed in collections["local_variables"].bytes_list.value:
-            yield node_of(variable_pb2.VariableDef.FromString(packed).initializer_name)
+            yield reference_producer(variable_pb2.VariableDef.FromString(packed).initializer_name)
 
 
 def _is_tensor(info: meta_graph_pb2.TensorInfo) -> bool:
@@ -221,10 +216,10 @@ def _tensors(info: meta_graph_pb2.TensorInfo) -> dict[str, meta_graph_pb2.Tensor
             sparse.values_tensor_name: info.dtype,
             sparse.dense_shape_tensor_name: tf.int64.as_datatype_enum,
         }
-        return {canonical(name): _unshaped(dtype) for name, dtype in dtypes.items()}
+        return {tensor_name(name): _unshaped(dtype) for name, dtype in dtypes.items()}
     if encoding == "composite_tensor":
-        return {canonical(part.name): part for part in info.composite_tensor.components}
-    return {canonical(info.name): info}
+        return {tensor_name(part.name): part for part in info.composite_tensor.components}
+    return {tensor_name(info.name): info}
 
 
 def _unshaped(dtype: int) -> meta_graph_pb2.TensorInfo:

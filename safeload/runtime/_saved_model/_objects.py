@@ -20,12 +20,12 @@ from tensorflow.python.framework import tensor_util
 from tensorflow.python.ops import handle_data_util, resource_variable_ops
 from tensorflow.python.saved_model import registration
 
+from safeload.readers.checkpoint.index import OBJECT_GRAPH_KEY
 from safeload.runtime._log import LOG
 from safeload.runtime._saved_model._creation import Creation, on_host
 from safeload.runtime._saved_model._library import FunctionLibrary, NotUnderstoodError
 from safeload.runtime._variable_function import Stored, restored
 
-_OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """Tensor that holds the object graph of a checkpoint. Source: OBJECT_GRAPH_PROTO_KEY in trackable/base.py."""
 
 _VARIABLE_VALUE = "VARIABLE_VALUE"
@@ -223,7 +223,7 @@ class ObjectStore:
 
     def _checkpoint_keys(self) -> dict[int, str]:
         if self._keys is None:
-            content = self._reader.get_tensor(_OBJECT_GRAPH_KEY)
+            content = self._reader.get_tensor(OBJECT_GRAPH_KEY)
             saved = trackable_object_graph_pb2.TrackableObjectGraph.FromString(content)
             self._keys = dict(_plain_keys(saved, matched_objects(self.graph.nodes, saved.nodes)))
         return self._keys

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 from safeload.errors import ArtifactChangedError, ArtifactNotFoundError
 from safeload.formats import TemporaryFolder, open_source, writing
+from safeload.readers import VARIABLES_PREFIX
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from safeload.readers import SavedModelArtifact
-
-CHECKPOINT = "variables/variables"
-"""Prefix of the checkpoint. Source: VARIABLES_DIRECTORY and _FILENAME in saved_model/constants.py (2.21)."""
 
 
 class PrivateDirectory:
@@ -56,7 +54,7 @@ def _fill(root: Path, artifact: SavedModelArtifact, graph_bytes: bytes) -> None:
         _place(root, name).write_bytes(content)
     for name in artifact.files:
         if name.startswith(artifact.checkpoint):
-            place = _place(root, CHECKPOINT + name.removeprefix(artifact.checkpoint))
+            place = _place(root, VARIABLES_PREFIX + name.removeprefix(artifact.checkpoint))
             if name == f"{artifact.checkpoint}.index" and artifact.variables_index:
                 place.write_bytes(artifact.variables_index)
             else:

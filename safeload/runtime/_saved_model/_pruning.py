@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from tensorflow.core.framework import graph_pb2, node_def_pb2, types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
+from safeload.readers.saved_model.references import reference_producer, tensor_name
+
 HANDLE_OP = "VarHandleOp"
 _REFERENCE_OPS = frozenset({"VariableV2", "Variable"})
 VARIABLE_OPS = _REFERENCE_OPS | {HANDLE_OP}
@@ -81,13 +83,15 @@ def cut(
         The part, restore operation included as far as it concerns variables of the part.
     """
     nodes = {node.name: node for node in definition.graph_def.node}
-    placeholders = {canonical(name): f"safeload_feed_{index}" for index, name in enumerate(feeds)}
-    needed = _ancestors(nodes, [*map(node_of, fetches), *targets], placeholders)
+    placeholders = {tensor_name(name): f"safeload_feed_{index}" for index, name in enumerate(feeds)}
+    needed = _ancestors(nodes, [*map(reference_producer, fetches), *targets], placeholders)
     computing = _variables(nodes, needed)
     restore = definition.saver_def.restore_op_name
     wanted = computing - restored
     if restore and wanted:
-        needed |= _ancestors(nodes, [node_of(restore)], placeholders, skip=lambda node: _assigns_other(node, wanted))
+        needed |= _ancestors(
+            nodes, [reference_producer(restore)], placeholders, skip=lambda node: _assigns_other(node, wanted)
+        )
     part = Cut(
         graph_pb2.GraphDef(versions=definition.graph_def.versions, library=definition.graph_def.library),
         feeds=placeholders,
@@ -96,32 +100,22 @@ def cut(
         _copied(node, needed, nodes, placeholders) for node in definition.graph_def.node if node.name in needed
     )
     for name, info in feeds.items():
-        part.graph_def.node.append(_placeholder(placeholders[canonical(name)], info))
+        part.graph_def.node.append(_placeholder(placeholders[tensor_name(name)], info))
     for index, (name, dtype) in enumerate(fetches.items()):
-        source = placeholders.get(canonical(name), name)
-        part.outputs[name] = f"safeload_output_{index}" if dtype else node_of(source)
+        source = placeholders.get(tensor_name(name), name)
+        part.outputs[name] = f"safeload_output_{index}" if dtype else reference_producer(source)
         if dtype:
             part.graph_def.node.append(_identity(part.outputs[name], source, dtype))
     part.graph_def.node.append(_anchor())
     part.handles = tuple(nodes[name] for name in sorted(needed) if nodes[name].op == HANDLE_OP)
     part.variables, part.computing = _variables(nodes, needed), computing
-    assigned = {node_of(node.input[0]) for node in part.graph_def.node if node.op in _ASSIGN_OPS}
+    assigned = {reference_producer(node.input[0]) for node in part.graph_def.node if node.op in _ASSIGN_OPS}
     part.unassigned = frozenset(name for name in wanted - assigned if nodes[name].op in _REFERENCE_OPS)
     return part
 
 
 def _variables(nodes: Nodes, names: Iterable[str]) -> frozenset[str]:
     return frozenset(name for name in names if nodes[name].op in _STATE_OPS)
-
-
-def canonical(name: str) -> str:
-    """Return a tensor's name with its output number."""
-    return name if ":" in name else f"{name}:0"
-
-
-def node_of(name: str) -> str:
-    """Return the node of a tensor, of a control input or of an operation."""
-    return name.removeprefix("^").partition(":")[0]
 
 
 def _ancestors(
@@ -137,7 +131,7 @@ def _ancestors(
         if name in found or (skip is not None and skip(nodes[name])):
             continue
         found.add(name)
-        stack.extend(node_of(source) for source in _sources(nodes[name], nodes, feeds))
+        stack.extend(reference_producer(source) for source in _sources(nodes[name], nodes, feeds))
     return found
 
 
@@ -146,15 +140,15 @@ def _sources(node: node_def_pb2.NodeDef, nodes: Nodes, feeds: Mapping[str, str])
     for source in node.input:
         if source.startswith("^"):
             # A session drops the order after a placeholder that is fed: nothing runs there.
-            is_fed = nodes[node_of(source)].op in _PLACEHOLDER_OPS and f"{source[1:]}:0" in feeds
+            is_fed = nodes[reference_producer(source)].op in _PLACEHOLDER_OPS and f"{source[1:]}:0" in feeds
         else:
-            is_fed = canonical(source) in feeds
+            is_fed = tensor_name(source) in feeds
         if not is_fed:
             yield source
 
 
 def _assigns_other(node: node_def_pb2.NodeDef, wanted: frozenset[str]) -> bool:
-    return node.op in _ASSIGN_OPS and node_of(node.input[0]) not in wanted
+    return node.op in _ASSIGN_OPS and reference_producer(node.input[0]) not in wanted
 
 
 def _copied(
@@ -164,9 +158,9 @@ def _copied(
     copy = node_def_pb2.NodeDef()
     copy.CopyFrom(node)
     kept = set(_sources(node, nodes, feeds))
-    inputs = [feeds.get(canonical(source), source) if not source.startswith("^") else source for source in node.input]
+    inputs = [feeds.get(tensor_name(source), source) for source in node.input]
     del copy.input[:]
-    copy.input.extend(s for s in inputs if not s.startswith("^") or (s in kept and node_of(s) in needed))
+    copy.input.extend(s for s in inputs if not s.startswith("^") or (s in kept and reference_producer(s) in needed))
     copy.device = ""
     copy.attr.pop("_class", None)
     return copy
