@@ -79,6 +79,7 @@ def test_bookkeeping(nodes):
 
 
 DENSE = "x Placeholder", "w VariableV2", "w/read Identity w", "b VariableV2", "mul MatMul x w/read", "add Add mul b"
+TRAIN = "gradients/neg Neg mul", "train ApplyGradientDescent w gradients/neg"
 LABELS = "y Placeholder", "squares SquaredDifference add y", "loss Mean squares"
 
 
@@ -109,14 +110,60 @@ LABELS = "y Placeholder", "squares SquaredDifference add y", "loss Mean squares"
 )  # fmt: skip
 def test_training_graphs(nodes, predictions):
     """A graph that trains predicts what its figures compare with labels, unless an output follows from that."""
-    found = derived(*DENSE, *nodes, *SAVER)
+    found = derived(*DENSE, *nodes, *TRAIN, *SAVER)
     assert {name for _, outputs in found.values() for name in outputs} == predictions
+
+
+TRAINED = *TRAIN, *LABELS
+LATE = {
+    "temperature": ("late Placeholder", "div RealDiv add late", "p Softmax div"),
+    "masked-mean": ("late Placeholder", "masked Mul add late", "p Mean masked"),
+    "threshold": ("late PlaceholderWithDefault", "p Greater add late"),
+}
+"""Inputs of a model that come after its last layer."""
+
+
+@pytest.mark.parametrize("others", [(), TRAINED, LABELS], ids=["inference", "training", "evaluation"])
+@pytest.mark.parametrize("nodes", LATE.values(), ids=LATE)
+def test_inputs_that_meet_the_last_layer(nodes, others):
+    """What the result for each example is computed from is no label, be its shapes known or not."""
+    meta_graph = graph(*DENSE, *nodes, *others, *SAVER)
+    ranked(meta_graph, p=2 if "Mean" in nodes[-1] else None, late=2, loss=0)
+    derive_signatures(meta_graph)
+    assert {(key, *sorted(signature.inputs)) for key, signature in meta_graph.signature_def.items()} == {
+        ("p", "late", "x")
+    }
+
+
+@pytest.mark.parametrize("rank", [0, None, 1])
+def test_numbers_are_no_labels(rank):
+    """What scales a result of unknown shape is an input where it is a number, or where nothing is reduced."""
+    meta_graph = graph(*DENSE, "late Placeholder", "div RealDiv add late", "p Mean div", *SAVER)
+    ranked(meta_graph, late=rank)
+    derive_signatures(meta_graph)
+    assert meta_graph.signature_def.keys() == ({"p"} if rank == 0 else {"add"})
+
+
+def ranked(meta_graph, **ranks):
+    """Write the shapes that TensorFlow's Python API adds to nodes."""
+    for node in meta_graph.graph_def.node:
+        if node.name in ranks:
+            shape = node.attr["_output_shapes"].list.shape.add(unknown_rank=ranks[node.name] is None)
+            for _ in range(ranks[node.name] or 0):
+                shape.dim.add(size=-1)
+
+
+def test_labels_that_an_end_for_each_example_is_computed_from():
+    """They are labels in a graph that trains, and inputs in one that does not, which may be about nothing else."""
+    nodes = *DENSE, "y Placeholder", "equal Equal add y", *SAVER
+    assert derived(*nodes, *TRAIN).keys() == {"add"}
+    assert derived(*nodes).keys() == {"equal"}
 
 
 def test_very_many_figures():
     """A single last layer is the output where too much follows it; of several, all are."""
     figures = [text for i in range(70) for text in (f"hit_{i} ArgMax add", f"sub_{i} Sub hit_{i} y")]
-    nodes = *DENSE, *SAVER, "y Placeholder"
+    nodes = *DENSE, *TRAIN, *SAVER, "y Placeholder"
     assert derived(*nodes, *figures).keys() == {"add"}
     both = [text.replace("ArgMax add", "Less add head") for text in figures]
     assert not derived(*nodes, "v VariableV2", "head MatMul x v", *both)
@@ -125,7 +172,7 @@ def test_very_many_figures():
 def test_names_with_very_many_scopes():
     """Names are looked at as far as scopes are nested; the rest of such a name is like any other."""
     deep = "a/" * 200_000
-    found = derived(*DENSE, *LABELS, *SAVER, f"{deep}Sub Sub add y", f"save/{deep}Sub Sub add y")
+    found = derived(*DENSE, *LABELS, *TRAIN, *SAVER, f"{deep}Sub Sub add y", f"save/{deep}Sub Sub add y")
     assert found.keys() == {"add"}
 
 

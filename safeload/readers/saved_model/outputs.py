@@ -106,7 +106,7 @@ _TYPES: dict[str, tuple[str | int, ...]] = {
          "Conv2DBackpropInput", "DepthwiseConv2dNative", "AvgPool", "MaxPool", "DepthToSpace", "SpaceToDepth",
          "ResizeNearestNeighbor", "Pad", "PadV2", "MirrorPad", "Concat", "ConcatV2", "Pack", "Reshape", "Squeeze",
          "ExpandDims", "Transpose", "Slice", "StridedSlice", "Tile", "Fill", "OneHot", "Mean", "Sum", "Prod", "Max",
-         "Min", "L2Loss", "FusedBatchNormV3", "FusedBatchNorm", "Merge", "Exit", "RefExit"), ("T",),
+         "Min", "L2Loss", "FusedBatchNormV3", "FusedBatchNorm", "Merge", "Exit", "RefExit", "SparseToDense"), ("T",),
     ),
     **dict.fromkeys(
         ("All", "Any", "Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual", "LogicalAnd", "LogicalNot",
@@ -164,7 +164,8 @@ def derive_signatures(meta_graph: Any, without_value: Iterable[str] = ()) -> tup
     aside |= differentiated | _reported(nodes)
     outputs = [name for name in ends if name not in aside]
     if _is_whole(nodes):
-        fitted = fit(nodes, ends, placeholders=_of(nodes, PLACEHOLDERS), variables=_of(nodes, VARIABLES))
+        placeholders, variables = _of(nodes, PLACEHOLDERS), _of(nodes, VARIABLES)
+        fitted = fit(nodes, {*ends}, placeholders=placeholders, variables=variables, trains=bool(gradients))
         predicting = fitted.learned - fitted.figures
         learned = [name for name in outputs if name in predicting]
         compared = fitted.predictions & fed - empty - _ancestors(nodes, learned)

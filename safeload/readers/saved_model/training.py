@@ -38,10 +38,17 @@ class Fit(NamedTuple):
 
 
 def fit(
-    nodes: Mapping[str, Any], ends: Iterable[str], *, placeholders: AbstractSet[str], variables: AbstractSet[str]
+    nodes: Mapping[str, Any],
+    ends: AbstractSet[str],
+    *,
+    placeholders: AbstractSet[str],
+    variables: AbstractSet[str],
+    trains: bool,
 ) -> Fit:
     """Tell labels from features by what comes after: a layer, which has variables, takes features, and no label.
 
+    Of what meets the result of the last layer, numbers such as a temperature are no labels, nor is what an end for
+    single examples is computed from, such as a mask; but a graph that *trains* has labels, be they such ones.
     What is in a scope of figures alone, or a logarithm, is a step to them and no prediction.
     """
     flow = _Flow(nodes, ends)
@@ -54,7 +61,10 @@ def fit(
     weights = closure(variables, passed_on)
     layers = {name for name in fed if not weights.isdisjoint(flow.sources[name])}
     before = flow.before({source for name in layers for source in flow.sources[name]})
-    figures = flow.after(placeholders - before)
+    late = placeholders - before
+    numbers = {name for name in late if _rank(nodes[name]) == 0}
+    apart = late - numbers - _behind_results(nodes, ends & learned, flow)
+    figures = flow.after(apart or (late if trains else ()))
     last = (fed & learned) - figures - before
     labels = figures - learned
     compared = {source for name in figures if labels & flow.sources[name] for source in flow.sources[name]} & last
@@ -70,6 +80,20 @@ def fit(
             common = flow.bottlenecks(head, fed, compared & head)
             predictions |= {*[name for name in common if name not in steps][-1:]} or {*common[:1]} or compared & head
     return Fit(predictions, figures, learned)
+
+
+def _behind_results(nodes: Mapping[str, Any], ends: Iterable[str], flow: _Flow) -> set[str]:
+    """Return what those *ends* are computed from that are no single number, by their shapes or without a reduction."""
+    ranks = {name: _rank(nodes[name]) for name in ends}
+    unknown = [name for name, rank in ranks.items() if rank is None]
+    unreduced = closure(unknown, lambda name: () if nodes[name].op in _REDUCTIONS else flow.sources[name])
+    return unreduced | flow.before(name for name, rank in ranks.items() if rank)
+
+
+def _rank(node: Any) -> int | None:
+    """Return how many dimensions the first output of *node* has; Python's TensorFlow writes that into graphs."""
+    shapes = node.attr["_output_shapes"].list.shape if "_output_shapes" in node.attr else ()
+    return next((None if shape.unknown_rank else len(shape.dim) for shape in shapes), None)
 
 
 def _scope(name: str) -> str:
