@@ -254,6 +254,15 @@ def test_conditions_are_counted_up_to_a_number(monkeypatch: pytest.MonkeyPatch) 
     assert {(f.rule, f.severity) for f in found} == {(r, Severity.UNEXAMINED) for r in ("allocation", "endless-loop")}
 
 
+def test_what_is_not_understood_and_never_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loops that training left behind, as those of gradients, need not be understood."""
+    monkeypatch.setattr(_counted, "_MAX_CONDITIONS", 0)
+    made = framed(*frame("w", 0, 10**6))
+    assert "endless-loop" not in rules(made)
+    _node(made, "", "y").input[:] = ["w/Exit"]
+    assert _unexamined(made)
+
+
 def test_calls_in_frames_are_inside_of_them() -> None:
     """Iterations multiply through functions that a loop of TensorFlow 1 calls."""
     called = function("f", ["v"], ["v"], *count_nodes("inner", 10**6))

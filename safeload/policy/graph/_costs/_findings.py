@@ -217,7 +217,8 @@ def endless_loops(subject: Subject) -> Iterator[Finding]:
             yield _endless(subject, node, "is a loop whose condition never changes")
         elif times > MANY:
             yield _endless(subject, node, f"is a loop that runs {times:,.0f} times whatever its input")
-    for node in subject.loops.unexplained if loops else ():  # most graphs have none, and need not be searched
+    unexplained = subject.loops.unexplained if loops else ()  # most graphs have none, and need not be searched
+    for node in filter(subject.graph.reached, unexplained):
         message = "is a loop that runs as often as constants say in a way that is not understood"
         yield _endless(subject, node, message, severity=Severity.UNEXAMINED)
     passing = "goes through a dataset of {:,.0f} elements whatever its input"
