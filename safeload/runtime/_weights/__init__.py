@@ -16,7 +16,7 @@ from safeload.runtime._weights._checkpoint import set_checkpoint
 from safeload.runtime._weights._ledger import Ledger
 from safeload.runtime._weights._legacy import set_legacy
 from safeload.runtime._weights._paths import set_by_paths
-from safeload.runtime._weights._quantized import require_todays_quantization
+from safeload.runtime._weights._quantized import require_todays_quantization, take_calibrations
 from safeload.runtime._weights._shared import fill_shared
 from safeload.runtime._weights._states import require_states
 from safeload.runtime._weights._tables import take_tables
@@ -55,6 +55,7 @@ def set_weights(model: Any, artifact: KerasArtifact, normal: NormalForm | None) 
         _finalize(model)
     require_states(model, artifact)
     ledger.close()
+    take_calibrations(model, artifact.where)
 
 
 def _finalize(model: Any) -> None:

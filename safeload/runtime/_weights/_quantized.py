@@ -1,4 +1,4 @@
-"""Weights of quantized layers, as early releases of Keras 3 arranged them. Layer: runtime.
+"""Weights of quantized layers: what releases of Keras 3 arranged otherwise or left out. Layer: runtime.
 
 Source:
     ``save_own_variables`` in keras/src/layers/core/dense.py: 3.1.1 writes bias, kernel and a scale of shape
@@ -6,6 +6,8 @@ Source:
     ``_int8_build`` in core/embedding.py: a scale for each column in 3.3.3, and for each row in 3.4.0.
     ``_int4_build`` in core/dense.py and einsum_dense.py: up to 3.13.2 two rows in one byte and inputs in 255 steps,
     from 3.14.0 two columns in one byte and inputs as they are.
+    ``_gptq_call`` and ``_awq_call`` of both: before its calibration a layer computes with its float kernel, which
+    is not saved.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from safeload.dialects import EXPORT_HINT, Flavour, NormalForm
-from safeload.errors import IncompatibleVersionError
+from safeload.errors import IncompatibleVersionError, LoadFailedError
 from safeload.runtime._keras._package import flat_layers, is_own_class, is_quantized, package_of
 from safeload.runtime._weights._convert import is_scale_of_one_row
 from safeload.runtime._weights._ledger import Ledger
@@ -22,6 +24,8 @@ from safeload.runtime._weights._ledger import Ledger
 _NUMBERS_WHAT_THERE_IS = (3, 3)
 _SCALES_ROWS = (3, 4)
 _PACKS_COLUMNS = (3, 14)
+_CALIBRATED = ("gptq", "awq")
+_LOST_HINT = "where the model was quantized, export it as a SavedModel: model.export(path)"
 
 
 def require_todays_quantization(model: Any, normal: NormalForm | None) -> None:
@@ -89,3 +93,27 @@ def with_flat_scale(array: Any, layer: Any) -> Any:
         scale is not None and array.dtype.kind == "f" and is_scale_of_one_row(layer, array.shape, tuple(scale.shape))
     )
     return array[0] if is_row else array
+
+
+def take_calibrations(model: Any, where: str) -> None:
+    """Let the layers of *model* compute with the kernels that GPTQ or AWQ made, as their own loader does.
+
+    It takes each for calibrated. One that the saver marked as quantized and then left out of the blocks that it
+    calibrated has the initial values, which no calibration gives: that of zeros has other scales.
+
+    Raises:
+        LoadFailedError: ``load-failed``. A layer was not calibrated.
+    """
+    import numpy as np
+
+    for layer in flat_layers(model):
+        mode = getattr(layer, "quantization_mode", None)
+        if mode not in _CALIBRATED:
+            continue
+        if not np.any(layer.quantized_kernel) and np.all(np.equal(layer.kernel_scale, 1)):
+            problem = (
+                f"{mode.upper()} did not calibrate the layer {layer.name!r}: its float kernel, with which it was "
+                "computed, is not in the file"
+            )
+            raise LoadFailedError(where, problem=problem, hint=f"{_LOST_HINT}; filters= leaves such layers as they are")
+        setattr(layer, f"is_{mode}_calibrated", True)

@@ -1,4 +1,4 @@
-"""Quantized layers as early releases of Keras 3 saved them."""
+"""Quantized layers as releases of Keras 3 saved them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import keras
 import numpy as np
 import pytest
 
 from safeload import load_callable
-from safeload.errors import IncompatibleVersionError
+from safeload.errors import IncompatibleVersionError, LoadFailedError
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(2, 6)).astype("float32")
@@ -23,6 +24,7 @@ SCALE = GENERATOR.uniform(50, 100, 5).astype("float32")
 BIAS = GENERATOR.normal(size=5).astype("float32")
 INSTALLED = tuple(int(number) for number in version_of("keras").split(".")[:2])
 knows_int4 = pytest.mark.skipif(INSTALLED < (3, 12), reason="needs Keras 3.12 or later: earlier ones know no int4")
+knows_gptq = pytest.mark.skipif(INSTALLED < (3, 13), reason="needs Keras 3.13 or later: earlier ones have no GPTQ")
 
 
 def _config(name: str, dtype: str = "int8_from_float32", **options: Any) -> dict[str, Any]:
@@ -130,3 +132,58 @@ def test_int4_is_packed_as_the_installed_keras_does_or_refused(
         return
     expected = _computed(kernel) if packs_rows else X @ (kernel / SCALE)
     np.testing.assert_allclose(np.asarray(load_callable(path)(X)), expected + BIAS, rtol=1e-4, atol=1e-4)
+
+
+PACKED = GENERATOR.integers(0, 256, (5, 6)).astype("uint8")
+CALIBRATED = [BIAS, PACKED, 1 / SCALE[:, None], np.full((5, 1), 120, "uint8"), np.zeros(6, "float32")]
+
+
+def _saved_by_gptq(path: Path, version: str, arrays: list[Any]) -> Path:
+    numbered = {f"dense/vars/{index}": array for index, array in enumerate(arrays)}
+    return _archive(path, version, _config("Dense", "gptq/8/-1_from_float32", units=5), numbered)
+
+
+@knows_gptq
+def test_gptq(tmp_path: Path) -> None:
+    """Bias, packed kernel, scales, zero points and groups, as Keras 3.13 numbers them."""
+    found = load_callable(_saved_by_gptq(tmp_path / "m.keras", "3.13.2", CALIBRATED))(X)
+    expected = X @ ((PACKED.astype("float32") - 120) / SCALE[:, None]).T + BIAS
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-4, atol=1e-5)
+
+
+@knows_gptq
+def test_gptq_that_did_not_calibrate_a_layer(tmp_path: Path) -> None:
+    """Keras marks all layers and calibrates those in blocks; the others computed with a kernel that it does not save.
+
+    Seen with Keras 3.13.2, which loads such a file and computes with zeros.
+    """
+    arrays = [BIAS, np.zeros_like(PACKED), np.ones((5, 1), "float32"), np.zeros((5, 1), "uint8"), CALIBRATED[4]]
+    with pytest.raises(LoadFailedError, match="GPTQ did not calibrate the layer 'n': its float kernel, ") as caught:
+        load_callable(_saved_by_gptq(tmp_path / "m.keras", "3.13.2", arrays))
+    assert "model.export(path)" in str(caught.value.hint)
+
+
+class _Characters:
+    """What calibration calls a tokenizer."""
+
+    def tokenize(self, text: str) -> Any:
+        return np.array([ord(character) % 20 for character in text])
+
+
+@pytest.mark.parametrize("mode", ["gptq", "awq"])
+@knows_gptq
+def test_calibrated_layers_in_hdf5(mode: str, tmp_path: Path) -> None:
+    """There all arrays have names, the zero points too."""
+    made = getattr(keras.quantizers, f"{mode.upper()}Config", None)
+    if made is None:
+        pytest.skip(f"this Keras has no {mode}")
+    embedding = keras.layers.Embedding(20, 8)
+    block = keras.Sequential([keras.layers.Dense(8), keras.layers.EinsumDense("abc,cd->abd", (None, 4))])
+    model = keras.Sequential([keras.Input((6,), dtype="int32"), embedding, block])
+    structure = {"pre_block_layers": [embedding], "sequential_blocks": [block]}
+    model.get_quantization_layer_structure = lambda _: structure
+    calibration = made(["a text to see"], _Characters(), num_samples=2, sequence_length=6, group_size=4)
+    model.quantize(mode, config=calibration, filters="^(dense|einsum)")
+    model.save(tmp_path / "m.h5")
+    tokens = np.arange(12, dtype="int32").reshape(2, 6)
+    np.testing.assert_allclose(load_callable(tmp_path / "m.h5")(tokens), model(tokens), rtol=1e-5, atol=1e-6)
