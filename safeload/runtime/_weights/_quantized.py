@@ -6,8 +6,8 @@ Source:
     ``_int8_build`` in core/embedding.py: a scale for each column in 3.3.3, and for each row in 3.4.0.
     ``_int4_build`` in core/dense.py and einsum_dense.py: up to 3.13.2 two rows in one byte and inputs in 255 steps,
     from 3.14.0 two columns in one byte and inputs as they are.
-    ``_gptq_call`` and ``_awq_call`` of both: before its calibration a layer computes with its float kernel, which
-    is not saved.
+    ``save_own_variables`` of both: 3.14.0 to 3.15.1 skip the ``kernel_zero`` of GPTQ and AWQ. ``_gptq_call`` and
+    ``_awq_call``: before its calibration a layer computes with its float kernel, which is not saved.
 """
 
 from __future__ import annotations
@@ -73,13 +73,18 @@ def in_todays_order(
 
     Raises:
         IncompatibleVersionError: ``incompatible-version``. They are quantized, and the layer is not.
+        LoadFailedError: ``load-failed``. The saver left out the zero points.
     """
-    is_integer = {key: ledger.unread[path].dtype in ("int8", "uint8") for key, path in entries.items()}
+    dtypes = {key: ledger.unread[path].dtype for key, path in entries.items()}
+    is_integer = {key: dtype in ("int8", "uint8") for key, dtype in dtypes.items()}
     if not is_own_class(layer) or not any(is_integer.values()):
         return entries
     if not is_quantized(layer):
         problem = "its weights are quantized, and the config does not say so"
         raise IncompatibleVersionError(where, problem=problem, hint=EXPORT_HINT)
+    if layer.quantization_mode in _CALIBRATED and list(dtypes.values()).count("uint8") == 1:
+        problem = "the file has its packed kernel without the zero points, which Keras 3.14 and 3.15 forget to save"
+        raise LoadFailedError(where, problem=problem, hint=_LOST_HINT)
     if type(layer).__name__ != "Dense" or normal is None or not normal.writer.may_be_before(_NUMBERS_WHAT_THERE_IS):
         return entries
     ordered = sorted(entries, key=lambda key: (not is_integer[key], key))

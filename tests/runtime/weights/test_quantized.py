@@ -163,6 +163,13 @@ def test_gptq_that_did_not_calibrate_a_layer(tmp_path: Path) -> None:
     assert "model.export(path)" in str(caught.value.hint)
 
 
+@knows_gptq
+def test_gptq_without_zero_points(tmp_path: Path) -> None:
+    """Keras 3.14 and 3.15 do not save them, and cannot load what they saved."""
+    with pytest.raises(LoadFailedError, match="^layers/dense: the file has its packed kernel without the zero points"):
+        load_callable(_saved_by_gptq(tmp_path / "m.keras", "3.15.1", CALIBRATED[:3] + CALIBRATED[4:]))
+
+
 class _Characters:
     """What calibration calls a tokenizer."""
 
