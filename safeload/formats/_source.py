@@ -20,11 +20,13 @@ Loadable = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 _SPECIAL_FILES = (
-    (stat.S_ISFIFO, "is a pipe, not a file"),
+    (stat.S_ISFIFO, "is a pipe, not a file: read it and pass the bytes"),
     (stat.S_ISCHR, "is a device, not a file"),
     (stat.S_ISBLK, "is a device, not a file"),
     (stat.S_ISSOCK, "is a socket, not a file"),
 )
+
+_WANTED = "a path, the bytes of a file (bytes, bytearray, memoryview), or a binary file object (open(path, 'rb'))"
 
 _SHARDS = re.compile(r"-\?{5}-of-(\d{5})$")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -84,8 +86,7 @@ def open_source(source: Loadable) -> Source:
         return _open_path(os.fsdecode(source))
     if all(callable(getattr(source, method, None)) for method in ("read", "seekable")):
         return _open_file_object(source)
-    kind = type(source).__name__
-    raise TypeError(f"source must be a path, bytes or a binary file, not {kind}; as_callable takes a loaded model")
+    raise TypeError(f"source must be {_WANTED}, not {type(source).__name__}; as_callable takes a loaded model")
 
 
 def _open_path(where: str) -> Source:
@@ -159,7 +160,8 @@ def _open_file_object(source: Any) -> Source:
         if not source.readable():
             raise io.UnsupportedOperation("not readable")
     except ValueError as error:  # io.UnsupportedOperation is one
-        raise TypeError(f"source is a file object that cannot be read: {error}; open it with mode 'rb'") from error
+        problem = f"cannot be read: {str(error).rstrip('.')}; open it with mode 'rb'"
+        raise TypeError(f"source is a file object that {problem}") from error
     return _opened(where, None, os.dup(source.fileno()))
 
 

@@ -132,14 +132,15 @@ def test_objects_that_cannot_be_read(tmp_path, mode):
     with path.open(mode) as file:
         if mode == "rb":
             file.close()
-        with pytest.raises(TypeError, match="cannot be read: .*(closed|not readable)"):
+        with pytest.raises(TypeError, match="cannot be read: .*(closed file|not readable); open it"):
             open_source(file)
 
 
 def test_other_objects(tmp_path):
-    """Anything else is a TypeError that names its type, whatever methods it has."""
-    with pytest.raises(TypeError, match="not int"):
-        open_source(3)
+    """Anything else is a TypeError that names its type and what to pass, whatever methods it has."""
+    for given, kind in ((3, "int"), (None, "NoneType"), ([b"contents"], "list")):
+        with pytest.raises(TypeError, match=rf"a path, the bytes .*, or .* \(open\(path, 'rb'\)\), not {kind};"):
+            open_source(given)
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive, pytest.raises(TypeError, match="not ZipFile"):
         open_source(archive)
 
@@ -147,7 +148,7 @@ def test_other_objects(tmp_path):
 def test_pipe_objects():
     """A pipe handed over as a file object is refused, not read to its end."""
     read, write = os.pipe()
-    with os.fdopen(read, "rb") as file, pytest.raises(ArtifactNotFoundError, match="pipe"):
+    with os.fdopen(read, "rb") as file, pytest.raises(ArtifactNotFoundError, match="is a pipe, .* pass the bytes"):
         open_source(file)
     os.close(write)
 
