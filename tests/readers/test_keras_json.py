@@ -51,6 +51,13 @@ def test_broken(write, content):
         read(write(content))
 
 
+def test_config_without_its_class(write):
+    """What ``model.get_config()`` returns has classes for the layers alone; ``model.to_json()`` is named."""
+    with pytest.raises(MalformedArtifactError, match="keys class_name and config are missing") as caught:
+        read(write({"name": "m", "layers": [{"class_name": "Dense", "config": {"units": 2}}]}))
+    assert str(caught.value.hint).startswith("write the file with model.to_json(): what model.get_config() returns")
+
+
 def test_limit(write):
     """The file is bounded before it is read."""
     with pytest.raises(LimitExceededError, match="max_config_bytes=20"):

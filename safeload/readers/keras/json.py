@@ -38,7 +38,9 @@ def read_keras_json(detection: Detection, limits: Limits) -> KerasArtifact:
         config = parse_json(config, where=detection.where, limits=limits)
     if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
         raise MalformedArtifactError(
-            detection.where, problem="no Keras architecture: the keys class_name and config are missing"
+            detection.where,
+            problem="no Keras architecture: the keys class_name and config are missing",
+            hint="write the file with model.to_json(): what model.get_config() returns does not name the model's class",
         )
     artifact = KerasArtifact(
         format=Format.KERAS_JSON,
