@@ -114,6 +114,38 @@ def test_strange_functions_of_tables_are_left(
         runtime._direct_route().function(choose(info).signature_info)
 
 
+@pytest.mark.parametrize(
+    ("device", "route"),
+    [
+        ("/job:ps", "direct"),
+        ("/job:worker/replica:0/task:3/device:CPU:0", "direct"),
+        ("/job:worker/replica:0/task:3/device:GPU:31", "object"),
+    ],
+)
+def test_devices_of_a_cluster(saved: Saved, tmp_path: Path, device: str, route: str) -> None:
+    """What ran in another process, which is not here, runs in this one, by whatever route."""
+    path, expected = tmp_path / "m", tf.constant([1, 0, 2], tf.int64)
+    shutil.copytree(saved("table"), path)
+    with rewritten(path) as message:
+        (meta_graph,) = message.meta_graphs
+        for nodes in (meta_graph.graph_def.node, *(f.node_def for f in meta_graph.graph_def.library.function)):
+            for node in nodes:
+                node.device = device
+        for node in meta_graph.object_graph_def.nodes:
+            if node.HasField("resource"):
+                node.resource.device = device
+    model = load(path)
+    identical(model(WORDS), expected)
+    assert model.route == route
+    identical(tf.function(model)(tf.constant(WORDS)), expected)
+    identical(model.model.signatures["serving_default"](words=tf.constant(WORDS))["output_0"], expected)
+    with rewritten(path) as message:
+        message.meta_graphs[0].ClearField("object_graph_def")
+    model = load(path)
+    identical(model(WORDS), expected)
+    assert model.route == "graph"
+
+
 def test_mutable_table_takes_the_object_route(tmp_path: Path) -> None:
     """A table with saved contents is left to the ordinary loader."""
 

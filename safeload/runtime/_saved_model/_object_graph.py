@@ -12,6 +12,8 @@ from typing import Any
 
 from tensorflow.python.saved_model import registration, revived_types
 
+from safeload.runtime._saved_model._devices import leave_cluster
+
 _CALL = "__call__"
 _LISTS = frozenset({"trackable_list_wrapper", "trackable_tuple_wrapper"})
 """Objects whose attributes are named for their positions. Source: the end of trackable/data_structures.py."""
@@ -26,6 +28,7 @@ def prepare_objects(object_graph: Any) -> None:
     Raises:
         ValueError: A list is longer than lists are.
     """
+    leave_cluster(node.resource for node in object_graph.nodes if node.HasField("resource"))
     for node in object_graph.nodes:
         del node.slot_variables[:]  # they need the optimizer's class
         calls = [index for index, child in enumerate(node.children) if child.local_name == _CALL]

@@ -23,6 +23,7 @@ from tensorflow.python.saved_model import registration
 from safeload.readers.checkpoint.index import OBJECT_GRAPH_KEY
 from safeload.runtime._log import LOG
 from safeload.runtime._saved_model._creation import Creation, on_host
+from safeload.runtime._saved_model._devices import device_here
 from safeload.runtime._saved_model._library import FunctionLibrary, NotUnderstoodError
 from safeload.runtime._variable_function import Stored, restored
 
@@ -175,7 +176,7 @@ class ObjectStore:
         """Create tables and fill them in one go."""
         if not ids:
             return
-        devices = {self.graph.nodes[node_id].resource.device for node_id in ids}
+        devices = {device_here(self.graph.nodes[node_id].resource.device) for node_id in ids}
         if len(devices) > 1:
             raise NotUnderstoodError("its tables are on several devices")
         creation = Creation(self.library, self._handles)
