@@ -16,7 +16,7 @@ from safeload._limits import Limits
 from safeload.errors import LoadFailedError, MalformedArtifactError, SafeloadError
 from safeload.formats import absolute, detect, open_source
 from safeload.inspection import inspect_artifact
-from safeload.planning import compose_report, plan_load
+from safeload.planning import compose_report, plan_load, require_ends
 from safeload.policy import examine, judge
 from safeload.readers import KerasArtifact, read_artifact, with_architecture, with_signature
 from safeload.registry import Registry
@@ -99,6 +99,7 @@ def load_callable(
     build = architecture if callable(architecture) else None
     looking = _looking(source, version=version, architecture=architecture, signature=signature, limits=limits)
     with paused_collector(), looking as seen:
+        require_ends(seen.artifact, seen.info, signature=signature, tags=tags)
         judged = judge(seen.artifact, seen.info, seen.findings, trusted)
         plan = plan_load(judged, registry, signature=signature, tags=tags, architecture=build)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,12 +15,14 @@ from safeload._report import CustomObject, InspectionReport, Outcome, Requiremen
 from safeload.dialects import COMPAT_MODULE, needs_keras_2
 from safeload.errors import (
     ENDED_PACKAGES,
+    AmbiguousSignatureError,
     ArchitectureMissingError,
     CustomObjectConflictError,
     IncompatibleVersionError,
     MissingDependencyError,
     OpNotRegisteredError,
     SafeloadError,
+    SignatureNotFoundError,
     UnsupportedFormatError,
 )
 from safeload.formats import Format
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from safeload.readers import Artifact, WeightIndex
     from safeload.registry import Registry
 
-__all__ = ["InspectionReport", "LoadPlan", "compose_report", "plan_load"]
+__all__ = ["InspectionReport", "LoadPlan", "compose_report", "plan_load", "require_ends"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,21 @@ class LoadPlan:
     custom_objects: Mapping[str, object] = field(default_factory=dict)
     architecture: Callable[[], Any] | None = None
     names: Mapping[str, object] = field(default_factory=dict)
+
+
+def require_ends(
+    artifact: Artifact, info: ModelInfo, *, signature: str | None, tags: str | Iterable[str] | None
+) -> None:
+    """Refuse the checkpoint of a graph in which nothing can be called, before it is judged: no trust makes it a model.
+
+    Such is what an Estimator leaves behind while it trains; the vocabularies that it reads are findings as well.
+
+    Raises:
+        NoCallableError: ``no-callable``. Nothing in the graph of the checkpoint can be called.
+    """
+    if artifact.format is Format.TF1_CHECKPOINT:
+        with suppress(AmbiguousSignatureError, SignatureNotFoundError):
+            choose(info, signature=signature, tags=tags)
 
 
 def plan_load(

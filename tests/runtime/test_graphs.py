@@ -13,6 +13,7 @@ from safeload.errors import (
     AmbiguousSignatureError,
     InputMismatchError,
     LoadFailedError,
+    NoCallableError,
     SignatureNotFoundError,
     UnsupportedFormatError,
 )
@@ -185,6 +186,25 @@ def test_graph_of_a_dataset(tmp_path):
     predict = load_callable(tmp_path / "m.pb")
     assert [(info.name, info.optional) for info in predict.inputs] == [("x", False)]
     np.testing.assert_allclose(predict(X), X @ W, rtol=1e-6)
+
+
+def test_training_graph_that_reads_its_own_data(tmp_path):
+    """As an Estimator's directory: that nothing can be called says more than that it reads a vocabulary."""
+    v1, vocabulary = tf.compat.v1, tmp_path / "words"
+    vocabulary.write_text("a\nb")
+    line, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+    with tf.Graph().as_default(), v1.Session() as session:
+        words, labels = v1.data.make_initializable_iterator(tf.data.Dataset.from_tensors((["a"], [0.0]))).get_next()
+        initializer = tf.lookup.TextFileInitializer(str(vocabulary), tf.string, line, tf.int64, number)
+        numbers = tf.lookup.StaticHashTable(initializer, 2).lookup(words)
+        found = tf.gather(v1.get_variable("w", initializer=W), numbers)
+        v1.train.GradientDescentOptimizer(0.1).minimize(tf.reduce_mean((found - labels) ** 2))
+        session.run(v1.global_variables_initializer())
+        v1.train.Saver().save(session, str(tmp_path / "m.ckpt"))
+    with pytest.raises(NoCallableError, match="a graph without signatures") as caught:
+        load_callable(tmp_path / "m.ckpt")
+    assert "estimator.export_saved_model" in str(caught.value.hint)
+    assert inspect_model(tmp_path / "m.ckpt").findings
 
 
 @pytest.mark.parametrize("resource", [False, True])
