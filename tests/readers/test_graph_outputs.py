@@ -34,6 +34,27 @@ def test_losses_alone():
     assert derived(*nodes, "train ApplyAdam w gradients/loss_grad/neg").keys() == {"loss"}
 
 
+def test_steps_on_embeddings():
+    """Rows of embeddings are trained without an op of an optimizer; what they change by is no result."""
+    nodes = "x Placeholder", "w VariableV2", "loss Sub x w", "gradients/loss_grad/neg Neg x"
+    step = "step/mul Mul gradients/loss_grad/neg", "step ScatterSub w x step/mul"
+    assert derived(*nodes, *step).keys() == {"loss"}
+    assert derived(*nodes, *step, "p Softmax x").keys() == {"p"}
+
+
+def test_loops_that_are_differentiated():
+    """A gradient lets a loop collect what it needs in lists of its own, which the loop takes."""
+    nodes = "x Placeholder", "gradients/while_grad/list EmptyTensorList", "while While x gradients/while_grad/list"
+    step = "gradients/while_grad/neg Neg while:1", "step ApplyGradientDescent w gradients/while_grad/neg"
+    assert derived(*nodes, *step, "p Softmax while").keys() == {"p"}
+
+
+def test_metrics_alone():
+    """A graph that only evaluates assigns all that it computes; what it compares with labels is its prediction."""
+    metric = "difference SquaredDifference add y", "sum Sum difference", "add_1 AssignAddVariableOp w sum"
+    assert derived(*DENSE, "y Placeholder", *metric, *SAVER).keys() == {"add"}
+
+
 def test_gradients_of_a_result():
     """What a graph differentiates without training on it may be asked for."""
     nodes = "x Placeholder", "p Softmax x", "boxes Relu x", "gradients/p_grad/mul Mul x", "map Abs gradients/p_grad/mul"
@@ -218,6 +239,7 @@ def test_prints():
 
 LEFT = {
     "loop": ("in Enter x", "turn Merge in next", "out Exit turn", "next NextIteration turn"),
+    "loop-of-functions": ("while StatelessWhile x", "out Identity while"),
     "condition": ("cond/pred_id Identity x",),
     "length": ("rnn/while/Exit Exit x", "rnn/Min Min x"),
     "longest": ("rnn/while/Exit Exit x", "rnn/Max Max x"),

@@ -41,6 +41,8 @@ _SWITCHES, _MERGES = frozenset({"Switch", "RefSwitch"}), frozenset({"Merge", "Re
 
 _ENTERS, _EXITS = frozenset({"Enter", "RefEnter"}), frozenset({"Exit", "RefExit"})
 """Where loops begin and end. Source: tensorflow/core/ops/control_flow_ops.cc (2.21)."""
+_LOOPS = frozenset({"While", "StatelessWhile"})
+"""Loops of functions, with an Identity for each result. Source: ``while_loop`` in ops/while_v2.py (2.21)."""
 _MAX_NESTED = 16
 
 _BOOKKEEPING = re.compile(
@@ -52,6 +54,12 @@ _BOOKKEEPING = re.compile(
 
 _TRAINING = re.compile(r"(Resource)?(Sparse)?Apply\w+")
 """Ops of optimizers. What comes after one, as the powers of Adam do, takes a step of training to compute."""
+
+_STEP = re.compile(rf"{_TRAINING.pattern}|(Resource)?ScatterSub")
+"""The same, and what tf.train.GradientDescentOptimizer has for the rows of embeddings."""
+
+_ACCUMULATOR = "EmptyTensorList"
+"""What a gradient lets a loop collect, and so comes before it. Source: ``_WhileBodyGradFuncGraph``, same file."""
 
 _SAVERS = frozenset({"SaveV2", "SaveSlices", "Save", "RestoreV2", "RestoreSlice", "Restore"})
 """Ops of a tf.train.Saver, which has a name scope of its own; a graph that was saved ten times has ten of them."""
@@ -157,15 +165,15 @@ def derive_signatures(meta_graph: Any, without_value: Iterable[str] = ()) -> tup
     fed = _reached(nodes, consumers, PLACEHOLDERS.__contains__) - _unfetchable(nodes, consumers)
     empty = closure(without_value, lambda name: consumers.get(name, ()))
     found = [name for name in _ends(nodes) if name in fed and _is_result(nodes[name], nodes)]
-    found = [name for name in found if name not in empty] or found
-    aside = _written(nodes) | _inside_branches(nodes, consumers) | _leftovers(nodes, consumers)
     differentiated, gradients = _trained(nodes)
-    ends = [name for name in found if name not in aside | gradients]
+    found = [name for name in found if name not in empty | gradients] or found
+    aside = _written(nodes) | _inside_branches(nodes, consumers) | _leftovers(nodes, consumers)
+    ends = [name for name in found if name not in aside]
     aside |= differentiated | _reported(nodes)
     outputs = [name for name in ends if name not in aside]
     if _is_whole(nodes):
         placeholders, variables = _of(nodes, PLACEHOLDERS), _of(nodes, VARIABLES)
-        fitted = fit(nodes, {*ends}, placeholders=placeholders, variables=variables, trains=bool(gradients))
+        fitted = fit(nodes, {*(ends or found)}, placeholders=placeholders, variables=variables, trains=bool(gradients))
         predicting = fitted.learned - fitted.figures
         learned = [name for name in outputs if name in predicting]
         compared = fitted.predictions & fed - empty - _ancestors(nodes, learned)
@@ -274,11 +282,15 @@ def _written(nodes: Mapping[str, Any]) -> set[str]:
 
 def _trained(nodes: Mapping[str, Any]) -> tuple[set[str], set[str]]:
     """Return the nodes that training differentiates, losses among them, and those that are made of their gradients."""
-    if not any(_TRAINING.fullmatch(node.op) for node in nodes.values()):
+    if not any(_STEP.fullmatch(node.op) for node in nodes.values()):
         return set(), set()
-    gradients = {name: match[1] for name in nodes if (match := _TRAINING_SCOPE.search(name))}
+    scoped = {name: match[1] for name in nodes if (match := _TRAINING_SCOPE.search(name))}
     by_data = _consumers(nodes, with_control=False)
-    return {*gradients.values()} - {None}, closure(gradients, lambda name: by_data.get(name, ()))
+
+    def following(name: str) -> Iterable[str]:
+        return by_data.get(name, ()) if nodes[name].op != _ACCUMULATOR else ()
+
+    return {*scoped.values()} - {None}, closure(scoped, following)
 
 
 def _reported(nodes: Mapping[str, Any]) -> set[str]:
@@ -292,7 +304,7 @@ def _leftovers(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> 
     """Return what loops and branches need, and what follows from shapes alone, of a graph that is whole."""
     if not _is_whole(nodes):
         return set()
-    exits = _of(nodes, _EXITS)
+    exits = {name for name, node in nodes.items() if node.op in _EXITS or _hands_on(node, _LOOPS, nodes)}
     predicates = {name for name in nodes if _PREDICATE.search(name)}
     return exits | predicates | _lengths(nodes, exits) | (nodes.keys() - _valued(nodes, consumers))
 
@@ -331,8 +343,12 @@ def _is_result(node: Any, nodes: Mapping[str, Any]) -> bool:
 
 
 def _is_pivot(node: Any, nodes: Mapping[str, Any]) -> bool:
+    return _hands_on(node, _SWITCHES, nodes)
+
+
+def _hands_on(node: Any, ops: AbstractSet[str], nodes: Mapping[str, Any]) -> bool:
     source = nodes.get(reference_producer(node.input[0])) if node.input else None
-    return node.op == "Identity" and source is not None and source.op in _SWITCHES
+    return node.op == "Identity" and source is not None and source.op in ops
 
 
 def _consumers(nodes: Mapping[str, Any], *, with_control: bool = True) -> dict[str, list[str]]:
