@@ -170,6 +170,22 @@ def test_gptq_without_zero_points(tmp_path: Path) -> None:
         load_callable(_saved_by_gptq(tmp_path / "m.keras", "3.15.1", CALIBRATED[:3] + CALIBRATED[4:]))
 
 
+@knows_gptq
+def test_gptq_of_a_class_of_the_callers(tmp_path: Path) -> None:
+    """It has the policy, and not the arrays of Keras's layers: what it does with the policy is its own affair."""
+
+    class Own(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            return x + 1
+
+        _gptq_call = call
+
+    made = keras.Sequential([keras.Input((2,)), Own(dtype="gptq/8/-1_from_float32"), keras.layers.Dense(1)])
+    made.save(tmp_path / "m.keras")
+    loaded = load_callable(tmp_path / "m.keras", custom_objects={"Own": Own})
+    np.testing.assert_allclose(loaded(X[:, :2]), made(X[:, :2]), rtol=1e-6)
+
+
 class _Characters:
     """What calibration calls a tokenizer."""
 
