@@ -53,6 +53,8 @@ def test_metrics_alone():
     """A graph that only evaluates assigns all that it computes; what it compares with labels is its prediction."""
     metric = "difference SquaredDifference add y", "sum Sum difference", "add_1 AssignAddVariableOp w sum"
     assert derived(*DENSE, "y Placeholder", *metric, *SAVER).keys() == {"add"}
+    total = "difference SquaredDifference add y", "total VariableV2", "sum Mean difference", "new AssignAdd total sum"
+    assert derived(*DENSE, "y Placeholder", *total, "n Const", "update_op RealDiv new n", *SAVER).keys() == {"add"}
 
 
 def test_gradients_of_a_result():
@@ -262,6 +264,19 @@ def test_graphs_that_were_cut_down(nodes):
     """What nothing consumes in a graph without a saver was asked for when it was frozen."""
     found = derived("x Placeholder", "w VariableV2", *nodes, "p Softmax x")
     assert len(found["graph"][1]) > 1
+
+
+def test_steps_of_a_recurrent_layer():
+    """What tf.nn.dynamic_rnn gives for all steps is an output where nothing follows from its last state."""
+    nodes = (
+        "x Placeholder",
+        "rnn/while/Exit Exit x",
+        "rnn/Max Max x",
+        "rnn/transpose_1 Transpose rnn/while/Exit",
+        *SAVER,
+    )
+    assert derived(*nodes).keys() == {"rnn/transpose_1"}
+    assert derived(*nodes, "p Softmax rnn/while/Exit").keys() == {"p"}
 
 
 def test_branches_of_constants():

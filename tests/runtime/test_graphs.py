@@ -17,7 +17,7 @@ from safeload.errors import (
     SignatureNotFoundError,
     UnsupportedFormatError,
 )
-from safeload.readers.saved_model.outputs import _TYPES
+from safeload.readers.saved_model.output_types import _TYPES
 
 X = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
 W = np.arange(6, dtype=np.float32).reshape(3, 2)

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from safeload.readers.protobuf import parse_message
+from safeload.readers.saved_model.output_types import FLOATS, HANDLES, output_types, type_attribute
 from safeload.readers.saved_model.queues import WITH_DEFAULT, fed_by_training
 from safeload.readers.saved_model.references import closure, is_data, reference_producer, scopes
 from safeload.readers.saved_model.training import fit
@@ -43,6 +44,7 @@ _ENTERS, _EXITS = frozenset({"Enter", "RefEnter"}), frozenset({"Exit", "RefExit"
 """Where loops begin and end. Source: tensorflow/core/ops/control_flow_ops.cc (2.21)."""
 _LOOPS = frozenset({"While", "StatelessWhile"})
 """Loops of functions, with an Identity for each result. Source: ``while_loop`` in ops/while_v2.py (2.21)."""
+_BOUNDS, _STEPS = frozenset({"Max", "Min"}), frozenset({"Transpose"})
 _MAX_NESTED = 16
 
 _BOOKKEEPING = re.compile(
@@ -93,57 +95,6 @@ _OLDEST_KNOWN_SHAPE = 21
 Source: Placeholder in tensorflow/core/ops/array_ops.cc (2.21).
 """
 
-_FLOAT32, _INT32, _INT64, _BOOL = 1, 3, 9, 10
-_FLOATS = frozenset({1, 2, 14, 19})
-_HANDLES = frozenset({20, 21})
-"""DT_RESOURCE and DT_VARIANT: the lists of tensors that loops leave behind have no value for a caller."""
-
-_TYPE_LISTS = {
-    "IdentityN": "T", "PartitionedCall": "Tout", "StatefulPartitionedCall": "Tout", "If": "Tout", "StatelessIf": "Tout",
-    "Case": "Tout", "StatelessCase": "Tout", "While": "T", "StatelessWhile": "T",
-}  # fmt: skip
-"""Ops with one output for each type of an attribute."""
-_NUMBERS = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num"}
-"""Ops with as many outputs of one type as an attribute says."""
-_TYPES: dict[str, tuple[str | int, ...]] = {
-    **dict.fromkeys(
-        ("Identity", "Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Relu", "Relu6", "LeakyRelu", "Elu", "Selu",
-         "Softplus", "Softsign", "BiasAdd", "MatMul", "BatchMatMul", "BatchMatMulV2", "Einsum", "Add", "AddV2", "AddN",
-         "Sub", "Mul", "Div", "RealDiv", "Pow", "Square", "SquaredDifference", "Sqrt", "Rsqrt", "Exp", "Log", "Neg",
-         "Abs", "Sign", "Round", "Floor", "Maximum", "Minimum", "ClipByValue", "Select", "SelectV2", "Conv2D",
-         "Conv2DBackpropInput", "DepthwiseConv2dNative", "AvgPool", "MaxPool", "DepthToSpace", "SpaceToDepth",
-         "ResizeNearestNeighbor", "Pad", "PadV2", "MirrorPad", "Concat", "ConcatV2", "Pack", "Reshape", "Squeeze",
-         "ExpandDims", "Transpose", "Slice", "StridedSlice", "Tile", "Fill", "OneHot", "Mean", "Sum", "Prod", "Max",
-         "Min", "L2Loss", "FusedBatchNormV3", "FusedBatchNorm", "Merge", "Exit", "RefExit", "SparseToDense"), ("T",),
-    ),
-    **dict.fromkeys(
-        ("All", "Any", "Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual", "LogicalAnd", "LogicalNot",
-         "LogicalOr", "InTopK"), (_BOOL,),
-    ),
-    **dict.fromkeys(("ResizeBilinear", "ResizeBicubic"), (_FLOAT32,)),
-    **dict.fromkeys(("Gather", "GatherV2", "GatherNd"), ("Tparams",)),
-    **dict.fromkeys(("BatchMatMulV3", "LookupTableFind", "LookupTableFindV2"), ("Tout",)),
-    "TensorArrayGatherV3": ("dtype",),
-    "Cast": ("DstT",),
-    "ArgMax": ("output_type",),
-    "ArgMin": ("output_type",),
-    "TopKV2": ("T", "index_type"),
-    "Unique": ("T", "out_idx"),
-    "TopK": ("T", _INT32),
-    "CTCGreedyDecoder": (_INT64, _INT64, _INT64, "T"),
-    "NonMaxSuppressionV4": (_INT32, _INT32),
-    "NonMaxSuppressionV5": (_INT32, "T", _INT32),
-    "CombinedNonMaxSuppression": (_FLOAT32, _FLOAT32, _FLOAT32, _INT32),
-    "MaxPoolWithArgmax": ("T", "Targmax"),
-}  # fmt: skip
-"""Types of the outputs of ops that often end a graph: an attribute's name or a number of `DataType`.
-
-Of a batch normalization and of a merge the first output is what others use.
-
-Source: op definitions of TensorFlow 2.21.
-"""
-_DEFAULT_TYPES = {"output_type": _INT64, "index_type": _INT32, "out_idx": _INT32, "Targmax": _INT64}
-
 
 def derive_signatures(meta_graph: Any, without_value: Iterable[str] = ()) -> tuple[str, ...]:
     """Give *meta_graph* the SignatureDefs that follow from its nodes.
@@ -172,6 +123,8 @@ def derive_signatures(meta_graph: Any, without_value: Iterable[str] = ()) -> tup
     aside |= differentiated | _reported(nodes)
     outputs = [name for name in ends if name not in aside]
     if _is_whole(nodes):
+        steps = _beside_loops(nodes, _STEPS)  # which a user of the last state leaves
+        outputs = [name for name in outputs if name not in steps] or outputs
         placeholders, variables = _of(nodes, PLACEHOLDERS), _of(nodes, VARIABLES)
         fitted = fit(nodes, {*(ends or found)}, placeholders=placeholders, variables=variables, trains=bool(gradients))
         predicting = fitted.learned - fitted.figures
@@ -180,7 +133,7 @@ def derive_signatures(meta_graph: Any, without_value: Iterable[str] = ()) -> tup
         outputs = [*learned, *sorted(compared)] or outputs
     outputs = outputs or found
     if len(outputs) > _MAX_OUTPUTS:
-        return tuple(sorted(outputs, key=lambda name: _FLOATS.isdisjoint(_types(nodes[name]))))
+        return tuple(sorted(outputs, key=lambda name: FLOATS.isdisjoint(output_types(nodes[name]))))
     given = fed_by_training(meta_graph.graph_def)
     inputs = {name: _placeholders(nodes, name, given) for name in outputs}
     if len({inputs[name] for name in outputs}) == 1:
@@ -209,9 +162,9 @@ def add_signature(meta_graph: Any, key: str) -> bool:
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     name, colon, number = key.partition(":")
     node = nodes.get(name)
-    if node is None or _BOOKKEEPING.fullmatch(node.op) or not (_is_result(node, nodes) and _types(node)):
+    if node is None or _BOOKKEEPING.fullmatch(node.op) or not (_is_result(node, nodes) and output_types(node)):
         return False
-    if colon and number not in map(str, range(len(_types(node)))):
+    if colon and number not in map(str, range(len(output_types(node)))):
         return False
     consumers = _consumers(nodes)
     if name in _unfetchable(nodes, consumers) | _inside_branches(nodes, consumers):
@@ -304,18 +257,22 @@ def _leftovers(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> 
     """Return what loops and branches need, and what follows from shapes alone, of a graph that is whole."""
     if not _is_whole(nodes):
         return set()
-    exits = {name for name, node in nodes.items() if node.op in _EXITS or _hands_on(node, _LOOPS, nodes)}
     predicates = {name for name in nodes if _PREDICATE.search(name)}
-    return exits | predicates | _lengths(nodes, exits) | (nodes.keys() - _valued(nodes, consumers))
+    beside = _loop_results(nodes) | _beside_loops(nodes, _BOUNDS)
+    return beside | predicates | (nodes.keys() - _valued(nodes, consumers))
 
 
-def _lengths(nodes: Mapping[str, Any], exits: Iterable[str]) -> set[str]:
-    """Return the bounds of lengths, which tf.nn.dynamic_rnn computes beside its loop and may not need.
+def _loop_results(nodes: Mapping[str, Any]) -> set[str]:
+    return {name for name, node in nodes.items() if node.op in _EXITS or _hands_on(node, _LOOPS, nodes)}
 
-    Source: ``_dynamic_rnn_loop`` in tensorflow/python/ops/rnn.py (1.0 to 2.3).
+
+def _beside_loops(nodes: Mapping[str, Any], ops: AbstractSet[str]) -> set[str]:
+    """Return the nodes of *ops* that tf.nn.dynamic_rnn has beside its loop: bounds of lengths, and what all steps give.
+
+    Source: ``dynamic_rnn`` and ``_dynamic_rnn_loop`` in tensorflow/python/ops/rnn.py (1.0 to 2.3).
     """
-    loops = {name.rpartition("/while/")[0] for name in exits}
-    return {name for name, node in nodes.items() if node.op in ("Max", "Min") and name.rpartition("/")[0] in loops}
+    loops = {name.rpartition("/while/")[0] for name in _loop_results(nodes)}
+    return {name for name in _of(nodes, ops) if name.rpartition("/")[0] in loops}
 
 
 def _valued(nodes: Mapping[str, Any], consumers: Mapping[str, list[str]]) -> set[str]:
@@ -338,7 +295,7 @@ def _is_bookkeeping(node: Any, savers: set[str]) -> bool:
 
 def _is_result(node: Any, nodes: Mapping[str, Any]) -> bool:
     """Tell results from what has no input or no values, and from pivots of branches, which only control edges leave."""
-    is_handle = node.op == "Identity" and _types(node)[0] in _HANDLES
+    is_handle = node.op == "Identity" and output_types(node)[0] in HANDLES
     return not (is_handle or _is_pivot(node, nodes)) and node.op not in _SOURCES
 
 
@@ -419,7 +376,7 @@ def _add_signature(
     for name in inputs:
         describe_input(signature.inputs[name], nodes[name], meta_graph.graph_def.versions.producer)
     for name in outputs:
-        for index, dtype in enumerate(_types(nodes[name])):
+        for index, dtype in enumerate(output_types(nodes[name])):
             info = signature.outputs[f"{name}:{index}" if index else name]
             info.name, info.dtype = f"{name}:{index}", dtype
             info.tensor_shape.unknown_rank = True
@@ -427,24 +384,9 @@ def _add_signature(
 
 def describe_input(info: Any, node: Any, producer: int) -> None:
     """Let the TensorInfo *info* be the placeholder *node* of a graph that version *producer* of TensorFlow's made."""
-    info.name, info.dtype = f"{node.name}:0", _type(node, "dtype")
+    info.name, info.dtype = f"{node.name}:0", type_attribute(node, "dtype")
     shape = node.attr["shape"].shape if "shape" in node.attr else None
     if shape is None or (not shape.dim and producer <= _OLDEST_KNOWN_SHAPE):
         info.tensor_shape.unknown_rank = True
     else:
         info.tensor_shape.CopyFrom(shape)
-
-
-def _types(node: Any) -> list[int]:
-    """Return the types of the outputs of *node*; 0 for the one output of an op that the tables do not have."""
-    if node.op in _TYPE_LISTS:
-        types = node.attr.get(_TYPE_LISTS[node.op])
-        return list(types.list.type) if types is not None else []
-    if node.op in _NUMBERS:
-        number = node.attr.get(_NUMBERS[node.op])
-        return [_type(node, "T")] * min(number.i if number is not None else 1, _MAX_OUTPUTS)
-    return [kind if isinstance(kind, int) else _type(node, kind) for kind in _TYPES.get(node.op, (0,))]
-
-
-def _type(node: Any, key: str) -> int:
-    return node.attr[key].type if key in node.attr else _DEFAULT_TYPES.get(key, 0)

@@ -47,8 +47,9 @@ def fit(
 ) -> Fit:
     """Tell labels from features by what comes after: a layer, which has variables, takes features, and no label.
 
-    Of what meets the result of the last layer, numbers such as a temperature are no labels, nor is what an end for
-    single examples is computed from, such as a mask; but a graph that *trains* has labels, be they such ones.
+    The total of a metric is no layer. Of what meets the result of the last layer, numbers such as a temperature are no
+    labels, nor is what an end for single examples is computed from, such as a mask; but a graph that *trains* has
+    labels, be they such ones.
     What is in a scope of figures alone, or a logarithm, is a step to them and no prediction.
     """
     flow = _Flow(nodes, ends)
@@ -59,7 +60,8 @@ def fit(
         return (user for user in flow.users[name] if user not in fed and nodes[user].op not in _REDUCTIONS)
 
     weights = closure(variables, passed_on)
-    layers = {name for name in fed if not weights.isdisjoint(flow.sources[name])}
+    taking = (name for name in fed if not weights.isdisjoint(flow.sources[name]))
+    layers = {name for name in taking if not nodes[name].op.startswith("Assign")}
     before = flow.before({source for name in layers for source in flow.sources[name]})
     late = placeholders - before
     numbers = {name for name in late if _rank(nodes[name]) == 0}
