@@ -34,6 +34,52 @@ def test_losses_alone():
     assert derived(*nodes, "train ApplyAdam w gradients/loss_grad/neg").keys() == {"loss"}
 
 
+def test_autoencoders():
+    """A graph that trains without labels predicts what it compares with its features, through whatever figures."""
+    nodes = *DENSE, "s Sigmoid add", *TRAIN, *SAVER
+    assert derived(*nodes, "sub Sub s x", "loss Mean sub").keys() == {"loss"}  # which may be a result of any shape
+    for figure in (("sub Sub s x",), ("log Log s", "sub Mul x log")):
+        meta_graph = graph(*nodes, *figure, "loss Mean sub")
+        ranked(meta_graph, loss=0)
+        derive_signatures(meta_graph)
+        assert meta_graph.signature_def.keys() == {"s"}
+
+
+def test_what_summaries_show():
+    """What is made of a result for a summary of images is none; it may be one where something else takes it, too."""
+    nodes = "x Placeholder", "p Softmax x", "part Slice p", "bytes Cast part", "image ImageSummary bytes part gone"
+    assert derived(*nodes).keys() == {"p"}
+    assert derived(*nodes, "s HistogramSummary part").keys() == {"part"}
+
+
+def test_graphs_whose_variables_lack_a_value():
+    """They are told from the outputs that need them; what needs none is an output, unless it follows from shapes."""
+    nodes = *DENSE, "v VariableV2", "head MatMul x v", "rows Shape x", "zeros Fill rows", *SAVER
+    meta_graph = graph(*nodes)
+    derive_signatures(meta_graph, ["v"])
+    assert meta_graph.signature_def.keys() == {"add"}
+    meta_graph = graph(*nodes)
+    derive_signatures(meta_graph, ["v", "b"])
+    assert set(meta_graph.signature_def["graph"].outputs) == {"add", "head"}
+
+
+@pytest.mark.parametrize(
+    ("shape", "keys"), [({}, set()), ({"unknown_rank": True}, set()), ({"dim": [{"size": 3}]}, {"p"})]
+)
+def test_graphs_whose_only_input_says_if_they_train(shape, keys):
+    """A graph that reads its own data has no signature; a vector of truths is an input."""
+    meta_graph = graph("on Placeholder", "w VariableV2", "data Const", "p Select on data w", *SAVER)
+    node = meta_graph.graph_def.node[0]
+    node.attr["dtype"].type = 10
+    node.attr["shape"].CopyFrom(type(node.attr["shape"])(shape=shape))
+    derive_signatures(meta_graph)
+    assert meta_graph.signature_def.keys() == keys
+    meta_graph = graph("on Placeholder", "p Select on")
+    meta_graph.graph_def.node[0].attr["dtype"].type = 10
+    derive_signatures(meta_graph)
+    assert meta_graph.signature_def.keys() == {"p"}
+
+
 def test_steps_on_embeddings():
     """Rows of embeddings are trained without an op of an optimizer; what they change by is no result."""
     nodes = "x Placeholder", "w VariableV2", "loss Sub x w", "gradients/loss_grad/neg Neg x"

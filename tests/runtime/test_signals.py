@@ -83,7 +83,7 @@ def test_while_tracing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_while_objects_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was interrupted once is tried again."""
-    keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)]).export(str(tmp_path / "m"), verbose=False)
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)]).export(str(tmp_path / "m"))
     model = load_callable(tmp_path / "m")
     with monkeypatch.context() as patched:
         patched.setattr(tf.saved_model, "load", lambda path: signal.raise_signal(signal.SIGUSR1))

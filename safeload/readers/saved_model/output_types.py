@@ -7,7 +7,7 @@ from typing import Any
 _MAX_PARTS = 64
 """Outputs of a node that are told apart: no signature has more."""
 
-_FLOAT32, _INT32, _INT64, _BOOL = 1, 3, 9, 10
+_FLOAT32, _INT32, _INT64, BOOL = 1, 3, 9, 10
 FLOATS = frozenset({1, 2, 14, 19})
 HANDLES = frozenset({20, 21})
 """DT_RESOURCE and DT_VARIANT: the lists of tensors that loops leave behind have no value for a caller."""
@@ -33,7 +33,7 @@ _TYPES: dict[str, tuple[str | int, ...]] = {
     ),
     **dict.fromkeys(
         ("All", "Any", "Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual", "LogicalAnd", "LogicalNot",
-         "LogicalOr", "InTopK"), (_BOOL,),
+         "LogicalOr", "InTopK"), (BOOL,),
     ),
     **dict.fromkeys(("ResizeBilinear", "ResizeBicubic"), (_FLOAT32,)),
     **dict.fromkeys(("Gather", "GatherV2", "GatherNd"), ("Tparams",)),

@@ -8,10 +8,11 @@ Source: tensorflow/tools/graph_transforms/summarize_graph_main.cc (TensorFlow 2.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from safeload.readers.protobuf import parse_message
-from safeload.readers.saved_model.output_types import FLOATS, HANDLES, output_types, type_attribute
+from safeload.readers.saved_model.output_types import BOOL, FLOATS, HANDLES, output_types, type_attribute
 from safeload.readers.saved_model.queues import WITH_DEFAULT, fed_by_training
 from safeload.readers.saved_model.references import closure, is_data, reference_producer, scopes
 from safeload.readers.saved_model.training import fit
@@ -74,6 +75,23 @@ Source: ``_GradientsHelper`` in tensorflow/python/ops/gradients_util.py (2.21).
 
 _REPORTS = frozenset({"Assert", "ScalarSummary", "WriteScalarSummary"})
 
+_SHOWING = frozenset(
+    {
+        "Cast",
+        "Concat",
+        "ConcatV2",
+        "ExpandDims",
+        "Pack",
+        "Reshape",
+        "Slice",
+        "Squeeze",
+        "StridedSlice",
+        "Tile",
+        "Transpose",
+    }
+)
+"""Ops that make an image of a result, and change no number but its type."""
+
 _GUARD_SCOPE = re.compile(r"(^|/)AssertGuard(_\d+)?(/|$)")
 """The branches of tf.cond in which tf.Assert fails or goes on.
 
@@ -102,36 +120,32 @@ def derive_signatures(meta_graph: Any, without_value: Iterable[str] = ()) -> tup
     Inputs are the placeholders on which an output depends; outputs are the nodes that depend on a placeholder, that
     no other node consumes, that are in no loop, and that can be computed without a step of training and without the
     variables *without_value*. What is assigned to a variable, as the averages of batches are, is none beside others;
-    nor is what is only asserted or reported as a number, or the loss of a graph that trains. Of a graph that was not
-    cut down to its outputs, neither is what loops and branches left unused, or what comes from a label or from no
-    variable; what is compared with labels is one there, unless an output follows from it. Where all outputs have the
-    same inputs there is one signature, named after its only output or `ALL_OUTPUTS`; otherwise there is one for each
-    output, named after it, for the caller to choose.
+    nor is what is only asserted, reported as a number or shown as an image, or the loss of a graph that trains. Of a
+    graph that was not cut down to its outputs, neither is what loops and branches left unused, or what comes from a
+    label or from no variable; what is compared with labels is one there, unless an output follows from it. Where all
+    outputs have the same inputs there is one signature, named after its only output or `ALL_OUTPUTS`; otherwise there
+    is one for each output, named after it, for the caller to choose.
 
     Returns:
         The outputs where they are too many for signatures, those of floats first; otherwise nothing.
     """
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     consumers = _consumers(nodes)
-    fed = _reached(nodes, consumers, PLACEHOLDERS.__contains__) - _unfetchable(nodes, consumers)
+    fed = closure(_inputs(nodes), lambda name: consumers.get(name, ())) - _unfetchable(nodes, consumers)
     empty = closure(without_value, lambda name: consumers.get(name, ()))
-    found = [name for name in _ends(nodes) if name in fed and _is_result(nodes[name], nodes)]
     differentiated, gradients = _trained(nodes)
-    found = [name for name in found if name not in empty | gradients] or found
+    found = [name for name in _ends(nodes) if name in fed - gradients and _is_result(nodes[name], nodes)]
     aside = _written(nodes) | _inside_branches(nodes, consumers) | _leftovers(nodes, consumers)
-    ends = [name for name in found if name not in aside]
-    aside |= differentiated | _reported(nodes)
-    outputs = [name for name in ends if name not in aside]
+    ends = _but([name for name in found if name not in aside], empty)
+    outputs = [name for name in ends if name not in differentiated | _reported(nodes)]
     if _is_whole(nodes):
-        steps = _beside_loops(nodes, _STEPS)  # which a user of the last state leaves
-        outputs = [name for name in outputs if name not in steps] or outputs
+        outputs = _but(outputs, _beside_loops(nodes, _STEPS))  # which a user of the last state leaves
         placeholders, variables = _of(nodes, PLACEHOLDERS), _of(nodes, VARIABLES)
         fitted = fit(nodes, {*(ends or found)}, placeholders=placeholders, variables=variables, trains=bool(gradients))
-        predicting = fitted.learned - fitted.figures
-        learned = [name for name in outputs if name in predicting]
-        compared = fitted.predictions & fed - empty - _ancestors(nodes, learned)
-        outputs = [*learned, *sorted(compared)] or outputs
-    outputs = outputs or found
+        learned = [name for name in outputs if name in fitted.learned - fitted.figures]
+        compared = sorted(fitted.predictions & fed - _ancestors(nodes, learned))
+        outputs = _but([*learned, *compared], empty) or outputs
+    outputs = outputs or ends or _but(found, empty)
     if len(outputs) > _MAX_OUTPUTS:
         return tuple(sorted(outputs, key=lambda name: FLOATS.isdisjoint(output_types(nodes[name]))))
     given = fed_by_training(meta_graph.graph_def)
@@ -143,6 +157,11 @@ def derive_signatures(meta_graph: Any, without_value: Iterable[str] = ()) -> tup
     for name in outputs:
         _add_signature(meta_graph, name, nodes, inputs[name], [name])
     return ()
+
+
+def _but(names: list[str], others: AbstractSet[str]) -> list[str]:
+    """Return *names* without *others*, or all of them if there are no others."""
+    return [name for name in names if name not in others] or names
 
 
 def outputs_of(meta_graph: Any) -> tuple[str, ...]:
@@ -208,13 +227,39 @@ def _of(nodes: Mapping[str, Any], ops: AbstractSet[str]) -> set[str]:
     return {name for name, node in nodes.items() if node.op in ops}
 
 
+def _inputs(nodes: Mapping[str, Any]) -> set[str]:
+    """Return the placeholders; of a graph that is whole and reads its own data, not the one that says if it trains."""
+    given = _of(nodes, PLACEHOLDERS)
+    return {name for name in given if not _is_switch(nodes[name])} if _is_whole(nodes) else given
+
+
+def _is_switch(node: Any) -> bool:
+    return type_attribute(node, "dtype") == BOOL and not ("shape" in node.attr and node.attr["shape"].shape.dim)
+
+
 def _ends(nodes: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the nodes that no node outside of training and saving consumes."""
+    """Yield the nodes that no node outside of training, saving and summaries consumes."""
     savers = {name.rpartition("/")[0] for name, node in nodes.items() if node.op in _SAVERS} - {""}
-    used = _consumed(nodes.values())
-    rest = [name for name, node in nodes.items() if not (_is_bookkeeping(node, savers) or _is_unused_print(node, used))]
+    used, shown = _consumed(nodes.values()), _shown(nodes)
+    others = [(name, node) for name, node in nodes.items() if name not in shown]
+    rest = [name for name, node in others if not (_is_bookkeeping(node, savers) or _is_unused_print(node, used))]
     consumed = _consumed(nodes[name] for name in rest)
     yield from (name for name in rest if name not in consumed)
+
+
+def _shown(nodes: Mapping[str, Any]) -> set[str]:
+    """Return what only summaries of images take: casts and parts of what may be an output."""
+    sources = {name: _consumed([node]) for name, node in nodes.items()}
+    left = Counter(source for found in sources.values() for source in found)
+    shown: set[str] = set()
+    pending = [name for name, node in nodes.items() if node.op == "ImageSummary"]
+    while pending:
+        for source in sources[pending.pop()]:
+            left[source] -= 1
+            if not left[source] and source in nodes and nodes[source].op in _SHOWING:
+                shown.add(source)
+                pending.append(source)
+    return shown
 
 
 def _consumed(nodes: Iterable[Any]) -> set[str]:

@@ -50,6 +50,7 @@ def fit(
     The total of a metric is no layer. Of what meets the result of the last layer, numbers such as a temperature are no
     labels, nor is what an end for single examples is computed from, such as a mask; but a graph that *trains* has
     labels, be they such ones.
+    One that trains without any compares with its features, as autoencoders do.
     What is in a scope of figures alone, or a logarithm, is a step to them and no prediction.
     """
     flow = _Flow(nodes, ends)
@@ -65,10 +66,14 @@ def fit(
     before = flow.before({source for name in layers for source in flow.sources[name]})
     late = placeholders - before
     numbers = {name for name in late if _rank(nodes[name]) == 0}
-    apart = late - numbers - _behind_results(nodes, ends & learned, flow)
+    results = ends & learned
+    apart = late - numbers - _behind_results(nodes, results, flow)
     figures = flow.after(apart or (late if trains else ()))
-    last = (fed & learned) - figures - before
     labels = figures - learned
+    if trains and not late and all(_rank(nodes[name]) == 0 for name in results):
+        labels = fed - learned
+        figures = flow.after(name for name in (fed & learned) - before if labels & flow.sources[name])
+    last = (fed & learned) - figures - before
     compared = {source for name in figures if labels & flow.sources[name] for source in flow.sources[name]} & last
     own = {_scope(name) for name in figures} - {_scope(name) for name in before}
     steps = {name for name in last if nodes[name].op == "Log" or not own.isdisjoint(scopes(name))}
