@@ -304,7 +304,7 @@ FAILURE_MODES: tuple[FailureMode, ...] = (
     ),
     FailureMode(
         "nodedef-mentions-attr",
-        r"NodeDef mentions attr|XlaCallModuleOp with version",
+        r"NodeDef mentions attr|XlaCallModuleOp with version|Cannot deserialize computation",
         "the graph was written by a newer TensorFlow or JAX, whose ops have attributes that are unknown here.",
         "install the TensorFlow that wrote it, or a newer one; `safeload show PATH` names it.",
     ),

@@ -132,6 +132,7 @@ MORE_TEXTS = {
     "Only input tensors may be passed as positional arguments. The following": "is-incompatible-with-the-layer",
     "No file or directory found at m.h5": "unable-to-open-file-errno-2",
     "XlaCallModuleOp with version 10 is not supported by this build. Must be <= 9": "nodedef-mentions-attr",
+    "Cannot deserialize computation\n\t [[{{node XlaCallModule}}]]": "nodedef-mentions-attr",
 }
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import mlir_by_hand
 import pytest
 from hostile.graphs import HOSTILE, benign, exported, through_variable
 from hostile.nodes import (
@@ -38,6 +40,8 @@ from safeload.policy.graph import GRAPH_RULES, _ops
 from safeload.policy.graph._constants import _sizes
 from safeload.policy.graph._verdicts import HARMLESS, op_verdict
 from safeload.readers import Anomaly, DatasetInfo, KerasArtifact, WeightIndex
+
+MODULES = Path(__file__).parents[1] / "golden" / "jax-0.8.3"
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -219,6 +223,25 @@ def test_modules_of_jax() -> None:
         "function_library/serve/n",
     )
     assert not found.identifier
+
+
+@pytest.mark.parametrize(
+    ("module", "is_refused"),
+    [
+        ((MODULES / "inert.mlirbc").read_bytes(), False),
+        ((MODULES / "lapack.mlirbc").read_bytes(), True),
+        (mlir_by_hand.module(mlir_by_hand.call(0)), False),
+        (mlir_by_hand.module(mlir_by_hand.call(0), mlir_by_hand.call(1)), True),
+        (mlir_by_hand.module(mlir_by_hand.operation(mlir_by_hand.CALL)), True),
+        (mlir_by_hand.module(mlir_by_hand.operation(mlir_by_hand.ADD)), False),
+        (mlir_by_hand.module(mlir_by_hand.call(0), version=1), True),
+    ],
+    ids=["of-jax", "lapack", "assertion", "native", "nameless", "a-name-that-is-unused", "another-version"],
+)
+def test_custom_calls_of_modules(module: bytes, is_refused: bool) -> None:
+    """Those that XLA replaces pass, whatever else the module names; those that it looks up are native code."""
+    found = findings(simple(node("n", "XlaCallModule", "x", module=module)))
+    assert ("native-code" in {f.rule for f in found}) is is_refused
 
 
 def test_op_of_unknown_package_is_refused_once_registered(monkeypatch: pytest.MonkeyPatch) -> None:
