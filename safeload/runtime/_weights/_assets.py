@@ -105,14 +105,27 @@ def _set_words(lookup: Any, content: bytes) -> str | None:
     import numpy as np
 
     words = _words(content, lookup)
-    is_number = lookup.vocabulary_dtype != "string"
-    vocabulary = np.array([int(word) for word in words]) if is_number else np.array(words, dtype=object)
+    if lookup.vocabulary_dtype != "string":
+        vocabulary = np.array([int(word) for word in words])
+    else:
+        try:
+            vocabulary = np.array(_as_looked_up(words, lookup.encoding), dtype=object)
+        except (LookupError, UnicodeError):
+            return f"has words that its encoding {lookup.encoding!r} has not"
     weights = {"idf_weights": np.full(len(words), np.nan)} if lookup.output_mode == "tf_idf" else {}
     recorded = getattr(lookup, "_frozen_vocab_size", None)
     lookup.set_vocabulary(vocabulary, **weights)
     found = lookup.vocabulary_size()
     # Words with line feeds are several when they are read.
     return None if recorded in {None, found} else f"has {found:,} words, and its config says {recorded:,}"
+
+
+def _as_looked_up(words: list[str], encoding: str) -> list[str | bytes]:
+    """Return *words* as the table had them: Keras decodes its bytes by the encoding of the layer when it saves.
+
+    Source: ``_tensor_vocab_to_numpy`` of keras/src/layers/preprocessing/string_lookup.py (3.0 to 3.15.1).
+    """
+    return [word if word.isascii() else word.encode(encoding) for word in words]
 
 
 def _words(content: bytes, lookup: Any) -> list[str]:

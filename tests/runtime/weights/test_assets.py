@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+import tf_keras
 from releases import what_this_keras_can
 
 from safeload import load_callable
@@ -126,3 +128,28 @@ def test_files_that_no_layer_takes_are_named(tmp_path: Path, name: str) -> None:
         archive.writestr(name, b"x")
     with pytest.raises(LoadFailedError, match=f"no layer takes the file '{name}' of the archive"):
         load_callable(tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras", "tf_keras"])
+def test_words_of_another_encoding(package: Any, tmp_path: Path) -> None:
+    """Keras decodes the words that it looked up by the encoding of the layer; its own loader no longer finds them."""
+    texts = ["wörds und ünd", "wörds"]
+    layer = package.layers.TextVectorization(encoding="latin-1", output_sequence_length=3)
+    layer.adapt(texts)
+    package.Sequential([package.Input((1,), dtype="string"), layer]).save(tmp_path / "m.keras")
+    expected = np.asarray(layer(tf.constant(texts))).tolist()
+    assert len({*expected[0]}) == 3
+    assert np.asarray(load_callable(tmp_path / "m.keras")([[text] for text in texts])).tolist() == expected
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "none-such"])
+def test_words_that_an_encoding_has_not(encoding: str, tmp_path: Path) -> None:
+    """They were put there by somebody else."""
+    layer = layers.StringLookup()
+    layer.adapt(np.array(["x"]))
+    layer.encoding = encoding
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tf.compat, "as_text", lambda text, _: text.decode())
+        _saved(layer, tmp_path / "m.keras")
+    with pytest.raises(LoadFailedError, match=f"has words that its encoding '{encoding}' has not"):
+        load_callable(_edited(tmp_path / "m.keras", string_lookup="[UNK]\nö"))
