@@ -245,7 +245,7 @@ class CustomObjectNotFoundError(SafeloadError, LookupError):
         super().__init__(
             f"{where} needs your code: {names}",
             hint=f"{meant}{unknown}import it and pass it: `import {modules}` … load_callable(path, modules=[{modules}])"
-            f" or custom_objects={{{', '.join(list(pairs)[:3])}}}",
+            f" or custom_objects={{{', '.join(list(pairs)[:3])}{', …' if len(pairs) > 3 else ''}}}",
         )
         self.where = where
         self.missing: tuple[_MissingFacts, ...] = tuple(missing)

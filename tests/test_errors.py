@@ -216,6 +216,13 @@ def test_lambda_by_name():
     assert "custom_objects={'<lambda>': your_function}" in str(errors.CustomObjectNotFoundError("m", missing=[missing]))
 
 
+def test_many_missing_objects():
+    """All are named; a line to paste that is not whole says so."""
+    missing = [SimpleNamespace(name=name, kind="layer", module=None, where="$") for name in "ABCD"]
+    assert errors.CustomObjectNotFoundError("m", missing=missing).hint.endswith("{'A': A, 'B': B, 'C': C, …}")
+    assert errors.CustomObjectNotFoundError("m", missing=missing[:3]).hint.endswith("'C': C}")
+
+
 def test_missing_object_without_a_module_is_described_without_it():
     """Old files record no module."""
     missing = SimpleNamespace(name="Scale", kind="layer", module=None, where="$")

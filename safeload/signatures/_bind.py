@@ -431,8 +431,9 @@ def _example_tree(tree: Any, signature: SignatureInfo) -> str:
 
 
 def _kind(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return f"a dict with {_names([str(key) for key in value])}"
+    if _has_keys(value):
+        kind = "dict" if isinstance(value, Mapping) else type(value).__name__
+        return f"a {kind} with {_names([str(key) for key in value.keys()])}"  # noqa: SIM118 - a table iterates over rows
     if isinstance(value, (list, tuple)):
         return f"a sequence of {len(value)}"
     return f"of type {type(value).__name__}"

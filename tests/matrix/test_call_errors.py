@@ -286,6 +286,11 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         "it holds Python objects, such as None; pass float32 values",
     ),
     (
+        converted(X, np.ones(1, [(name, "f4") for name in "abcd"])),
+        "input 'x' is void128, expected float32",
+        "it has named fields; pass numpy.lib.recfunctions.structured_to_unstructured(value)",
+    ),
+    (
         converted(N, [2**31]),
         "input 'n' holds 2147483648 … 2147483648, which does not fit int32",
         "values must lie between -2147483648 and 2147483647",

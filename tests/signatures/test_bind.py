@@ -181,6 +181,7 @@ def test_bound(signature: SignatureInfo, args: tuple[Any, ...], kwargs: dict[str
         (NESTED, ({"a": 1, "n": (2, 3)},), {"a": 1, "n": (2, 3)}, "there is no argument 'n'"),
         (NESTED, (), {"a": 1, "t": 4}, "missing 'x/n/0', 'x/n/1'"),
         (SAME_NAMES, ({"x": 1},), {}, "argument 'x' is a dict with 'x', expected a dict with 'x', 'y'"),
+        (NESTED, (Frame(a=1, q=2),), {"t": 1}, "argument 'x' is a Frame with 'a', 'q', expected a dict with 'a', 'n'"),
         (NESTED, (5,), {"t": 1}, "argument 'x' is of type int, expected a dict with 'a', 'n'"),
         (NESTED, ({"a": 1, "n": (2,)},), {"t": 1}, "argument 'x.n' is a sequence of 1, expected a sequence of 2"),
         (NESTED, (1, False, 3), {}, "3 positional arguments for 'x', 'training'"),
