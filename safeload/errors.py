@@ -241,7 +241,7 @@ class CustomObjectNotFoundError(SafeloadError, LookupError):
         modules = modules or "your_module"
         pairs = dict.fromkeys(f"{m.name!r}: {_bare(m.name)}" for m in missing)
         meant = "".join(f"{name!r} may be the registered {known!r}; " for name, known in (near or {}).items())
-        meant += "" if missing[0].module else EXPERIMENTAL_CLASSES.get(missing[0].name, "")
+        meant += "" if missing[0].module else _known_class(missing[0].name)
         super().__init__(
             f"{where} needs your code: {names}",
             hint=f"{meant}{unknown}import it and pass it: `import {modules}` … load_callable(path, modules=[{modules}])"
@@ -264,6 +264,25 @@ EXPERIMENTAL_CLASSES = {
 Source: tensorflow/python/keras/premade and ``keras_export`` of PeepholeLSTMCell in layers/recurrent.py (1.15.5, 2.1.4),
 keras/premade_models/linear.py (2.10.0).
 """
+
+
+_LIBRARY_CLASSES = {
+    "KerasLayer": "tensorflow_hub",
+    **dict.fromkeys(
+        ("ClusterWeights", "PruneLowMagnitude", "QuantizeLayer", "QuantizeWrapper", "QuantizeWrapperV2"),
+        "tensorflow_model_optimization",
+    ),
+    **dict.fromkeys(("InstanceNormalization", "WeightNormalization"), "tensorflow_addons.layers"),
+}
+"""Classes by which libraries are known, of which files record the name alone.
+
+Source: tensorflow_hub 0.16, tensorflow_model_optimization 0.8 and tensorflow_addons 0.23.
+"""
+
+
+def _known_class(name: str) -> str:
+    library = _LIBRARY_CLASSES.get(name)
+    return f"{library} has a {name}; " if library else EXPERIMENTAL_CLASSES.get(name, "")
 
 
 def _bare(name: str) -> str:

@@ -216,6 +216,14 @@ def test_lambda_by_name():
     assert "custom_objects={'<lambda>': your_function}" in str(errors.CustomObjectNotFoundError("m", missing=[missing]))
 
 
+def test_classes_of_well_known_libraries():
+    """A class that a library is known by is named with it, unless the file records a module."""
+    missing = SimpleNamespace(name="KerasLayer", kind="layer", module=None, where="$")
+    assert errors.CustomObjectNotFoundError("m", missing=[missing]).hint.startswith("tensorflow_hub has a KerasLayer; ")
+    missing.module = "app"
+    assert "tensorflow_hub" not in errors.CustomObjectNotFoundError("m", missing=[missing]).hint
+
+
 def test_many_missing_objects():
     """All are named; a line to paste that is not whole says so."""
     missing = [SimpleNamespace(name=name, kind="layer", module=None, where="$") for name in "ABCD"]
