@@ -26,6 +26,8 @@ _DIALECT = "vhlo"
 _CALL = "custom_call_v1"
 _STRING = 14
 """Code of an attribute that is a string, ``kStringV1Attr``."""
+_LONGEST_CALL = 8 * 9
+"""Bytes of the properties of a custom call: eight attributes, with numbers of nine bytes at most."""
 _TARGET = b"call_target_name"
 """Where it is written out, an operation may have its target from its dictionary in place of its properties."""
 
@@ -194,7 +196,7 @@ class _Module:
 
     def _texts(self, properties: bytes) -> frozenset[str]:
         """Return the strings among *properties*, the attributes of a custom call by their numbers."""
-        if self._may_override:
+        if self._may_override or len(properties) > _LONGEST_CALL:
             raise ValueError("a call may have its target from elsewhere")
         content, texts = _Bytes(properties), set()
         while content.left:

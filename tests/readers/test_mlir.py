@@ -79,6 +79,7 @@ BROKEN = {
     ),
     "more in a region": (module(body=numbers(1, 0) + block(ADDED) + b"\1"), "more follows"),
     "a target in a dictionary": (module(call(), producer=b"call_target_name"), "its target from elsewhere"),
+    "properties without end": (module(call(), properties=(b"\1" * 73,)), "its target from elsewhere"),
     "another dialect": (module(call(), attributes=((0, numbers(14, 5)), (1, b"\1"), (1, b"\1"))), "another dialect"),
 }
 

@@ -131,18 +131,20 @@ def derive_signatures(meta_graph: Any, without_value: Iterable[str] = ()) -> tup
     """
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     consumers = _consumers(nodes)
-    fed = closure(_inputs(nodes), lambda name: consumers.get(name, ())) - _unfetchable(nodes, consumers)
     empty = closure(without_value, lambda name: consumers.get(name, ()))
     differentiated, gradients = _trained(nodes)
-    found = [name for name in _ends(nodes) if name in fed - gradients and _is_result(nodes[name], nodes)]
+    fed = closure(_inputs(nodes), lambda name: consumers.get(name, ())) - _unfetchable(nodes, consumers) - gradients
+    found = [name for name in _ends(nodes) if name in fed and _is_result(nodes[name], nodes)]
     aside = _written(nodes) | _inside_branches(nodes, consumers) | _leftovers(nodes, consumers)
     ends = _but([name for name in found if name not in aside], empty)
-    outputs = [name for name in ends if name not in differentiated | _reported(nodes)]
+    reported = differentiated | _reported(nodes)
+    outputs = [name for name in ends if name not in reported]
     if _is_whole(nodes):
         outputs = _but(outputs, _beside_loops(nodes, _STEPS))  # which a user of the last state leaves
         placeholders, variables = _of(nodes, PLACEHOLDERS), _of(nodes, VARIABLES)
         fitted = fit(nodes, {*(ends or found)}, placeholders=placeholders, variables=variables, trains=bool(gradients))
-        learned = [name for name in outputs if name in fitted.learned - fitted.figures]
+        predicting = fitted.learned - fitted.figures
+        learned = [name for name in outputs if name in predicting]
         compared = sorted(fitted.predictions & fed - _ancestors(nodes, learned))
         outputs = _but([*learned, *compared], empty) or outputs
     outputs = outputs or ends or _but(found, empty)

@@ -49,8 +49,8 @@ def fit(
 
     The total of a metric is no layer. Of what meets the result of the last layer, numbers such as a temperature are no
     labels, nor is what an end for single examples is computed from, such as a mask; but a graph that *trains* has
-    labels, be they such ones.
-    One that trains without any compares with its features, as autoencoders do.
+    labels, be they such ones. One that trains without any compares with its features, as autoencoders do.
+
     What is in a scope of figures alone, or a logarithm, is a step to them and no prediction.
     """
     flow = _Flow(nodes, ends)
