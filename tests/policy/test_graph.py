@@ -233,10 +233,20 @@ def test_modules_of_jax() -> None:
         (mlir_by_hand.module(mlir_by_hand.call(0)), False),
         (mlir_by_hand.module(mlir_by_hand.call(0), mlir_by_hand.call(1)), True),
         (mlir_by_hand.module(mlir_by_hand.operation(mlir_by_hand.CALL)), True),
+        (mlir_by_hand.module(mlir_by_hand.call(0), properties=(mlir_by_hand.numbers(2),)), True),
         (mlir_by_hand.module(mlir_by_hand.operation(mlir_by_hand.ADD)), False),
         (mlir_by_hand.module(mlir_by_hand.call(0), version=1), True),
     ],
-    ids=["of-jax", "lapack", "assertion", "native", "nameless", "a-name-that-is-unused", "another-version"],
+    ids=[
+        "of-jax",
+        "lapack",
+        "assertion",
+        "native",
+        "nameless",
+        "no-string",
+        "a-name-that-is-unused",
+        "another-version",
+    ],
 )
 def test_custom_calls_of_modules(module: bytes, is_refused: bool) -> None:
     """Those that XLA replaces pass, whatever else the module names; those that it looks up are native code."""

@@ -39,9 +39,8 @@ def calls_nothing(module: bytes) -> bool:
 
 
 def _stays_inside(operation: Operation) -> bool:
-    if operation.strings:
-        return operation.strings <= _INERT | {""}  # no configuration
-    return not any(part in operation.name for part in _CALLING)
+    named = operation.strings - {""}  # which is no configuration
+    return named <= _INERT if named else not any(part in operation.name for part in _CALLING)
 
 
 _ISOLATE = "load it in a process of its own if you do not know where it comes from"
