@@ -41,7 +41,7 @@ from safeload.policy.graph._constants import _sizes
 from safeload.policy.graph._verdicts import HARMLESS, op_verdict
 from safeload.readers import Anomaly, DatasetInfo, KerasArtifact, WeightIndex
 
-MODULES = Path(__file__).parents[1] / "golden" / "jax-0.8.3"
+MODULES = Path(__file__).parents[1] / "golden"
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -228,8 +228,8 @@ def test_modules_of_jax() -> None:
 @pytest.mark.parametrize(
     ("module", "is_refused"),
     [
-        ((MODULES / "inert.mlirbc").read_bytes(), False),
-        ((MODULES / "lapack.mlirbc").read_bytes(), True),
+        ((MODULES / "jax-0.8.3-inert.mlirbc").read_bytes(), False),
+        ((MODULES / "jax-0.8.3-lapack.mlirbc").read_bytes(), True),
         (mlir_by_hand.module(mlir_by_hand.call(0)), False),
         (mlir_by_hand.module(mlir_by_hand.call(0), mlir_by_hand.call(1)), True),
         (mlir_by_hand.module(mlir_by_hand.operation(mlir_by_hand.CALL)), True),

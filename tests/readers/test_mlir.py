@@ -10,24 +10,24 @@ from mlir_by_hand import ADD, block, call, module, number, numbers, operation, s
 from safeload.errors import MalformedArtifactError
 from safeload.readers.mlir import Operation, _Bytes, read_operations
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "jax-0.8.3"
+GOLDEN = Path(__file__).parents[1] / "golden"
 ADDED = operation(ADD, parts=0x06, rest=numbers(1, 0, 2, 0, 0))
 
 
 def test_modules_of_jax():
     """Operations come with their dialect, custom calls with their targets and an empty configuration."""
-    found = read_operations((GOLDEN / "inert.mlirbc").read_bytes(), where="m")
+    found = read_operations((GOLDEN / "jax-0.8.3-inert.mlirbc").read_bytes(), where="m")
     targets = {target for operation in found for target in operation.strings}
     assert targets == {"", "shape_assertion", "mhlo.erf", "mhlo.topk"}
     assert {"builtin.module", "vhlo.func_v1", "vhlo.get_dimension_size_v1"} <= {operation.name for operation in found}
-    native = read_operations((GOLDEN / "lapack.mlirbc").read_bytes(), where="m")
+    native = read_operations((GOLDEN / "jax-0.8.3-lapack.mlirbc").read_bytes(), where="m")
     assert Operation("vhlo.custom_call_v1", frozenset({"", "lapack_spotrf_ffi"})) in native
 
 
 @pytest.mark.parametrize("name", ["inert", "lapack"])
 def test_broken_modules(name):
     """Whatever is cut off or changed, it is read or refused, and nothing else is raised."""
-    content = (GOLDEN / f"{name}.mlirbc").read_bytes()
+    content = (GOLDEN / f"jax-0.8.3-{name}.mlirbc").read_bytes()
     for end in range(0, len(content), 7):
         with pytest.raises(MalformedArtifactError, match="^m: no module of StableHLO that is understood: "):
             read_operations(content[:end], where="m")
