@@ -236,6 +236,8 @@ def test_modules_of_jax() -> None:
         (mlir_by_hand.module(mlir_by_hand.call(0), properties=(mlir_by_hand.numbers(2),)), True),
         (mlir_by_hand.module(mlir_by_hand.operation(mlir_by_hand.ADD)), False),
         (mlir_by_hand.module(mlir_by_hand.call(0), version=1), True),
+        (b"ML\xefRMLIR22\0stablehlo\0send\0", True),
+        (b"ML\xefRMLIR22\0mhlo\0recv\0", True),
     ],
     ids=[
         "of-jax",
@@ -246,6 +248,8 @@ def test_modules_of_jax() -> None:
         "no-string",
         "a-name-that-is-unused",
         "another-version",
+        "send-of-stablehlo",
+        "recv-of-mhlo",
     ],
 )
 def test_custom_calls_of_modules(module: bytes, is_refused: bool) -> None:

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     from safeload.policy.graph._subject import Subject
 
-_CALLING = ("custom_call", "infeed", "outfeed", "send_v", "recv_v", "composite")
-"""Parts of the names of VHLO operations that leave the module. Source: stablehlo/dialect/VhloOps.td (StableHLO 1.9).
+_CALLING = ("custom_call", "infeed", "outfeed", "send", "recv", "composite")
+"""Parts of the names of operations that leave the module, whether of VHLO, which counts versions, of StableHLO or MHLO.
 
+Source: stablehlo/dialect/VhloOps.td (StableHLO 1.9); xla_call_module_loader.cc of TensorFlow loads all three dialects.
 Names stand in bytecode as they are. The text form can spell one with escapes, and no exporter writes it.
 """
 _INERT = frozenset({"shape_assertion", "mhlo.erf", "mhlo.topk"})
