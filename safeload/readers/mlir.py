@@ -16,6 +16,8 @@ _VERSION = 6
 _STRINGS, _DIALECTS, _ATTRIBUTES, _OFFSETS, _IR, _VERSIONS, _PROPERTIES = 0, 1, 2, 3, 4, 7, 8
 _SECTIONS = frozenset({_STRINGS, _DIALECTS, _ATTRIBUTES, _OFFSETS, _IR, 5, 6, _PROPERTIES})
 """Those of a module; 5 and 6 are of resources. An aligned section has another number, and is not read."""
+_WHOLE = frozenset({_ATTRIBUTES, 5, 6})
+"""Sections that hold weights, and are not looked at byte by byte."""
 
 _HAS_ATTRIBUTES, _HAS_RESULTS, _HAS_OPERANDS, _HAS_REGIONS, _HAS_PROPERTIES = 0x01, 0x02, 0x04, 0x10, 0x40
 _KNOWN = _HAS_ATTRIBUTES | _HAS_RESULTS | _HAS_OPERANDS | _HAS_REGIONS | _HAS_PROPERTIES
@@ -23,7 +25,7 @@ _KNOWN = _HAS_ATTRIBUTES | _HAS_RESULTS | _HAS_OPERANDS | _HAS_REGIONS | _HAS_PR
 
 _MAX_NESTED = 64
 _DIALECT = "vhlo"
-_CALL = "custom_call_v1"
+_CALL = f"{_DIALECT}.custom_call_v1"
 _STRING = 14
 """Code of an attribute that is a string, ``kStringV1Attr``."""
 _LONGEST_CALL = 8 * 9
@@ -44,14 +46,20 @@ class Operation(NamedTuple):
     strings: frozenset[str] = frozenset()
 
 
-def read_operations(module: bytes, *, where: str) -> set[Operation]:
-    """Return the operations of *module*, each once.
+def read_operations(module: bytes, *, where: str, most: int) -> tuple[set[Operation], int]:
+    """Return the operations of *module*, each once, and how many bytes were looked at for it.
+
+    Args:
+        module: Its bytes.
+        where: How messages name it.
+        most: Bytes that are looked at at most, each of which takes a microsecond. Weights are not.
 
     Raises:
-        MalformedArtifactError: ``malformed-artifact``. It is not bytecode as JAX writes it.
+        MalformedArtifactError: ``malformed-artifact``. It is not bytecode as JAX writes it, or too much of it.
     """
     try:
-        return set(_Module(module).operations)
+        read = _Module(module, most)
+        return read.operations(), read.size
     except (IndexError, ValueError) as error:
         raise MalformedArtifactError(where, problem=f"no module of StableHLO that is understood: {error}") from error
 
@@ -103,7 +111,7 @@ class _Bytes:
 
 
 class _Module:
-    def __init__(self, module: bytes) -> None:
+    def __init__(self, module: bytes, most: int) -> None:
         content = _Bytes(module)
         if content.take(len(MAGIC)) != MAGIC or content.number() != _VERSION:
             raise ValueError("another version")
@@ -114,16 +122,22 @@ class _Module:
             if kind in sections or kind not in _SECTIONS:
                 raise ValueError("a section twice, or an unknown one")
             sections[kind] = found
+        self.size = sum(len(found) for kind, found in sections.items() if kind not in _WHOLE)
+        if self.size > most:
+            raise ValueError("it has more operations than are looked at")
         self._may_override = _TARGET in module
         self._strings = list(_strings(_Bytes(sections.get(_STRINGS, b""))))
         self._dialects, self._names = self._read_dialects(_Bytes(sections.get(_DIALECTS, b"")))
         offsets, attributes = _Bytes(sections.get(_OFFSETS, b"")), _Bytes(sections.get(_ATTRIBUTES, b""))
         self._attributes = list(self._read_attributes(offsets, attributes))
         self._properties = list(_properties(_Bytes(sections.get(_PROPERTIES, b""))))
-        self.operations: set[Operation] = set()
+        self._met: set[tuple[str, bytes]] = set()
         body = _Bytes(sections.get(_IR, b""))
         self._block(body, 0)
         body.end()
+
+    def operations(self) -> set[Operation]:
+        return {Operation(name, self._texts(found) if name == _CALL else frozenset()) for name, found in self._met}
 
     def _read_dialects(self, content: _Bytes) -> tuple[list[str], list[str]]:
         dialects = []
@@ -174,8 +188,7 @@ class _Module:
         for part in (_HAS_RESULTS, _HAS_OPERANDS):
             if parts & part:
                 content.numbers()
-        is_call = name == f"{_DIALECT}.{_CALL}"
-        self.operations.add(Operation(name, self._texts(properties) if is_call else frozenset()))
+        self._met.add((name, properties if name == _CALL else b""))
         if parts & _HAS_REGIONS:
             self._regions(content, depth + 1)
 

@@ -36,7 +36,7 @@ from safeload.formats import Format
 from safeload.inspection import ModelInfo, ProducerInfo
 from safeload.inspection.op_classes import op_table
 from safeload.policy import CONTAINER_RULES, Severity, examine
-from safeload.policy.graph import GRAPH_RULES, _ops
+from safeload.policy.graph import GRAPH_RULES, _ops, _stablehlo
 from safeload.policy.graph._constants import _sizes
 from safeload.policy.graph._verdicts import HARMLESS, op_verdict
 from safeload.readers import Anomaly, DatasetInfo, KerasArtifact, WeightIndex
@@ -256,6 +256,18 @@ def test_custom_calls_of_modules(module: bytes, is_refused: bool) -> None:
     """Those that XLA replaces pass, whatever else the module names; those that it looks up are native code."""
     found = findings(simple(node("n", "XlaCallModule", "x", module=module)))
     assert ("native-code" in {f.rule for f in found}) is is_refused
+
+
+def test_modules_are_looked_at_for_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond what is looked at of the modules of a graph, broken ones included, those with custom calls are refused."""
+    module = mlir_by_hand.module(mlir_by_hand.call(0))
+    other = mlir_by_hand.module(mlir_by_hand.operation(mlir_by_hand.ADD)).replace(b"custom_call_v1", b"multiply_v1111")
+    modules = [module, module + b"\0", module, other]
+    made = [node(f"n{i}", "XlaCallModule", "x", module=m) for i, m in enumerate(modules)]
+    for most, refused in [(4 * len(module), "1"), (len(module), "12")]:
+        monkeypatch.setattr(_stablehlo, "_MOST_BYTES", most)
+        found = [f.where for f in findings(simple(*made)) if f.rule == "native-code"]
+        assert found == [f"function_library/serve/n{i}" for i in refused], most
 
 
 def test_op_of_unknown_package_is_refused_once_registered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,13 +14,17 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 ADDED = operation(ADD, parts=0x06, rest=numbers(1, 0, 2, 0, 0))
 
 
+def read(content):
+    return read_operations(content, where="m", most=1 << 20)[0]
+
+
 def test_modules_of_jax():
     """Operations come with their dialect, custom calls with their targets and an empty configuration."""
-    found = read_operations((GOLDEN / "jax-0.8.3-inert.mlirbc").read_bytes(), where="m")
+    found = read((GOLDEN / "jax-0.8.3-inert.mlirbc").read_bytes())
     targets = {target for operation in found for target in operation.strings}
     assert targets == {"", "shape_assertion", "mhlo.erf", "mhlo.topk"}
     assert {"builtin.module", "vhlo.func_v1", "vhlo.get_dimension_size_v1"} <= {operation.name for operation in found}
-    native = read_operations((GOLDEN / "jax-0.8.3-lapack.mlirbc").read_bytes(), where="m")
+    native = read((GOLDEN / "jax-0.8.3-lapack.mlirbc").read_bytes())
     assert Operation("vhlo.custom_call_v1", frozenset({"", "lapack_spotrf_ffi"})) in native
 
 
@@ -30,14 +34,14 @@ def test_broken_modules(name):
     content = (GOLDEN / f"jax-0.8.3-{name}.mlirbc").read_bytes()
     for end in range(0, len(content), 7):
         with pytest.raises(MalformedArtifactError, match="^m: no module of StableHLO that is understood: "):
-            read_operations(content[:end], where="m")
+            read(content[:end])
     changed = [content[:n] + bytes([content[n] ^ 1]) + content[n + 1 :] for n in range(0, len(content), 3)]
     assert not all(map(_is_read, changed))
 
 
 def _is_read(content):
     try:
-        return bool(read_operations(content, where="m"))
+        return bool(read(content))
     except MalformedArtifactError:
         return False
 
@@ -45,13 +49,13 @@ def _is_read(content):
 def test_modules_by_hand():
     """Regions may stand in a section of their own or not, blocks have arguments or none."""
     inline = operation(ADD, parts=0x10, rest=numbers(2 << 1, 1, 0) + block(ADDED) + number(0))
-    assert read_operations(module(ADDED, call(1), inline), where="m") == {
+    assert read(module(ADDED, call(1), inline)) == {
         Operation("builtin.module"),
         Operation("vhlo.add_v1"),
         Operation("vhlo.custom_call_v1", frozenset({"SomeNativeFunction"})),
     }
     versioned = module(call(), dialects=numbers(0, 1 << 1 | 1) + section(7, number(1)))
-    assert Operation("vhlo.custom_call_v1", frozenset({"shape_assertion"})) in read_operations(versioned, where="m")
+    assert Operation("vhlo.custom_call_v1", frozenset({"shape_assertion"})) in read(versioned)
 
 
 def nested(depth):
@@ -88,7 +92,7 @@ BROKEN = {
 def test_what_is_not_understood(content, problem):
     """What JAX does not write is refused, be it legal or not: it might be read otherwise."""
     with pytest.raises(MalformedArtifactError, match=problem):
-        read_operations(content, where="m")
+        read(content)
 
 
 def test_attributes_as_text():
@@ -97,7 +101,16 @@ def test_attributes_as_text():
     offsets = numbers(3, 1) + b"".join(numbers(1, 1, size << 1 | 1) for size in (2, 2, 2, 1))
     assert offsets in content
     with pytest.raises(MalformedArtifactError, match="written as text"):
-        read_operations(content.replace(offsets, offsets[:-1] + number(1 << 1)), where="m")
+        read(content.replace(offsets, offsets[:-1] + number(1 << 1)))
+
+
+def test_sizes():
+    """What is looked at is bounded, and counts no weights."""
+    content = module(*[ADDED] * 10, more=section(5, bytes(1000)))
+    _, size = read_operations(content, where="m", most=1000)
+    assert len(ADDED) * 10 < size < len(content) - 1000
+    with pytest.raises(MalformedArtifactError, match="more operations than are looked at"):
+        read_operations(content, where="m", most=size - 1)
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 1 << 14, (1 << 21) - 1, 1 << 35, (1 << 56) - 1, (1 << 64) - 1])

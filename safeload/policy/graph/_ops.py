@@ -15,7 +15,6 @@ from safeload.inspection.graph.info import MAIN, EntryKind, Node, reference_prod
 from safeload.inspection.op_classes import op_class
 from safeload.policy._finding import Finding, Severity
 from safeload.policy.graph._origins import Origin, Source
-from safeload.policy.graph._stablehlo import calls_nothing
 from safeload.policy.graph._verdicts import OpVerdict, op_verdict
 
 if TYPE_CHECKING:
@@ -177,9 +176,8 @@ def _starts_no_threads(_: Subject, node: Node) -> bool:
     return not any(fields[i].data for i in range(len(fields)) if fields[i].field_number == _THREADING)
 
 
-def _is_plain_module(_: Subject, node: Node) -> bool:
-    value = node.proto.attr.get("module")
-    return value is not None and calls_nothing(value.s)
+def _is_plain_module(subject: Subject, node: Node) -> bool:
+    return node in subject.plain_modules
 
 
 def _is_filled(subject: Subject, node: Node) -> bool:

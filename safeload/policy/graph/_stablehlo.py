@@ -11,6 +11,7 @@ from safeload.readers.mlir import MAGIC, Operation, read_operations
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from safeload.inspection.graph.info import GraphInfo, Node
     from safeload.policy.graph._subject import Subject
 
 _CALLING = ("custom_call", "infeed", "outfeed", "send", "recv", "composite")
@@ -27,16 +28,27 @@ Source: ``CheckShapeAssertionsPass`` in stablehlo_ext (openxla/xla), which ``xla
 """
 
 
-def calls_nothing(module: bytes) -> bool:
-    """Return whether *module* is MLIR bytecode without operations that call, send or receive."""
-    if not module.startswith(MAGIC):
-        return False
-    if not any(part.encode() in module for part in _CALLING):
-        return True
-    try:
-        return all(map(_stays_inside, read_operations(module, where="module")))
-    except MalformedArtifactError:
-        return False
+_MOST_BYTES = 4 << 20
+"""Of the modules of one graph, weights left out, that are looked at, which takes seconds."""
+
+
+def plain_modules(graph: GraphInfo) -> frozenset[Node]:
+    """Return the nodes whose module is MLIR bytecode without operations that call, send or receive."""
+    plain, left = [], _MOST_BYTES
+    for node in graph.nodes("XlaCallModule"):
+        value = node.proto.attr.get("module")
+        module = value.s if value is not None else b""
+        operations: set[Operation] = set()
+        if any(part.encode() in module for part in _CALLING):
+            try:
+                operations, size = read_operations(module, where="module", most=left)
+            except MalformedArtifactError:
+                left -= len(module)
+                continue
+            left -= size
+        if module.startswith(MAGIC) and all(map(_stays_inside, operations)):
+            plain.append(node)
+    return frozenset(plain)
 
 
 def _stays_inside(operation: Operation) -> bool:

@@ -15,6 +15,7 @@ from safeload.policy.graph._constants._facts import Facts
 from safeload.policy.graph._costs._conditions import Conditions
 from safeload.policy.graph._costs._growth import Growth
 from safeload.policy.graph._origins import OriginTracer
+from safeload.policy.graph._stablehlo import plain_modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -77,6 +78,11 @@ class Subject:
     def conditions(self) -> Conditions:
         """Tells which loops never end."""
         return Conditions(self.graph)
+
+    @cached_property
+    def plain_modules(self) -> frozenset[Node]:
+        """The nodes whose StableHLO module calls nothing."""
+        return plain_modules(self.graph)
 
     @property
     def is_cut(self) -> bool:
