@@ -382,6 +382,17 @@ def test_functions_of_parts(made):
     assert keys(made) == ["f"]
 
 
+def test_steps_of_learning_of_parts(made):
+    """What the policy takes for out of reach is offered under no name; the root's own is within reach."""
+    graph = with_parts(made, (0, "lookup"), (2, "inner"))
+    graph.nodes[3].children[0].local_name = "_adapt_function"
+    assert keys(made) == []
+    graph.nodes[2].children.add(node_id=1, local_name="_adapt_function")
+    assert keys(made) == []
+    graph.nodes[0].children.add(node_id=1, local_name="_adapt_function")
+    assert keys(made) == ["_adapt_function"]
+
+
 def test_functions_of_parts_beside_signatures(made):
     """What the saver declared is what is offered."""
     with_parts(made, (0, "encoder"))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _CREATE = "_create_resource"
 _INITIALIZERS = frozenset({_CREATE, "_initialize", "_destroy_resource"})
 """Source: tensorflow/python/trackable/resource.py, tensorflow/python/saved_model/load.py (TF 2.21)."""
-_ADAPT = "_adapt_function"
+ADAPT = "_adapt_function"
 """The step with which a layer inside of a model learned from data; who loads the model is not offered it.
 
 Source: keras/engine/base_preprocessing_layer.py (2.6 to 2.15).
@@ -176,7 +176,7 @@ def _object_functions(object_graph: Any) -> tuple[dict[EntryKind, dict[str, None
         own = functions.get(index, _NO_FUNCTIONS).keys()
         is_public = index in public
         for child_id, name in dict.fromkeys(children):
-            if name == _ADAPT and not is_public:
+            if name == ADAPT and not is_public:
                 steps[child_id] = None
                 continue
             if name == _CREATE:

@@ -16,7 +16,7 @@ from typing import Any
 
 from safeload.errors import MalformedArtifactError
 from safeload.inspection._info import CallStructure, SignatureInfo, has_slot
-from safeload.inspection.graph.entries import SIGNATURES_ATTRIBUTE
+from safeload.inspection.graph.entries import ADAPT, SIGNATURES_ATTRIBUTE
 from safeload.inspection.saved_model.structures import Path, TreeReader, UnreadableError
 from safeload.inspection.saved_model.wrapped import Wrapper
 
@@ -56,12 +56,14 @@ class FunctionReader:
 
         Args:
             of_parts: Take those of objects below a root that has none, too, as ``encoder.__call__``. Objects below one
-                with functions are parts of that.
+                with functions are parts of that. What a part learned with is no entry of the graph, and left out.
         """
         found: list[SignatureInfo] = []
         pending, seen = [(0, "")], {0}
         for node_id, path in pending:
             functions = {name: node for name, node in self._children(node_id).items() if _is_function(node)}
+            if path:
+                functions.pop(ADAPT, None)
             for name, node in sorted(functions.items()):
                 found.extend(self._read(f"{path}{name}", node))
             for name, part in self._parts(node_id) if of_parts and not functions else ():
