@@ -37,6 +37,7 @@ from hostile.nodes import (
     bodies,
     call,
     function,
+    functions_of,
     ints,
     meta_graph,
     node,
@@ -309,6 +310,37 @@ def variable_by_argument() -> Any:
     return made
 
 
+def exchanged(*functions: Any, alike: str) -> Any:
+    """Make a MetaGraph whose initialiser takes the asset through a function; one of *functions* may be called instead.
+
+    It implements the interface that the function *alike* does.
+    """
+    made = through_variable(_PASSWORDS, call("named", "name", "path/Read"), call("again", "other", "p"))
+    made.graph_def.library.function.extend([function("name", ["file"], ["file"]), *functions])
+    bodies(made)[""][4].input[0] = "named"
+    made.collection_def["legacy_init_op"].node_list.value.append("again")
+    for name in (alike, "other"):
+        functions_of(made)[name].attr["api_implements"].s = b"interface"
+    return made
+
+
+def exchanged_entry() -> Any:
+    """Make a MetaGraph with a function for callers that TensorFlow may exchange for one that fills a table."""
+    made = exported()
+    fill = function("fill", ["x"], ["x"], node("n", "InitializeTableFromTextFileV2", "t", "x"))
+    made.graph_def.library.function.append(fill)
+    for found in functions_of(made).values():
+        found.attr["api_implements"].s = b"interface"
+    objects, asset = made.object_graph_def, made.asset_file_def.add(filename="vocab.txt")
+    asset.tensor_info.name = "asset:0"
+    objects.nodes.add().asset.asset_file_def_index = 0
+    objects.concrete_functions["f"].SetInParent()
+    objects.concrete_functions["fill"].bound_inputs.append(2)
+    objects.nodes.add().function.concrete_functions.append("fill")
+    objects.nodes[0].children.add(node_id=3, local_name="_initialize")
+    return made
+
+
 def exported(*nodes: Any) -> Any:
     """Make a MetaGraph with *nodes* in a function that is an attribute of its object."""
     made = meta_graph(functions=[function("f", ["x"], ["x"], *nodes)])
@@ -572,6 +604,9 @@ _BUILT: dict[str, dict[str, Callable[[], Any]]] = {
                 function("b", ["x"], ["x"], node("n", "ReadFile", "x"), api_implements="lstm"),
             ],
         ),
+        "exchanged_for_a_reader": lambda: exchanged(function("other", ["file"], []), alike="initializer"),
+        "exchanged_for_a_name": lambda: exchanged(function("other", ["x"], ["p:output:0"], _PASSWORDS), alike="name"),
+        "exchanged_entry": exchanged_entry,
         "stale_asset": stale_asset,
         "default_read": default_read,
         "recorded_default": recorded_default,

@@ -9,6 +9,7 @@ from hostile.graphs import benign
 from hostile.nodes import Func, bodies, call, function, meta_graph, node, simple, text
 
 from safeload.errors import MalformedArtifactError
+from safeload.inspection.graph.bodies import MAX_ALIKE
 from safeload.inspection.graph.info import MAIN, Capture, EntryKind, inspect_graph
 from safeload.readers.protobuf import message_class
 
@@ -103,7 +104,7 @@ def test_related_functions_are_reached() -> None:
             function("registered", [], []),
             function("outer", [], [], forward_function_name="forward", api_implements="i"),
             function("forward", [], []),
-            function("other", [], [], api_implements="i"),
+            function("other", [], [], forward_function_name="forward", api_implements="i"),
         ]
     )
     bodies(made)["serve"].append(call("o", "outer"))
@@ -111,6 +112,22 @@ def test_related_functions_are_reached() -> None:
     made.graph_def.library.registered_gradients.add(gradient_func="registered", registered_op_type="g")
     for name in ("gradient", "registered", "forward", "other"):
         assert _kinds(made, name)
+
+
+def test_calls_of_implementations() -> None:
+    """A call is one of each function that TensorFlow may call instead; those of gradients are told apart."""
+    parts = {"other": {}, "forward": {"backward_function_name": "b"}, "backward": {"forward_function_name": "f"}}
+    alike = [function(name, [], [], api_implements="i", **attributes) for name, attributes in parts.items()]
+    made = simple(call("c", "called"), functions=[function("called", [], [], api_implements="i"), *alike])
+    graph = inspect_graph(made)
+    assert graph.bodies["serve"].by_name["c"].calls == ("called", "other")
+    assert [node.name for node in graph.callers["other"]] == ["c"]
+    assert not graph.callers.keys() & {"forward", "backward"}
+    assert not graph.duplicates
+    made.graph_def.library.function.extend(function(f"f{i}", [], [], api_implements="i") for i in range(MAX_ALIKE))
+    graph = inspect_graph(made)
+    assert graph.bodies["serve"].by_name["c"].calls == ("called",)
+    assert graph.duplicates == ("i",)
 
 
 def test_saveable_objects_are_savers() -> None:

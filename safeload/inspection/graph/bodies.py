@@ -22,6 +22,13 @@ Source: op definitions of TensorFlow 2.21; ``ValidateNodeDef`` in tensorflow/cor
 """
 
 
+_INTERFACE = "api_implements"
+"""Attribute of functions that TensorFlow may exchange for each other."""
+_PARTS = ("backward_function_name", "forward_function_name")
+"""Attributes of functions that go forward, and of those that go backward."""
+MAX_ALIKE = 64
+"""Functions that are looked at for each call of one of them; an LSTM has two."""
+
 _Op = tuple[str, list["Node"], bool]
 """An op, the nodes that have it, and whether such a node calls nothing. Nodes of one op share its name."""
 
@@ -34,7 +41,8 @@ class Node:
         body: Name of the function that holds it, or `MAIN`.
         name: Its name in there.
         op: Its op, or the name of the function that it calls.
-        calls: Functions of the library that it calls, through attributes at any depth or as its op.
+        calls: Functions of the library that it calls, through attributes at any depth or as its op; after them those
+            that TensorFlow may call instead.
         absent: Functions that it calls and the library does not have.
         proto: The NodeDef.
     """
@@ -65,7 +73,8 @@ class Body:
         by_name: The same by name; of several with one name the last.
         calling: Those that call functions, of the library or absent from it.
         proto: The FunctionDef; an empty one for the graph itself.
-        related: Functions that TensorFlow may run in its place: gradients, implementations of the same interface.
+        related: Functions that TensorFlow may run because this one is run: those of its gradient.
+        instead: Functions that TensorFlow may call where this one is called: implementations of the same interface.
     """
 
     name: str
@@ -74,6 +83,7 @@ class Body:
     calling: tuple[Node, ...] = field(repr=False)
     proto: Any = field(repr=False)
     related: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
 
     @cached_property
     def arguments(self) -> tuple[str, ...]:
@@ -126,6 +136,7 @@ class BodyReader:
         functions: Name and FunctionDef of every function of the library.
         names: The names of them.
         polymorphic: Those that have attributes, or are called with some; complete once `bodies` were read.
+        confusing: Interfaces with so many implementations that not all of them are looked at.
     """
 
     def __init__(self, meta_graph: Any) -> None:
@@ -134,6 +145,12 @@ class BodyReader:
         self.names: frozenset[str] = frozenset([name for name, _ in self.functions])
         self.polymorphic: set[str] = {name for name, function in self.functions if function.signature.attr}
         self._graph_def = meta_graph.graph_def
+        alike = _implementations(self.functions)
+        self.confusing = tuple(name for name, found in alike if len(found) > MAX_ALIKE)
+        self._instead: dict[str, tuple[str, ...]] = defaultdict(tuple)
+        for _, found in alike:
+            for name in found if len(found) <= MAX_ALIKE else ():
+                self._instead[name] += tuple(other for other in found if other != name)
         self._related = _related(self.functions, library.gradient, self.names)
         self._ops: dict[str, _Op] = {}
 
@@ -165,7 +182,8 @@ class BodyReader:
             by_name[name] = node
             nodes.append(node)
             others.append(node)
-        return Body(body, tuple(nodes), by_name, tuple(calling), function, self._related.get(body, ()))
+        related, instead = self._related.get(body, ()), self._instead.get(body, ())
+        return Body(body, tuple(nodes), by_name, tuple(calling), function, related, instead)
 
     def _met(self, op: str) -> _Op:
         # Attributes of plain ops are never functions; looking at all of them would take most of the time.
@@ -178,7 +196,8 @@ class BodyReader:
         own = [op] if op in self.names else []
         self.polymorphic.update(own)
         calls = own + [name for name in called if name in self.names]
-        return tuple(calls), tuple([name for name in called if name and name not in self.names])
+        calls += [other for name in calls if name in self._instead for other in self._instead[name]]
+        return tuple(dict.fromkeys(calls)), tuple([name for name in called if name and name not in self.names])
 
     def _called(self, proto: Any, skipped: frozenset[str]) -> list[str]:
         """Return the functions that the attributes of *proto* name but *skipped*, and all attributes of these."""
@@ -200,26 +219,33 @@ class BodyReader:
         return found
 
 
+def _implementations(functions: Iterable[tuple[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Return each interface, and the functions that TensorFlow may exchange for each other: those for other devices.
+
+    Functions that go forward, backward, or neither, are not exchanged for others.
+    Source: core/grappler/optimizers/implementation_selector.cc and function_api_info.cc (2.21).
+    """
+    found: dict[tuple[bytes, str], list[str]] = defaultdict(list)
+    for name, function in functions:
+        if _INTERFACE in function.attr:
+            for part in [key for key in _PARTS if key in function.attr] or [""]:
+                found[function.attr[_INTERFACE].s, part].append(name)
+    return [(interface.decode("utf-8", "replace"), names) for (interface, _), names in found.items()]
+
+
 def _related(
     functions: Iterable[tuple[str, Any]], gradients: Iterable[Any], names: frozenset[str]
 ) -> dict[str, tuple[str, ...]]:
     """Return which functions TensorFlow may run because another one is run.
 
-    Source: attributes ``forward_function_name`` and ``backward_function_name`` (tensorflow/python/eager),
-    ``api_implements`` (core/grappler/optimizers/implementation_selector.cc); GradientDef in function.proto.
+    Source: attributes ``forward_function_name`` and ``backward_function_name`` (tensorflow/python/eager);
+    GradientDef in function.proto.
     """
     related: dict[str, list[str]] = defaultdict(list)
-    implementations: dict[bytes, str] = {}
     for name, function in functions:
-        attributes = function.attr
-        for key in attributes:
+        for key in function.attr:
             if key.endswith("_function_name"):
-                related[name].append(attributes[key].s.decode("utf-8", "replace"))
-            elif key == "api_implements":
-                # A ring through all implementations of one interface reaches each from any other.
-                previous = implementations.setdefault(attributes[key].s, name)
-                related[name].append(previous)
-                related[previous].append(name)
+                related[name].append(function.attr[key].s.decode("utf-8", "replace"))
     for gradient in gradients:
         related[gradient.function_name].append(gradient.gradient_func)
     return {name: tuple(n for n in others if n in names and n != name) for name, others in related.items()}

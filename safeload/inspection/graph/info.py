@@ -52,7 +52,8 @@ class GraphInfo:
         creators: Functions that make the resource of an object of the object graph.
         inputs: Tensors of the main graph that the caller of a signature may feed.
         polymorphic: Functions that may be given attributes by what calls them.
-        duplicates: Functions and nodes that share their name with another one, functions with the name of an op.
+        duplicates: Functions and nodes that share their name with another one, functions with the name of an op,
+            interfaces of very many functions.
         main_reach: How each node of the main graph is reached; nodes that nothing reaches are left out.
         function_reach: The same for functions.
         meta_graph: The MetaGraphDef.
@@ -119,7 +120,7 @@ def inspect_graph(meta_graph: Any) -> GraphInfo:
         creators=found.creators,
         inputs=found.inputs,
         polymorphic=frozenset(reader.polymorphic),
-        duplicates=tuple(_duplicates(reader.functions, bodies)),
+        duplicates=(*_duplicates(reader.functions, bodies), *reader.confusing),
         main_reach=main_reach,
         function_reach=function_reach,
         meta_graph=meta_graph,
@@ -197,6 +198,6 @@ def _descendants(bodies: Mapping[str, Body], names: Iterable[str]) -> set[str]:
         if name in seen:
             continue
         seen.add(name)
-        pending.extend(bodies[name].related)
+        pending.extend((*bodies[name].related, *bodies[name].instead))
         pending.extend(called for node in bodies[name].calling for called in node.calls)
     return seen

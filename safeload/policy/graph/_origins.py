@@ -121,7 +121,9 @@ class OriginTracer:
         capture = self._graph.capture(body.name, name)
         if capture is not None:
             yield from self._captured(capture)
-        elif body.name in self._entry_functions:
+        # What is called for another one is given what that is given.
+        entries = body.instead if capture is not None else (body.name, *body.instead)
+        if not self._entry_functions.isdisjoint(entries):
             yield Origin(Source.UNKNOWN, f"argument {name} of {body.name}")
         callers = self._graph.callers.get(body.name, ())
         for caller in callers:
