@@ -324,12 +324,17 @@ def exchanged(*functions: Any, alike: str) -> Any:
     return made
 
 
-def exchanged_entry() -> Any:
-    """Make a MetaGraph with a function for callers that TensorFlow may exchange for one that fills a table."""
+def captured_path(*, is_gradient: bool = False) -> Any:
+    """Make a MetaGraph that fills a table from the asset that a function captured, or what it is called with.
+
+    TensorFlow calls it where a function for callers is called, as the same interface, or as its gradient.
+    """
     made = exported()
     fill = function("fill", ["x"], ["x"], node("n", "InitializeTableFromTextFileV2", "t", "x"))
     made.graph_def.library.function.append(fill)
-    for found in functions_of(made).values():
+    if is_gradient:
+        made.graph_def.library.gradient.add(function_name="f", gradient_func="fill")
+    for found in functions_of(made).values() if not is_gradient else ():
         found.attr["api_implements"].s = b"interface"
     objects, asset = made.object_graph_def, made.asset_file_def.add(filename="vocab.txt")
     asset.tensor_info.name = "asset:0"
@@ -606,7 +611,8 @@ _BUILT: dict[str, dict[str, Callable[[], Any]]] = {
         ),
         "exchanged_for_a_reader": lambda: exchanged(function("other", ["file"], []), alike="initializer"),
         "exchanged_for_a_name": lambda: exchanged(function("other", ["x"], ["p:output:0"], _PASSWORDS), alike="name"),
-        "exchanged_entry": exchanged_entry,
+        "exchanged_entry": captured_path,
+        "gradient_of_an_entry": lambda: captured_path(is_gradient=True),
         "stale_asset": stale_asset,
         "default_read": default_read,
         "recorded_default": recorded_default,

@@ -65,6 +65,7 @@ class OriginTracer:
             tensor_name(n) for e in graph.entries if e.kind is EntryKind.RESTORE for n in e.feeds if n
         )
         self._entry_functions = frozenset(name for entry in graph.entries for name in entry.functions)
+        self._unseen = frozenset(name for body in graph.bodies.values() for name in body.related)
 
     def origins(self, node: Node, index: int) -> frozenset[Origin]:
         """Return every place from which input *index* of *node* may come.
@@ -121,9 +122,9 @@ class OriginTracer:
         capture = self._graph.capture(body.name, name)
         if capture is not None:
             yield from self._captured(capture)
-        # What is called for another one is given what that is given.
+        # What is called for another one is given what that is given, and no node says what a gradient is given.
         entries = body.instead if capture is not None else (body.name, *body.instead)
-        if not self._entry_functions.isdisjoint(entries):
+        if body.name in self._unseen or not self._entry_functions.isdisjoint(entries):
             yield Origin(Source.UNKNOWN, f"argument {name} of {body.name}")
         callers = self._graph.callers.get(body.name, ())
         for caller in callers:
