@@ -27,6 +27,7 @@ from hostile.nodes import (
     function,
     functions_of,
     ints,
+    model,
     node,
     nodes_of,
     of,
@@ -38,7 +39,9 @@ from hostile.nodes import (
 )
 
 from safeload.policy import Severity
+from safeload.policy.graph import subjects
 from safeload.policy.graph._constants import _constancy, _counted, _facts, _sites, _texts
+from safeload.policy.graph._constants._sites import MAX_CONTEXT
 from safeload.policy.graph._costs import _encoded, _findings, _growth
 
 
@@ -822,3 +825,17 @@ def test_texts_are_put_together_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_encoded, "_KEPT", 8)
     many = node("j", "StringJoin", "t", "t")
     assert not rules(simple(packed("t", b"abcd", b"efgh"), many, node("n", "ParseTensor", "j")))
+
+
+def test_a_function_that_calls_itself_is_followed_for_a_while() -> None:
+    """Each call in others takes memory for all of them: they would take gigabytes and minutes."""
+    again = call("again", "f", "d:output:0")
+    made = simple(
+        ints("c", 3),
+        call("first", "f", "c:output:0"),
+        functions=[function("f", ["x"], ["x"], node("n", "Fill", "x", "x"), ints("d", 3), again)],
+    )
+    (subject,) = subjects(model(made)[1])
+    depths = [len(output.site.context) for output in subject.growth.outputs()]
+    assert MAX_CONTEXT <= max(depths) <= MAX_CONTEXT + 1
+    assert {"recursion", "allocation"} <= rules(made)

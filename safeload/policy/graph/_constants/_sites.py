@@ -33,7 +33,8 @@ SEVERAL = {
 _RETURNING = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _MAX_STEPS = 300_000
 """Calls, loops and their results of one graph that are gone through; the largest public graph has some thousands."""
-_MAX_CONTEXT = 64
+MAX_CONTEXT = 64
+"""Calls and iterations in each other that are followed: each takes as much memory as there are around it."""
 
 WATCHED = 3
 """Iterations that show how a loop goes on."""
@@ -128,7 +129,7 @@ class Sites:
 
     def _followed(self, place: _Place | None) -> Site | None:
         while place is not None and self.left > 0:
-            if len(place.context) > _MAX_CONTEXT:
+            if len(place.context) > MAX_CONTEXT:
                 self.left = 0
                 break
             made: Site | None = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from safeload.policy.graph._constants._constancy import is_inside, is_steady
 from safeload.policy.graph._constants._fact import SURE
-from safeload.policy.graph._constants._sites import LOOPS, WATCHED, Site, Step, at_iteration
+from safeload.policy.graph._constants._sites import LOOPS, MAX_CONTEXT, WATCHED, Site, Step, at_iteration
 from safeload.policy.graph._constants._sizes import ALLOCATING, deciding
 
 if TYPE_CHECKING:
@@ -150,6 +150,9 @@ class Growth:
         pending = [(calling, start)]
         while pending and self.left > 0:
             calls, context = pending.pop()
+            if len(context) > MAX_CONTEXT:
+                self.left = 0
+                break
             for call in calls:
                 for called in filter(self._allocating.__contains__, call.calls):
                     inside = (*context, Step(call.body, call.name)) if sites.is_shared(called) else context
