@@ -254,6 +254,7 @@ class TestNeedsKeras2:
         layers += [layer("LSTM", {"time_major": False}), layer("Dense", {"activation": {"class_name": "ReLU"}})]
         layers += [layer("Mine", {"time_major": True})]
         layers += [layer("Bidirectional", {"layer": inner}) for inner in (None, {"config": {"stateful": True}})]
+        layers += [layer("Dense", {"kernel_initializer": layer("Zeros", {}, inbound_nodes=True)})]
         assert needs_keras_2(NormalForm(layer("Sequential", {"layers": layers}), KERAS_2)) is None
 
 

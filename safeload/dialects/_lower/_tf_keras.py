@@ -129,7 +129,8 @@ def _objects(value: Json) -> Iterator[dict[str, Json]]:
 
 
 def _only_in_keras_2(entry: dict[str, Json]) -> str | None:
-    if any(_is_for_training(node) for node in entry.get("inbound_nodes") or ()):
+    nodes = entry.get("inbound_nodes")  # what only looks like a layer may have anything there
+    if isinstance(nodes, list) and any(map(_is_for_training, nodes)):
         return "a layer that is called as in training"
     name, config = entry["class_name"], entry["config"]
     return next((reason for reason, applies in _ONLY_IN_KERAS_2.items() if applies(name, config)), None)
