@@ -171,11 +171,13 @@ def test_classes_of_known_ops() -> None:
 
 
 def test_packages() -> None:
-    """Ops of other packages are known by name or by prefix."""
-    found = {op: op_package(op) for op in ("CaseFoldUTF8", "TFText>New", "IO>ReadX", "GatherTree", "SomebodysOp")}
+    """Ops of other packages are known by name or by prefix, the name first."""
+    ops = ("CaseFoldUTF8", "TFText>Utf8Binarize", "TFText>New", "IO>ReadX", "GatherTree", "SomebodysOp")
+    found = {op: op_package(op) for op in ops}
     assert {op: (p.package, p.is_pure) if p else None for op, p in found.items()} == {
         "CaseFoldUTF8": ("tensorflow-text", True),
-        "TFText>New": ("tensorflow-text", True),
+        "TFText>Utf8Binarize": ("tensorflow-text", True),
+        "TFText>New": ("tensorflow-text", False),
         "IO>ReadX": ("tensorflow-io", False),
         "GatherTree": ("tf.contrib", False),
         "SomebodysOp": None,
