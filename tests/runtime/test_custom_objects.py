@@ -106,6 +106,24 @@ def test_what_does_not_fit(path: Path, given: Any, text: str) -> None:
         safeload.load_callable(path, custom_objects={"Scale": given})
 
 
+class Popping(layers.Layer):
+    """As the layers of libraries that hand ``**kwargs`` on from class to class."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.factor = kwargs.pop("factor", 3.0)
+        super().__init__(**kwargs)
+
+    def call(self, x: Any) -> Any:
+        return self.factor * x
+
+
+def test_what_a_class_of_the_callers_pops(path: Path) -> None:
+    """A constructor may take out of ``**kwargs`` what it does not declare, or one above it."""
+    given = type("Derived", (Popping,), {"__init__": lambda self, **kwargs: Popping.__init__(self, **kwargs)})
+    for cls in (Popping, given):
+        np.testing.assert_array_equal(safeload.load_callable(path, custom_objects={"Scale": cls})(X), 2 * X)
+
+
 @pytest.mark.skipif(
     "autocast" not in layers.Layer().get_config(), reason="this Keras writes only what a class of tf_keras takes"
 )

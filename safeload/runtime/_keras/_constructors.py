@@ -48,10 +48,10 @@ def refused(cls: Any, config: dict[str, Any]) -> list[str]:
 
 
 def _popped(cls: Any) -> set[str]:
-    """Return what constructors of Keras's layers above *cls* may take out of ``**kwargs``: their code names it."""
-    bases = (base for base in inspect.getmro(cls) if _is_of_keras(base) and base.__name__ not in _PLAIN)
-    constructors = (vars(base).get("__init__") for base in bases)
-    codes = (inspect.unwrap(constructor).__code__ for constructor in constructors if constructor is not None)
+    """Return what constructors of *cls* and above may take out of their ``**kwargs``: their code names it."""
+    bases = (base for base in inspect.getmro(cls) if not (_is_of_keras(base) and base.__name__ in _PLAIN))
+    constructors = (inspect.unwrap(vars(base)["__init__"]) for base in bases if "__init__" in vars(base))
+    codes = (constructor.__code__ for constructor in constructors if inspect.isfunction(constructor))
     return {constant for code in codes for constant in code.co_consts if isinstance(constant, str)}
 
 
