@@ -235,7 +235,7 @@ class CustomObjectNotFoundError(SafeloadError, LookupError):
 
     def __init__(self, where: str, *, missing: Sequence[_MissingFacts], near: Mapping[str, str] | None = None) -> None:
         names = ", ".join(_described(m) for m in missing)
-        recorded = (m.module for m in missing if m.module and not m.module.startswith("__"))
+        recorded = (_public(m.module) for m in missing if m.module and not m.module.startswith("__"))
         modules = ", ".join(list(dict.fromkeys(recorded))[:3])
         unknown = "" if modules else "the file does not say which module, of yours or of a library, defines them; "
         modules = modules or "your_module"
@@ -283,6 +283,11 @@ Source: tensorflow_hub 0.16, tensorflow_model_optimization 0.8 and tensorflow_ad
 def _known_class(name: str) -> str:
     library = _LIBRARY_CLASSES.get(name)
     return f"{library} has a {name}; " if library else EXPERIMENTAL_CLASSES.get(name, "")
+
+
+def _public(module: str) -> str:
+    """Return what to import for *module*: libraries of the Keras team (KerasHub, KerasCV) keep theirs in ``src``."""
+    return module.partition(".src.")[0] if module.startswith("keras_") else module
 
 
 def _bare(name: str) -> str:

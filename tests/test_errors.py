@@ -224,6 +224,16 @@ def test_classes_of_well_known_libraries():
     assert "tensorflow_hub" not in errors.CustomObjectNotFoundError("m", missing=[missing]).hint
 
 
+@pytest.mark.parametrize(
+    ("module", "imported"),
+    [("keras_hub.src.models.bert.bert_backbone", "keras_hub"), ("app.src.models", "app.src.models")],
+)
+def test_public_module_of_a_missing_class(module, imported):
+    """Libraries of the Keras team are imported as a whole; packages of others may have anything in ``src``."""
+    missing = SimpleNamespace(name="BertBackbone", kind="model", module=module, where="$")
+    assert f"modules=[{imported}])" in errors.CustomObjectNotFoundError("m", missing=[missing]).hint
+
+
 def test_many_missing_objects():
     """All are named; a line to paste that is not whole says so."""
     missing = [SimpleNamespace(name=name, kind="layer", module=None, where="$") for name in "ABCD"]
