@@ -414,3 +414,10 @@ def test_tables_that_serving_finds() -> None:
     assert {f.rule for f in refusing(made)} == {"shared-resource"}
     elsewhere = simple(node("n", "HashTableV2", shared_name="victim"))
     assert {f.rule for f in refusing(elsewhere)} == {"shared-resource"}
+
+
+@pytest.mark.parametrize(("count", "rules"), [(-1, {"allocation"}), (0, set())])
+def test_fewer_tensors_than_none(count, rules):
+    """TensorFlow ends the process over a negative number of tensors, which its optimizer trusts."""
+    made = simple(node("n", "StringJoin", N=count))
+    assert {finding.rule for finding in examine(*model(made))} == rules

@@ -106,6 +106,21 @@ def test_wrong_attributes_do_not_end_the_process(doubled: Path) -> None:
         load(doubled)
 
 
+def test_too_few_tensors_do_not_end_the_process(doubled: Path) -> None:
+    """The optimizer takes it for granted that there are as many tensors as the op asks for at least."""
+
+    def add(meta_graph: Any) -> None:
+        for function in meta_graph.graph_def.library.function:
+            for node in [node for node in function.node_def if node.op == "Mul"]:
+                empty = function.node_def.add(name=f"{node.name}_empty", op="Pack")
+                empty.attr["T"].CopyFrom(node.attr["T"])
+                empty.attr["N"].i = 0
+
+    _edit(doubled, add)
+    with pytest.raises(LoadFailedError, match="must be at least minimum 1"):
+        load(doubled)
+
+
 @pytest.mark.parametrize("key", ["serving_default", "__call__"])
 def test_root_that_is_a_function(doubled: Path, key: str) -> None:
     """Where the root is none, the graph answers; what only objects could answer fails with an explanation."""

@@ -123,7 +123,7 @@ class FunctionLibrary:
             node.op = self._unique(node.op)
             return
         op = _described(node.op)
-        if not all(map(node.attr.__contains__, op.required)) or _has_wrong_type(node.attr, op.types):
+        if not all(map(node.attr.__contains__, op.required)) or _is_out_of_bounds(node.attr, op):
             raise NotUnderstoodError(f"attributes of a {node.op} are missing, or wrong")
         for function in self._functions_of(node):
             function.name = self._unique(function.name) if function.name in self._functions else function.name
@@ -149,11 +149,13 @@ class _Op(NamedTuple):
     Attributes:
         required: Its attributes without a default.
         types: The types that those of its attributes may be that are one of several types.
+        minima: The least that those of its attributes may be that are numbers with a least one.
         shared_name: The default of its attribute ``shared_name``; None for an op that shares nothing.
     """
 
     required: tuple[str, ...] = ()
     types: tuple[tuple[str, frozenset[int]], ...] = ()
+    minima: tuple[tuple[str, int], ...] = ()
     shared_name: bytes | None = None
 
 
@@ -169,11 +171,14 @@ def _described(op: str) -> _Op:
     required = tuple(name for name, attribute in attributes.items() if not attribute.HasField("default_value"))
     types = tuple((n, frozenset(a.allowed_values.list.type)) for n, a in attributes.items() if a.type == "type")
     limited = tuple((name, allowed) for name, allowed in types if allowed)
-    return _Op(required, limited, None if shared is None else shared.default_value.s)
+    numbers = tuple((n, a.minimum) for n, a in attributes.items() if a.type == "int" and a.has_minimum)
+    return _Op(required, limited, numbers, None if shared is None else shared.default_value.s)
 
 
-def _has_wrong_type(attributes: Any, types: Iterable[tuple[str, frozenset[int]]]) -> bool:
-    return any(name in attributes and attributes[name].type not in allowed for name, allowed in types)
+def _is_out_of_bounds(attributes: Any, op: _Op) -> bool:
+    return any(name in attributes and attributes[name].type not in allowed for name, allowed in op.types) or any(
+        name in attributes and attributes[name].i < least for name, least in op.minima
+    )
 
 
 def _remove(names: list[str]) -> None:

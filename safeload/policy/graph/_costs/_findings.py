@@ -44,6 +44,8 @@ _MAX_LENGTH = 100_000_000
 """Elements, characters, buckets or iterations that a node may declare: they take some ten bytes each."""
 _MAX_TRIES = 1_000_000
 """Rounds, beams, attempts or samples that a node may declare: it computes something for each, whatever its input."""
+_LEAST = -(1 << 63)
+"""Of these a negative number may stand for a default; a negative number of tensors ends the process (2.21)."""
 _LENGTHS = {
     **dict.fromkeys(
         [
@@ -54,24 +56,24 @@ _LENGTHS = {
             "num_sparse_features_with_values", "num_split", "num_streams", "num_tables", "output_ragged_rank",
             "top_paths",
         ],
-        _MAX_TENSORS,
+        range(_MAX_TENSORS + 1),
     ),
     **dict.fromkeys(
         [
             "desired_samples", "filterbank_channel_count", "initial_num_bins", "initial_num_buckets", "num_bins",
             "parallel_iterations", "precision", "range_max", "width",
         ],
-        _MAX_LENGTH,
+        range(_LEAST, _MAX_LENGTH + 1),
     ),
     **dict.fromkeys(
         [
             "beam_width", "max_attempts", "max_iter", "num_inner_iterations", "num_negative_samples", "num_sampled",
             "rounds",
         ],
-        _MAX_TRIES,
+        range(_LEAST, _MAX_TRIES + 1),
     ),
 }  # fmt: skip
-"""Attributes that decide how many tensors a node has, or elements or the like, and how many there may be.
+"""Attributes that decide how many tensors a node has, or elements or the like, and what they may be.
 
 Source: op definitions of TensorFlow 2.21, and their kernels. Which ops have them is listed in
 ``inspection/op_classes.txt``.
@@ -107,12 +109,12 @@ def declared_sizes(subject: Subject) -> Iterator[Finding]:
 
 
 def declared_lists(subject: Subject) -> Iterator[Finding]:
-    """Find nodes that declare longer lists of tensors than any graph has: TensorFlow makes the list first."""
+    """Find nodes that declare more tensors than any graph has, or fewer than none: TensorFlow makes the list first."""
     for node in subject.graph.nodes(*filter(_may_declare_list, subject.graph.by_op)):
         attributes = node.proto.attr
         for key in filter(_LENGTHS.__contains__, attributes):
             count = attributes[key].i
-            if count > _LENGTHS[key]:
+            if count not in _LENGTHS[key]:
                 message = f"declares that {key} is {count:,}"
                 yield subject.finding(node, rule="allocation", severity=Severity.DANGEROUS, message=message)
 
