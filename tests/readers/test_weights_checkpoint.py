@@ -11,6 +11,7 @@ from checkpoints_by_hand import entry, header, table
 from safeload.errors import LimitExceededError, MalformedArtifactError, UnsupportedFormatError
 from safeload.formats import Format
 from safeload.readers import WeightLayout
+from safeload.readers.protobuf import message_class
 
 FLOAT, STRING, BFLOAT16 = 1, 7, 14
 """tensorflow/core/framework/types.proto."""
@@ -113,3 +114,77 @@ def test_closed(checkpoint):
     weights_file.close()
     with pytest.raises(ValueError, match="closed"):
         weights_file.read("kernel")
+
+
+def _key(path):
+    return f"{path}/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def _object(children, key=""):
+    """Return an object of a `TrackableObjectGraph`; a variable has a *key*."""
+    node = message_class("TrackableObjectGraph").TrackableObject()
+    for name, number in children.items():
+        node.children.add(local_name=name, node_id=number)
+    if key:
+        node.attributes.add(name="VARIABLE_VALUE", checkpoint_key=key)
+    return node
+
+
+def _of_training(tmp_path, content, *keys):
+    """Write a checkpoint of the variables *keys* with the object graph *content* and return its prefix."""
+    text = bytes([len(content) & 0x7F | 0x80, len(content) >> 7]) + b"...." + content
+    items = {b"": header(num_shards=1), b"_CHECKPOINTABLE_OBJECT_GRAPH": entry(STRING, (), size=len(text))}
+    (tmp_path / "ckpt.data-00000-of-00001").write_bytes(text + b"abcd" * len(keys))
+    items |= {key.encode(): entry(FLOAT, (), offset=len(text) + 4 * at, size=4) for at, key in enumerate(keys)}
+    (tmp_path / "ckpt.index").write_bytes(table(items))
+    return tmp_path / "ckpt"
+
+
+LISTED = [_key(f"opt/_trainable_variables/{at}") for at in range(3)]
+OBJECTS = [
+    {"opt": 1, "net": 2},
+    {"_iterations": 6, "_trainable_variables": 3},
+    {"k.0/1": 4, "_trainable_variables": 7, "x" * 1000: 5},
+    {"0": 4, "1": 5, "2": 6},
+]
+
+
+def _graph(objects=OBJECTS):
+    nodes = [*map(_object, objects), *(_object({}, key) for key in LISTED), _object({"0": 8}), _object({}, "n")]
+    return message_class("TrackableObjectGraph")(nodes=nodes).SerializeToString()
+
+
+def test_variables_of_optimizers_are_named_by_the_model(tmp_path):
+    """The shortest path that leads through no list of an optimizer; without any of a sane length, the key stays."""
+    found = {d.path for d in read(_of_training(tmp_path, _graph(), *LISTED, "n")).weights.datasets}
+    assert found == {_key("net/k..0.S1"), LISTED[1], _key("opt/_iterations"), "n"}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", None),
+        (b"\xff", "no TrackableObjectGraph message"),
+        (_graph([{"net": 99}]), "names one that is not there"),
+        (_graph([{"net": -1}]), "names one that is not there"),
+    ],
+)
+def test_graphs_of_objects_that_are_broken(tmp_path, content, problem):
+    """An empty one says nothing; others are errors."""
+    prefix = _of_training(tmp_path, content, *LISTED)
+    if problem is None:
+        assert [d.path for d in read(prefix).weights.datasets] == LISTED
+        return
+    with pytest.raises(MalformedArtifactError, match=problem):
+        read(prefix)
+
+
+def test_a_graph_of_objects_contradicts_the_index(tmp_path):
+    """Its text has a length, and no two variables are in one place."""
+    with pytest.raises(MalformedArtifactError, match="two variables in one place"):
+        read(_of_training(tmp_path, _graph(), *LISTED, _key("net/k..0.S1")))
+    prefix = _of_training(tmp_path, _graph(), *LISTED)
+    data = prefix.with_name("ckpt.data-00000-of-00001")
+    data.write_bytes(b"\x01" + data.read_bytes()[1:])
+    with pytest.raises(MalformedArtifactError, match="is no text: the lengths do not add up"):
+        read(prefix)

@@ -11,14 +11,23 @@ _LONGEST = 63
 
 
 def decode_texts(data: bytes, count: int) -> list[str]:
-    """Return the *count* texts of an array.
+    """Return the *count* texts of an array; see `split_texts`.
+
+    Raises:
+        ValueError: Also if a text is no UTF-8.
+    """
+    return [text.decode() for text in split_texts(data, count)]
+
+
+def split_texts(data: bytes, count: int) -> list[bytes]:
+    """Return the bytes of the *count* texts of an array.
 
     Args:
         data: The bytes of the array, as they lie in the checkpoint.
         count: How many texts it has.
 
     Raises:
-        ValueError: The lengths do not add up, or never end, or a text is no UTF-8.
+        ValueError: The lengths do not add up, or never end.
     """
     at, lengths = 0, []
     for _ in range(count):
@@ -37,6 +46,6 @@ def decode_texts(data: bytes, count: int) -> list[str]:
         raise ValueError("the lengths do not add up")
     texts = []
     for length in lengths:
-        texts.append(data[at : at + length].decode())
+        texts.append(data[at : at + length])
         at += length
     return texts

@@ -13,7 +13,10 @@ from safeload.errors import MalformedArtifactError, UnsupportedFormatError, requ
 from safeload.formats import SAVED_MODEL_NAMES, Format, open_member
 from safeload.readers._artifact import KerasArtifact
 from safeload.readers._digest import keras_digest
-from safeload.readers.checkpoint.index import read_checkpoint_index, require_shards
+from safeload.readers.checkpoint.index import OBJECT_GRAPH_KEY, read_checkpoint_index, require_shards
+from safeload.readers.checkpoint.texts import split_texts
+from safeload.readers.checkpoint.trained import TRAINED, places_in_models
+from safeload.readers.protobuf import parse_message
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,11 +104,14 @@ def read_weights_checkpoint(detection: Detection, limits: Limits) -> KerasArtifa
         LimitExceededError: ``limit-exceeded``. One of the limits.
 
     Guarantees:
-        No tensor is read. The data files stay open, so they are the ones that were judged.
+        No tensor is read but the graph of objects, where an optimizer has the variables of a model. The data files
+        stay open, so they are the ones that were judged.
     """
     prefix = detection.path
     assert prefix is not None  # noqa: S101 - checkpoints are found by their path
-    weights, weights_file = open_checkpoint(prefix, where=detection.where, limits=limits)
+    index, shards = _open(prefix, where=detection.where, limits=limits)
+    index = _by_models(index, shards, where=detection.where, limits=limits)
+    weights, weights_file = index.weights(), CheckpointFile(index, shards, where=detection.where)
     artifact = KerasArtifact(
         format=Format.CHECKPOINT,
         where=detection.where,
@@ -131,6 +137,11 @@ def _graph_beside(prefix: Path) -> str | None:
 
 def open_checkpoint(prefix: Path, *, where: str, limits: Limits) -> tuple[WeightIndex, CheckpointFile]:
     """Read the index of the checkpoint *prefix* and open its data files; see `read_weights_checkpoint`."""
+    index, shards = _open(prefix, where=where, limits=limits)
+    return index.weights(), CheckpointFile(index, shards, where=where)
+
+
+def _open(prefix: Path, *, where: str, limits: Limits) -> tuple[CheckpointIndex, list[ByteFile]]:
     file = open_member(prefix.parent, f"{prefix.name}.index", where=where)
     content = file.read_whole(where, limit="max_config_bytes", allowed=limits.max_config_bytes)
     index = read_checkpoint_index(content, where=where, limits=limits)
@@ -139,4 +150,22 @@ def open_checkpoint(prefix: Path, *, where: str, limits: Limits) -> tuple[Weight
     shards = [open_member(prefix.parent, name, where=where) for name in names]
     sizes = {name: shard.size for name, shard in zip(names, shards, strict=True)}
     require_shards(index, prefix=prefix.name, sizes=sizes, where=where, limits=limits)
-    return index.weights(), CheckpointFile(index, shards, where=where)
+    return index, shards
+
+
+def _by_models(index: CheckpointIndex, shards: list[ByteFile], *, where: str, limits: Limits) -> CheckpointIndex:
+    """Return the *index* with keys that lead to the models, where they lead to an optimizer that trains them."""
+    entries = {entry.key: entry for entry in index.entries}
+    graph = entries.get(OBJECT_GRAPH_KEY)
+    if graph is None or graph.is_partitioned or not any(f"/{TRAINED}/" in key for key in entries):
+        return index
+    require_within(where, limit="max_config_bytes", allowed=limits.max_config_bytes, found=graph.size)
+    try:
+        (content,) = split_texts(shards[graph.shard].read_at(graph.offset, graph.size), 1)
+    except ValueError as error:
+        raise MalformedArtifactError(where, problem=f"the graph of its objects is no text: {error}") from error
+    places = places_in_models(parse_message("TrackableObjectGraph", content, where=where), where=where)
+    renamed = {key: entry._replace(key=places.get(key, key)) for key, entry in entries.items()}
+    if len({entry.key for entry in renamed.values()}) < len(renamed):
+        raise MalformedArtifactError(where, problem="the graph of its objects has two variables in one place")
+    return replace(index, entries=tuple(renamed.values()))

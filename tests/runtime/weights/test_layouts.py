@@ -79,6 +79,18 @@ def test_a_checkpoint_of_several_things_holds_one_model(tmp_path: Path) -> None:
         safeload.load_callable(prefix, architecture=_dense)
 
 
+def test_a_checkpoint_of_training_has_the_model_under_its_optimizer(tmp_path: Path) -> None:
+    """Keras 3's optimizers list what they train, and TensorFlow names a variable by the shortest way to it."""
+    model = _shuffled(keras.Sequential([_dense(), keras.layers.BatchNormalization()]))
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    prefix = tf.train.Checkpoint(net=model, optimizer=optimizer, step=tf.Variable(3)).save(str(tmp_path / "ckpt"))
+    keys = [key for key, _ in tf.train.list_variables(prefix)]
+    assert any(key.startswith("optimizer/_trainable_variables/") for key in keys)
+    loaded = safeload.load_callable(prefix, architecture=lambda: keras.models.clone_model(model)).model
+    _assert_same_weights(loaded, model)
+
+
 def test_weights_of_the_model_itself_are_set(tmp_path: Path) -> None:
     """The group beside the layers holds what a subclassed model owns."""
     model = _shuffled(_scaled())
