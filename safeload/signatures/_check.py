@@ -73,10 +73,10 @@ def check_dtype(info: TensorInfo, dtype: str, *, is_tensor: bool) -> Cast:
 
 
 def _dtype_hint(info: TensorInfo, dtype: str, *, is_tensor: bool) -> str:
-    if "string" in (dtype, info.dtype):
-        return f"pass {info.dtype} values"
     if dtype == "object":
         return f"it holds Python objects, such as None; pass {info.dtype} values"
+    if "string" in (dtype, info.dtype):
+        return f"pass {info.dtype} values"
     if dtype.startswith("void"):
         return "it has named fields; pass numpy.lib.recfunctions.structured_to_unstructured(value)"
     call = f"tf.cast(value, {info.dtype!r})" if is_tensor else f"np.asarray(value, {info.dtype!r})"
@@ -109,12 +109,20 @@ def _fits(have: int | None, want: int | None) -> bool:
     return have is None or want is None or have == want
 
 
-def _rank_hint(want: Sequence[int | None], have: Sequence[int | None]) -> str:
-    if len(have) == len(want) - 1:
-        if want[0] in (None, 1) and _all_fit(have, want[1:]):
-            return "the batch dimension is missing: pass [value] for a batch of one"
-        if want[-1] == 1 and _all_fit(have, want[:-1]):
-            return "the last dimension is missing: pass np.expand_dims(value, -1)"
+_MISSING = {
+    (1, 0): "the batch dimension is missing: pass [value] for a batch of one",
+    (0, 1): "the last dimension is missing: pass np.expand_dims(value, -1)",
+    (1, 1): "the batch and the last dimension are missing: pass np.expand_dims([value], -1)",
+}
+"""What to do where dimensions of one are missing, by how many in front and how many at the end."""
+
+
+def _rank_hint(want: tuple[int | None, ...], have: Sequence[int | None]) -> str:
+    for (front, back), hint in _MISSING.items():
+        is_one = want[:front] in ((), (None,), (1,)) and want[len(want) - back :] in ((), (1,))
+        inner = want[front : len(want) - back]
+        if is_one and len(have) == len(inner) == len(want) - front - back and _all_fit(have, inner):
+            return hint
     if len(have) == len(want) + 1 and have[0] == 1 and _all_fit(have[1:], want):
         return "there is a dimension too many in front, as of a list around the value: pass value[0]"
     return f"it has {len(have)} dimension{'s' if len(have) != 1 else ''} instead of {len(want)}"

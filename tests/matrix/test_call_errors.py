@@ -269,7 +269,11 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
     ),
     (converted(X, [["a"] * 4]), "input 'x' is string, expected float32", "pass float32 values"),
     (converted(X, "cat.jpg"), "input 'x' is string, expected float32", "pass float32 values"),
-    (converted(TEXT, [["a", 1]]), "input 'x' is object, expected string", "pass string values"),
+    (
+        converted(TEXT, [["a", 1]]),
+        "input 'x' is object, expected string",
+        "it holds Python objects, such as None; pass string values",
+    ),
     (
         converted(TEXT, ["\udc80"]),
         "input 'x' holds string values that no tensor can hold",
