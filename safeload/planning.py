@@ -376,14 +376,15 @@ def _contents(weights: WeightIndex) -> str:
     """Say what weights these are, by the layers or variables that they name."""
     if weights.layers:
         names = [layer.layer_name for layer in weights.layers if layer.layer_name != TOP_LEVEL_WEIGHTS]
-        return _listed("the weights of {} layers", names)
+        return _listed("the weights of", "layer", names)
     arrays = [dataset.path.removesuffix(_VARIABLE) for dataset in own_arrays(weights)]
     if weights.layout is WeightLayout.CHECKPOINT:
-        return _listed("a checkpoint of {} variables", arrays)
+        return _listed("a checkpoint of", "variable", arrays)
     groups = Counter(path.partition("/vars/")[0].removeprefix("layers/") for path in arrays)
-    return _listed("the weights of {} layers", list(groups))
+    return _listed("the weights of", "layer", list(groups))
 
 
-def _listed(text: str, names: Sequence[str]) -> str:
+def _listed(text: str, noun: str, names: Sequence[str]) -> str:
     more = ", …" if len(names) > _SHOWN_NAMES else ""
-    return f"{text.format(len(names))} ({', '.join(names[:_SHOWN_NAMES])}{more})"
+    shown = f" ({', '.join(names[:_SHOWN_NAMES])}{more})" if names else ""
+    return f"{text} {len(names) or 'no'} {noun}{'' if len(names) == 1 else 's'}{shown}"

@@ -161,10 +161,14 @@ CHECKPOINT = WeightIndex(WeightLayout.CHECKPOINT, _datasets("w/.ATTRIBUTES/VARIA
         ),
         (
             CHECKPOINT,
-            "a checkpoint of 1 variables (w)",
+            "a checkpoint of 1 variable (w)",
+        ),
+        (
+            WeightIndex(WeightLayout.CHECKPOINT, _datasets("optimizer/m/.ATTRIBUTES/VARIABLE_VALUE")),
+            "a checkpoint of no variables",
         ),
     ],
-    ids=["legacy", "paths", "checkpoint"],
+    ids=["legacy", "paths", "checkpoint", "optimizer"],
 )
 def test_weights_alone(weights, holds):
     """Weights alone need an architecture; the error says what they are."""
@@ -190,7 +194,7 @@ def test_variables_of_a_saved_model(graph, holds, hint):
     """The variables of a SavedModel alone say what they belong to, and load as weights all the same."""
     with pytest.raises(ArchitectureMissingError) as caught:
         plan(None, weights=CHECKPOINT, graph_beside=graph)
-    assert caught.value.holds == f"a checkpoint of 1 variables (w) {holds}"
+    assert caught.value.holds == f"a checkpoint of 1 variable (w) {holds}"
     assert caught.value.hint.startswith(f"{hint} pass architecture= ")
     assert plan(None, weights=CHECKPOINT, graph_beside=graph, architecture=dict).architecture is dict
 
