@@ -336,7 +336,7 @@ class SignatureNotFoundError(SafeloadError, LookupError):
         meant = f"did you mean {near[0]!r}? " if near else ""
         super().__init__(
             f"there is no {what} {key!r} in this model",
-            hint=f"{meant}available: {'; '.join(available) or 'none'}",
+            hint=f"{meant}available: {'; '.join(available)}" if available else f"it has none: leave out the {what}",
         )
         self.key = key
         self.available: tuple[str, ...] = tuple(available)

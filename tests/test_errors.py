@@ -159,6 +159,7 @@ def test_wrong_signature_names_the_nearest_and_all():
 def test_a_key_that_is_no_text_is_described_too():
     """Whatever was asked for, the error lists what there is."""
     assert "there is no signature 3 in" in str(errors.SignatureNotFoundError(3, available=["raw(x)"]))
+    assert "leave out the tag set" in str(errors.SignatureNotFoundError("train", available=[], what="tag set"))
 
 
 def test_what_holds_nothing_callable_has_a_hint_of_its_own():
