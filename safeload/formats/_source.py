@@ -28,6 +28,9 @@ _SPECIAL_FILES = (
 
 _WANTED = "a path, the bytes of a file (bytes, bytearray, memoryview), or a binary file object (open(path, 'rb'))"
 
+_SHOWN = 200
+"""Characters that messages show of a path that cannot be opened."""
+
 _SHARDS = re.compile(r"-\?{5}-of-(\d{5})$")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -108,7 +111,8 @@ def _open_path(where: str) -> Source:
         # Windows cannot open directories; Path.is_dir raises for odd names.
         if os.path.isdir(path) and os.access(path, os.R_OK):  # noqa: PTH112
             return _directory(where, path)
-        raise ArtifactNotFoundError(where, problem=f"cannot be opened: {error.strerror or error}") from error
+        shown = where if len(where) <= _SHOWN else f"{where[:_SHOWN]}…"  # the content of a file, perhaps
+        raise ArtifactNotFoundError(shown, problem=f"cannot be opened: {error.strerror or error}") from error
     return _opened(where, path, descriptor)
 
 

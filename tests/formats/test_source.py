@@ -177,6 +177,13 @@ def test_socket(tmp_path):
             open_source(tmp_path / "s")
 
 
+def test_the_content_of_a_file_is_no_path():
+    """A text such as that of `to_json` is not repeated whole."""
+    with pytest.raises(ArtifactNotFoundError, match="…' cannot be opened: File name too long") as caught:
+        open_source('{"class_name": "Functional"}' * 100)
+    assert len(str(caught.value)) < 500
+
+
 def test_what_may_not_be_opened(model, monkeypatch):
     """A file that may not be read says so; Windows opens no directories, which are sources nevertheless."""
 
