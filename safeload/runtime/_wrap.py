@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec
 
 from safeload._explain import first_line
-from safeload.errors import InputMismatchError, LoadFailedError, SafeloadError
+from safeload.errors import AmbiguousSignatureError, InputMismatchError, LoadFailedError, SafeloadError
 from safeload.runtime._callable._fork import require_usable
 from safeload.runtime._callable._model_callable import ModelCallable
 from safeload.runtime._keras._runtime import KerasRuntime
@@ -89,7 +89,11 @@ def wrap_loader(
         except Exception as error:
             hint = advise(error) or "load_callable loads the same path without this loader"
             raise LoadFailedError(path, problem=f"{_name(loader)} failed: {first_line(error)}", hint=hint) from error
-        found = as_callable(loaded)
+        try:
+            found = as_callable(loaded)
+        except AmbiguousSignatureError as error:  # what is called now takes the arguments of the loader
+            error.hint = f"{error.hint}, given to load_callable(path, …) or as_callable(loaded, …)"
+            raise
         return ModelCallable(found.backend, found.key, report=report, digest=digest)
 
     return load

@@ -72,6 +72,13 @@ def test_nothing_to_call() -> None:
         as_callable(Scorer())
 
 
+def test_a_loader_is_not_asked_for_a_signature() -> None:
+    """It has arguments of its own: the hint names who takes one."""
+    with pytest.raises(AmbiguousSignatureError) as caught:
+        wrap_loader(lambda path: Scorer(), judge=lambda path: (path, ""))("m")
+    assert "given to load_callable(path, …) or as_callable(loaded, …)" in str(caught.value)
+
+
 NOT_TRACED = tf.Module()
 NOT_TRACED.f = tf.function(lambda x: x)
 LOAD_FIRST = "a path is loaded first: safeload.load_callable(path)"
