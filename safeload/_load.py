@@ -53,7 +53,7 @@ def load_callable(
     version: int | None = None,
     custom_objects: CustomObjects = None,
     modules: Iterable[ModuleType | str] = (),
-    trusted: Iterable[str] = (),
+    trusted: Iterable[str | None] = (),
     architecture: Architecture = None,
     limits: Limits | None = None,
 ) -> ModelCallable:

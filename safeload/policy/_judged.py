@@ -39,7 +39,9 @@ class Judged:
             raise TypeError("only safeload.policy.judge makes a Judged")
 
 
-def judge(artifact: Artifact, info: ModelInfo, findings: Iterable[Finding], trusted: Iterable[str] = ()) -> Judged:
+def judge(
+    artifact: Artifact, info: ModelInfo, findings: Iterable[Finding], trusted: Iterable[str | None] = ()
+) -> Judged:
     """Let *artifact* through, unless a finding that is not trusted refuses it.
 
     Args:
@@ -63,12 +65,12 @@ def judge(artifact: Artifact, info: ModelInfo, findings: Iterable[Finding], trus
     return Judged(artifact, info, findings, permitted, made_by=_FROM_JUDGE)
 
 
-def _identifiers(trusted: Iterable[str]) -> frozenset[str]:
+def _identifiers(trusted: Iterable[str | None]) -> frozenset[str]:
     if isinstance(trusted, (bool, str)):
         raise TypeError(
             f"trusted={trusted!r} is no list: pass one of the identifiers that the findings of inspect_model(path) have"
         )
-    given = frozenset(trusted) - {None}
+    given = frozenset(identifier for identifier in trusted if identifier is not None)
     for identifier in given:
         if not isinstance(identifier, str):
             raise TypeError(

@@ -91,10 +91,10 @@ def decorated(path: str, *, number: int = 0) -> object:
 assert_type(decorated("m", number=1), ModelCallable)
 
 
-def refused(error: errors.UnsafeModelError) -> list[str]:
-    """What ``trusted=`` takes."""
+def refused(error: errors.UnsafeModelError) -> ModelCallable:
+    """What ``trusted=`` takes: the identifiers as they are, None among them."""
     assert_type(error.findings[0].message, str)
-    return [finding.identifier for finding in error.findings if finding.identifier is not None]
+    return load_callable("m", trusted=[finding.identifier for finding in error.findings])
 
 
 def unresolved(error: errors.CustomObjectNotFoundError) -> str:
