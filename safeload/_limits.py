@@ -19,7 +19,8 @@ class Limits:
     Attributes:
         max_config_bytes: Bytes of JSON in one Keras config or metadata file.
         max_graph_bytes: Bytes of one ``saved_model.pb``.
-        max_entries: Members of an archive, files of a directory, objects of an HDF5 file, nodes of a config.
+        max_entries: Members of an archive, files of a directory, objects of an HDF5 file or a checkpoint, nodes of a
+            config.
         max_nesting_depth: Levels of a JSON tree, of HDF5 groups, of protobuf messages.
         max_weight_bytes: Total bytes that the weights declare, whatever is stored.
         max_expansion_ratio: Declared bytes divided by stored bytes, over a whole file.

@@ -179,6 +179,15 @@ def test_graphs_of_objects_that_are_broken(tmp_path, content, problem):
         read(prefix)
 
 
+def test_graphs_of_objects_have_limits(tmp_path):
+    """Their bytes and their objects are bounded as those of a config."""
+    prefix = _of_training(tmp_path, _graph(), *LISTED)
+    with pytest.raises(LimitExceededError, match="max_entries=8"):
+        read(prefix, max_entries=8)
+    with pytest.raises(LimitExceededError, match="max_config_bytes=1,000"):
+        read(prefix, max_config_bytes=1000)
+
+
 def test_a_graph_of_objects_contradicts_the_index(tmp_path):
     """Its text has a length, and no two variables are in one place."""
     with pytest.raises(MalformedArtifactError, match="two variables in one place"):

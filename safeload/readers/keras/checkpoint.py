@@ -164,7 +164,9 @@ def _by_models(index: CheckpointIndex, shards: list[ByteFile], *, where: str, li
         (content,) = split_texts(shards[graph.shard].read_at(graph.offset, graph.size), 1)
     except ValueError as error:
         raise MalformedArtifactError(where, problem=f"the graph of its objects is no text: {error}") from error
-    places = places_in_models(parse_message("TrackableObjectGraph", content, where=where), where=where)
+    objects = parse_message("TrackableObjectGraph", content, where=where)
+    require_within(where, limit="max_entries", allowed=limits.max_entries, found=len(objects.nodes))
+    places = places_in_models(objects, where=where)
     renamed = {key: entry._replace(key=places.get(key, key)) for key, entry in entries.items()}
     if len({entry.key for entry in renamed.values()}) < len(renamed):
         raise MalformedArtifactError(where, problem="the graph of its objects has two variables in one place")
