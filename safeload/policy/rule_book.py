@@ -253,6 +253,12 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             "A function leaves an attribute of an op to what calls it, so that what the op does is not known.",
             is_permittable=True,
         ),
+        "internal-attribute": RuleInfo(
+            (_UNEXAMINED,),
+            "An op or a function has an attribute that the runtime of TensorFlow leaves for itself and trusts: one "
+            "lets an op overwrite what the caller passed, others end the process.",
+            is_permittable=True,
+        ),
         "constant-type": RuleInfo(
             (_UNEXAMINED,),
             "A constant is declared with another type than its value has; TensorFlow ends the process over some.",

@@ -256,6 +256,13 @@ def wide_operands() -> list[Any]:
     return [ints("column", 0, shape=(1 << 20, 1)), ints("row", 0, shape=(1, 1 << 20))]
 
 
+def internal_argument() -> Any:
+    """Make a MetaGraph with a function whose argument has an attribute that no file has."""
+    made = benign()
+    functions_of(made)["call"].arg_attr[0].attr["_composite_device"].s = b"/device:COMPOSITE:0"
+    return made
+
+
 def called_bomb() -> Any:
     """Make a MetaGraph that doubles a tensor in one function after the other."""
     body = [
@@ -384,6 +391,11 @@ def sums_without_end() -> Any:
 _TRUE = node("t", "Const", value=tensor(BOOL, (), bool_val=[True]))
 
 _SERVED: dict[str, dict[str, list[Any]]] = {
+    "internal-attribute": {
+        "changes_its_input": [node("n", "Maximum", "x", "x", _forward_input=Ints((0, 0)))],
+        "allocates_elsewhere": [node("n", "Maximum", "x", "x", _scoped_allocator=Ints((0, 5)))],
+        "internal_attribute_of_a_function": [function("f", ["x"], ["x"], _XlaCompiledKernel=True)],
+    },
     "file-write": {
         "write": [node("n", "WriteFile", "x", "x")],
         "write_unreached": [function("f", ["x"], [], node("n", "WriteFile", "x"))],
@@ -594,6 +606,7 @@ _SERVED: dict[str, dict[str, list[Any]]] = {
 """What is hostile about a function that a signature calls: the rule that has to find it → name → nodes, functions."""
 
 _BUILT: dict[str, dict[str, Callable[[], Any]]] = {
+    "internal-attribute": {"internal_attribute_of_an_argument": internal_argument},
     "file-write": {
         "write_nested": lambda: in_loop(node("n", "WriteFile", "x", "x")),
         "restore_saves": restore_saves,

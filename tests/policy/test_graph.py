@@ -13,6 +13,7 @@ import pytest
 from hostile.graphs import HOSTILE, benign, exported, through_variable
 from hostile.nodes import (
     INT32,
+    Dims,
     Func,
     Ints,
     Type,
@@ -105,6 +106,7 @@ def test_benign_graph_has_no_refusal() -> None:
 
 
 HARMLESS_NODES = {
+    "what tracing writes": node("n", "Relu", "x", _output_shapes=[Dims((1,))], _class=["loc:@x"], _XlaMustCompile=True),
     "print": node("n", "PrintV2", "x", output_stream="log(info)"),
     "typed constant": node("n", "Const", dtype=Type(INT32), value=tensor(INT32, (1,), int_val=[1])),
     "cache in memory": [node("n", "CacheDatasetV2", "x", "p:output:0"), text("p")],

@@ -25,6 +25,7 @@ from safeload.policy.graph._stablehlo import stablehlo_modules
 from safeload.policy.graph._structure import (
     absent_functions,
     asset_names,
+    internal_attributes,
     mistyped_constants,
     open_attributes,
     repeated_names,
@@ -41,6 +42,7 @@ GRAPH_RULES = (
     forged_references,
     absent_functions,
     open_attributes,
+    internal_attributes,
     mistyped_constants,
     impossible_constants,
     mistaken_operands,

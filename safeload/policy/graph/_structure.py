@@ -18,6 +18,26 @@ if TYPE_CHECKING:
     from safeload.policy.graph._subject import Subject
 
 
+_WRITTEN = frozenset(
+    {
+        "_OutputsOnOpDevice", "_XlaCompile", "_XlaMustCompile", "_XlaScope", "_XlaSeparateCompiledGradients",
+        "_XlaSharding", "_acd_function_control_output", "_class", "_cloned", "_collective_manager_ids",
+        "_construction_context", "_disable_call_shape_inference", "_gradient_op_type", "_grappler_do_not_remove",
+        "_handle_dtypes", "_handle_shapes", "_has_manual_control_dependencies", "_implements",
+        "_independent_side_effects", "_input_shapes", "_lower_as_multi_device_function", "_lower_using_switch_merge",
+        "_noinline", "_num_original_outputs", "_output_shapes", "_output_types", "_read_only_resource_inputs", "_shape",
+        "_stateful_parallelism", "_tf_data_function", "_tfl_quant_trait", "_tpu_input_identity", "_tpu_output_identity",
+        "_tpu_replicate", "_user_specified_name", "_xla_propagate_compile_time_consts",
+    }
+)  # fmt: skip
+"""Attributes that no op declares, and that TensorFlow's own Python writes into files.
+
+Others its runtime leaves for itself while it prepares a graph, and trusts: with ``_forward_input`` a kernel overwrites
+what it is given, be it the caller's own, and with ``_scoped_allocator`` or ``_swap_to_host`` the process may end.
+Source: tensorflow/python (2.21), measured; tensorflow/core/common_runtime/graph_view.cc for the first two.
+"""
+
+
 def absent_functions(subject: Subject) -> Iterator[Finding]:
     """Find calls of functions that the file does not hold: another model of the process may have them."""
     calling = (node for body in subject.graph.bodies.values() for node in body.calling)
@@ -56,6 +76,35 @@ def _left_open(node: Node) -> Iterator[str]:
             if kind == "placeholder":
                 yield key
             pending += [called.attr for called in ([value.func] if kind == "func" else value.list.func)]
+
+
+def internal_attributes(subject: Subject) -> Iterator[Finding]:
+    """Find attributes with which the runtime of TensorFlow tells itself what to do; nothing checks them."""
+    message = "the attribute {!r}, which the runtime of TensorFlow leaves for itself, and no file"
+    for name, body in subject.graph.bodies.items():
+        written: set[str] = set()
+        for node in body.nodes:
+            written.update(node.proto.attr)
+        strange = set(filter(_is_internal, written))
+        for node in body.nodes if strange else ():
+            for key in sorted(strange.intersection(node.proto.attr)):
+                told = f"has {message.format(key)}"
+                yield subject.finding(
+                    node, rule="internal-attribute", severity=Severity.UNEXAMINED, message=told, evidence=key
+                )
+        parts = (body.proto.attr, *(part.attr for part in body.proto.arg_attr.values()))
+        for key in sorted(filter(_is_internal, {key for part in parts for key in part})):
+            yield subject.about(
+                f"function_library/{name}",
+                rule="internal-attribute",
+                severity=Severity.UNEXAMINED,
+                message=f"a function has {message.format(key)}",
+                evidence=key,
+            )
+
+
+def _is_internal(attribute: str) -> bool:
+    return attribute.startswith("_") and attribute not in _WRITTEN
 
 
 def mistyped_constants(subject: Subject) -> Iterator[Finding]:
