@@ -219,6 +219,27 @@ def test_arguments_are_not_mixed_up(difference: Path, name: str) -> None:
     assert float(load(difference)(a=10.0, b=1.0)) == 8.0
 
 
+@pytest.mark.parametrize("key", ["config", "config_proto"])
+@pytest.mark.parametrize("has_objects", [True, False])
+def test_settings_of_calls_are_left(difference: Path, key: str, has_objects: bool) -> None:
+    """What TensorFlow is to do with a graph is not for the file to say, by whatever route; these it could not read."""
+    with rewritten(difference) as message:
+        (meta_graph,) = message.meta_graphs
+        functions = meta_graph.graph_def.library.function
+        for nodes in (meta_graph.graph_def.node, *(function.node_def for function in functions)):
+            for call in (node for node in nodes if node.op.endswith("PartitionedCall")):
+                call.attr["config_proto"].s = b""
+                call.attr[key].s = b"\xff"
+        for function in functions:
+            function.attr["_noinline"].b = True
+        if not has_objects:
+            meta_graph.ClearField("object_graph_def")
+    model = load(difference)
+    assert model.route == ("direct" if has_objects else "graph")
+    assert float(model(a=10.0, b=1.0)) == 8.0
+    assert float(tf.function(model)(a=tf.constant(10.0), b=tf.constant(1.0))) == 8.0
+
+
 def test_saved_state_of_a_variable_is_left_to_the_loader(difference: Path) -> None:
     """A variable that says how it is restored is no plain one."""
     with rewritten(difference) as message:

@@ -23,7 +23,7 @@ from safeload.inspection import Slot
 from safeload.inspection.saved_model.functions import argument_name
 from safeload.runtime._eager_function import EagerFunction, Flat, runs_plainly
 from safeload.runtime._outside_graphs import outside_graphs
-from safeload.runtime._saved_model._devices import leave_cluster
+from safeload.runtime._saved_model._devices import leave_process
 from safeload.runtime._saved_model._library import FunctionLibrary, NotUnderstoodError
 from safeload.runtime._saved_model._objects import ObjectStore
 from safeload.runtime._signals import raise_interruption
@@ -102,7 +102,7 @@ class DirectRoute:
         library = function_pb2.FunctionDefLibrary.FromString(self._meta_graph.graph_def.library.SerializeToString())
         kept = [function for function in library.function if function.signature.name in set(reached)]
         for function in kept:
-            leave_cluster(function.node_def)
+            leave_process(function.node_def)
             keep_apart(function.node_def, in_function=True)
         gradients = [g for g in library.registered_gradients if g.gradient_func in set(reached)]
         part = function_pb2.FunctionDefLibrary(function=kept, registered_gradients=gradients)

@@ -18,7 +18,7 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework import op_def_registry, ops
 
 from safeload.inspection.op_classes import op_table
-from safeload.runtime._saved_model._devices import leave_cluster
+from safeload.runtime._saved_model._devices import leave_process
 from safeload.runtime._unfused import keep_apart
 
 GRADIENT_ATTRIBUTE = "_gradient_op_type"
@@ -114,7 +114,7 @@ class FunctionLibrary:
         definition.attr.pop("_input_shapes", None)  # may contradict the shapes of a call
         for node in definition.node_def:
             self._rename(node)
-        leave_cluster(definition.node_def)
+        leave_process(definition.node_def)
         keep_apart(definition.node_def, in_function=True)
         return definition
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from tensorflow.python.saved_model import registration, revived_types
 
-from safeload.runtime._saved_model._devices import leave_cluster
+from safeload.runtime._saved_model._devices import device_here
 
 _CALL = "__call__"
 _LISTS = frozenset({"trackable_list_wrapper", "trackable_tuple_wrapper"})
@@ -28,8 +28,9 @@ def prepare_objects(object_graph: Any) -> None:
     Raises:
         ValueError: A list is longer than lists are.
     """
-    leave_cluster(node.resource for node in object_graph.nodes if node.HasField("resource"))
     for node in object_graph.nodes:
+        if node.HasField("resource"):
+            node.resource.device = device_here(node.resource.device)
         del node.slot_variables[:]  # they need the optimizer's class
         calls = [index for index, child in enumerate(node.children) if child.local_name == _CALL]
         if calls and _has_shared_class(node):

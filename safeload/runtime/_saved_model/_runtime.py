@@ -26,7 +26,7 @@ from safeload.runtime._constants import constants_in
 from safeload.runtime._log import LOG
 from safeload.runtime._outside_graphs import outside_graphs
 from safeload.runtime._saved_model._closed_files import bodies, close_files
-from safeload.runtime._saved_model._devices import leave_cluster
+from safeload.runtime._saved_model._devices import leave_process
 from safeload.runtime._saved_model._direct import DirectRoute
 from safeload.runtime._saved_model._graph import GraphRoute
 from safeload.runtime._saved_model._library import NotUnderstoodError
@@ -242,7 +242,7 @@ class SavedModelRuntime:
         if self._meta_graph.graph is not None:
             close_files(definition, self._meta_graph.graph)
         for name, nodes in bodies(definition):
-            leave_cluster(nodes)
+            leave_process(nodes)
             keep_apart(nodes, in_function=name != MAIN)
         return definition
 
