@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from saved_models import load, rewritten
+from tensorflow.core.framework import attr_value_pb2
 
 from safeload.errors import LoadFailedError
 
@@ -106,18 +107,34 @@ def test_wrong_attributes_do_not_end_the_process(doubled: Path) -> None:
         load(doubled)
 
 
-def test_too_few_tensors_do_not_end_the_process(doubled: Path) -> None:
-    """The optimizer takes it for granted that there are as many tensors as the op asks for at least."""
+@pytest.mark.parametrize(
+    ("op", "key", "value", "message"),
+    [
+        ("Pack", "N", {"i": 0}, "must be at least minimum 1"),
+        ("Softplus", "T", {"type": tf.string.as_datatype_enum}, "not in the list of allowed values"),
+        ("MaxPool", "padding", {"s": b"x"}, "not in the list of allowed values"),
+        ("MaxPool", "ksize", {"list": {"i": [1]}}, "must be at least minimum 4"),
+    ],
+)
+def test_attributes_out_of_bounds_do_not_end_the_process(
+    doubled: Path, op: str, key: str, value: Any, message: str
+) -> None:
+    """The optimizer takes it for granted that attributes are what the op allows."""
+    window = attr_value_pb2.AttrValue.ListValue(i=[1, 1, 1, 1])
 
     def add(meta_graph: Any) -> None:
         for function in meta_graph.graph_def.library.function:
             for node in [node for node in function.node_def if node.op == "Mul"]:
-                empty = function.node_def.add(name=f"{node.name}_empty", op="Pack")
-                empty.attr["T"].CopyFrom(node.attr["T"])
-                empty.attr["N"].i = 0
+                odd = function.node_def.add(name=f"{node.name}_odd", op=op, input=node.input[: op != "Pack"])
+                odd.attr["T"].CopyFrom(node.attr["T"])
+                if op == "MaxPool":
+                    odd.attr["padding"].s = b"SAME"
+                    odd.attr["ksize"].list.CopyFrom(window)
+                    odd.attr["strides"].list.CopyFrom(window)
+                odd.attr[key].CopyFrom(attr_value_pb2.AttrValue(**value))
 
     _edit(doubled, add)
-    with pytest.raises(LoadFailedError, match="must be at least minimum 1"):
+    with pytest.raises(LoadFailedError, match=message):
         load(doubled)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from tensorflow.core.framework import function_pb2
@@ -123,7 +123,9 @@ class FunctionLibrary:
             node.op = self._unique(node.op)
             return
         op = _described(node.op)
-        if not all(map(node.attr.__contains__, op.required)) or _is_out_of_bounds(node.attr, op):
+        if not all(map(node.attr.__contains__, op.required)) or not all(
+            bound(node.attr[name]) for name, bound in op.bounds if name in node.attr
+        ):
             raise NotUnderstoodError(f"attributes of a {node.op} are missing, or wrong")
         for function in self._functions_of(node):
             function.name = self._unique(function.name) if function.name in self._functions else function.name
@@ -148,14 +150,12 @@ class _Op(NamedTuple):
 
     Attributes:
         required: Its attributes without a default.
-        types: The types that those of its attributes may be that are one of several types.
-        minima: The least that those of its attributes may be that are numbers with a least one.
+        bounds: Whether a value may be that of an attribute, for those that are bound to some.
         shared_name: The default of its attribute ``shared_name``; None for an op that shares nothing.
     """
 
     required: tuple[str, ...] = ()
-    types: tuple[tuple[str, frozenset[int]], ...] = ()
-    minima: tuple[tuple[str, int], ...] = ()
+    bounds: tuple[tuple[str, Callable[[Any], bool]], ...] = ()
     shared_name: bytes | None = None
 
 
@@ -169,16 +169,24 @@ def _described(op: str) -> _Op:
     attributes = {attribute.name: attribute for attribute in definition.attr} if definition else {}
     shared = attributes.get("shared_name")
     required = tuple(name for name, attribute in attributes.items() if not attribute.HasField("default_value"))
-    types = tuple((n, frozenset(a.allowed_values.list.type)) for n, a in attributes.items() if a.type == "type")
-    limited = tuple((name, allowed) for name, allowed in types if allowed)
-    numbers = tuple((n, a.minimum) for n, a in attributes.items() if a.type == "int" and a.has_minimum)
-    return _Op(required, limited, numbers, None if shared is None else shared.default_value.s)
+    bounds = tuple((name, bound) for name, attribute in attributes.items() if (bound := _bound(attribute)) is not None)
+    return _Op(required, bounds, None if shared is None else shared.default_value.s)
 
 
-def _is_out_of_bounds(attributes: Any, op: _Op) -> bool:
-    return any(name in attributes and attributes[name].type not in allowed for name, allowed in op.types) or any(
-        name in attributes and attributes[name].i < least for name, least in op.minima
-    )
+def _bound(attribute: Any) -> Callable[[Any], bool] | None:
+    """Return what tells whether a value may be that of *attribute*, an `OpDef.AttrDef`, if not all may."""
+    allowed, least = attribute.allowed_values.list, attribute.minimum
+    if attribute.type == "type" and allowed.type:
+        types = frozenset(allowed.type)
+        return lambda value: value.type in types
+    if attribute.type == "string" and allowed.s:
+        texts = frozenset(allowed.s)
+        return lambda value: value.s in texts
+    if attribute.type == "int" and attribute.has_minimum:
+        return lambda value: bool(value.i >= least)
+    if attribute.type.startswith("list") and attribute.has_minimum:
+        return lambda value: sum(len(found) for _, found in value.list.ListFields()) >= least
+    return None
 
 
 def _remove(names: list[str]) -> None:
