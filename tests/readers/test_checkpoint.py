@@ -14,6 +14,7 @@ from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.readers.checkpoint.index import OBJECT_GRAPH_KEY, read_checkpoint_index, require_shards
 from safeload.readers.checkpoint.snappy import decompress
 from safeload.readers.checkpoint.table import read_table
+from safeload.readers.protobuf import message_class
 
 
 def read(items, **limits):
@@ -205,6 +206,78 @@ def test_sizes_that_are_declared_are_bounded():
     shared = read({b"": header(), **{f"w{i:03}".encode(): entry() for i in range(200)}})
     with pytest.raises(LimitExceededError, match="max_expansion_ratio"):
         require_shards(shared, prefix="v", sizes={"v.data-00000-of-00001": 8}, where="m", limits=Limits())
+
+
+@pytest.fixture(scope="module")
+def sliced(tmp_path_factory):
+    """The index of a tensor that TensorFlow wrote in slices, whose numbers take one byte and more."""
+    import tensorflow as tf
+
+    prefix = str(tmp_path_factory.mktemp("sliced") / "v")
+    shapes = {"0,63:-": (63, 2), "63,65:0,1": (65, 1), "63,65:1,1": (65, 1), "128,9000:-": (9000, 2)}
+    specs = [f"10000 2 {part}" for part in shapes]
+    tensors = [tf.zeros(shape) for shape in shapes.values()]
+    tf.raw_ops.SaveV2(prefix=prefix, tensor_names=["w\0w"] * 4, shape_and_slices=specs, tensors=tensors)
+    with open(f"{prefix}.index", "rb") as file:
+        return read_table(file.read(), where="v.index", limits=Limits())
+
+
+def test_slices_have_what_they_cover(sliced):
+    """Each slice has the dtype and the shape that its tensor says."""
+    assert sorted(found.shape for found in read(sliced).slices) == [(63, 2), (65, 1), (65, 1), (9000, 2)]
+
+
+def _of_integers(key, message):
+    message.dtype = message.dtype if key == b"w\0w" else 3
+
+
+def _smaller(key, message):
+    if key != b"w\0w":
+        message.shape.dim[0].size -= 1
+        message.size = 4 * message.shape.dim[0].size * message.shape.dim[1].size
+
+
+def _of_another_rank(key, message):
+    if key == b"w\0w":
+        message.slices[0].extent.add()
+
+
+def _outside(key, message):
+    if key == b"w\0w":
+        message.slices[0].extent[0].length = 10001
+
+
+def _elsewhere(key, message):
+    if key == b"w\0w":
+        message.slices[0].extent[0].start = 1
+
+
+def _shifted(key, message):
+    if key == b"w\0w":
+        message.slices[0].extent[1].start = 1
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (_of_integers, "one is no float32 of shape"),
+        (_smaller, "one is no float32 of shape"),
+        (_of_another_rank, "one has 3 of 2 axes"),
+        (_outside, "10001 from 0 of 10000"),
+        (_elsewhere, "one is missing"),
+        (_shifted, "-1 from 1 of 2"),
+    ],
+)
+def test_slices_that_are_others(sliced, change, problem):
+    """TensorFlow would read beyond a smaller one, and end the process over another dtype."""
+    changed = dict(sliced)
+    for key, value in sliced.items():
+        if key:
+            message = message_class("BundleEntryProto").FromString(value)
+            change(key, message)
+            changed[key] = message.SerializeToString()
+    with pytest.raises(MalformedArtifactError, match=rf"is not made of its slices: .*{problem}"):
+        read(changed)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def checkpoint(tmp_path):
         b"kernel": entry(FLOAT, (2, 3), size=24),
         b"scale": entry(BFLOAT16, (2,), shard_id=1, size=4),
         b"empty": entry(FLOAT, (0, 3), size=0),
-        b"parts": entry(FLOAT, (1,), size=0, slices=[{}]),
+        b"parts": entry(FLOAT, (1,), size=0, slices=[{"extent": [{}]}]),
         b"config": entry(STRING, (), offset=24, size=4),
     }
     (tmp_path / "ckpt.index").write_bytes(table(items))

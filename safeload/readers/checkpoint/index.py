@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.errors import LimitExceededError, MalformedArtifactError, require_within
 from safeload.readers._artifact import MAX_DIMENSIONS, DatasetInfo, WeightIndex, WeightLayout
+from safeload.readers.checkpoint.slices import slices_of
 from safeload.readers.checkpoint.table import read_table
 from safeload.readers.protobuf import dtype_bytes, dtype_name, parse_message
 
@@ -117,15 +118,24 @@ def read_checkpoint_index(data: bytes, *, where: str, limits: Limits) -> Checkpo
     items = read_table(data, where=where, limits=limits)
     num_shards = _num_shards(items.pop(b"", None), where=where)
     entries: list[CheckpointEntry] = []
-    slices: list[CheckpointEntry] = []
+    slices: dict[bytes, CheckpointEntry] = {}
+    partitions: list[tuple[bytes, CheckpointEntry, Any]] = []
     for key, value in items.items():
+        message = parse_message("BundleEntryProto", value, where=where)
         # Keys of slices begin with an encoded 0. Source: EncodeTensorNameSlice in saved_tensor_slice_util.cc.
         is_slice = key[:1] == b"\0"
-        entry = _entry(key, value, num_shards=num_shards, is_slice=is_slice, where=where)
-        (slices if is_slice else entries).append(entry)
+        entry = _entry(key, message, num_shards=num_shards, is_slice=is_slice, where=where)
+        if is_slice:
+            slices[key] = entry
+            continue
+        entries.append(entry)
+        if entry.is_partitioned:
+            partitions.append((key, entry, message.slices))
+    for key, entry, parts in partitions:
+        _require_slices(key, entry, parts, slices, where=where)
     total = sum([entry.nbytes for entry in entries])
     require_within(where, limit="max_weight_bytes", allowed=limits.max_weight_bytes, found=total)
-    return CheckpointIndex(num_shards, tuple(entries), tuple(slices))
+    return CheckpointIndex(num_shards, tuple(entries), tuple(slices.values()))
 
 
 def require_shards(
@@ -170,8 +180,27 @@ def _num_shards(header: bytes | None, *, where: str) -> int:
     return int(message.num_shards)
 
 
-def _entry(key: bytes, value: bytes, *, num_shards: int, is_slice: bool, where: str) -> CheckpointEntry:
-    message = parse_message("BundleEntryProto", value, where=where)
+def _require_slices(
+    key: bytes, entry: CheckpointEntry, parts: Any, slices: Mapping[bytes, CheckpointEntry], *, where: str
+) -> None:
+    """Check that what the slices of a tensor cover is stored as such, which TensorFlow takes for granted."""
+    problem = None
+    try:
+        for part in slices_of(key, entry.shape, parts):
+            found = slices.get(part.key)
+            if found is None:
+                problem = "one is missing"
+            elif (found.dtype, found.shape) != (entry.dtype, part.shape):
+                problem = f"one is no {entry.dtype} of shape {list(part.shape)}"
+    except ValueError as error:
+        problem = str(error)
+    if problem:
+        raise MalformedArtifactError(
+            where, problem=f"the tensor {entry.key[:200]!r} is not made of its slices: {problem}"
+        )
+
+
+def _entry(key: bytes, message: Any, *, num_shards: int, is_slice: bool, where: str) -> CheckpointEntry:
     dtype, shape = dtype_name(message.dtype), tuple([dim.size for dim in message.shape.dim[: MAX_DIMENSIONS + 1]])
     try:
         name = repr(key) if is_slice else key.decode("utf-8")
