@@ -16,6 +16,7 @@ from safeload.formats import SAVED_MODEL_NAMES, Format, open_member
 from safeload.readers._artifact import VARIABLES_PREFIX, Anomaly, SavedModelArtifact
 from safeload.readers._model_tree import ModelTree, read_model_tree
 from safeload.readers.checkpoint.index import CheckpointIndex, read_checkpoint_index, require_shards
+from safeload.readers.checkpoint.texts import require_texts
 from safeload.readers.protobuf import parse_message, parse_text
 from safeload.readers.saved_model.assets import asset_definitions
 from safeload.readers.saved_model.inputs import complete_signatures, is_callable_key
@@ -130,6 +131,7 @@ class _Reader:
         index = read_checkpoint_index(data, where=f"{self.where}/{VARIABLES_PREFIX}.index", limits=self.limits)
         if not self.hides_files:
             require_shards(index, prefix=VARIABLES_PREFIX, sizes=self.tree.files, where=self.where, limits=self.limits)
+            require_texts(index, prefix=VARIABLES_PREFIX, directory=self.directory, where=self.where)
         return data, index
 
     def has_old_checkpoint(self) -> bool:

@@ -16,6 +16,7 @@ from safeload.errors import UnsupportedFormatError
 from safeload.formats import Format, is_text, open_member
 from safeload.readers._artifact import SavedModelArtifact, WeightIndex
 from safeload.readers.checkpoint.index import read_checkpoint_index, require_shards
+from safeload.readers.checkpoint.texts import require_texts
 from safeload.readers.protobuf import message_class, parse_message, parse_text
 from safeload.readers.saved_model.inputs import complete_signatures
 from safeload.readers.saved_model.outputs import (
@@ -132,6 +133,7 @@ def _checkpoint(detection: Detection, limits: Limits) -> _Checkpoint:
     index = read_checkpoint_index(content, where=where, limits=limits)
     sizes = {shard: _size(prefix.parent, shard, where) for shard in index.required_sizes(prefix.name)}
     require_shards(index, prefix=prefix.name, sizes=sizes, where=where, limits=limits)
+    require_texts(index, prefix=prefix.name, directory=prefix.parent, where=where)
     files = {name: len(content), **sizes}
     return _Checkpoint(prefix.parent, prefix.name, content, files, index.weights())
 
