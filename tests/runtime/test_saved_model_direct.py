@@ -24,6 +24,7 @@ from threads import in_threads
 
 from safeload import load_callable
 from safeload.errors import LoadFailedError
+from safeload.readers.checkpoint.index import OBJECT_GRAPH_KEY
 from safeload.runtime._saved_model._direct import DirectRoute
 
 
@@ -238,6 +239,22 @@ def test_settings_of_calls_are_left(difference: Path, key: str, has_objects: boo
     assert model.route == ("direct" if has_objects else "graph")
     assert float(model(a=10.0, b=1.0)) == 8.0
     assert float(tf.function(model)(a=tf.constant(10.0), b=tf.constant(1.0))) == 8.0
+
+
+def test_objects_of_a_checkpoint_that_are_none(tmp_path: Path) -> None:
+    """Where they are no message, as where they are missing, variables have the values of their names in the graph."""
+    module = tf.Module()
+    module.weight = tf.Variable(tf.ones([4]))  # type: ignore[attr-defined]
+    call = tf.function(lambda x: x + module.weight, input_signature=[tf.TensorSpec([4])])  # type: ignore[attr-defined]
+    module.call = call  # type: ignore[attr-defined]
+    tf.saved_model.save(module, str(tmp_path), signatures=call)
+    names = ["weight/.ATTRIBUTES/VARIABLE_VALUE", OBJECT_GRAPH_KEY]
+    tensors = [tf.fill([4], 2.0), tf.constant(b"\xff" * 9)]
+    prefix = f"{tmp_path}/variables/variables"
+    tf.raw_ops.SaveV2(prefix=prefix, tensor_names=names, shape_and_slices=["", ""], tensors=tensors)
+    model = load(tmp_path)
+    assert model.route == "graph"
+    identical(model(np.ones(4, "float32")), tf.fill([4], 3.0))
 
 
 def test_saved_state_of_a_variable_is_left_to_the_loader(difference: Path) -> None:

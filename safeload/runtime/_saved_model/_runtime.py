@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow.python.framework import kernels, op_def_registry
 
@@ -144,7 +145,7 @@ class SavedModelRuntime:
             return None
         try:
             direct = self._direct_route().function(signature)
-        except (NotUnderstoodError, tf.errors.OpError, KeyError, ValueError, TypeError) as error:
+        except (NotUnderstoodError, tf.errors.OpError, DecodeError, LookupError, ValueError, TypeError) as error:
             LOG.info("%s: the direct route does not understand it: %s", self.where, error)
             self._is_direct = False
             return None
