@@ -14,6 +14,7 @@ from safeload.dialects._normalise import normalise
 from safeload.dialects._values import (
     ACTIVATIONS,
     has_activation,
+    is_floating,
     is_tensorflow_initializer,
     named_activations,
     with_activations,
@@ -41,6 +42,7 @@ __all__ = [
     "has_activation",
     "is_application_layer",
     "is_builtin",
+    "is_floating",
     "is_tensorflow_initializer",
     "kind_of",
     "lower",

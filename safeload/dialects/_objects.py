@@ -5,6 +5,7 @@ Owns what an object is: built in or custom, and its module. Models and nodes are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -233,7 +234,7 @@ class Normaliser:
             config = _values.initializer_config(name, config)
         config = _with_legal_name(self.config(config))
         if module == LAYERS and name != "InputLayer" and self._is_old:
-            config["dtype"] = _layer_dtype(config)
+            config["dtype"] = _layer_dtype(name, config)
         known = find_class(module, name) if self._is_old else None
         return {
             "module": module,
@@ -291,15 +292,22 @@ def _is_keras_module(module: str) -> bool:
     return module.partition(".")[0] in _KERAS_PACKAGES or module.startswith(_TENSORFLOW_KERAS)
 
 
-# Keys of layers whose integer dtype is not that of their computation: that of an Embedding's input
-# (keras/layers/embeddings.py, 2.2.4), of a Discretization's output
-# (tf_keras 2.21 layers/preprocessing/discretization.py).
-# Keras 3 casts the floats that enter Discretization in a graph to it.
-_WITH_OTHER_DTYPE = frozenset({"embeddings_initializer", "bin_boundaries"})
+# Layers whose dtype is that of their result, or that take no floats: tf_keras 2.21 layers/preprocessing.
+# That of a Discretization is, and Keras 3 casts the floats that enter one in a graph to it.
+_OF_RESULTS = re.compile(
+    r"(CategoryEncoding|Hashing|IntegerLookup|Normalization|Random\w+|Rescaling|StringLookup|TextVectorization)"
+)
 
 
-def _layer_dtype(config: Mapping[str, Any]) -> Any:
-    """Return the dtype in which a layer of Keras 2 computes."""
+def _layer_dtype(name: str, config: Mapping[str, Any]) -> Any:
+    """Return the dtype in which the layer *name* of Keras 2 computes.
+
+    One of integers or texts is no dtype of computation (in TensorFlow 1 that of its first input, of an Embedding ever
+    since), and what enters the layer stays as it is; Keras 3 would cast floats to it.
+
+    Source: ``_maybe_build`` in tensorflow/python/keras/engine/base_layer.py (1.15.5), keras/layers/embeddings.py
+    (2.2.4), ``_maybe_cast_inputs`` in tf_keras 2.21 ``engine/base_layer.py``; ``convert_input`` in keras 3.15.1
+    ``src/dtype_policies/dtype_policy.py``.
+    """
     dtype = config.get("dtype", _values.PLAIN_DTYPE)
-    is_integer = isinstance(dtype, str) and dtype.startswith(("int", "uint", "bool"))
-    return _values.PLAIN_DTYPE if is_integer and config.keys() & _WITH_OTHER_DTYPE else dtype
+    return dtype if _values.is_floating(dtype) or _OF_RESULTS.fullmatch(name) else _values.PLAIN_DTYPE

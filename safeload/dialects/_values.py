@@ -248,6 +248,11 @@ def dtype_policy(value: Any) -> Any:
     return value
 
 
+def is_floating(dtype: Any) -> bool:
+    """Tell whether *dtype*, as a layer records it, is one of floats, or a policy."""
+    return not (isinstance(dtype, str) and dtype.startswith(("int", "uint", "bool", "string")))
+
+
 def scalar(value: dict[str, Any]) -> tuple[bool, Any]:
     """Return whether *value* is a number or array that JSON has no type for, and the number or nested list."""
     if value.get("type") == "ndarray" and "value" in value:

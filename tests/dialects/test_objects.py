@@ -285,6 +285,24 @@ def test_the_dtype_of_an_old_layer_is_explicit():
     assert old.object({"module": "keras.layers", "class_name": "Flatten", "config": {}})["config"]["dtype"] == "float32"
 
 
+@pytest.mark.parametrize(
+    ("name", "dtype", "expected"),
+    [
+        ("Flatten", "int32", "float32"),
+        ("Lambda", "string", "float32"),
+        ("Flatten", "float16", "float16"),
+        ("Flatten", "mixed_bfloat16", "mixed_bfloat16"),
+        ("Rescaling", "uint8", "uint8"),
+        ("RandomFlip", "int32", "int32"),
+        ("InputLayer", "int32", "int32"),
+    ],
+)
+def test_dtypes_that_are_none_of_floats(name, dtype, expected):
+    """Those of inputs and results stay; in others Keras 2 cast nothing to them."""
+    found = normaliser(TF_2).object({"module": "keras.layers", "class_name": name, "config": {"dtype": dtype}})
+    assert found["config"]["dtype"] == expected
+
+
 def test_initializers_of_earlier_releases():
     """Initializers lose what Keras 3 does not know, at whatever place."""
     config = {

@@ -383,6 +383,23 @@ def test_a_layer_of_tf_keras_that_takes_a_dict(tmp_path: Path, suffix: str) -> N
     np.testing.assert_allclose(loaded(a=3 * X, b=X), 2 * X)
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_an_integer_dtype_of_a_layer_is_that_of_its_indices(tmp_path: Path, suffix: str) -> None:
+    """TensorFlow 1 recorded that of the first input; a class for Keras 3 gets the floats beside it as they are."""
+
+    class Picked:
+        def call(self, inputs: Any) -> Any:
+            indices, values = inputs
+            return tf.gather(values, indices, axis=1, batch_dims=1)
+
+    old, new = (type("Picked", (Picked, package.layers.Layer), {}) for package in (tf_keras, keras))
+    indices, values = tf_keras.Input((1,), dtype="int32", name="indices"), tf_keras.Input((4,), name="values")
+    tf_keras.Model([indices, values], old(dtype="int32")([indices, values])).save(tmp_path / f"m{suffix}")
+    for cls in (old, new):
+        loaded = safeload.load_callable(tmp_path / f"m{suffix}", custom_objects={"Picked": cls})
+        np.testing.assert_array_equal(loaded(indices=np.int32([[1], [2]]), values=X + 0.5), X[:, 1:2] + 0.5)
+
+
 def test_feature_columns(tmp_path: Path) -> None:
     """The layer of tf_keras and the columns of TensorFlow load where they are given."""
     inputs = {name: tf_keras.Input((1,), name=name) for name in "ab"}

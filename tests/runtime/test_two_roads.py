@@ -193,6 +193,31 @@ def test_dtypes_that_the_author_gave(tmp_path: Path) -> None:
     assert [value.dtype for value in found] == [value.dtype for value in model(given)] == ["float64", "int32"]
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool", "string"])
+def test_layers_of_other_dtypes_than_floats(tmp_path: Path, dtype: str, suffix: str) -> None:
+    """They take floats as they are, which Keras 3 would cast, and round, for its own layers."""
+    x = keras_input = tf_keras.Input((4, 6))
+    for name, arguments in [("Permute", [(2, 1)]), ("Activation", ["tanh"]), ("TimeDistributed", [])]:
+        given = arguments or [tf_keras.layers.Dense(3)]
+        x = getattr(tf_keras.layers, name)(*given, dtype=dtype)(x)
+    model = filled(tf_keras.Model(keras_input, tf_keras.layers.Concatenate(dtype=dtype)([x, x])))
+    path = tmp_path / f"m{suffix}"
+    model.save(path)
+    values = sample(2, 4, 6)
+    for road in ("keras", "tf_keras"):
+        np.testing.assert_allclose(on_road(path, road)(values), model(values), rtol=TOLERANCE)
+
+
+def test_results_of_other_dtypes_than_floats(tmp_path: Path) -> None:
+    """A layer of preprocessing casts its result, in either Keras."""
+    x = tf_keras.Input((4,))
+    model = tf_keras.Model(x, tf_keras.layers.Rescaling(3, dtype="int32")(x))
+    model.save(tmp_path / "m.keras")
+    for road in ("keras", "tf_keras"):
+        np.testing.assert_array_equal(on_road(tmp_path / "m.keras", road)(np.full((1, 4), 1.5, "float32")), [[3] * 4])
+
+
 _OF_KERAS_2 = {
     "UpSampling2D": lambda: tf_keras.layers.UpSampling2D(3, interpolation="gaussian"),
     "Resizing": lambda: tf_keras.layers.Resizing(5, 6, interpolation="mitchellcubic"),

@@ -14,13 +14,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from safeload.dialects import ACTIVATIONS, COMPAT_MODULE, Writer, is_builtin, with_activations
+from safeload.dialects import ACTIVATIONS, COMPAT_MODULE, Flavour, Writer, is_builtin, is_floating, with_activations
 from safeload.errors import CustomObjectConflictError, IncompatibleVersionError, UnsupportedFormatError
 from safeload.inspection import is_mere_name, is_replaceable_part
 from safeload.runtime._keras._constructors import misfit, refused
 from safeload.runtime._keras._lambda import require_trust, trusted_function
 from safeload.runtime._keras._package import keywords_of, symbol
-from safeload.runtime._keras._stand_ins import OfRows, WithBytecode, WithParts, is_built_before
+from safeload.runtime._keras._stand_ins import OfRows, Uncast, WithBytecode, WithParts, is_built_before
 
 _NESTED: frozenset[type] = frozenset({dict, list, tuple})
 _EXPLICIT = {"data_format": "channels_last"}
@@ -71,7 +71,7 @@ class Resolver:
     writer: Writer | None = None
     scope: dict[str, Any] = field(default_factory=dict)
     _keys: dict[int, str] = field(default_factory=dict)
-    _with: dict[tuple[str, int], WithParts | WithBytecode | OfRows] = field(default_factory=dict)
+    _with: dict[tuple[str, int], WithParts | WithBytecode | OfRows | Uncast] = field(default_factory=dict)
 
     def rewrite(self, config: Any) -> Any:
         """Return a deep copy of *config* with every object renamed, and fill *scope*."""
@@ -183,6 +183,8 @@ class Resolver:
         found = self.resolve(entry.get("module"), name, entry.get("registered_name"))
         self._compare_keywords(found, name, entry)
         made = self._of_rows(self._with_parts(self._with_bytecode(found, entry), entry))
+        if self._is_uncast(found, entry):
+            made = self._with.setdefault(("uncast", id(made)), Uncast(made))
         key = self._key_of(made, name)
         renamed = {**entry, "module": None, "registered_name": key}
         if isinstance(entry["config"], dict):
@@ -195,6 +197,14 @@ class Resolver:
         if not is_row or self.keras.__name__ != "keras" or found is not self.keras.layers.TextVectorization:
             return found
         return self._with.setdefault(("rows", id(found)), OfRows(found))
+
+    def _is_uncast(self, cls: Any, entry: dict[str, Any]) -> bool:
+        """Tell whether *cls* is a layer of the caller's for which Keras 3 would cast floats that Keras 2 did not."""
+        is_old = self.writer is not None and self.writer.flavour is not Flavour.KERAS_3
+        if is_builtin(entry.get("module"), entry["class_name"]) or not is_old or self.keras.__name__ != "keras":
+            return False
+        is_layer = inspect.isclass(cls) and issubclass(cls, self.keras.Layer)
+        return is_layer and isinstance(entry["config"], dict) and not is_floating(entry["config"].get("dtype"))
 
     def _with_bytecode(self, found: Any, entry: dict[str, Any]) -> Any:
         """Return *found*, or what stands for a class derived from Lambda that makes functions of trusted bytecode.

@@ -51,6 +51,25 @@ def _row(layer: Any, input_shape: Any) -> tuple[Any, ...]:
 
 
 @dataclass(frozen=True)
+class Uncast:
+    """What Keras 3 finds in place of a layer's class of the caller's whose dtype is none of floats.
+
+    Keras 2 gave it floats as they are. TensorFlow 1 recorded the dtype of a layer's first input, indices for one.
+
+    Attributes:
+        found: The class, or what stands for it.
+    """
+
+    found: Any
+
+    def from_config(self, config: dict[str, Any]) -> Any:
+        """Make a layer from *config*, to which Keras casts nothing."""
+        layer = self.found.from_config(config)
+        layer.autocast = False
+        return layer
+
+
+@dataclass(frozen=True)
 class WithParts:
     """What Keras finds in place of a class of the caller's that takes objects, not their configs.
 
