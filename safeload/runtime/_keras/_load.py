@@ -19,6 +19,7 @@ from safeload.runtime._keras._cast import cast_masks_as_written
 from safeload.runtime._keras._deferred import deferred_variables
 from safeload.runtime._keras._encoded import give_recorded_dtypes
 from safeload.runtime._keras._in_graphs import mend
+from safeload.runtime._keras._integers import compute_integers_as_written
 from safeload.runtime._keras._lowered import lowered_config
 from safeload.runtime._keras._package import import_keras, installed_target
 from safeload.runtime._keras._resolve import Resolver
@@ -67,6 +68,7 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
         give_recorded_alphas(model, normal, artifact.where)
         give_recorded_dtypes(model, artifact, normal)
         cast_masks_as_written(model, normal)
+        compute_integers_as_written(model, normal)
         _require_unchanged(artifact)
     return model, "deferred" if deferral.deferred else "ordinary"
 
