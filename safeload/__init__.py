@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from safeload import _fork  # noqa: F401 - before anybody forks
 
+__version__ = "0.1.0"
+"""The release; the build takes it from here, so that asking for it looks nothing up."""
+
 TYPE_CHECKING = False  # type checkers take it for true; importing typing would be all that this module costs
 
 if TYPE_CHECKING:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
+import re
 import subprocess
 import sys
 
@@ -23,6 +26,13 @@ def test_every_public_name_is_there():
     """Each name of __all__ resolves, and dir() agrees."""
     assert all(getattr(safeload, name) is not None for name in safeload.__all__)
     assert dir(safeload) == sorted(safeload.__all__)
+
+
+def test_the_version_is_that_of_the_installed_package():
+    """What is built takes the version from the module; a checkout on the path has one, too."""
+    assert re.fullmatch(r"\d+\.\d+\.\d+", safeload.__version__)
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        assert importlib.metadata.version("safeload") == safeload.__version__
 
 
 def test_unknown_name_is_an_attribute_error():

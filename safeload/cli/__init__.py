@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Union
 
+from safeload import __version__
 from safeload.cli._terminal import (
     OutputError,
     indented,
@@ -64,6 +65,7 @@ exit codes: 0 all outputs equal, 2 an output differs"""
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="safeload", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=raw)
+    parser.add_argument("--version", action="version", version=f"safeload {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     show = commands.add_parser("show", help="print what a model file holds", description=_SHOW, formatter_class=raw)
     show.add_argument("path", metavar="PATH", help="a model file or directory")

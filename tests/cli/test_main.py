@@ -15,6 +15,7 @@ import zipfile
 import pytest
 from hostile.keras_configs import ATTACKS, entry, functional
 
+import safeload
 from safeload.cli import _verdict, main
 from safeload.cli._tree import find_artifacts
 
@@ -47,6 +48,13 @@ def test_show_prints_the_report(make, capsys):
     out, err = capsys.readouterr()
     assert "m.keras: fine\n  would load  through keras" in out
     assert err == ""
+
+
+def test_version(capsys):
+    """``--version`` needs no command."""
+    with pytest.raises(SystemExit) as exit_:
+        main(["--version"])
+    assert (exit_.value.code, capsys.readouterr().out) == (0, f"safeload {safeload.__version__}\n")
 
 
 def test_show_prints_json(make, capsys):
