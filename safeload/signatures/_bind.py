@@ -19,6 +19,9 @@ _MAX_CALLS = 4
 _OF_KERAS = frozenset({"training", "mask"})
 """Arguments that every Keras model takes besides its inputs. Source: ``Layer.__call__`` (Keras 3.15, tf_keras 2.21)."""
 
+_OF_PREDICT = frozenset({"batch_size", "verbose"})
+"""Options of ``predict``, which code that called it hands to the model itself."""
+
 
 def bind(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Bind the arguments of a call to the inputs of *signature*.
@@ -391,6 +394,8 @@ def _unknown_name(signature: SignatureInfo, name: str, given: Sequence[str]) -> 
 def _meant(name: str, known: Sequence[str]) -> str:
     by_case = {other.casefold(): other for other in known}
     near = [by_case[key] for key in difflib.get_close_matches(name.casefold(), by_case, 1)]
+    if not near and name in _OF_PREDICT:
+        return f", which is an option of f.predict(x, {name}=…)"
     near = near or (list(known) if len(known) == 1 else [])
     return f"; did you mean {near[0]!r}?" if near else ""
 

@@ -125,7 +125,7 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
     ),
     (
         bound(ONE, ROWS, verbose=0),
-        "serving_default: there is no input 'verbose'",
+        "serving_default: there is no input 'verbose', which is an option of f.predict(x, verbose=…)",
         "call it as f(<float32 [None, 4]>)",
     ),
     (

@@ -164,6 +164,8 @@ def test_bound(signature: SignatureInfo, args: tuple[Any, ...], kwargs: dict[str
         (PAIR, ([1, np.array([3]), 2],), {}, "argument 'pair[1]' was traced with the constant 3"),
         (ONE, ({"aa": 1},), {}, "there is no input 'aa'; did you mean 'a'?"),
         (TWO, (), {"zzz": 1}, "there is no input 'zzz'"),
+        (ONE, (), {"verbose": 0}, "there is no input 'verbose', which is an option of f.predict"),
+        (NESTED, (1,), {"batch_size": 2}, "there is no argument 'batch_size', which is an option of f.predict"),
         (ONE, (1,), {"mask": 2}, "there is no input 'mask'"),
         (ONE, (1,), {"training": False, "mask": 2}, "there is no input 'mask'"),
         (NOTHING, (1,), {}, "1 positional arguments for no parameters"),
