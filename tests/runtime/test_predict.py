@@ -274,6 +274,12 @@ def test_no_bar_for_what_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(_predict.shown("ab", None)) == ["a", "b"]
 
 
+def test_no_bar_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``verbose=0``, as code around Keras models has it, is silence; the batches are the same."""
+    monkeypatch.setattr(_predict, "shown", lambda batches, total: pytest.fail("it would be shown"))
+    np.testing.assert_array_equal(fn("one").predict(X, batch_size=3, verbose=0), X * 2)
+
+
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_bar_where_somebody_watches(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool) -> None:
     """A file or a pipe gets no bar."""

@@ -341,16 +341,15 @@ class ModelCallable:
         other._closed = self._closed
         return other
 
-    def predict(self, x: Any, *, batch_size: int = 32) -> Any:
+    def predict(self, x: Any, *, batch_size: int = 32, verbose: str | int = "auto") -> Any:
         """Run the model over many rows, *batch_size* at a time, and join the results.
-
-        A progress bar shows in a terminal or a notebook once it takes longer than a second.
 
         Args:
             x: The input, or a mapping of input names to values; the first axis of each counts rows. Or batches: a
                 `tf.data.Dataset`, a `keras.utils.PyDataset` or an iterator, whose elements are passed on one by one; of
                 a tuple, the first.
             batch_size: Rows per call. A signature with a fixed batch decides it itself, as do batches.
+            verbose: 0 for no progress bar. By default one shows in a terminal or a notebook after a second.
 
         Returns:
             Numpy arrays, nested as a call nests them.
@@ -358,7 +357,7 @@ class ModelCallable:
         Raises:
             InputMismatchError: ``input-mismatch``. Lengths differ, or an output has no axis of rows.
         """
-        return predict(self, self.signature, x, batch_size=batch_size)
+        return predict(self, self.signature, x, batch_size=batch_size, verbose=verbose)
 
     def warmup(self) -> ModelCallable:
         """Call once with zeros, so that the first real call does not pay for tracing. Returns itself.

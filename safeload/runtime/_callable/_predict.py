@@ -25,7 +25,9 @@ _KERAS_DATASETS = frozenset({"PyDataset", "Sequence"})
 """Source: keras/src/trainers/data_adapters/py_dataset_adapter.py (3.15), tf_keras/src/utils/data_utils.py (2.21)."""
 
 
-def predict(call: Callable[[Any], Any], signature: SignatureInfo, x: Any, *, batch_size: int) -> Any:
+def predict(
+    call: Callable[[Any], Any], signature: SignatureInfo, x: Any, *, batch_size: int, verbose: str | int = "auto"
+) -> Any:
     """Call *call* on every batch of *x* and join the results; see `ModelCallable.predict`."""
     if not tf.executing_eagerly():
         raise InputMismatchError(
@@ -35,7 +37,7 @@ def predict(call: Callable[[Any], Any], signature: SignatureInfo, x: Any, *, bat
     batches, total = _batches(signature, x, _positive(batch_size))
     lengths: list[int] = []
     parts: list[Any] = []
-    for batch in shown(batches, total):
+    for batch in shown(batches, total) if verbose else batches:
         lengths.append(_length_of(batch))
         parts.append(tf.nest.map_structure(_to_numpy, call(batch)))
     if not parts:
