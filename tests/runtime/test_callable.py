@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from saved_models import WEIGHTS, Saved, X, load
 
-from safeload import as_callable, load_callable
+from safeload import ModelCallable, as_callable, load_callable
 from safeload.errors import InputMismatchError, LoadFailedError, SignatureNotFoundError
 from safeload.runtime._callable._notes import add_note
 from safeload.runtime._saved_model._runtime import SavedModelRuntime
@@ -36,6 +36,37 @@ def test_facts(saved: Saved) -> None:
     assert "about the file" not in model._repr_html_()
     assert model.report is None
     assert hasattr(model.model, "signatures")
+
+
+@pytest.mark.parametrize(
+    ("obj", "where"),
+    [
+        (keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)]), "the model itself has, which is f.model"),
+        (tf.function(lambda x: x, input_signature=[tf.TensorSpec([None])]), "what it loads is at f.model"),
+    ],
+    ids=["keras", "function"],
+)
+def test_attributes_of_keras_models(obj: Any, where: str) -> None:
+    """What somebody looks for who is used to Keras models: the error says where it is."""
+    fn = as_callable(obj)
+    with pytest.raises(AttributeError, match=f"'ModelCallable' object has no attribute 'summary'; .*{where}") as caught:
+        fn.summary
+    assert (caught.value.name, caught.value.obj) == ("summary", fn)
+    with pytest.raises(AttributeError, match=r"no attribute '_summary'$"):
+        fn._summary
+    with pytest.raises(AttributeError, match=r"no attribute '_traces'$"):
+        ModelCallable.__new__(ModelCallable)._traces
+
+
+def test_a_property_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, saved: Saved) -> None:
+    """An AttributeError inside of a property is not taken for a missing one."""
+
+    def failing(_: Any) -> Any:
+        raise AttributeError("of the model")
+
+    monkeypatch.setattr(SavedModelRuntime, "model", property(failing))
+    with pytest.raises(AttributeError, match="of the model"):
+        load(saved("signatures")).model
 
 
 def test_other_signature_shares_variables(saved: Saved) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import pickle  # noqa: TID251 - for the exception that pickling raises; nothing is unpickled
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -16,10 +16,10 @@ from safeload._explain import with_place
 from safeload.errors import ArtifactChangedError, InputMismatchError, LoadFailedError, SafeloadError
 from safeload.runtime._callable._fast import FastCall, learned
 from safeload.runtime._callable._fork import require_usable
-from safeload.runtime._callable._notes import add_note
+from safeload.runtime._callable._notes import add_note, missing_attribute
 from safeload.runtime._callable._predict import predict
 from safeload.runtime._callable._records import as_records
-from safeload.runtime._callable._structured import structured_inputs, structured_outputs
+from safeload.runtime._callable._structured import parameters, structured_inputs, structured_outputs
 from safeload.runtime._callable._tensors import example, to_tensors
 from safeload.runtime._callable._unrecorded import call_unrecorded
 from safeload.runtime._log import LOG
@@ -398,7 +398,14 @@ class ModelCallable:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        return inspect.Signature(list(_parameters(self._traces[0])))
+        return inspect.Signature(list(parameters(self._traces[0])))
+
+    if not TYPE_CHECKING:  # type checkers take a class with this for one that has every attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if hasattr(type(self), name):  # a property raised an AttributeError of its own, which says more
+                return object.__getattribute__(self, name)
+            raise AttributeError(missing_attribute(self, name), name=name, obj=self)
 
     def __repr__(self) -> str:
         return f"<ModelCallable {self._traces[0]} from {self._where!r}>"
@@ -431,19 +438,3 @@ def _takes(trace: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any])
 
 def _single(outputs: Any) -> Any:
     return next(iter(outputs.values())) if isinstance(outputs, dict) and len(outputs) == 1 else outputs
-
-
-def _parameters(signature: SignatureInfo) -> Iterator[inspect.Parameter]:
-    names = [info.name for info in signature.inputs]
-    if signature.parts or (signature.kind == "keras" and not names):  # one tensor, or its parts by their names
-        yield inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)
-        yield inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)
-        return
-    if not all(name.isidentifier() for name in names):
-        yield inspect.Parameter("inputs", inspect.Parameter.POSITIONAL_ONLY)
-        return
-    by_position = len(names) == 1 or signature.is_positional
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if by_position else inspect.Parameter.KEYWORD_ONLY
-    for info in sorted(signature.inputs, key=lambda info: info.optional):
-        default = None if info.optional else inspect.Parameter.empty
-        yield inspect.Parameter(info.name, kind, annotation=info.spec, default=default)

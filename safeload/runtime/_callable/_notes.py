@@ -1,4 +1,4 @@
-"""What an error of a running graph means, said where Python shows it: in a note. Layer: runtime."""
+"""What errors that are Python's or TensorFlow's own mean here. Layer: runtime."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from safeload.inspection import SignatureInfo
+    from safeload.runtime._callable._model_callable import ModelCallable
 
 _REASONS = {
     r"cross-replica context": "It was called in strategy.scope(): call it in strategy.run, or outside of the scope.",
@@ -33,3 +34,13 @@ def add_note(error: Exception, signature: SignatureInfo, where: str) -> None:
         text = str(error)
         reason = next((reason for pattern, reason in _REASONS.items() if re.search(pattern, text)), _ANY_OTHER)
         error.add_note(f"safeload: {where!r} raised this while {signature} ran. {reason}")
+
+
+def missing_attribute(fn: ModelCallable, name: str) -> str:
+    """Say where to look for *name*, which a `ModelCallable` does not have: most often it is one of Keras models."""
+    problem = f"{type(fn).__name__!r} object has no attribute {name!r}"
+    if name.startswith("_"):  # looked for by Python itself and by libraries, also before there is a signature
+        return problem
+    if fn.signature.kind == "keras":
+        return f"{problem}; what Keras models have, the model itself has, which is f.model"
+    return f"{problem}; what it loads is at f.model, and what is known of the file in f.report"

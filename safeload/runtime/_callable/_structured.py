@@ -1,7 +1,8 @@
-"""Signatures as TensorFlow's own types: what `ConcreteFunction` calls structured inputs and outputs. Layer: runtime."""
+"""Signatures as Python's and TensorFlow's own types: parameters, structured inputs and outputs. Layer: runtime."""
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -10,6 +11,8 @@ from safeload.runtime._constants import constants_in
 from safeload.signatures import pack
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from safeload.inspection import SignatureInfo, TensorInfo
 
 
@@ -39,3 +42,20 @@ def structured_outputs(signature: SignatureInfo) -> Any:
     if signature.structure is not None and signature.structure.outputs is not None:
         return pack(signature.structure.outputs, specs)
     return next(iter(specs.values())) if len(specs) == 1 else specs
+
+
+def parameters(signature: SignatureInfo) -> Iterator[inspect.Parameter]:
+    """Yield the parameters of a call, as `inspect.signature` shows them."""
+    names = [info.name for info in signature.inputs]
+    if signature.parts or (signature.kind == "keras" and not names):  # one tensor, or its parts by their names
+        yield inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)
+        yield inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)
+        return
+    if not all(name.isidentifier() for name in names):
+        yield inspect.Parameter("inputs", inspect.Parameter.POSITIONAL_ONLY)
+        return
+    by_position = len(names) == 1 or signature.is_positional
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if by_position else inspect.Parameter.KEYWORD_ONLY
+    for info in sorted(signature.inputs, key=lambda info: info.optional):
+        default = None if info.optional else inspect.Parameter.empty
+        yield inspect.Parameter(info.name, kind, annotation=info.spec, default=default)
