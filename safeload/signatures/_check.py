@@ -125,6 +125,8 @@ def _rank_hint(want: tuple[int | None, ...], have: Sequence[int | None]) -> str:
             return hint
     if len(have) == len(want) + 1 and have[0] == 1 and _all_fit(have[1:], want):
         return "there is a dimension too many in front, as of a list around the value: pass value[0]"
+    if len(have) == len(want) + 1 and have[-1] == 1 and _all_fit(have[:-1], want):
+        return "there is a dimension too many at the end, as of a table with one column: pass np.asarray(value)[..., 0]"
     return f"it has {len(have)} dimension{'s' if len(have) != 1 else ''} instead of {len(want)}"
 
 

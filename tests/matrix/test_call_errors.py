@@ -205,6 +205,11 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         "the last dimension is missing: pass np.expand_dims(value, -1)",
     ),
     (
+        converted(replace(TEXT, shape=(None,)), [["a"], ["b"]]),
+        "input 'x' has shape [2, 1], expected [None]",
+        "there is a dimension too many at the end, as of a table with one column: pass np.asarray(value)[..., 0]",
+    ),
+    (
         converted(X, lambda: tf.zeros([3, 5])),
         "input 'x' has shape [3, 5], expected [None, 4]",
         "axis 1 is 5, not 4",
