@@ -343,7 +343,7 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
     (
         converted(X, KerasTensor()),
         "input 'x' is a KerasTensor, which holds no values",
-        "to build a Keras model around this one, make it a layer: keras.layers.Lambda(f)(x)",
+        "to build a model around it: f.model(x) if that is a Keras model, else keras.layers.Lambda(f)(x)",
     ),
     # Many rows.
     (

@@ -63,7 +63,7 @@ def to_tensor(info: TensorInfo, value: Any) -> Converted:
     if type(value).__name__ == "KerasTensor":  # of Keras 3 or tf_keras
         raise InputMismatchError(
             f"input {info.name!r} is a KerasTensor, which holds no values",
-            hint="to build a Keras model around this one, make it a layer: keras.layers.Lambda(f)(x)",
+            hint="to build a model around it: f.model(x) if that is a Keras model, else keras.layers.Lambda(f)(x)",
         )
     convert: Converter = _CONVERTERS.get(info.kind, _other_composite)
     return convert(info, value)
