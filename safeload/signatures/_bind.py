@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from safeload.errors import InputMismatchError
-from safeload.inspection._info import CallStructure, Slot, TypedConstant, has_slot
+from safeload.inspection._info import CallStructure, Slot, has_slot
 from safeload.signatures._choose import TRAINING_NAMES, is_training_switch
+from safeload.signatures._constants import is_left_out, is_off, same_constant
 
 if TYPE_CHECKING:
     from safeload.inspection._info import SignatureInfo, TensorInfo
@@ -48,7 +49,7 @@ def bind(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any
         given = _by_structure(signature, signature.structure, args, kwargs)
     if given is None:
         given = _by_name(signature, args, kwargs)
-    required = [info.name for info in signature.inputs if not info.optional]
+    required = _required(signature)
     if missing := [name for name in required if name not in given]:
         raise _mismatch(signature, f"missing {_names(missing)}")
     if empty := [name for name in required if given[name] is None]:
@@ -164,7 +165,7 @@ def for_inference(signature: SignatureInfo, kwargs: Mapping[str, Any]) -> Mappin
         return kwargs
     foreign = (_OF_KERAS & kwargs.keys()) - _parameters(signature)
     training = kwargs["training"] if "training" in foreign else None
-    if training is not None and not _is_off(training):
+    if training is not None and not is_off(training):
         raise InputMismatchError(
             f"{signature.key}: training={training!r}, and a call is always inference",
             hint="train the loaded object itself, which is f.model",
@@ -179,12 +180,14 @@ def _parameters(signature: SignatureInfo) -> set[str]:
 
 def _by_name(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     inputs = signature.inputs
+    if len(args) == 1 and isinstance(args[0], list):
+        _refuse_rows(signature, args[0])
     if signature.is_positional and len(args) == 1 < len(inputs) and isinstance(args[0], (list, tuple)):
         args = args[0]
     if len(args) == 1 and _is_named(signature, args[0]):
         pairs = [*((str(name), args[0][name]) for name in args[0].keys()), *kwargs.items()]  # noqa: SIM118 - a table iterates over rows
-    elif len(args) == 1 and len(required := [info for info in inputs if not info.optional]) == 1:
-        pairs = [(required[0].name, args[0]), *kwargs.items()]
+    elif len(args) == 1 and len(required := _required(signature)) == 1:
+        pairs = [(required[0], args[0]), *kwargs.items()]
     elif len(args) > len(inputs):
         raise _mismatch(signature, f"{len(args)} positional arguments for {_count(len(inputs))}")
     elif args and len(inputs) > 1 and not signature.is_positional:
@@ -196,14 +199,31 @@ def _by_name(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str,
     return _resolved(signature, pairs)
 
 
+def _refuse_rows(signature: SignatureInfo, rows: Sequence[Any]) -> None:
+    """Refuse a list of dicts, as parsed JSON has it, before its items are taken for the values of the inputs."""
+    if rows and all(isinstance(row, Mapping) for row in rows):
+        raise InputMismatchError(
+            f"{signature.key}: a list of dicts, one for each row",
+            hint="pass one dict of columns: f({name: [row[name] for row in rows] for name in rows[0]})",
+        )
+
+
 def _is_named(signature: SignatureInfo, value: Any) -> bool:
-    """Tell whether *value* maps input names to values: a mapping, or a table whose columns are the inputs."""
+    """Tell whether *value* maps input names to values: a mapping, or a table whose columns are the inputs.
+
+    A table with further columns is one, too, if no single input can take it, so that these are what the error names.
+    """
     if isinstance(value, Mapping):
         return True
     if not _has_keys(value):
         return False
     names = _lookup(signature)
-    return all(str(key) in names for key in value.keys())  # noqa: SIM118 - a table iterates over rows
+    known = [str(key) in names for key in value.keys()]  # noqa: SIM118 - a table iterates over rows
+    return all(known) or (any(known) and len(_required(signature)) > 1)
+
+
+def _required(signature: SignatureInfo) -> list[str]:
+    return [info.name for info in signature.inputs if not info.optional]
 
 
 def _has_keys(value: Any) -> bool:
@@ -289,17 +309,11 @@ def _require_constants(signature: SignatureInfo, left_out: Mapping[str, Any]) ->
     structure = signature.structure or CallStructure()
     defaults = dict(structure.defaults)
     for name, tree in left_out.items():
-        if has_slot(tree) or _is_left_out(structure, name, tree):
+        if has_slot(tree) or is_left_out(structure, name, tree):
             continue
         if name not in defaults:
             raise _mismatch(signature, f"missing argument {name!r}, traced with the constant {tree!r}")
         raise _mismatch(signature, f"argument {name!r} is {defaults[name]!r} by default, traced with {tree!r}")
-
-
-def _is_left_out(structure: CallStructure, name: str, constant: Any) -> bool:
-    """Tell whether a call that leaves *name* out reaches the trace for *constant*."""
-    defaults = dict(structure.defaults)
-    return name in TRAINING_NAMES or (name in defaults and _same_constant(constant, defaults[name]))
 
 
 def _means_names(
@@ -333,38 +347,10 @@ def _flattened(signature: SignatureInfo, tree: Any, value: Any, where: str) -> I
             raise _mismatch(signature, f"argument {where!r} is {_kind(value)}, expected a sequence of {len(tree)}")
         for index, (branch, item) in enumerate(zip(tree, value, strict=True)):
             yield from _flattened(signature, branch, item, f"{where}[{index}]")
-    elif not (_same_constant(tree, value) or (where in TRAINING_NAMES and tree is False and _is_off(value))):
+    elif not (same_constant(tree, value) or (where in TRAINING_NAMES and tree is False and is_off(value))):
         raise _mismatch(
             signature, f"argument {where!r} was traced with the constant {tree!r} and cannot be another value"
         )
-
-
-def _same_constant(tree: Any, value: Any) -> bool:
-    value = _typed(value) if isinstance(tree, TypedConstant) else _plain(value)
-    return type(tree) is type(value) and bool(tree == value)
-
-
-def _plain(value: Any) -> Any:
-    """Return a scalar of numpy as the Python value that it is, and anything else as it is."""
-    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
-
-
-def _is_off(value: Any) -> bool:
-    """Tell whether *value* says no to training, as code around Keras models does: False, 0, a scalar, a tensor."""
-    try:
-        plain = _plain(value.numpy() if hasattr(value, "numpy") else value)
-    except NotImplementedError:  # of a variable, while a graph is built
-        return False
-    return isinstance(plain, int) and not plain
-
-
-def _typed(value: Any) -> Any:
-    """Describe a dtype or a shape of TensorFlow; return anything else as it is."""
-    if hasattr(value, "as_datatype_enum"):
-        return TypedConstant("dtype", value.name)
-    if hasattr(value, "as_list") and hasattr(value, "rank"):
-        return TypedConstant("shape", None if value.rank is None else tuple(value.as_list()))
-    return value
 
 
 def pack(tree: Any, values: Mapping[str, Any]) -> Any:
@@ -411,7 +397,7 @@ def _example_call(signature: SignatureInfo) -> str:
         parts = [
             f"{name}={_example_tree(tree, signature)}"
             for name, tree in (*structure.args, *structure.kwargs)
-            if has_slot(tree) or not _is_left_out(structure, name, tree)
+            if has_slot(tree) or not is_left_out(structure, name, tree)
         ]
         return f"f({', '.join(parts)})"
     if len(signature.inputs) == 1:

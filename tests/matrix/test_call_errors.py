@@ -129,6 +129,11 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         "call it as f(<float32 [None, 4]>)",
     ),
     (
+        bound(ORDERED, [{"n": 1, "x": 2.0}, {"n": 3, "x": 4.0}]),
+        "model: a list of dicts, one for each row",
+        "pass one dict of columns: f({name: [row[name] for row in rows] for name in rows[0]})",
+    ),
+    (
         bound(ORDERED, 1, n=2),
         "model: input 'n' is given twice",
         "call it as f(n=<int32 [None]>, x=<float32 [None, 4]>)",
@@ -200,14 +205,14 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         "there is a dimension too many in front, as of a list around the value: pass value[0]",
     ),
     (
-        converted(replace(TEXT, shape=(None, 1)), ["a", "b"]),
-        "input 'x' has shape [2], expected [None, 1]",
-        "the last dimension is missing: pass np.expand_dims(value, -1)",
-    ),
-    (
         converted(replace(TEXT, shape=(None,)), [["a"], ["b"]]),
         "input 'x' has shape [2, 1], expected [None]",
         "there is a dimension too many at the end, as of a table with one column: pass np.asarray(value)[..., 0]",
+    ),
+    (
+        converted(replace(TEXT, shape=(None, 1)), ["a", "b"]),
+        "input 'x' has shape [2], expected [None, 1]",
+        "the last dimension is missing: pass np.expand_dims(value, -1)",
     ),
     (
         converted(X, lambda: tf.zeros([3, 5])),

@@ -18,6 +18,7 @@ A = TensorInfo("a", "float32", (None, 4), tensor_name="serving_default_a:0", ali
 B = TensorInfo("b", "int32", (None,), tensor_name="in_b:1")
 ONE = SignatureInfo("serving_default", inputs=(A,))
 TWO = SignatureInfo("serving_default", inputs=(A, B))
+ORDERED = replace(TWO, key="model", is_positional=True)
 ODD = SignatureInfo("s", inputs=(replace(A, name="image:0"), replace(B, name="lambda x")))
 NESTED = SignatureInfo(
     "__call__",
@@ -164,6 +165,12 @@ def test_bound(signature: SignatureInfo, args: tuple[Any, ...], kwargs: dict[str
         (PAIR, ([1, np.array([3]), 2],), {}, "argument 'pair[1]' was traced with the constant 3"),
         (ONE, ({"aa": 1},), {}, "there is no input 'aa'; did you mean 'a'?"),
         (TWO, (), {"zzz": 1}, "there is no input 'zzz'"),
+        (TWO, (Frame(a=1, b=2, label=3),), {}, "there is no input 'label'"),
+        (ORDERED, (Frame(a=1, b=2, label=3),), {}, "there is no input 'label'"),
+        (ORDERED, (Frame(p=1, q=2),), {}, "missing 'b'"),
+        (ORDERED, ([{"a": 1, "b": 2}, {"a": 3, "b": 4}],), {}, "a list of dicts, one for each row"),
+        (ONE, ([{"a": 1}],), {}, "a list of dicts, one for each row"),
+        (ONE, ([{"a": 1}, 2], 3), {}, "2 positional arguments for 1 input"),
         (ONE, (), {"verbose": 0}, "there is no input 'verbose', which is an option of f.predict"),
         (NESTED, (1,), {"batch_size": 2}, "there is no argument 'batch_size', which is an option of f.predict"),
         (ONE, (1,), {"mask": 2}, "there is no input 'mask'"),
