@@ -10,6 +10,7 @@ import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Union
+from urllib.parse import unquote
 
 from safeload.errors import ArtifactNotFoundError, UnsupportedFormatError
 from safeload.formats._file import ByteFile, MemoryFile, descriptor_file
@@ -32,7 +33,8 @@ _SHOWN = 200
 """Characters that messages show of a path that cannot be opened."""
 
 _SHARDS = re.compile(r"-\?{5}-of-(\d{5})$")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""With one slash, too: ``Path("https://…")`` has no more."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ def open_source(source: Loadable) -> Source:
 
 
 def _open_path(where: str) -> Source:
-    if _URL.match(where):
-        raise UnsupportedFormatError(where, kind="a URL", remedy="download it first and pass the local path")
+    if _URL.match(where) and not os.path.lexists(where):
+        raise UnsupportedFormatError(where, kind="a URL", remedy=_instead_of(where))
     if not _is_path(where):
         raise ArtifactNotFoundError(where, problem="is not a path")
     path = absolute(where)
@@ -127,6 +129,12 @@ def absolute(where: str) -> Path:
     except OSError as error:
         problem = f"is relative, and the working directory cannot be found: {error.strerror}"
         raise ArtifactNotFoundError(where, problem=problem) from error
+
+
+def _instead_of(url: str) -> str:
+    if url.lower().startswith("file:"):
+        return f"pass the path itself: {unquote(url[len('file:') :]).removeprefix('//')!r}"
+    return "download it first and pass the local path"
 
 
 def _is_path(where: str) -> bool:

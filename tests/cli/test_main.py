@@ -50,6 +50,13 @@ def test_show_prints_the_report(make, capsys):
     assert err == ""
 
 
+def test_check_of_a_url(capsys):
+    """A URL is said to be one, by both commands."""
+    for command in ("show", "check"):
+        assert main([command, "https://example.com/m.keras"]) == 2
+        assert "is a URL" in "".join(capsys.readouterr())
+
+
 def test_version(capsys):
     """``--version`` needs no command."""
     with pytest.raises(SystemExit) as exit_:

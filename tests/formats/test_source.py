@@ -227,10 +227,30 @@ def test_no_path_at_all(path):
         open_source(path)
 
 
-def test_url():
-    """A URL is not a path."""
-    with pytest.raises(UnsupportedFormatError, match="a URL"):
-        open_source("https://example.com/model.keras")
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("https://example.com/model.keras", "download it first"),
+        (Path("gs://bucket/model"), "download it first"),
+        ("file:///models/my%20model.keras", r"pass the path itself: '/models/my model\.keras'"),
+        (Path("file:///models/m.keras"), r"pass the path itself: '/models/m\.keras'"),
+    ],
+    ids=str,
+)
+def test_url(url, remedy):
+    """A URL is not a path, also where ``Path`` has left one slash of it; that of a file has its path in it."""
+    with pytest.raises(UnsupportedFormatError, match=f"is a URL\n  hint: {remedy}"):
+        open_source(url)
+
+
+def test_a_path_that_looks_like_a_url(tmp_path, monkeypatch):
+    """What is there is opened, whatever it is called."""
+    (tmp_path / "gs:").mkdir()
+    (tmp_path / "gs:/model").write_bytes(b"abc")
+    monkeypatch.chdir(tmp_path)
+    source = open_source("gs:/model")
+    assert source.file.size == 3
+    source.close()
 
 
 def test_directory(tmp_path):
