@@ -270,10 +270,23 @@ def _require_both_halves(artifact: KerasArtifact, architecture: Callable[[], Any
         )
 
 
+_TRANSFORMERS = "load weights of Hugging Face transformers with it, and pass its model to as_callable; or "
+
+
+def _is_of_transformers(path: str) -> bool:
+    """Tell an array below Keras's automatic name of models like ``TFBertModel``, ``TFBertForTokenClassification``.
+
+    Source: ``save_pretrained`` in src/transformers/modeling_tf_utils.py (4.30), ``to_snake_case`` of tf_keras (2.21).
+    """
+    return any(part.startswith("tf") and ("_model" in part or "for_" in part) for part in path.split("/"))
+
+
 def _no_architecture(artifact: KerasArtifact) -> ArchitectureMissingError:
     holds, graph = _contents(artifact.weights), artifact.graph_beside
     if graph is None:
-        return ArchitectureMissingError(artifact.where, holds=holds)
+        paths = (dataset.path for dataset in artifact.weights.datasets)
+        instead = _TRANSFORMERS if any(map(_is_of_transformers, paths)) else ""
+        return ArchitectureMissingError(artifact.where, holds=holds, instead=instead)
     if graph:
         instead = f"pass the directory that holds {graph} to load the SavedModel; or "
         return ArchitectureMissingError(artifact.where, holds=f"{holds} of a SavedModel", instead=instead)

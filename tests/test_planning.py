@@ -179,6 +179,22 @@ def test_weights_alone(weights, holds):
 
 
 @pytest.mark.parametrize(
+    ("path", "is_theirs"),
+    [
+        ("bert/tf_bert_model/bert/embeddings/weight:0", True),
+        ("transformer/tft5for_conditional_generation/shared/weight:0", True),
+        ("dense/tf_part/kernel:0", False),
+        ("dense/my_model/kernel:0", False),
+    ],
+)
+def test_weights_of_transformers(path, is_theirs):
+    """The error points to the library whose model the weights are of, by how its classes are called."""
+    with pytest.raises(ArchitectureMissingError) as caught:
+        plan(None, weights=WeightIndex(WeightLayout.LEGACY_HDF5, _datasets(path)))
+    assert ("Hugging Face transformers" in caught.value.hint) == is_theirs
+
+
+@pytest.mark.parametrize(
     ("graph", "holds", "hint"),
     [
         ("", "of a SavedModel whose saved_model.pb (or .pbtxt) is missing", "copy the whole directory again; or"),
