@@ -109,6 +109,18 @@ def test_weights_alone_fit_the_architecture_or_are_refused(tmp_path: Path, suffi
         safeload.load_callable(path, architecture=_nested)
 
 
+def test_a_class_that_builds(tmp_path: Path) -> None:
+    """A class of a model is a function that makes one."""
+
+    class Own(keras.Sequential):
+        def __init__(self) -> None:
+            super().__init__([keras.Input((4,)), keras.layers.Dense(2)])
+
+    model = Own()
+    model.save_weights(tmp_path / "w.weights.h5")
+    _assert_same(tmp_path / "w.weights.h5", model, architecture=Own)
+
+
 def test_what_is_no_function_that_builds(tmp_path: Path) -> None:
     """A model in place of the function, and a function that fails or returns no built model, are told by name."""
     model = _recurrent()
@@ -122,6 +134,8 @@ def test_what_is_no_function_that_builds(tmp_path: Path) -> None:
         safeload.load_callable(path, architecture=list)
     with pytest.raises(LoadFailedError, match="that architecture= returned has no weights yet"):
         safeload.load_callable(path, architecture=lambda: keras.Sequential([keras.layers.Dense(2)]))
+    with pytest.raises(LoadFailedError, match="that architecture= returned has no weights yet"):
+        safeload.load_callable(path, architecture=keras.Sequential)
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def _require_unchanged(artifact: KerasArtifact) -> None:
 
 
 def _from_caller(architecture: Callable[[], Any], where: str) -> Any:
-    if hasattr(architecture, "layers"):
+    if hasattr(architecture, "layers") and not isinstance(architecture, type):  # a class builds one, when called
         raise CustomObjectConflictError(
             "architecture",
             problem="is a Keras model, not a function that builds one",
