@@ -91,7 +91,7 @@ def path(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     [
         (Renamed, "does not take factor, which the file records"),
         (Demanding, "needs depth, which the file does not record"),
-        (Closed, r"takes no dtype, trainable, which every layer records\n.*hint: let its __init__ take \*\*kwargs"),
+        (Closed, r"takes no dtype, trainable, which every layer records\n.*hint: let its __init__ .*; or pass arch"),
         (Abstract, "is abstract: it does not define shape"),
         (NoLayer, "has no from_config, so it is no class of Keras"),
         (function, "of type 'function' was given where a class is needed"),

@@ -262,7 +262,10 @@ class Resolver:
         problem = misfit(cls, config)
         if not problem and (names := refused(cls, config)):
             problem = f"takes no {', '.join(names)}, which every layer records"
-            hint = "let its __init__ take **kwargs, and hand them on: super().__init__(**kwargs)"
+            hint = (
+                "let its __init__ take **kwargs, and hand them on: super().__init__(**kwargs); "
+                "or pass architecture=, a function that builds the model"
+            )
         if problem and self.keras.__name__ == "tf_keras" and "autocast" in config:
             problem = f"is a class for tf_keras (Keras 2), and the file is of Keras 3: it {problem}"
         if problem:
