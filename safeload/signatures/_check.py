@@ -77,7 +77,7 @@ def _dtype_hint(info: TensorInfo, dtype: str, *, is_tensor: bool) -> str:
         return f"it holds Python objects, such as None; pass {info.dtype} values"
     if "string" in (dtype, info.dtype):
         return f"pass {info.dtype} values"
-    if dtype.startswith("void"):
+    if dtype.startswith(("void", "record")):
         return "it has named fields; pass numpy.lib.recfunctions.structured_to_unstructured(value)"
     call = f"tf.cast(value, {info.dtype!r})" if is_tensor else f"np.asarray(value, {info.dtype!r})"
     return f"if that loses nothing that matters, convert it: {call}"

@@ -305,6 +305,11 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         "it has named fields; pass numpy.lib.recfunctions.structured_to_unstructured(value)",
     ),
     (
+        converted(X, lambda: np.zeros(2, [("a", "f4"), ("b", "f4")]).view(np.recarray)),
+        "input 'x' is record64, expected float32",
+        "it has named fields; pass numpy.lib.recfunctions.structured_to_unstructured(value)",
+    ),
+    (
         converted(N, [2**31]),
         "input 'n' holds 2147483648 … 2147483648, which does not fit int32",
         "values must lie between -2147483648 and 2147483647",
