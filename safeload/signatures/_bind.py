@@ -227,7 +227,7 @@ def _required(signature: SignatureInfo) -> list[str]:
 
 
 def _has_keys(value: Any) -> bool:
-    return hasattr(value, "keys") and hasattr(value, "__getitem__")
+    return callable(getattr(value, "keys", None)) and hasattr(value, "__getitem__")
 
 
 def _resolved(signature: SignatureInfo, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -77,6 +77,15 @@ class Frame:
 FRAME = Frame(p=1, q=2)
 
 
+class Grouped(Frame):
+    """As a grouped table of pandas, whose ``keys`` are no function."""
+
+    keys = "p"  # type: ignore[assignment]
+
+
+GROUPED = Grouped(p=1)
+
+
 @pytest.mark.parametrize(
     ("signature", "args", "kwargs", "bound"),
     [
@@ -87,6 +96,7 @@ FRAME = Frame(p=1, q=2)
         (ONE, ({"serving_default_a": 1},), {}, {"a": 1}),
         (ONE, (), {"dense_input": 1}, {"a": 1}),
         (ONE, (FRAME,), {}, {"a": FRAME}),
+        (ONE, (GROUPED,), {}, {"a": GROUPED}),
         (TWO, ({"b": 2, "a": 1},), {}, {"a": 1, "b": 2}),
         (TWO, (), {"b": 2, "a": 1}, {"a": 1, "b": 2}),
         (TWO, ({"a": 1},), {"b": 2}, {"a": 1, "b": 2}),
