@@ -331,6 +331,8 @@ class ModelCallable:
     def with_signature(self, key: str) -> ModelCallable:
         """Return a callable for another signature, sharing the variables of this one.
 
+        Any other node of a graph of TensorFlow 1 is named when it is loaded, by ``load_callable(path, signature=…)``.
+
         Raises:
             SignatureNotFoundError: ``signature-not-found``. There is none of that name.
         """
