@@ -41,7 +41,7 @@ def test_facts(saved: Saved) -> None:
 @pytest.mark.parametrize(
     ("obj", "where"),
     [
-        (keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)]), "the model itself has, which is f.model"),
+        (keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)]), "the Keras model, .* is f.model"),
         (tf.function(lambda x: x, input_signature=[tf.TensorSpec([None])]), "what it loads is at f.model"),
     ],
     ids=["keras", "function"],
@@ -52,6 +52,8 @@ def test_attributes_of_keras_models(obj: Any, where: str) -> None:
     with pytest.raises(AttributeError, match=f"'ModelCallable' object has no attribute 'summary'; .*{where}") as caught:
         fn.summary
     assert (caught.value.name, caught.value.obj) == ("summary", fn)
+    with pytest.raises(AttributeError, match="no attribute 'predict_proba'; did you mean 'predict'?"):
+        fn.predict_proba
     with pytest.raises(AttributeError, match=r"no attribute '_summary'$"):
         fn._summary
     with pytest.raises(AttributeError, match=r"no attribute '_traces'$"):

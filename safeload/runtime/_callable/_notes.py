@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,9 @@ def missing_attribute(fn: ModelCallable, name: str) -> str:
     problem = f"{type(fn).__name__!r} object has no attribute {name!r}"
     if name.startswith("_"):  # looked for by Python itself and by libraries, also before there is a signature
         return problem
+    public = [known for known in dir(type(fn)) if not known.startswith("_")]
+    if near := difflib.get_close_matches(name, public, 1):
+        return f"{problem}; did you mean {near[0]!r}?"
     if fn.signature.kind == "keras":
-        return f"{problem}; what Keras models have, the model itself has, which is f.model"
+        return f"{problem}; the Keras model, with all that such models have, is f.model"
     return f"{problem}; what it loads is at f.model, and what is known of the file in f.report"
