@@ -222,7 +222,7 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
     (
         converted(X, [[1.0, 2.0], [3.0]]),
         "input 'x' is a list that is not rectangular",
-        "rows must have equal lengths",
+        "rows must have equal lengths: pad or resize them as for the training",
     ),
     (
         converted(X, reduce(lambda value, _: [value], range(5000), [1.0])),
@@ -237,7 +237,7 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
     (
         converted(TEXT, [["a"], ["b", "c"]]),
         "input 'x' is a list that is not rectangular",
-        "rows must have equal lengths",
+        "rows must have equal lengths: pad or resize them as for the training",
     ),
     # What is no array.
     (

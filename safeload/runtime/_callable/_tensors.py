@@ -216,7 +216,7 @@ def _read(info: TensorInfo, value: Any) -> np.ndarray[Any, Any]:
 def _not_rectangular(info: TensorInfo, value: Any) -> InputMismatchError:
     return InputMismatchError(
         f"input {info.name!r} is a {type(value).__name__} that is not rectangular",
-        hint="rows must have equal lengths",
+        hint="rows must have equal lengths: pad or resize them as for the training",
     )
 
 
