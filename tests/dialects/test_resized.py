@@ -39,6 +39,7 @@ def keras_of(*version: int) -> Writer:
         ("Resizing", HALF, tf_keras_of(2, 5, 0), GIVEN),
         ("Resizing", BYTES, tf_keras_of(2, 8, 0), AFTER),
         ("Resizing", {**BYTES, **NEAREST}, tf_keras_of(2, 21, 0), FIRST),
+        ("Resizing", {**SIZE, "dtype": "bool"}, tf_keras_of(2, 21, 0), AFTER),
         ("Resizing", HALF, tf_keras_of(2, 8, 0), None),
         ("Resizing", BYTES, keras_of(3, 5, 0), FIRST),
         ("Resizing", BYTES, keras_of(3, 6, 0), None),

@@ -40,7 +40,7 @@ def cast_as_written(name: str, config: Mapping[str, Any], writer: Writer) -> dic
     if writer.flavour is not Flavour.KERAS_3 and writer.version < _CASTS_AS_TOLD:
         return _as_given(name, config, writer)
     dtype = _dtype(config)
-    if dtype == "float32" or (name != "CenterCrop" and not dtype.startswith(("int", "uint"))):
+    if dtype == "float32" or (name != "CenterCrop" and not dtype.startswith(("int", "uint", "bool"))):
         return None
     if writer.flavour is not Flavour.KERAS_3:
         return {"casts_first": name != "Resizing" or config.get("interpolation") == "nearest", "gives": _OWN}
