@@ -63,3 +63,14 @@ def test_a_random_shear_gets_the_number_that_it_was_given():
     _, name, found = modernise("RandomShear", config, writer)
     assert (name, found) == ("RandomShear", {**config, "x_factor": 0.2})
     assert modernise("RandomShear", {"x_factor": 0.4}, writer)[2] == {"x_factor": 0.4}
+
+
+def test_layers_of_keras_2_that_tf_keras_of_today_has():
+    """They are under keras._legacy: safeload has the one, and the others change nothing in inference."""
+    writer = Writer(Flavour.KERAS_3, (3, 3, 3))
+    config = {"name": "t", "trainable": True, "dtype": "float32"}
+    expected = ("safeload.compat", "ThresholdedReLU", {**config, "theta": 0.5})
+    assert modernise("ThresholdedReLU", {**config, "theta": 0.5}, writer) == expected
+    zoom = {**config, "factor": 0.2, "interpolation": "bilinear", "seed": None}
+    for name in ("RandomHeight", "RandomWidth"):
+        assert modernise(name, zoom, writer) == ("keras.layers", "Identity", config)

@@ -54,7 +54,19 @@ def _input_of(model: Any) -> Any:
 def _assert_same(path: Path, model: Any, **options: Any) -> None:
     x = _input_of(model)
     loaded = safeload.load_callable(path, **options)
-    np.testing.assert_allclose(np.asarray(loaded(x)), np.asarray(model(x)), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(loaded(x)), np.asarray(model(x, training=False)), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_layers_of_keras_2_in_tf_keras_of_today(tmp_path: Path, suffix: str) -> None:
+    """What ``tf.keras.layers`` still has of Keras 2 and ``keras.layers`` has no longer."""
+    layers = tf.keras.layers
+    x = keras.Input((4, 4, 2))
+    y = layers.RandomWidth(0.3)(layers.RandomHeight(0.3)(x))
+    y = keras.layers.Dense(3)(layers.ThresholdedReLU(theta=0.4)(layers.AlphaDropout(0.3)(y)))
+    model = _shuffled(keras.Model(x, y))
+    model.save(tmp_path / f"m{suffix}")
+    _assert_same(tmp_path / f"m{suffix}", model)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -29,6 +29,13 @@ _FACTORS = frozenset({"x_factor", "y_factor"})
 Source: ``_set_factor_with_name`` in keras/src/layers/preprocessing/image_preprocessing/random_shear.py (3.9.0, 3.15.1).
 """
 
+_PASSES_ON = frozenset({"RandomHeight", "RandomWidth"})
+"""Layers of Keras 2 that ``tf.keras`` has from TensorFlow 2.16 on, in ``keras._legacy``: no change in inference.
+
+Source: keras/src/legacy/layers.py of 3.3.3 and 3.15.1, which has ThresholdedReLU as Keras 2 has it, too.
+"""
+_OF_ANY_LAYER = frozenset({"name", "trainable", "dtype"})
+
 
 def modernise(name: str, config: Mapping[str, Any], writer: Writer) -> tuple[str, str, Mapping[str, Any]]:
     """Return the module, the class and the config that compute what the layer *name* of *writer* did.
@@ -48,6 +55,10 @@ def modernise(name: str, config: Mapping[str, Any], writer: Writer) -> tuple[str
         return COMPAT_MODULE, name, {**config, **casts}
     if name in _ENCODERS and config.get("output_mode") == "one_hot" and writer.is_before(_SHRINKS_COLUMNS, name):
         return COMPAT_MODULE, f"Column{name}", config
+    if name == "ThresholdedReLU":
+        return COMPAT_MODULE, name, config
+    if name in _PASSES_ON:
+        return LAYERS, "Identity", {key: value for key, value in config.items() if key in _OF_ANY_LAYER}
     if name == "RandomShear":
         config = {key: _given(value) if key in _FACTORS else value for key, value in config.items()}
     return LAYERS, name, config
