@@ -175,3 +175,18 @@ def test_columns_that_an_early_keras_encodes_otherwise(version, mode):
             lower(normal, target)
     else:
         assert lower(normal, target) == value
+
+
+@pytest.mark.parametrize("mode", ["same", "full", "valid"])
+@pytest.mark.parametrize("writer", [(3, 12, 0), (3, 13, 0)])
+def test_correlations_beyond_the_valid_part(mode, writer):
+    """With TensorFlow, Keras before 3.13 shifted or cut off what is beyond the valid part."""
+    value = node("Correlate", {"mode": mode})
+    if mode != "valid" and writer < (3, 13):
+        with pytest.raises(
+            IncompatibleVersionError, match="padded Correlate shifts or cuts off .*, and does what NumPy"
+        ):
+            lowered(value, frozenset({"mode"}), version=(3, 15, 1), writer=writer)
+    else:
+        assert lowered(value, frozenset({"mode"}), version=(3, 15, 1), writer=writer) == value
+    assert lowered(value, frozenset({"mode"}), version=writer, writer=writer) == value

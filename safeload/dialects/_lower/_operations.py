@@ -44,11 +44,13 @@ _COLUMNS: _Meanings = (
     ((3, 4), "takes off the last axis of a column"),
 )
 # Class → what it computes in inference, with the first release that does.
+# keras/src/backend/tensorflow/numpy.py (correlate) of 3.3.3, 3.12.0 and 3.13.0;
 # keras/src/backend/tensorflow/nn.py (dot_product_attention) of 3.5.0 to 3.7.0;
 # keras/src/layers/preprocessing/image_preprocessing/random_crop.py of 3.5.0 to 3.8.0.
 _MEANINGS: Mapping[str, _Meanings] = {
     "DotProductAttention": (((), "scales the logits"), ((3, 6), "squares the logits"), ((3, 7), "scales the logits")),
     "RandomCrop": (((), "resizes images"), ((3, 6), "cuts images off"), ((3, 8), "leaves images alone")),
+    "padded Correlate": (((), "shifts or cuts off the result"), ((3, 13), "does what NumPy does")),
     **dict.fromkeys(("one-hot CategoryEncoding", "one-hot Discretization"), _COLUMNS),
 }
 
@@ -87,11 +89,15 @@ def _class_names(config: Any) -> Iterator[str]:
     for value in dicts_in(config):
         name, module = value.get("class_name"), value.get("module")
         if isinstance(name, str) and isinstance(module, str) and module.partition(".")[0] == "keras":
-            yield f"one-hot {name}" if _is_one_hot(value.get("config")) else name
+            yield _kind(value.get("config")) + name
 
 
-def _is_one_hot(config: Any) -> bool:
-    return isinstance(config, dict) and config.get("output_mode") == "one_hot"
+def _kind(config: Any) -> str:
+    """Return what stands before the name of a class that means something else with these arguments alone."""
+    if not isinstance(config, dict):
+        return ""
+    is_padded = config.get("mode") in ("same", "full")
+    return "one-hot " if config.get("output_mode") == "one_hot" else "padded " if is_padded else ""
 
 
 def lower_operation(
