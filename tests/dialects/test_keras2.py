@@ -293,3 +293,26 @@ def test_cells_without_their_arguments_are_refused():
     """Before Keras 2.1.3 cells record a name alone."""
     with pytest.raises(IncompatibleVersionError, match="not recorded by Keras before 2.1.3"):
         modernise("LSTMCell", {"name": "lstm_cell_1", "trainable": True}, Writer(Flavour.KERAS_2, (2, 1, 2)))
+
+
+@pytest.mark.parametrize("is_returned", [True, False])
+@pytest.mark.parametrize(
+    ("flavour", "version", "is_turned"),
+    [
+        (Flavour.KERAS_2, (2, 2, 2), True),
+        (Flavour.TF_KERAS_1X, (2, 1, 6), True),
+        (Flavour.KERAS_2, (2, 2, 3), False),
+        (Flavour.KERAS_2, (), False),
+        (Flavour.TF_KERAS_1X, (2, 2, 4), False),
+        (Flavour.TF_KERAS, (2, 16, 0), False),
+    ],
+)
+def test_states_of_several_cells_that_came_in_another_order(flavour, version, is_turned, is_returned):
+    """Before Keras 2.2.3 and TensorFlow 1.13 those of the last cell came first, which matters where they are given."""
+    cells = [{"class_name": "GRUCell", "config": {"units": units}} for units in (2, 3)]
+    config = {"cell": {"class_name": "StackedRNNCells", "config": {"cells": cells}}, "return_state": is_returned}
+    if is_turned and is_returned:
+        with pytest.raises(IncompatibleVersionError, match="return the states of the last of several cells first"):
+            modernise("RNN", config, Writer(flavour, version))
+    else:
+        assert modernise("RNN", config, Writer(flavour, version)) == (LAYERS, "RNN", config)

@@ -182,6 +182,12 @@ def _fill(name: str, new_name: str, config: Config, writer: Writer) -> None:
             problem="the arguments of cells are not recorded by Keras before 2.1.3",
             hint="pass a file of the weights alone with architecture=, a function that builds the model",
         )
+    if _returns_states_turned(new_name, config, writer):
+        raise IncompatibleVersionError(
+            f"{new_name} {config.get('name')!r}",
+            problem="Keras before 2.2.3, TensorFlow before 1.13 return the states of the last of several cells first",
+            hint="load it with the release that saved it and export a SavedModel: tf.saved_model.simple_save",
+        )
     if name.startswith("CuDNN"):
         # keras/layers/cudnn_recurrent.py of 2.2.4: fixed activations; both biases, that is reset_after.
         config.update(activation="tanh", recurrent_activation="sigmoid", use_bias=True)
@@ -195,6 +201,21 @@ def _fill(name: str, new_name: str, config: Config, writer: Writer) -> None:
         config["dilation_rate"] = [1, 1]
     if new_name == "LeakyReLU":
         config.setdefault("negative_slope", 0.3)
+
+
+_STATES_IN_ORDER = {Flavour.KERAS_2: (2, 2, 3), Flavour.TF_KERAS_1X: (2, 2, 4)}
+"""First release known to have the states of StackedRNNCells in the order of the cells; before, the last came first.
+
+Source: ``reverse_state_order`` in keras/layers/recurrent.py of 2.2.3, which 2.2.2 does not have, and in
+tensorflow/python/keras/layers/recurrent.py of 1.14.0, which 1.10.1 does not have.
+"""
+
+
+def _returns_states_turned(name: str, config: Config, writer: Writer) -> bool:
+    cell = config.get("cell")
+    is_stack = isinstance(cell, dict) and cell.get("class_name") == "StackedRNNCells"
+    is_returned = name == "RNN" and is_stack and config.get("return_state") is True
+    return is_returned and () < writer.version < _STATES_IN_ORDER.get(writer.flavour, ())
 
 
 _DILATES = (2, 0, 9)
