@@ -369,17 +369,31 @@ def test_chunks_of_another_size(options, stored, problem):
 
 
 def test_chunks_that_are_not_read():
-    """Nobody asks for chunks outside of a dataset, nor for those that are not stored."""
+    """Nobody asks for chunks outside of a dataset."""
 
     def build(file):
-        file.create_dataset("x", (12,), "f4", chunks=(4,), maxshape=(None,), compression="gzip", fillvalue=3)[:4] = 1
+        file.create_dataset("x", (12,), "f4", chunks=(4,), maxshape=(None,), compression="gzip")[:8] = 1
         file["x"].id.write_direct_chunk((8,), b"no gzip")
 
     unlimited = (1 << 64) - 1
     content = hdf5_bytes(build)
     shorter = content.replace(struct.pack("<QQ", 12, unlimited), struct.pack("<QQ", 8, unlimited))
     assert shorter != content
-    np.testing.assert_array_equal(opened(shorter).read("x"), [1] * 4 + [3] * 4)
+    np.testing.assert_array_equal(opened(shorter).read("x"), [1] * 8)
+
+
+def test_a_chunk_that_is_not_stored():
+    """Where a file says never to fill, libhdf5 leaves what memory held, of this process, for values of weights."""
+
+    def build(file):
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation.set_chunk((4,))
+        creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        space = h5py.h5s.create_simple((10,))
+        h5py.Dataset(h5py.h5d.create(file.id, b"x", h5py.h5t.IEEE_F32LE, space, creation))[:8] = 1
+
+    with pytest.raises(MalformedArtifactError, match="m.h5/x: cannot be read: a chunk is not stored"):
+        opened(hdf5_bytes(build)).read("x")
 
 
 def test_short_chunk():

@@ -1,8 +1,9 @@
 """How large chunks become, before libhdf5 takes them through filters. Layer: readers; standard library alone.
 
 libhdf5 makes room for whatever a chunk decompresses to, however large the chunk is, and takes what is missing of it
-for whatever its memory held. Source: H5Z__filter_deflate in src/H5Zdeflate.c and H5Z__filter_fletcher32 in
-src/H5Zfletcher32.c (HDF5 1.14.6); lzf/lzf_filter.c and lzf/lzf/lzf_d.c of h5py 3.14.
+for whatever its memory held. Of a chunk that is not stored it leaves what the reader's memory held, where the file
+says never to fill. Source: H5Z__filter_deflate in src/H5Zdeflate.c, H5Z__filter_fletcher32 in src/H5Zfletcher32.c and
+H5D__chunk_read in src/H5Dchunk.c (HDF5 1.14.6); lzf/lzf_filter.c and lzf/lzf/lzf_d.c of h5py 3.14.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ _LONG = 7
 
 
 def require_sizes(dataset: Any, *, file_size: int) -> None:
-    """Refuse chunks that do not become as large as the dataset says; all but their sizes is left to libhdf5.
+    """Refuse chunks that are missing, or do not become as large as the dataset says; the rest is left to libhdf5.
 
     Args:
         dataset: A ``h5py.h5d.DatasetID``. The filters of its chunks are those that `StructureWalk` lets pass.
         file_size: Bytes of the file.
 
     Raises:
-        OSError: A chunk is larger or smaller.
+        OSError: A chunk is larger or smaller, or not stored.
     """
     creation = dataset.get_create_plist()
     filters = [creation.get_filter(index)[0] for index in range(creation.get_nfilters())]
@@ -52,10 +53,14 @@ def require_sizes(dataset: Any, *, file_size: int) -> None:
         raise OSError(f"a chunk of {size:,} bytes is stored in others")
     if max(stored.values(), default=0) > file_size:
         raise OSError("the file ends inside a chunk")
-    for place in stored if filters else ():
-        # Chunks outside are not read.
-        if all(start < end for start, end in zip(place, dataset.shape, strict=True)):
-            _require_size(dataset, place, filters, size)
+    # Chunks outside are not read.
+    inside = [place for place in stored if all(start < end for start, end in zip(place, dataset.shape, strict=True))]
+    if len(inside) < math.prod(
+        -(-length // step) for length, step in zip(dataset.shape, creation.get_chunk(), strict=True)
+    ):
+        raise OSError("a chunk is not stored")
+    for place in inside if filters else ():
+        _require_size(dataset, place, filters, size)
 
 
 def _require_size(dataset: Any, place: tuple[int, ...], filters: list[int], size: int) -> None:
