@@ -197,6 +197,15 @@ class TestSequential:
         assert [each["class_name"] for each in layers] == ["InputLayer", "Sequential", "Flatten"]
         assert layers[0]["config"]["batch_shape"] == [None, 4]
 
+    def test_models_inside_without_names(self) -> None:
+        """Each gets one of its own: Keras before 2.2 wrote a model as the list of its layers."""
+        inner = {"class_name": "Sequential", "config": [{"class_name": "Flatten", "config": {"name": "f"}}]}
+        inside = {"class_name": "Sequential", "config": [inner, inner]}
+        layers = layers_of(normal({"class_name": "Sequential", "config": [inner, inside]}, "2.1.6"))
+        assert sorted(layers) == ["sequential_1", "sequential_2"]
+        names = [each["config"]["name"] for each in layers["sequential_2"]["config"]["layers"]]
+        assert names == ["sequential_1", "sequential_2"]
+
     def test_shapes_of_late_builds(self) -> None:
         """A shape that only building gave is as good."""
         config = {

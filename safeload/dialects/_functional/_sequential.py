@@ -8,6 +8,7 @@ Source:
 
 from __future__ import annotations
 
+import itertools
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -71,10 +72,20 @@ def with_input_layer(obj: Json, where: str) -> Json:
     layers = config.get("layers")
     if not isinstance(layers, list) or not all(map(is_object, layers)):
         raise MalformedArtifactError(where, problem="the layers of a Sequential model are no list of objects")
+    layers = config["layers"] = _named(layers)
     shape = config.pop("build_input_shape", None) or _build_shape(obj)
     if layers and layers[0]["class_name"] == "Merge" and "layers" in layers[0]["config"]:
         return _merged(obj, config, where)
     return {**obj, "config": {**config, "layers": [*_front(layers, shape), *layers]}}
+
+
+def _named(layers: list[Json]) -> list[Json]:
+    """Return *layers* with names for the models among them that are lists of layers, and so have none in the file."""
+    names = (f"sequential_{number}" for number in itertools.count(1))
+    return [
+        {**layer, "name": next(names)} if isinstance(layer["config"], list) and not layer.get("name") else layer
+        for layer in layers
+    ]
 
 
 def with_build_shape(config: Json) -> Json:
