@@ -220,7 +220,8 @@ class Normaliser:
         config = value["config"] if isinstance(value.get("config"), dict) else {}
         if not self._is_old:
             require_same_on_tensorflow(name, config, self.writer)
-        if module == LAYERS and self._is_old:
+        is_old_layer = module == LAYERS and self._is_old
+        if is_old_layer:
             module, name, config = self._old_layer(name, config)
         elif module == LAYERS:
             module, name, config = _keras3.modernise(name, config, self.writer)
@@ -233,7 +234,7 @@ class Normaliser:
             name = _values.initializer_class(name)
             config = _values.initializer_config(name, config)
         config = _with_legal_name(self.config(config))
-        if module == LAYERS and name != "InputLayer" and self._is_old:
+        if is_old_layer and name != "InputLayer":
             config["dtype"] = _layer_dtype(name, config)
         known = find_class(module, name) if self._is_old else None
         return {
@@ -295,7 +296,8 @@ def _is_keras_module(module: str) -> bool:
 # Layers whose dtype is that of their result, or that take no floats: tf_keras 2.21 layers/preprocessing.
 # That of a Discretization is, and Keras 3 casts the floats that enter one in a graph to it.
 _OF_RESULTS = re.compile(
-    r"(CategoryEncoding|Hashing|IntegerLookup|Normalization|Random\w+|Rescaling|StringLookup|TextVectorization)"
+    r"(CategoryEncoding|CenterCrop|Hashing|IntegerLookup|Normalization|Random\w+|Rescaling|Resizing|StringLookup"
+    r"|TextVectorization)"
 )
 
 

@@ -303,6 +303,14 @@ def test_dtypes_that_are_none_of_floats(name, dtype, expected):
     assert found["config"]["dtype"] == expected
 
 
+@pytest.mark.parametrize("name", ["ReLU", "LocallyConnected1D"])
+def test_dtypes_of_layers_that_are_those_of_safeload(name):
+    """The dtype is no other one where a layer has a class of safeload's: for its masks, or as Keras 3 lacks it."""
+    old = Normaliser(Writer(Flavour.TF_KERAS_1X, (2, 2, 4)), lambda value: None, has_masks=True)
+    found = old.object({"module": "keras.layers", "class_name": name, "config": {"dtype": "int32"}})
+    assert (found["module"], found["config"]["dtype"]) == (COMPAT_MODULE, "float32")
+
+
 def test_initializers_of_earlier_releases():
     """Initializers lose what Keras 3 does not know, at whatever place."""
     config = {
