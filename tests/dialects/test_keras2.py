@@ -295,6 +295,19 @@ def test_cells_without_their_arguments_are_refused():
         modernise("LSTMCell", {"name": "lstm_cell_1", "trainable": True}, Writer(Flavour.KERAS_2, (2, 1, 2)))
 
 
+@pytest.mark.parametrize("name", ["DepthwiseConv2D", "SeparableConv1D"])
+def test_dilated_steps(name):
+    """Depthwise convolutions that are dilated and leave pixels out left out others."""
+    for config in (
+        {"strides": [1, 1], "dilation_rate": [2, 2]},
+        {"strides": [2, 2]},
+        {"strides": 2, "dilation_rate": 1},
+    ):
+        assert modernise(name, {"name": "c", **config}, TF_2)[1] == name
+    with pytest.raises(IncompatibleVersionError, match=f"{name} 'c': strides and dilation_rate are above 1"):
+        modernise(name, {"name": "c", "strides": [1, 2], "dilation_rate": [2, 2]}, TF_2)
+
+
 @pytest.mark.parametrize("is_returned", [True, False])
 @pytest.mark.parametrize(
     ("flavour", "version", "is_turned"),

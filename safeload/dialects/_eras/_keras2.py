@@ -112,10 +112,16 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "mask_zero": (False,),
     "noise_shape": (None,),
 }
-# Arguments of the depthwise and separable convolutions of Keras 2 that their base class records and they do not use.
+_DEPTHWISE = frozenset({"DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"})
+"""Convolutions that TensorFlow takes to batches where they are dilated, whatever their strides; later Keras 2 refuses.
+
+Source: ``depthwise_conv2d`` in tensorflow/python/ops/nn_impl.py (1.15.5); ``_validate_init`` in tf_keras 2.21
+``layers/convolutional/base_conv.py``.
+"""
+# Arguments of them that their base class records and they do not use.
 _UNUSED = {
     **dict.fromkeys(
-        ("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
+        _DEPTHWISE,
         frozenset({"kernel_initializer", "kernel_regularizer", "kernel_constraint"}),
     ),
     # "filters" of DepthwiseConv2D: keras 2.2.4 keras/layers/convolutional.py passes filters=None on.
@@ -201,6 +207,16 @@ def _fill(name: str, new_name: str, config: Config, writer: Writer) -> None:
         config["dilation_rate"] = [1, 1]
     if new_name == "LeakyReLU":
         config.setdefault("negative_slope", 0.3)
+    if new_name in _DEPTHWISE and _is_above_1(config.get("strides")) and _is_above_1(config.get("dilation_rate")):
+        raise IncompatibleVersionError(
+            f"{new_name} {config.get('name')!r}",
+            problem="strides and dilation_rate are above 1, and Keras 2 left out other pixels then than Keras 3",
+            hint="load it with the release that saved it and export a SavedModel",
+        )
+
+
+def _is_above_1(value: Any) -> bool:
+    return any(step != 1 for step in (value if isinstance(value, list) else [value or 1]))
 
 
 _STATES_IN_ORDER = {Flavour.KERAS_2: (2, 2, 3), Flavour.TF_KERAS_1X: (2, 2, 4)}
