@@ -259,6 +259,12 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
             "lets an op overwrite what the caller passed, others end the process.",
             is_permittable=True,
         ),
+        "branch-results": RuleInfo(
+            (_UNEXAMINED,),
+            "A condition gives another number of results than one of its branches; TensorFlow ends the process over "
+            "some.",
+            is_permittable=True,
+        ),
         "constant-type": RuleInfo(
             (_UNEXAMINED,),
             "A constant is declared with another type than its value has; TensorFlow ends the process over some.",

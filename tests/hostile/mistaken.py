@@ -206,6 +206,16 @@ MISTAKEN: dict[str, dict[str, Callable[[], Any]]] = {
         "path_of_a_second_result": _path_of_a_second_result,
         "constant_named_as_the_asset": _constant_named_as_the_asset,
     },
+    "branch-results": {
+        "branch_of_fewer_results": lambda: simple(
+            node("n", "If", "x", "x", then_branch=Func("one"), else_branch=Func("two"), Tout=[Type(FLOAT)] * 2),
+            functions=[function("one", ["x"], ["x"]), function("two", ["x"], ["x", "x"])],
+        ),
+        "branch_of_more_results": lambda: simple(
+            node("n", "StatelessCase", "x", "x", branches=[Func("one"), Func("two")], Tout=[Type(FLOAT)]),
+            functions=[function("one", ["x"], ["x"]), function("two", ["x"], ["x", "x"])],
+        ),
+    },
     "constant-type": {
         "size_of_another_type": lambda: simple(
             node("n", "Const", dtype=Type(INT32), value=tensor(FLOAT, (1,), float_val=[1.0]))

@@ -38,6 +38,9 @@ Source: tensorflow/python (2.21), measured; tensorflow/core/common_runtime/graph
 """
 
 
+_CONDITIONS = ("Case", "If", "StatelessCase", "StatelessIf")
+
+
 def absent_functions(subject: Subject) -> Iterator[Finding]:
     """Find calls of functions that the file does not hold: another model of the process may have them."""
     calling = (node for body in subject.graph.bodies.values() for node in body.calling)
@@ -117,6 +120,22 @@ def mistyped_constants(subject: Subject) -> Iterator[Finding]:
         if "dtype" in attributes and attributes["dtype"].type != found:
             message = f"is declared with type {attributes['dtype'].type}, and its value has type {found}"
             yield subject.finding(node, rule="constant-type", severity=Severity.UNEXAMINED, message=message)
+
+
+def mistaken_branches(subject: Subject) -> Iterator[Finding]:
+    """Find branches that return more or less than their condition: TensorFlow ends the process over one of less.
+
+    Nothing compares them before the condition is written out in a graph. Source: measured (TensorFlow 2.21).
+    """
+    bodies = subject.graph.bodies
+    for node in subject.graph.nodes(*_CONDITIONS):
+        attributes = node.proto.attr
+        count = len(attributes["Tout"].list.type) if "Tout" in attributes else None
+        for name in node.calls if count is not None else ():
+            found = len(bodies[name].returns)
+            if found != count:
+                message = f"has another number of results ({count}) than its branch {name!r} ({found})"
+                yield subject.finding(node, rule="branch-results", severity=Severity.UNEXAMINED, message=message)
 
 
 def asset_names(subject: Subject) -> Iterator[Finding]:
