@@ -146,7 +146,7 @@ class BodyReader:
         self.polymorphic: set[str] = {name for name, function in self.functions if function.signature.attr}
         self._graph_def = meta_graph.graph_def
         alike = _implementations(self.functions)
-        self.confusing = tuple(name for name, found in alike if len(found) > MAX_ALIKE)
+        self.confusing: tuple[str, ...] = tuple(name for name, found in alike if len(found) > MAX_ALIKE)
         self._instead: dict[str, tuple[str, ...]] = defaultdict(tuple)
         for _, found in alike:
             for name in found if len(found) <= MAX_ALIKE else ():
