@@ -5,6 +5,8 @@ A `LoadPlan` holds everything that `runtime` needs, so that runtime decides noth
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -223,13 +225,9 @@ def _requirements(decided: _Decided | LoadPlan) -> Iterator[Requirement]:
 
 
 def _is_installed(package: str) -> bool:
-    import importlib.metadata
-
-    try:
-        importlib.metadata.distribution(package)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+    """Look for the module of *package* without importing it: a nightly build is another distribution of the same."""
+    module = package.replace("-", "_").replace(".", "_")
+    return sys.modules.get(module) is not None or importlib.util.find_spec(module) is not None
 
 
 def _custom_objects(info: ModelInfo, registry: Registry) -> tuple[CustomObject, ...]:

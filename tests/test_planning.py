@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from flatbuffers_by_hand import model, serialize, table
@@ -286,7 +286,10 @@ def test_report_names_the_error_of_what_is_missing_here(monkeypatch):
     """Ops that nothing registers here, and tf-keras that is not installed, are what loading would raise."""
     registered = SimpleNamespace(get=lambda op: op if op == "New" else None)
     monkeypatch.setitem(sys.modules, "tensorflow.python.framework.op_def_registry", registered)
-    assert planning._is_installed("numpy")
+    assert not planning._is_installed("tf.contrib")
+    assert not planning._is_installed("nightly-package")
+    monkeypatch.setitem(sys.modules, "nightly_package", ModuleType("nightly_package"))
+    assert planning._is_installed("nightly-package")
     monkeypatch.setattr(planning, "_is_installed", lambda _: False)
     report = compose_report(*saved_model(), [], Registry.of_call())
     assert (report.verdict, report.outcome.signature) == ("op-not-registered", SIGNATURE)
