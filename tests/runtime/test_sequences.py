@@ -1,7 +1,8 @@
-"""Masks of sequences beside initial states."""
+"""Masks of sequences: those that layers pass on, and those beside an initial state."""
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,35 @@ import pytest
 
 from safeload import load_callable
 from safeload.dialects import Flavour, NormalForm, Writer
-from safeload.runtime._keras._sequences import take_masks_beside_states
+from safeload.runtime._keras._sequences import pass_masks_on, take_masks_beside_states
 
 X = np.random.default_rng(3).normal(size=(2, 4, 3)).astype("float32")
 X[0, :2] = X[1, 2] = 0
 STATE = np.array([[0.5, -0.5], [0.25, 0.75]], "float32")
+
+
+@pytest.mark.parametrize("name", ["LSTM", "Bidirectional", "TimeDistributed"])
+def test_masks_go_on_where_a_later_keras_ends_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keras 3.16 sets the attribute otherwise; a model that a release before it wrote still masks."""
+    layers = keras.layers
+    inner = {"Bidirectional": layers.GRU(2, return_sequences=True), "TimeDistributed": layers.Dense(2)}.get(name)
+    kind = getattr(layers, name)
+    build = kind.build
+
+    @functools.wraps(build)
+    def ends_masks(self: Any, *args: Any, **kwargs: Any) -> None:
+        build(self, *args, **kwargs)
+        self.supports_masking = False
+
+    monkeypatch.setattr(kind, "build", ends_masks)
+    layer = kind(2, return_sequences=True) if inner is None else kind(inner)
+    model = keras.Sequential([keras.Input((4, 3)), layers.Masking(), layer, layers.LSTM(2)])
+    pass_masks_on(model, NormalForm({}, Writer(Flavour.KERAS_3, (3, 16))))
+    assert not layer.supports_masking
+    pass_masks_on(model, NormalForm({}, Writer(Flavour.KERAS_3, (3, 15, 1))))
+    mask = (X != 0).any(axis=-1)
+    expected = model.layers[2](layer(X, mask=mask), mask=mask)
+    np.testing.assert_allclose(model(X), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])

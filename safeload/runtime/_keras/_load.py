@@ -24,7 +24,7 @@ from safeload.runtime._keras._lowered import lowered_config
 from safeload.runtime._keras._package import import_keras, installed_target
 from safeload.runtime._keras._resolve import Resolver
 from safeload.runtime._keras._scaled import give_recorded_alphas
-from safeload.runtime._keras._sequences import take_masks_beside_states
+from safeload.runtime._keras._sequences import pass_masks_on, take_masks_beside_states
 from safeload.runtime._keras._softened import add_masks_to_softmax
 from safeload.runtime._signals import raise_interruption
 from safeload.runtime._weights import set_weights
@@ -64,6 +64,7 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
         mend(model)
         add_biases_where_they_are(model, normal)
         add_masks_to_softmax(model, normal)
+        pass_masks_on(model, normal)
         take_masks_beside_states(model, normal)
         give_recorded_alphas(model, normal, artifact.where)
         give_recorded_dtypes(model, artifact, normal)

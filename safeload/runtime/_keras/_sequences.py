@@ -1,4 +1,6 @@
-"""Masks of sequences that a recurrent layer is given together with an initial state. Layer: runtime.
+"""Masks of sequences: those that layers pass on, and those beside an initial state. Layer: runtime.
+
+Keras 3.16 has recurrent layers and those of steps end masks, which all before pass on.
 
 Keras 2 hands a layer the mask of its first input. Keras 3 does so for a layer of one tensor; with several it looks for
 an argument that is named after each, which recurrent layers do not have, and the mask is lost.
@@ -7,7 +9,8 @@ At a masked step, Keras up to 2.2.4 and TensorFlow up to 1.12 repeat the state, 
 first step that counts, that is the initial state, or zeros.
 
 Source: ``__call__`` in keras/src/layers/layer.py of 3.15.1 ("Populate mask argument(s)"); ``_get_input_masks`` in
-tf_keras 2.21 ``engine/base_layer.py``; ``rnn`` in keras/backend/tensorflow_backend.py of 2.2.4 and 2.2.5.
+tf_keras 2.21 ``engine/base_layer.py``; ``rnn`` in keras/backend/tensorflow_backend.py of 2.2.4 and 2.2.5;
+``supports_masking`` in keras/src/layers/rnn of 3.15.1 and of keras-nightly 3.16.0.dev2026102704.
 """
 
 from __future__ import annotations
@@ -19,11 +22,26 @@ from typing import Any
 import tensorflow as tf
 
 from safeload.dialects import Flavour, NormalForm, Writer
-from safeload.runtime._keras._package import flat_layers
+from safeload.runtime._keras._package import flat_layers, is_own_class, package_of
 
 _ARGUMENTS = ["self", "sequences", "initial_state", "mask", "training"]
 _REPEATS_OUTPUTS = {Flavour.KERAS_1: (2,), Flavour.KERAS_2: (2, 2, 5), Flavour.TF_KERAS_1X: (2, 2, 4)}
 """Writer → its first version that repeats outputs; all of them for others."""
+
+
+_ENDS_MASKS = (3, 16)
+_OF_STEPS = ("RNN", "Bidirectional", "TimeDistributed")
+
+
+def pass_masks_on(model: Any, normal: NormalForm | None) -> None:
+    """Let layers of *model* that compute each step pass masks on, if a Keras that did so wrote it."""
+    keras = package_of(model)
+    if normal is None or keras.__name__ != "keras" or not normal.writer.may_be_before(_ENDS_MASKS):
+        return
+    classes = tuple(getattr(keras.layers, name) for name in _OF_STEPS)
+    for layer in flat_layers(model):
+        if isinstance(layer, classes) and is_own_class(layer) and not layer.supports_masking:
+            layer.supports_masking = True
 
 
 def take_masks_beside_states(model: Any, normal: NormalForm | None) -> None:
