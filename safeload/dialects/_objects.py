@@ -102,7 +102,8 @@ class Normaliser:
             return value
         if module == COMPAT_MODULE:
             return value
-        if kind == "activation" and module in (None, "builtins") and _values.is_activation(name, self.writer):
+        is_bare = module in (None, "builtins") or _values.is_tensorflow_activation(module, name)
+        if kind == "activation" and is_bare and _values.is_activation(name, self.writer):
             return _values.activation(name, self.writer)
         registered = value.get("registered_name")
         return {

@@ -226,6 +226,16 @@ def is_tensorflow_initializer(module: Any, name: str) -> bool:
     return is_theirs and module_of(initializer_class(name), "initializer") == _INITIALIZERS
 
 
+def is_tensorflow_activation(module: Any, name: str) -> bool:
+    """Tell whether *name* is an activation that TensorFlow defines, where Keras from 3.16 on records its module.
+
+    Source: ``serialize_with_public_fn`` in keras/src/saving/serialization_lib.py of keras-nightly 3.16.0.dev2026102704;
+    3.15.1 writes ``builtins``.
+    """
+    is_theirs = isinstance(module, str) and module.startswith("tensorflow.python.ops.")
+    return is_theirs and (name in _ACTIVATION_ALIASES or has_activation(name))
+
+
 def of_keras(initializer: dict[str, Any]) -> dict[str, Any]:
     """Return an initializer of TensorFlow's as that of Keras which does the same."""
     name, config = initializer_class(initializer["class_name"]), initializer.get("config")

@@ -7,7 +7,12 @@ import re
 import sys
 from typing import NamedTuple
 
-from safeload.dialects import ALLOWED_SYMBOLS, is_application_layer, is_tensorflow_initializer
+from safeload.dialects import (
+    ALLOWED_SYMBOLS,
+    is_application_layer,
+    is_tensorflow_activation,
+    is_tensorflow_initializer,
+)
 from safeload.inspection.op_classes import op_class
 
 # The packages and subpackages in which Keras itself has lived: keras 1 to 3, tf_keras, tf.keras under its import paths.
@@ -233,7 +238,7 @@ def judge_function(module: str | None, name: str) -> Verdict | None:
     if is_keras(module):
         is_pure = _inside(str(module), _PURE) and name not in _NOT_PURE and not _leaves_keras(str(module))
         return None if is_pure and _is_function_name(name) else _gadget(module, name)
-    return _judge_host(module, name)
+    return None if is_tensorflow_activation(module, name) else _judge_host(module, name)
 
 
 def _is_function_name(name: str) -> bool:
