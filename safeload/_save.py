@@ -18,6 +18,7 @@ from safeload.errors import (
     CustomObjectNotFoundError,
     LoadFailedError,
     SafeloadError,
+    UnsafeModelError,
     UnsupportedFormatError,
 )
 from safeload.formats import SUFFIXES
@@ -253,8 +254,8 @@ def _written_keras(written: str, target: Path, job: _Job) -> ModelCallable:
     model.save(written)
     try:
         return load_callable(written, custom_objects=custom_objects_in(model))
-    except CustomObjectNotFoundError as error:
-        if not any(needed.name.startswith(OWN_NAMES) for needed in error.missing):
+    except (CustomObjectNotFoundError, UnsafeModelError) as error:  # Keras from 3.16 on records the module, too
+        if OWN_NAMES not in str(error):
             raise
         kind = "to be a Keras file, and the model computes what an old release did and none of Keras 3 does"
         raise UnsupportedFormatError(str(target), kind=kind, remedy=_SAVED_MODEL) from error

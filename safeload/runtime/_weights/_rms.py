@@ -61,7 +61,8 @@ def _own(layer: Any, normal: NormalForm | None) -> list[Any]:
 
 def _adds_nothing(layer: Any) -> bool:
     """Tell whether gamma is along the last axes: early releases multiply by it as it is, later ones along its axes."""
-    return sorted(layer.axis) == list(range(-len(layer.axis), 0))
+    rank = len(layer.get_build_config()["input_shape"])
+    return sorted(axis % rank for axis in layer.axis) == list(range(rank - len(layer.axis), rank))
 
 
 def _is_recorded(normal: NormalForm | None, name: str) -> bool:
