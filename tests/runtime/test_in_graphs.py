@@ -40,6 +40,13 @@ def test_floats_are_not_cut_off_before_they_are_put_into_buckets(tmp_path: Path)
     }
 
 
+def test_floats_of_a_layer_with_a_dtype_of_integers(tmp_path: Path) -> None:
+    """Later releases do so where the layer has such a dtype; those from 3.16 on in another place."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Discretization([-1.0, 0.0, 0.5], dtype="int64")])
+    model.save(tmp_path / "m.keras")
+    np.testing.assert_array_equal(safeload.load_callable(tmp_path / "m.keras")(BELOW_ZERO), model(BELOW_ZERO))
+
+
 def test_a_model_of_the_user_is_not_changed() -> None:
     """It runs without a graph instead."""
     model = _buckets()

@@ -26,7 +26,8 @@ class _KeepsFloats:
         self._wrapped = backend
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._wrapped, name)
+        found = getattr(self._wrapped, name)
+        return _KeepsFloats(found) if name == "ops" else found  # where Keras 3.16 has `convert_to_tensor`
 
     def convert_to_tensor(self, x: Any, dtype: Any = None, **kwargs: Any) -> Any:
         """Return *x* as a tensor; floats keep their dtype."""
