@@ -397,6 +397,15 @@ class TestClasses:
         assert form.config["config"] == {"layers": [3, 4]}
 
 
+@pytest.mark.parametrize(("version", "kept"), [("3.15.1", {}), ("3.16.0", {"training": True})])
+def test_training_as_a_call_records_it(version: str, kept: dict[str, bool]) -> None:
+    """Releases that went by how the model is called recorded what some layers take for granted, too."""
+    tensor = {"class_name": "__keras_tensor__", "config": {"keras_history": ["x", 0, 0]}}
+    form = normal(simple("RandomFlip", {"args": [tensor], "kwargs": {"training": True}}), version)
+    (call,) = layers_of(form)["y"]["inbound_nodes"]
+    assert call["kwargs"] == kept
+
+
 def test_model_without_a_name_gets_none() -> None:
     """Hand-written configs may leave the name of the model out."""
     config = simple("Flatten", [["x", 0, 0]])

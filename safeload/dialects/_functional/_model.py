@@ -44,6 +44,14 @@ Json = Any
 
 # The first release that writes one tensor and a list of one differently: keras/src/models/functional.py of 3.11.3.
 _BARE_TENSORS = (3, 11)
+
+_TRAINS_AS_CALLED = (3, 16)
+"""First Keras 3 in which ``training=`` of a layer's call counts; before, that of the call of the model did.
+
+Earlier releases record there what layers take for granted, too, such as the True of RandomFlip.
+
+Source: ``operation_fn`` in keras/src/models/functional.py of 3.15.1; keras-nightly 3.16.0.dev2026102704 has none.
+"""
 _BUILTIN_MODELS = {
     "Model": "Functional",
     "Functional": "Functional",
@@ -170,6 +178,8 @@ def _functional(config: Json, writer: Writer, normaliser: Normaliser, renamed: d
         padded = with_output_padding([layer.data for layer in graph.layers])
         pairs = zip(graph.layers, padded, strict=True)
         graph = graph._replace(layers=tuple(layer._replace(data=data) for layer, data in pairs))
+        if writer.may_be_before(_TRAINS_AS_CALLED):
+            graph = graph._replace(layers=tuple(_without_training(layer) for layer in graph.layers))
     if writer.may_be_before(_BARE_TENSORS):
         graph = graph._replace(inputs=_unwrapped(graph.inputs), outputs=_unwrapped(graph.outputs))
     graph = _with_legal_names(graph, renamed)
@@ -189,6 +199,14 @@ def _modern(layer: GraphLayer) -> GraphLayer:
         data, calls = _operations.modern_operation(data, layer.calls, where=layer.name)
         return layer._replace(data=data, calls=calls)
     return layer._replace(data=data)
+
+
+def _without_training(layer: GraphLayer) -> GraphLayer:
+    calls = (
+        call._replace(kwargs={key: value for key, value in call.kwargs.items() if key != "training"})
+        for call in layer.calls
+    )
+    return layer._replace(calls=tuple(calls))
 
 
 def _with_state(call: Call, layer: GraphLayer) -> Call:
