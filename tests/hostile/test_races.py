@@ -57,6 +57,43 @@ def test_values_of_a_saved_model_that_change(change, tmp_path, monkeypatch):
         load_callable(tmp_path / "m")
 
 
+def _longer(path):
+    path.write_bytes(path.read_bytes() + b"more")
+
+
+@pytest.mark.parametrize("change", [_pipe, _longer])
+@pytest.mark.parametrize("has_objects", [True, False])
+def test_values_of_another_signature_that_change(has_objects, change, tmp_path):
+    """What another signature needs is read when that is asked for, from files that are still what they were."""
+    if has_objects:
+        module = tf.Module()
+        module.one, module.two = tf.Variable([1.0]), tf.Variable([2.0])
+        spec = tf.TensorSpec([None], tf.float32)
+        module.f = tf.function(lambda x: x * module.one, input_signature=[spec])
+        module.g = tf.function(lambda x: x * module.two, input_signature=[spec])
+        tf.saved_model.save(module, str(tmp_path / "m"), {"serving_default": module.f, "other": module.g})
+    else:
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            x = tf.compat.v1.placeholder(tf.float32, [None])
+            one, two = (
+                tf.compat.v1.get_variable(name, initializer=[value]) for name, value in (("a", 1.0), ("b", 2.0))
+            )
+            session.run(tf.compat.v1.global_variables_initializer())
+            builder = tf.compat.v1.saved_model.Builder(str(tmp_path / "m"))
+            predict = tf.compat.v1.saved_model.predict_signature_def
+            signatures = {
+                "serving_default": predict({"x": x}, {"y": x * one}),
+                "other": predict({"x": x}, {"y": x * two}),
+            }
+            builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+            builder.save()
+    predict = load_callable(tmp_path / "m")
+    change(tmp_path / "m" / DATA)
+    with pytest.raises(ArtifactChangedError):
+        predict.with_signature("other")([1.0])
+    assert predict([1.0]) == [1.0]
+
+
 @pytest.fixture
 def appearing(monkeypatch):
     """Have something appear when saving has looked for the last time."""

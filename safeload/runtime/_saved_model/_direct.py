@@ -31,6 +31,7 @@ from safeload.runtime._unfused import keep_apart
 
 if TYPE_CHECKING:
     from safeload.inspection import SignatureInfo
+    from safeload.runtime._saved_model._private_directory import PrivateDirectory
 
 _HANDLES = (tf.resource.as_datatype_enum, tf.variant.as_datatype_enum)
 
@@ -43,7 +44,7 @@ class DirectRoute:
         directory: Where its variables and assets lie.
     """
 
-    def __init__(self, meta_graph: Any, directory: str) -> None:
+    def __init__(self, meta_graph: Any, directory: PrivateDirectory) -> None:
         if tf.distribute.has_strategy() or not tf.executing_eagerly():
             raise NotUnderstoodError("a distribution strategy or a graph of TensorFlow 1 is in charge")
         self._meta_graph = meta_graph
@@ -52,9 +53,7 @@ class DirectRoute:
         self._lock = threading.RLock()
         self._concrete: dict[str, Any] = {}
         self.library = FunctionLibrary(meta_graph.graph_def.library)
-        self.objects = ObjectStore(
-            self._graph, self.library, self._constant, self._asset, f"{directory}/variables/variables"
-        )
+        self.objects = ObjectStore(self._graph, self.library, self._constant, self._asset, directory.checkpoint)
 
     def function(self, signature: SignatureInfo) -> DirectFunction:
         """Make the function that answers *signature* when it is given all inputs.
@@ -131,7 +130,7 @@ class DirectRoute:
         assets = self._meta_graph.asset_file_def
         if not 0 <= index < len(assets):
             raise NotUnderstoodError(f"there is no asset {index}")
-        return f"{self._directory}/assets/{assets[index].filename}"
+        return f"{self._directory.path}/assets/{assets[index].filename}"
 
 
 class DirectFunction:

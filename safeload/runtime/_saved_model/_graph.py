@@ -21,6 +21,8 @@ from safeload.runtime._saved_model._saver import add_saver
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from safeload.runtime._saved_model._private_directory import PrivateDirectory
+
 INITIALIZER_KEY = "__saved_model_init_op"
 """SignatureDef of the initializer. Source: INIT_OP_SIGNATURE_KEY, tensorflow/python/saved_model/constants.py (2.21)."""
 
@@ -36,8 +38,8 @@ class GraphRoute:
         directory: Where the variables and the assets lie.
     """
 
-    def __init__(self, definition: meta_graph_pb2.MetaGraphDef, directory: str) -> None:
-        if Path(f"{directory}/variables/variables.index").exists():  # else an initializer gives all values
+    def __init__(self, definition: meta_graph_pb2.MetaGraphDef, directory: PrivateDirectory) -> None:
+        if Path(f"{directory.path}/variables/variables.index").exists():  # else an initializer gives all values
             add_saver(definition)
         self._definition = _isolated(definition)
         self._directory = directory
@@ -107,7 +109,7 @@ class GraphRoute:
         saver = self._definition.saver_def
         present = {node.name for node in part.graph_def.node}
         if part.variables - self._restored and reference_producer(saver.restore_op_name) in present:
-            path = tf.constant(f"{self._directory}/variables/variables")
+            path = tf.constant(self._directory.checkpoint())
             filename = part.feeds[tensor_name(saver.filename_tensor_name)]
             self._run(wrapped, {filename: path}, [reference_producer(saver.restore_op_name)])
         self._restored |= part.variables
@@ -158,7 +160,9 @@ class GraphRoute:
     def _assets(self) -> dict[str, str]:
         """Return asset tensor → path of the asset."""
         found = asset_definitions(self._definition)
-        return {tensor_name(asset.tensor_info.name): f"{self._directory}/assets/{asset.filename}" for asset in found}
+        return {
+            tensor_name(asset.tensor_info.name): f"{self._directory.path}/assets/{asset.filename}" for asset in found
+        }
 
 
 def _isolated(definition: meta_graph_pb2.MetaGraphDef) -> meta_graph_pb2.MetaGraphDef:

@@ -51,14 +51,14 @@ class ObjectStore:
         library: Its functions.
         constant: Operation name → the `TensorProto` of a constant in the judged graph.
         asset: Number of an asset → where its judged content lies.
-        checkpoint: Path of the variables.
+        checkpoint: Returns the path of the variables, if their files are what they were.
     """
 
     graph: Any
     library: FunctionLibrary
     constant: Callable[[str], Any]
     asset: Callable[[int], str]
-    checkpoint: str
+    checkpoint: Callable[[], str]
     _handles: dict[int, Any] = field(default_factory=dict)
     _variables: dict[int, Any] = field(default_factory=dict)
     _keys: dict[int, str] | None = None
@@ -215,12 +215,12 @@ class ObjectStore:
         shapes = self._reader.get_variable_to_shape_map()
         if any(not variable.shape.is_compatible_with(shapes.get(variable.key)) for variable in variables):
             raise NotUnderstoodError("a variable has another shape than its value")
-        self._handles.update(zip(ids, restored(self.checkpoint, variables), strict=True))
+        self._handles.update(zip(ids, restored(self.checkpoint(), variables), strict=True))
 
     @functools.cached_property
     def _reader(self) -> Any:
         """Reads the index of the checkpoint."""
-        return tf.train.load_checkpoint(self.checkpoint)
+        return tf.train.load_checkpoint(self.checkpoint())
 
     def _checkpoint_keys(self) -> dict[int, str]:
         if self._keys is None:

@@ -34,6 +34,7 @@ class PrivateDirectory:
     """
 
     def __init__(self, artifact: SavedModelArtifact, graph_bytes: bytes) -> None:
+        self._artifact = artifact
         self._folder = TemporaryFolder(artifact.where)
         self.path = str(self._folder.path)
         try:
@@ -42,6 +43,16 @@ class PrivateDirectory:
         except BaseException:
             self.remove()
             raise
+
+    def checkpoint(self) -> str:
+        """Return the prefix of the variables, to read some now: those of another signature are read long after.
+
+        Raises:
+            ArtifactChangedError: ``artifact-changed``. A data file is not what it was.
+        """
+        for name in _data_files(self._artifact):
+            _unchanged(self._artifact, name)
+        return f"{self.path}/{VARIABLES_PREFIX}"
 
     def remove(self) -> None:
         """Delete the directory; the linked files stay."""
@@ -52,13 +63,17 @@ def _fill(root: Path, artifact: SavedModelArtifact, graph_bytes: bytes) -> None:
     (root / "saved_model.pb").write_bytes(graph_bytes)
     for name, content in artifact.assets.items():
         _place(root, name).write_bytes(content)
-    for name in artifact.files:
-        if name.startswith(artifact.checkpoint):
-            place = _place(root, VARIABLES_PREFIX + name.removeprefix(artifact.checkpoint))
-            if name == f"{artifact.checkpoint}.index" and artifact.variables_index:
-                place.write_bytes(artifact.variables_index)
-            else:
-                place.symlink_to(_unchanged(artifact, name))
+    if artifact.variables_index:
+        _place(root, f"{VARIABLES_PREFIX}.index").write_bytes(artifact.variables_index)
+    for name in _data_files(artifact):
+        place = _place(root, VARIABLES_PREFIX + name.removeprefix(artifact.checkpoint))
+        place.symlink_to(_unchanged(artifact, name))
+
+
+def _data_files(artifact: SavedModelArtifact) -> list[str]:
+    """Return the files of the variables that are not in memory."""
+    index = f"{artifact.checkpoint}.index" if artifact.variables_index else ""
+    return [name for name in artifact.files if name.startswith(artifact.checkpoint) and name != index]
 
 
 def _unchanged(artifact: SavedModelArtifact, name: str) -> str:

@@ -156,7 +156,7 @@ class SavedModelRuntime:
             directory = PrivateDirectory(self._artifact, b"")
             self._directories.append(directory)
             meta_graph = self._artifact.saved_model.meta_graphs[self._meta_graph.index]
-            self._direct = DirectRoute(meta_graph, directory.path)
+            self._direct = DirectRoute(meta_graph, directory)
         return self._direct
 
     def _takes_object_route(self, signature: SignatureInfo, given: frozenset[str]) -> bool:
@@ -233,7 +233,7 @@ class SavedModelRuntime:
         if self._graph is None:
             directory = PrivateDirectory(self._artifact, b"")
             self._directories.append(directory)
-            self._graph = GraphRoute(self._definition(), directory.path)
+            self._graph = GraphRoute(self._definition(), directory)
         return self._graph
 
     def _definition(self) -> meta_graph_pb2.MetaGraphDef:
