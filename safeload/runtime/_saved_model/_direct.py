@@ -100,10 +100,10 @@ class DirectRoute:
         reached = self.library.reached([name], with_gradients=True)
         library = function_pb2.FunctionDefLibrary.FromString(self._meta_graph.graph_def.library.SerializeToString())
         kept = [function for function in library.function if function.signature.name in set(reached)]
-        for function in kept:
-            leave_process(function.node_def)
-            keep_apart(function.node_def, in_function=True)
         gradients = [g for g in library.registered_gradients if g.gradient_func in set(reached)]
+        for function in kept:
+            leave_process(function.node_def, {gradient.registered_op_type for gradient in gradients})
+            keep_apart(function.node_def, in_function=True)
         part = function_pb2.FunctionDefLibrary(function=kept, registered_gradients=gradients)
         objects = saved_object_graph_pb2.SavedObjectGraph()
         for known in reached:

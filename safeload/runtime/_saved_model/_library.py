@@ -18,11 +18,8 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework import op_def_registry, ops
 
 from safeload.inspection.op_classes import op_table
-from safeload.runtime._saved_model._devices import leave_process
+from safeload.runtime._saved_model._devices import GRADIENT_ATTRIBUTE, leave_process
 from safeload.runtime._unfused import keep_apart
-
-GRADIENT_ATTRIBUTE = "_gradient_op_type"
-"""Attribute that names a custom gradient. Source: ops.py, `override_gradient_function`."""
 
 
 class NotUnderstoodError(Exception):

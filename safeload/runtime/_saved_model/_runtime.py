@@ -242,8 +242,10 @@ class SavedModelRuntime:
         definition = container.meta_graphs[self._meta_graph.index]
         if self._meta_graph.graph is not None:
             close_files(definition, self._meta_graph.graph)
+        gradients = {gradient.registered_op_type for gradient in definition.graph_def.library.registered_gradients}
         for name, nodes in bodies(definition):
-            leave_process(nodes)
+            # Those of the graph itself no loader replaces.
+            leave_process(nodes, gradients if name != MAIN else ())
             keep_apart(nodes, in_function=name != MAIN)
         return definition
 
