@@ -406,6 +406,23 @@ def test_short_chunk():
         opened(content.replace(key, struct.pack("<I", 64) + key[4:])).read("x")
 
 
+def test_text_of_an_unknown_encoding():
+    """The type of an array is read with the array, and may be one that h5py does not know."""
+    content = bytearray(hdf5_bytes(lambda file: file.create_dataset("x", data=np.array([b"abc"]))))
+    place = content.index(struct.pack("<4BI", 0x13, 1, 0, 0, 3))  # IV.A.2.d: text, padded by zeros, of ASCII
+    content[place + 1] = 0x21
+    with pytest.raises(MalformedArtifactError, match="Unknown string encoding"):
+        opened(bytes(content)).read("x")
+
+
+def test_a_chunk_that_is_nowhere():
+    """A chunk that is listed without a place is not stored."""
+    content = bytearray(hdf5_bytes(lambda file: file.create_dataset("x", data=np.ones(64, "f4"), chunks=(32,))))
+    struct.pack_into("<Q", content, content.index(b"TREE\1\0") + 48, (1 << 64) - 1)
+    with pytest.raises(MalformedArtifactError, match="m.h5/x: cannot be read: a chunk is listed and not stored"):
+        opened(bytes(content)).read("x")
+
+
 def test_a_chunk_that_is_listed_twice():
     """Which of the two libhdf5 reads is not known, nor how large that one is."""
     content = hdf5_bytes(lambda file: file.create_dataset("x", data=np.ones(64, "f4"), chunks=(32,)))

@@ -44,6 +44,8 @@ def require_sizes(dataset: Any, *, file_size: int) -> None:
     stored: dict[tuple[int, ...], int] = {}
 
     def note(chunk: Any) -> None:
+        if chunk.chunk_offset is None:
+            raise OSError("a chunk is listed and not stored")
         if chunk.chunk_offset in stored:
             raise OSError("a chunk is listed twice")  # which of the two is read is up to libhdf5
         stored[chunk.chunk_offset] = chunk.size

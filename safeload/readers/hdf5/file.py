@@ -162,13 +162,14 @@ class Hdf5File:
             self.read_into(path, array.reshape(-1).view(np.uint8).data)
             return array
         self._window.is_guarding = False
+        file = self.open_file
         try:
-            dataset = self.open_file[path]
+            dataset = file[path]
             array = np.empty(dataset.shape, dataset.dtype)
             if array.size:
                 require_sizes(dataset.id, file_size=self.size)
                 dataset.read_direct(array)
-        except (OSError, RuntimeError, KeyError) as error:
+        except _BROKEN as error:
             raise MalformedArtifactError(
                 f"{self.where}/{path}", problem=f"cannot be read: {first_line(error)}"
             ) from error
