@@ -69,6 +69,26 @@ def test_trees_with_an_end(kind, superblock):
     )
 
 
+def hashed(kind=5, size=512, record=11, depth=0, count=40):
+    """Encode the header of a tree of version 2."""
+    return struct.pack("<4sBBIHHBBQHQ", b"BTHD", 0, kind, size, record, depth, 100, 40, 96, count, count) + bytes(4)
+
+
+def heap(length=7, filters=0, start=512, bits=32, rows=0):
+    """Encode the header of a heap of links, or of attributes."""
+    first = struct.pack("<4sBHHBI", b"FRHP", 0, length, filters, 2, 4096)
+    return first + bytes(96) + struct.pack("<HQQHHQH", 4, start, 65536, bits, 1, 96, rows) + bytes(4)
+
+
+def array(magic, *growth, count=1):
+    """Encode the header of an array of chunks."""
+    return (magic + bytes([0, 0, 8, *growth])).ljust(44 if magic == b"EAHD" else 8, b"\0") + struct.pack(
+        "<3Q", count, 0, 0
+    )
+
+
+GROWTH = {b"EAHD": (32, 4, 16, 4, 10), b"FAHD": (10,)}
+
 ENDLESS = {
     "itself": [node(GROUPS, 1, 96)],
     "one node twice": [node(CHUNKS, 1, *[96 + NODE[CHUNKS]] * 2), node(CHUNKS, 0)],
@@ -76,17 +96,38 @@ ENDLESS = {
     "another kind": [node(GROUPS, 1, 96 + NODE[GROUPS]), node(CHUNKS, 0)],
     "nothing": [node(GROUPS, 1, 1 << 40)],
     "odd keys": [node(CHUNKS, 1, 96, size=2100)],
-    "deep": [struct.pack("<4sBBIHH", b"BTHD", 0, 1, 2048, 11, 3) + bytes(22)],
-    "deeper": [struct.pack("<4sBBIHH", b"BTHD", 0, 1, 1 << 31, 11, 65535) + bytes(22)],
-    "very many chunks": [b"EAHD" + bytes(40) + struct.pack("<Q", 1 << 50) + bytes(20)],
-    "compressed links": [struct.pack("<4sBHH", b"FRHP", 0, 7, 20) + bytes(140)],
-    "very many chunks of a known number": [b"FAHD" + bytes(4) + struct.pack("<Q", 1 << 50) + bytes(12)],
+    "deep": [hashed(depth=7)],
+    "deeper": [hashed(kind=10, size=2048, record=16, depth=65535)],
+    "large nodes": [hashed(size=1 << 31)],
+    "records of no bytes": [hashed(kind=10, size=2048, record=0)],
+    "records of other bytes": [hashed(record=10)],
+    "more records than a node has": [hashed(count=46)],
+    "another kind of records": [hashed(kind=2, record=36)],
+    "very many chunks": [array(b"EAHD", *GROWTH[b"EAHD"], count=1 << 50)],
+    "chunks that grow otherwise": [array(b"EAHD", 32, 4, 0, 4, 10)],
+    "compressed links": [heap(filters=20)],
+    "links of other lengths": [heap(length=8)],
+    "links in blocks of no bytes": [heap(start=0)],
+    "more rows of links than there are": [heap(rows=23)],
+    "very many chunks of a known number": [array(b"FAHD", 10, count=1 << 50)],
+    "chunks of a known number that grow otherwise": [array(b"FAHD", 0)],
 }
 
 
-def test_links_as_they_are_stored():
-    """A heap of links without filters is handed on."""
-    look(struct.pack("<4sBHH", b"FRHP", 0, 7, 0) + bytes(140))
+@pytest.mark.parametrize(
+    "header",
+    [
+        hashed(),
+        hashed(count=45),
+        hashed(kind=10, size=2048, record=24, depth=1),
+        heap(rows=22),
+        heap(8, start=1024, bits=40, rows=29),
+        *(array(magic, *growth) for magic, growth in GROWTH.items()),
+    ],
+)
+def test_headers_of_indexes(header):
+    """What libhdf5 writes is handed on."""
+    look(header)
 
 
 @pytest.mark.parametrize("nodes", ENDLESS.values(), ids=ENDLESS)

@@ -1,7 +1,8 @@
 """Indexes of HDF5 files on which libhdf5 would turn for ever, or overflow its stack. Layer: readers; standard library.
 
 libhdf5 1.14 follows the nodes of a B-tree wherever they lead: to themselves, and to one node from everywhere. So trees
-are walked here as their roots are loaded, each node once, and other indexes are held to what a file can hold.
+are walked here as their roots are loaded, each node once. Of other indexes, headers are held to what libhdf5 writes: it
+divides by their numbers, and takes as much memory as they say.
 Source: HDF5 File Format Specification 3.0, III.A, III.A.2, VII.C and VII.D; H5B__iterate_helper in src/H5B.c (1.14.6).
 """
 
@@ -26,26 +27,50 @@ _GROUP_KEY = 8
 _CHUNK_ENTRIES = 64
 """Entries of a node of chunks, unless a superblock says otherwise."""
 
-_HASHED = struct.Struct("<4s2xIxxH")
-"""III.A.2: magic; version, type; bytes of a node; bytes of a record; depth."""
-_LEAST_RECORD = 10
+_HASHED = struct.Struct("<5xBIHH10xH")
+"""III.A.2: type; bytes of a node; bytes of a record; depth; records of the root."""
+_NODES, _NODES_OF_CHUNKS = 512, 2048
+_RANK = 32
+"""Axes that a dataset may have. Source: H5S_MAX_RANK in src/H5Spublic.h (1.14.6)."""
+_RECORDS = {
+    1: (_NODES, 24, 24),
+    3: (_NODES, 16, 16),
+    5: (_NODES, 11, 11),
+    6: (_NODES, 15, 15),
+    8: (_NODES, 17, 17),
+    9: (_NODES, 13, 13),
+    10: (_NODES_OF_CHUNKS, 16, 8 * (1 + _RANK)),
+    11: (_NODES_OF_CHUNKS, 21, 8 * (1 + _RANK) + 12),
+}
+"""Types of trees of version 2 → bytes of a node, the least and the most of a record: large objects of heaps, links and
+attributes by name and by order, chunks without and with filters. libhdf5 divides by them and trusts the last two."""
+_AROUND_RECORDS = 10
 _MOST_RECORDS = 10_000_000
 """What a tree of version 2 may hold at most: nodes that are reached again and again count again."""
 
-_COUNTED_AT = {b"EAHD": 44, b"FAHD": 8}
-"""VII.C, VII.D: where the headers of arrays of chunks say how many there are."""
+_ARRAYS = {b"EAHD": (bytes([32, 4, 16, 4, 10]), 44), b"FAHD": (bytes([10]), 8)}
+"""VII.C, VII.D: how arrays of chunks grow, which is the same in all files, and where headers say how many there are."""
+_GROWTH = 7
+
+_HEAP = struct.Struct("<5x9s96x22s8xH")
+"""III.G: bytes of an address, filters, flags and the largest object; how the table grows; rows of the root."""
+_HEAPS = {
+    (bytes.fromhex("070000000200100000"), bytes.fromhex("04000002000000000000000001000000000020000100")): 22,
+    (bytes.fromhex("080000000200100000"), bytes.fromhex("04000004000000000000000001000000000028000100")): 29,
+}
+"""Heaps of links and of attributes, which are the same in all files and have no filters → the rows of a full table.
+
+Source: H5G_FHEAP_* in src/H5Gpkg.h, H5O_FHEAP_* in src/H5Opkg.h, H5HF__dtable_init in src/H5HFdtable.c (1.14.6).
+"""
 
 _CHECKS = {
     _TREE: "_has_end",
-    b"BTHD": "_is_shallow",
+    b"BTHD": "_is_sound",
     b"EAHD": "_is_stored",
     b"FAHD": "_is_stored",
-    b"FRHP": "_is_as_stored",
+    b"FRHP": "_is_usual_heap",
 }
 """Methods of `Trees` by the magic of what they look at."""
-
-_FILTERS = slice(7, 9)
-"""III.G: bytes of filters in the header of a fractal heap."""
 
 
 class Trees:
@@ -71,7 +96,7 @@ class Trees:
         """
         check = _CHECKS.get(block[:4])
         if check is not None and not getattr(self, check)(start, block):
-            raise OSError("an index of the file does not end, or is compressed")
+            raise OSError("an index of the file does not end, or is of no kind that libhdf5 writes")
 
     @cached_property
     def base(self) -> int | None:
@@ -99,17 +124,23 @@ class Trees:
                 pending.append(below)
         return True
 
-    def _is_shallow(self, _: int, block: bytes) -> bool:
-        _, size, depth = _HASHED.unpack_from(block)
-        return not depth or (size // _LEAST_RECORD) ** min(depth + 1, 99) <= _MOST_RECORDS
+    def _is_sound(self, _: int, block: bytes) -> bool:
+        kind, size, record, depth, count = _HASHED.unpack_from(block)
+        usual, least, most = _RECORDS.get(kind, (0, 1, 0))
+        if size != usual or not least <= record <= most:
+            return False
+        if not depth:
+            return bool(count * record + _AROUND_RECORDS <= size)
+        return bool((size // record) ** min(depth + 1, 99) <= _MOST_RECORDS)
 
     def _is_stored(self, _: int, block: bytes) -> bool:
-        """Tell whether an array of chunks may be in the file: each takes some bytes."""
-        return bool(_ADDRESS.unpack_from(block, _COUNTED_AT[block[:4]])[0] <= self._size)
+        """Tell whether an array of chunks grows as all do, and may be in the file: each takes some bytes."""
+        growth, place = _ARRAYS[block[:4]]
+        return block.startswith(growth, _GROWTH) and bool(_ADDRESS.unpack_from(block, place)[0] <= self._size)
 
-    def _is_as_stored(self, _: int, block: bytes) -> bool:
-        """Tell whether a heap of links or attributes has no filters, which libhdf5 would give all the room they ask."""
-        return not any(block[_FILTERS])
+    def _is_usual_heap(self, _: int, block: bytes) -> bool:
+        kind, table, rows = _HEAP.unpack_from(block)
+        return bool(rows <= _HEAPS.get((kind, table), -1))
 
 
 def _children(node: bytes, base: int | None) -> list[int]:
