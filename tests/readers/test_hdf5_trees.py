@@ -168,6 +168,18 @@ def test_chunks_that_lead_to_themselves():
         Hdf5File(MemoryFile(bytes(content)), where="m.h5").structure(Limits())
 
 
+def test_links_that_cannot_be_read():
+    """Of links that follow a broken one, libhdf5 would free what it never made."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver="latest") as file:
+        for number in range(40):
+            file.create_group(f"g/group{number}")
+    content = bytearray(buffer.getvalue())
+    content[content.index(b"group30")] ^= 0xFF
+    with pytest.raises(MalformedArtifactError, match="broken HDF5 structure"):
+        Hdf5File(MemoryFile(bytes(content)), where="m.h5").structure(Limits())
+
+
 def test_groups_without_arrays(monkeypatch):
     """Groups are for arrays: very many without any take libhdf5 seconds."""
 
