@@ -180,6 +180,15 @@ def test_links_that_cannot_be_read():
         Hdf5File(MemoryFile(bytes(content)), where="m.h5").structure(Limits())
 
 
+@pytest.mark.parametrize("name", [b"aa", b"a/"])
+def test_names_of_links(name):
+    """Judging and reading would find different things under one name, or under one that is a path."""
+    content = hdf5_bytes(lambda file: [file.create_dataset(other, data=np.ones(3)) for other in ("aa", "ab")])
+    assert content.count(b"ab\0") == 1
+    with pytest.raises(MalformedArtifactError, match="has several things of one name, or a name that is a path"):
+        Hdf5File(MemoryFile(content.replace(b"ab\0", name + b"\0")), where="m.h5").structure(Limits())
+
+
 def test_groups_without_arrays(monkeypatch):
     """Groups are for arrays: very many without any take libhdf5 seconds."""
 

@@ -92,7 +92,10 @@ class StructureWalk:
             if kind != h5l.TYPE_HARD:
                 what = "a link to another file" if kind == h5l.TYPE_EXTERNAL else "a symbolic link"
                 raise self._broken(f"{path}/{_text(name)}", f"is {what}")
-        return sorted((name, address) for name, _, address in links)
+        found = {name: address for name, _, address in links}
+        if len(found) < len(links) or any(b"/" in name or name == b"." for name in found):
+            raise self._broken(path, "has several things of one name, or a name that is a path")
+        return sorted(found.items())
 
     def _enter(self, path: str, address: int) -> None:
         if address in self._seen:
