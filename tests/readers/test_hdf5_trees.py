@@ -14,7 +14,7 @@ from keras_files import hdf5_bytes
 from safeload._limits import Limits
 from safeload.errors import LimitExceededError, MalformedArtifactError
 from safeload.formats import MemoryFile
-from safeload.readers.hdf5 import plain
+from safeload.readers.hdf5 import plain, trees
 from safeload.readers.hdf5.file import Hdf5File
 from safeload.readers.hdf5.plain import NotPlainError, Structures
 from safeload.readers.hdf5.stored_text import stored_references
@@ -87,6 +87,12 @@ def array(magic, *growth, count=1):
     )
 
 
+def names(*free, first=8, size=88):
+    """Encode a heap of names behind the superblock, with parts that say where the next free one begins."""
+    parts = b"".join(struct.pack("<QQ", part, 16) for part in free)
+    return struct.pack("<4sB3x3Q", b"HEAP", 0, size, first, 96 + 32) + bytes(8) + parts
+
+
 GROWTH = {b"EAHD": (32, 4, 16, 4, 10), b"FAHD": (10,)}
 
 ENDLESS = {
@@ -111,6 +117,9 @@ ENDLESS = {
     "more rows of links than there are": [heap(rows=23)],
     "very many chunks of a known number": [array(b"FAHD", 10, count=1 << 50)],
     "chunks of a known number that grow otherwise": [array(b"FAHD", 0)],
+    "free space that leads to itself": [names(8)],
+    "free space that leads back": [names(24, 8)],
+    "free space outside of the heap": [names(88)],
 }
 
 
@@ -120,6 +129,8 @@ ENDLESS = {
         hashed(),
         hashed(count=45),
         hashed(kind=10, size=2048, record=24, depth=1),
+        names(first=1),
+        names(24, 40, 1),
         heap(rows=22),
         heap(8, start=1024, bits=40, rows=29),
         *(array(magic, *growth) for magic, growth in GROWTH.items()),
@@ -166,6 +177,14 @@ def test_chunks_that_lead_to_themselves():
     struct.pack_into("<Q", content, root + 24 + 24, root)
     with pytest.raises(MalformedArtifactError, match="does not end"):
         Hdf5File(MemoryFile(bytes(content)), where="m.h5").structure(Limits())
+
+
+def test_free_space(monkeypatch):
+    """Each part takes memory."""
+    monkeypatch.setattr(trees, "_MOST_FREE", 2)
+    look(names(24, 1))
+    with pytest.raises(OSError, match="does not end"):
+        look(names(24, 40, 1))
 
 
 def test_links_that_cannot_be_read():

@@ -3,7 +3,8 @@
 libhdf5 1.14 follows the nodes of a B-tree wherever they lead: to themselves, and to one node from everywhere. So trees
 are walked here as their roots are loaded, each node once. Of other indexes, headers are held to what libhdf5 writes: it
 divides by their numbers, and takes as much memory as they say.
-Source: HDF5 File Format Specification 3.0, III.A, III.A.2, VII.C and VII.D; H5B__iterate_helper in src/H5B.c (1.14.6).
+Source: HDF5 File Format Specification 3.0, III.A, III.A.2, III.D, VII.C and VII.D; H5B__iterate_helper in src/H5B.c,
+H5HL__fl_deserialize in src/H5HLcache.c (1.14.6).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from safeload.formats import ByteFile
 
 _SUPERBLOCK = 64
+_LATER = 2
+"""Version of the superblock from which on it begins with its sizes."""
 _TREE = b"TREE"
 _ADDRESS = struct.Struct("<Q")
 _GROUPS = 0
@@ -63,8 +66,14 @@ _HEAPS = {
 Source: H5G_FHEAP_* in src/H5Gpkg.h, H5O_FHEAP_* in src/H5Opkg.h, H5HF__dtable_init in src/H5HFdtable.c (1.14.6).
 """
 
+_NAMES, _NOTHING_FREE = 8, 1
+"""III.D: where the header of a heap of names says how large it is, and what ends the list of its free parts."""
+_MOST_FREE = 100_000
+"""Free parts of all heaps of names of a file at most: a name that is deleted leaves one."""
+
 _CHECKS = {
     _TREE: "_has_end",
+    b"HEAP": "_has_end_of_free_space",
     b"BTHD": "_is_sound",
     b"EAHD": "_is_stored",
     b"FAHD": "_is_stored",
@@ -87,6 +96,7 @@ class Trees:
         self._offset = offset
         self._size = size
         self._nodes: set[int] = set()
+        self._free = 0
 
     def require_end(self, start: int, block: bytes) -> None:
         """Refuse an index that was loaded from *start* and has no end, or none soon.
@@ -101,10 +111,16 @@ class Trees:
     @cached_property
     def base(self) -> int | None:
         """Where addresses count from, None for a file whose nodes have other sizes than those of h5py."""
+        place, superblock = self._superblock
+        return place if _is_usual(superblock) else None
+
+    @cached_property
+    def _superblock(self) -> tuple[int, bytes]:
+        """Where the superblock lies, and what it is."""
         place = 0
         while place < self._size and self._read(place, len(HDF5_MAGIC)) != HDF5_MAGIC:
             place = place * 2 or 512
-        return place if _is_usual(self._read(place, _SUPERBLOCK).ljust(_SUPERBLOCK, b"\0")) else None
+        return place, self._read(place, _SUPERBLOCK).ljust(_SUPERBLOCK, b"\0")
 
     def _read(self, start: int, size: int) -> bytes:
         return self._file.read_at(self._offset + start, size)
@@ -122,6 +138,23 @@ class Trees:
                     return False
                 self._nodes.add(child)
                 pending.append(below)
+        return True
+
+    def _has_end_of_free_space(self, start: int, block: bytes) -> bool:
+        """Walk what is free in a heap of names: libhdf5 makes room for each part, known or not."""
+        if start in self._nodes:
+            return True
+        self._nodes.add(start)
+        place, superblock = self._superblock
+        width, length = _sizes(superblock)
+        size, free = (int.from_bytes(block[at : at + length], "little") for at in (_NAMES, _NAMES + length))
+        begin = place + int.from_bytes(block[_NAMES + 2 * length :][:width], "little")
+        while free != _NOTHING_FREE:
+            self._free += 1
+            if free >= size or begin + free in self._nodes or self._free > _MOST_FREE:
+                return False
+            self._nodes.add(begin + free)
+            free = int.from_bytes(self._read(begin + free, length), "little")
         return True
 
     def _is_sound(self, _: int, block: bytes) -> bool:
@@ -156,7 +189,13 @@ def _children(node: bytes, base: int | None) -> list[int]:
 def _is_usual(superblock: bytes) -> bool:
     """Tell whether addresses and lengths have 8 bytes and nodes the usual size, II.A."""
     version = superblock[8]
-    if version < 2:
-        return superblock[13:15] == b"\x08\x08" and (not version or superblock[24:26] == b"\x20\0")
-    extension = _ADDRESS.unpack_from(superblock, 20)[0]
-    return superblock[9:11] == b"\x08\x08" and bool(extension == UNDEFINED)
+    if _sizes(superblock) != b"\x08\x08":
+        return False
+    if version < _LATER:
+        return not version or superblock[24:26] == b"\x20\0"
+    return bool(_ADDRESS.unpack_from(superblock, 20)[0] == UNDEFINED)
+
+
+def _sizes(superblock: bytes) -> bytes:
+    """Return how many bytes an address has, and a length."""
+    return superblock[13:15] if superblock[8] < _LATER else superblock[9:11]
