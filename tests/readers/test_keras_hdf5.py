@@ -211,3 +211,11 @@ def test_digest():
     assert len({read(model_h5(config=config)).digest for config in numbers}) == len(numbers)
     assert read(model_h5(lambda file: file.create_dataset("model_weights/dense/x", data=[1.0]))).digest != first
     assert read(model_h5(lambda file: file.attrs.update(keras_version="2.16.0"))).digest != first
+
+
+def test_broken_attributes_of_other_programs():
+    """Which program wrote a file without a model is told by its attributes, of which one may be of no type."""
+    content = bytearray(hdf5_bytes(lambda file: file.attrs.update(other=1.0)))
+    content[content.index(b"other\0\0\0") + 8] = 0x91
+    with pytest.raises(MalformedArtifactError, match="its attributes are broken"):
+        read(bytes(content))

@@ -229,6 +229,21 @@ class Hdf5File:
         self._bound_config(name, len(value) if isinstance(value, str) else sum(map(len, value)), max_bytes)
         return value
 
+    def has_attribute(self, name: str) -> bool:
+        """Tell whether the root has the attribute *name*, of whatever type.
+
+        Raises:
+            MalformedArtifactError: ``malformed-artifact``. Its attributes are broken.
+        """
+        from h5py import h5a
+
+        try:
+            return bool(h5a.exists(self.open_file["/"].id, name.encode()))
+        except _BROKEN as error:
+            raise MalformedArtifactError(
+                self.where, problem=f"its attributes are broken: {first_line(error)}"
+            ) from error
+
     def _stored_text(self, address: int, name: str, shape: tuple[int, ...], max_bytes: int) -> str | list[str]:
         """Read texts of variable length in the bytes of the file."""
         place = self._window.superblock

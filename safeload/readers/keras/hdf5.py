@@ -164,7 +164,6 @@ def _joined(root: str, name: str) -> str:
 
 
 def _foreign(hdf5: Hdf5File, where: str) -> UnsupportedFormatError:
-    attributes = set(hdf5.open_file.attrs)
-    kind = next((kind for mark, kind in HDF5_MARKS if mark in attributes), OTHER_HDF5)
+    kind = next((kind for mark, kind in HDF5_MARKS if hdf5.has_attribute(mark)), OTHER_HDF5)
     hdf5.close()
     return UnsupportedFormatError(where, kind=kind.name, remedy=kind.remedy)
