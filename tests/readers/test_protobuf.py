@@ -136,12 +136,13 @@ def test_deep_nesting_is_malformed():
         (b"meta_graphs {", "no SavedModel"),
         (b"nothing_such: 3", "nothing_such"),
         (b"\xff", "no SavedModel"),
+        (b"meta_graphs { signature_def { value { inputs { value { dtype: 4294967296 } } } } }", "out of range"),
         (
             b"meta_graphs{graph_def{node{experimental_type{" + b"args{" * 3000,
             "SavedModel|nests",
         ),
     ],
-    ids=["truncated", "unknown-field", "not-utf8", "deep"],
+    ids=["truncated", "unknown-field", "not-utf8", "large-enum", "deep"],
 )
 def test_broken_text_is_malformed(text, problem):
     """Text that is no message is refused with the reason."""

@@ -65,7 +65,7 @@ def parse_text(name: str, data: bytes, *, where: str) -> Any:
     require_within(where, limit="MAX_TEXT_FIELDS", allowed=MAX_TEXT_FIELDS, found=fields)
     try:
         return text_format.Parse(data.decode("utf-8"), message_class(name)())
-    except (text_format.ParseError, UnicodeDecodeError) as error:
+    except (text_format.ParseError, ValueError) as error:  # the latter for enums of no 32 bits, and what is no UTF-8
         raise MalformedArtifactError(where, problem=f"the text is no {name} message ({error})") from error
     except RecursionError as error:
         raise MalformedArtifactError(where, problem="the text nests too many messages") from error
