@@ -138,6 +138,36 @@ def test_parts_of_a_tensor(tmp_path: Path) -> None:
     assert load(tmp_path, signature="s")(s=sparse).numpy().tolist() == [1.0, 5.0]
 
 
+@pytest.mark.parametrize(
+    "splits",
+    [
+        ([0, 2], [0, 1, 5]),
+        ([0, 2], [0, 3, 2]),
+        ([0, 2], [1, 2, 2]),
+        ([0, 2], [0, 2]),
+        ([0, 3], [0, 1, 2]),
+        ([], [0, 1, 2]),
+    ],
+)
+def test_parts_that_do_not_fit(splits: Any, tmp_path: Path) -> None:
+    """TensorFlow would give what lies behind the values in memory, or end the process."""
+
+    class Dense(tf.Module):
+        @tf.function(input_signature=[tf.RaggedTensorSpec([None, None, None], tf.int64)])
+        def __call__(self, rows: Any) -> Any:
+            return rows.to_tensor()
+
+    module = Dense()
+    tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": module.__call__})
+    model = load(tmp_path)
+    names = [info.name for info in model.inputs]
+    parts = [np.array([1, 2]), np.array([0, 2]), np.array([0, 1, 2])]
+    for _ in range(2):
+        assert model(**dict(zip(names, parts, strict=True))).numpy().tolist() == [[[1], [2]]]
+    with pytest.raises(InputMismatchError, match="does not part"):
+        model(**dict(zip(names, [parts[0], *map(np.int64, splits)], strict=True)))
+
+
 def test_functions_of_parts(tmp_path: Path) -> None:
     """An object whose parts alone have functions is called through these, by whichever route."""
 

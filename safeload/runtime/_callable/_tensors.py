@@ -18,7 +18,7 @@ from safeload.signatures import Cast, check_dtype, check_shape, is_training_swit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from safeload.inspection import TensorInfo
+    from safeload.inspection import SignatureInfo, TensorInfo
 
 Converted = tuple[Any, Cast]
 """A tensor, and how the value was cast for it."""
@@ -54,6 +54,25 @@ def to_tensors(inputs: Sequence[TensorInfo], values: Mapping[str, Any]) -> tuple
         elif is_training_switch(info):
             tensors[info.name] = tf.zeros([1 if d is None else d for d in info.shape or ()], tf.bool)
     return tensors, tuple(sorted(casts, reverse=True))
+
+
+def require_rows(signature: SignatureInfo, tensors: Mapping[str, Any]) -> None:
+    """Refuse parts of a ragged tensor that do not fit one another: kernels of TensorFlow read what lies behind them.
+
+    Raises:
+        InputMismatchError: ``input-mismatch``. Rows begin or end elsewhere than what they are made of.
+    """
+    if signature.parts_of != "ragged" or not all(isinstance(part, ops.EagerTensor) for part in tensors.values()):
+        return
+    values, *splits = (tensors[name] for name in signature.parts)
+    below = [*(len(split) - 1 for split in splits[1:]), len(values)]
+    for name, split, count in zip(signature.parts[1:], splits, below, strict=True):
+        ends = split.numpy()
+        if [*ends[:1], *ends[-1:]] != [0, count] or (ends[1:] < ends[:-1]).any():
+            raise InputMismatchError(
+                f"input {name!r} does not part {count} values into rows",
+                hint=f"it begins with 0, never falls and ends with {count}; or pass the ragged tensor itself",
+            )
 
 
 def to_tensor(info: TensorInfo, value: Any) -> Converted:
