@@ -168,6 +168,27 @@ def test_parts_that_do_not_fit(splits: Any, tmp_path: Path) -> None:
         model(**dict(zip(names, [parts[0], *map(np.int64, splits)], strict=True)))
 
 
+@pytest.mark.parametrize(
+    ("indices", "shape"),
+    [([[0, 4]], [1, 4]), ([[-1, 0]], [1, 4]), ([[0, 0]], [-1, 4]), ([[0, 0]], [1 << 62, 4]), ([[0, 0]] * 2, [1, 4])],
+)
+def test_parts_of_no_sparse_tensor(indices: Any, shape: Any, tmp_path: Path) -> None:
+    """TensorFlow would end the process, or compute on what is not there."""
+
+    class Sums(tf.Module):
+        @tf.function(input_signature=[tf.SparseTensorSpec([None, 4])])
+        def __call__(self, x: Any) -> Any:
+            return tf.sparse.reduce_sum(x, 1)
+
+    module = Sums()
+    tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": module.__call__})
+    model = load(tmp_path)
+    parts = dict(zip(model.signature.parts, [[[0, 3]], [2.0], [1, 4]], strict=True))
+    assert model(**parts).numpy().tolist() == [2.0]
+    with pytest.raises(InputMismatchError, match="are no sparse tensor"):
+        model(**{**parts, **dict(zip(model.signature.parts, [indices, [2.0], shape], strict=True))})
+
+
 def test_functions_of_parts(tmp_path: Path) -> None:
     """An object whose parts alone have functions is called through these, by whichever route."""
 

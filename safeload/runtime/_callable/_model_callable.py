@@ -20,7 +20,7 @@ from safeload.runtime._callable._notes import add_note, missing_attribute
 from safeload.runtime._callable._predict import predict
 from safeload.runtime._callable._records import as_records
 from safeload.runtime._callable._structured import parameters, structured_inputs, structured_outputs
-from safeload.runtime._callable._tensors import example, require_rows, to_tensors
+from safeload.runtime._callable._tensors import example, require_parts, to_tensors
 from safeload.runtime._callable._unrecorded import call_unrecorded
 from safeload.runtime._log import LOG
 from safeload.runtime._outside_graphs import outside_graphs, refuse_graph
@@ -206,7 +206,7 @@ class ModelCallable:
             values = with_defaults(trace, bound)
             try:
                 tensors, casts = to_tensors(trace.inputs, values)
-                require_rows(trace, tensors)
+                require_parts(trace, tensors)
             except InputMismatchError as error:
                 misfit = misfit or error
                 continue

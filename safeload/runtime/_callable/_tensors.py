@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ Converter = Callable[[Any, Any], Converted]
 
 _NUMPY_TEXT = "T"
 """Kind of numpy's ``StringDType``, which TensorFlow does not read. Source: numpy/dtypes.py (numpy 2)."""
+
+_MOST_ELEMENTS = 1 << 63
+"""Source: num_elements in tensorflow/core/framework/tensor_shape.h (2.21)."""
 
 _HOST = "/job:localhost/replica:0/task:0/device:CPU:0"
 
@@ -56,23 +60,41 @@ def to_tensors(inputs: Sequence[TensorInfo], values: Mapping[str, Any]) -> tuple
     return tensors, tuple(sorted(casts, reverse=True))
 
 
-def require_rows(signature: SignatureInfo, tensors: Mapping[str, Any]) -> None:
-    """Refuse parts of a ragged tensor that do not fit one another: kernels of TensorFlow read what lies behind them.
+def require_parts(signature: SignatureInfo, tensors: Mapping[str, Any]) -> None:
+    """Refuse parts of a ragged or sparse tensor that do not fit one another, in which kernels of TensorFlow trust.
+
+    They read what lies behind the values of rows, and end the process over shapes.
 
     Raises:
-        InputMismatchError: ``input-mismatch``. Rows begin or end elsewhere than what they are made of.
+        InputMismatchError: ``input-mismatch``. Rows begin or end elsewhere than what they are made of, or indices lie
+            outside of the shape.
     """
-    if signature.parts_of != "ragged" or not all(isinstance(part, ops.EagerTensor) for part in tensors.values()):
+    if signature.parts_of is None or not all(isinstance(part, ops.EagerTensor) for part in tensors.values()):
         return
-    values, *splits = (tensors[name] for name in signature.parts)
+    require = _require_rows if signature.parts_of == "ragged" else _require_indices
+    require(signature.parts, *(tensors[name] for name in signature.parts))
+
+
+def _require_rows(names: Sequence[str], values: Any, *splits: Any) -> None:
     below = [*(len(split) - 1 for split in splits[1:]), len(values)]
-    for name, split, count in zip(signature.parts[1:], splits, below, strict=True):
+    for name, split, count in zip(names[1:], splits, below, strict=True):
         ends = split.numpy()
         if [*ends[:1], *ends[-1:]] != [0, count] or (ends[1:] < ends[:-1]).any():
             raise InputMismatchError(
                 f"input {name!r} does not part {count} values into rows",
                 hint=f"it begins with 0, never falls and ends with {count}; or pass the ragged tensor itself",
             )
+
+
+def _require_indices(names: Sequence[str], indices: Any, values: Any, dense_shape: Any) -> None:
+    places, shape = indices.numpy(), dense_shape.numpy()
+    is_possible = min(shape, default=0) >= 0 and math.prod(shape.tolist()) < _MOST_ELEMENTS
+    is_one_each = places.shape == (len(values), len(shape))
+    if not is_possible or not is_one_each or ((places < 0) | (places >= shape)).any():
+        raise InputMismatchError(
+            f"inputs {', '.join(map(repr, names))} are no sparse tensor: indices lie outside of its shape",
+            hint="pass an index within the shape for each value; or pass the sparse tensor itself",
+        )
 
 
 def to_tensor(info: TensorInfo, value: Any) -> Converted:
