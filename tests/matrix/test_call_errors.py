@@ -55,6 +55,11 @@ def converted(info: TensorInfo, value: Any) -> Callable[[], Any]:
     return lambda: _tensors.to_tensor(info, value() if callable(value) else value)
 
 
+def of_parts(kind: str, **parts: Any) -> Callable[[], Any]:
+    signature = replace(TWO, parts=tuple(parts), parts_of=kind)
+    return lambda: _tensors.require_parts(signature, {name: tf.constant(part) for name, part in parts.items()})
+
+
 def predicted(x: Any, signature: SignatureInfo = ONE, *, call: Any = lambda x: x["x"], size: Any = 2) -> Any:
     return lambda: _predict.predict(call, signature, x() if callable(x) else x, batch_size=size)
 
@@ -344,6 +349,16 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         converted(replace(X, kind="OtherSpec"), ROWS),
         "input 'x' is a ndarray, expected OtherSpec float32",
         "pass a composite tensor of the type that the function was traced with",
+    ),
+    (
+        of_parts("ragged", x=[1.0, 2.0], n=[0, 1, 3]),
+        "input 'n' does not part 2 values into rows",
+        "it begins with 0, never falls and ends with 2; or pass the ragged tensor itself",
+    ),
+    (
+        of_parts("sparse", indices=[[0, 4]], values=[1.0], shape=[1, 4]),
+        "inputs 'indices', 'values', 'shape' are no sparse tensor: indices lie outside of its shape",
+        "pass an index within the shape for each value; or pass the sparse tensor itself",
     ),
     (
         converted(replace(X, kind="dataset", dtype=None, shape=None), [[1.0]]),
