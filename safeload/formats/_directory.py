@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -119,15 +120,12 @@ def _saved_model(source: Source, root: Path, names: set[str], graph: str) -> Det
             problem=f"holds two graphs, {graph} and saved_model.cpb, and which one counts depends on who reads it",
             hint="remove the one that does not belong to the model",
         )
-    file = open_member(root, graph, where=source.where)
-    try:
-        kind = _foreign.kind_of_text(file.read_at(0, 4096))
-    finally:
-        file.close()
+    other = None
+    with contextlib.suppress(UnrecognizedFormatError):  # of what is cut short, its reader tells more
+        other = _file_inside(source, root, graph)
     # A pbtxt is text by nature; the graph of a checkout without LFS is a pointer under either name.
-    if kind in (_foreign.LFS_POINTER, _foreign.HTML):
-        pointer = Source(where=f"{source.where}/{graph}", path=root)
-        return Detection(Format.FOREIGN, pointer, root, f"text in {graph}", kind.name, kind.remedy)
+    if other is not None and (other.format in _LOADED or other.kind in (_foreign.LFS_POINTER.name, _foreign.HTML.name)):
+        return other
     return found(source, Format.SAVED_MODEL, f"directory with {graph}")
 
 
@@ -174,6 +172,7 @@ def _is_model_directory(path: Path) -> bool:
 _MODEL_FORMATS = frozenset({Format.KERAS_HDF5, Format.KERAS_ARCHIVE, Format.KERAS_DIRECTORY, Format.SAVED_MODEL})
 _FURTHER_FORMATS = frozenset({Format.TFLITE, Format.FROZEN_GRAPH, Format.TF1_CHECKPOINT, Format.CHECKPOINT})
 """What often lies beside a model that it was made from, or into which it was converted: taken where it is alone."""
+_LOADED = _MODEL_FORMATS | _FURTHER_FORMATS
 
 
 def _wrapped(

@@ -43,6 +43,14 @@ def test_saved_model(tree, name):
     assert (found(root).format, found(root).path) == (Format.SAVED_MODEL, root)
 
 
+@pytest.mark.parametrize("content", [b'node { name: "x" }', b"\x0a\x06\x0a\x01x\x12\x01X"], ids=["text", "wire"])
+@pytest.mark.parametrize("name", ["saved_model.pb", "saved_model.pbtxt"])
+def test_frozen_graph_by_the_name_of_a_saved_model(tree, name, content):
+    """Its bytes decide."""
+    root = tree({name: content})
+    assert (found(root).format, found(root).path) == (Format.FROZEN_GRAPH, root / name)
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [

@@ -114,6 +114,12 @@ def test_text_format_is_the_same_model(model):
     text = read(model)
     assert text.saved_model == binary.saved_model
     assert message_class("SavedModel").FromString(text.graph_bytes) == binary.saved_model
+    (model / "saved_model.pbtxt").write_bytes(binary.graph_bytes)  # the bytes decide which it is
+    assert read(model).saved_model == binary.saved_model
+    (model / "saved_model.pbtxt").write_text("meta_graphs { unknown: 1 }")
+    with pytest.raises(MalformedArtifactError) as caught:
+        read(model / "saved_model.pbtxt")
+    assert str(caught.value).count("saved_model.pbtxt") == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from safeload.errors import MalformedArtifactError
-from safeload.formats import SAVED_MODEL_NAMES, Format, open_member
+from safeload.formats import SAVED_MODEL_NAMES, Format, is_text, open_member
 from safeload.readers._artifact import VARIABLES_PREFIX, Anomaly, SavedModelArtifact
 from safeload.readers._model_tree import ModelTree, read_model_tree
 from safeload.readers.checkpoint.index import CheckpointIndex, read_checkpoint_index, require_shards
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from safeload._limits import Limits
     from safeload.formats import Detection
 
-_BINARY, _TEXT = SAVED_MODEL_NAMES
+_HEAD_BYTES = 4096
 _UNREAD = frozenset({"link-out-of-model", "special-file"})
 """Anomalies that hide a file. The policy refuses them, so what depends on the file is not checked."""
 
@@ -90,15 +90,16 @@ class _Reader:
         """Return the serialized graph and the message that it is."""
         names = [name for name in SAVED_MODEL_NAMES if name in self.tree.files]
         if not names:
-            raise self.malformed(f"there is no readable {_BINARY} in the directory")
+            raise self.malformed(f"there is no readable {SAVED_MODEL_NAMES[0]} in the directory")
         for extra in names[1:]:
             self.tree.anomalies.append(Anomaly("two-graphs", extra, f"beside {names[0]}"))
         data = self.content(names[0], limit="max_graph_bytes")
-        if names[0] == _TEXT:
-            saved_model = parse_text("SavedModel", data, where=f"{self.where}/{_TEXT}")
+        where = self.where if self.where.endswith(names[0]) else f"{self.where}/{names[0]}"
+        if is_text(data[:_HEAD_BYTES]):
+            saved_model = parse_text("SavedModel", data, where=where)
             data = saved_model.SerializeToString(deterministic=True)
         else:
-            saved_model = parse_message("SavedModel", data, where=f"{self.where}/{_BINARY}")
+            saved_model = parse_message("SavedModel", data, where=where)
         if not saved_model.meta_graphs:
             raise self.malformed(f"{names[0]} ({len(data):,} bytes) holds no MetaGraph")
         return data, saved_model
