@@ -81,9 +81,10 @@ class TestSymbols:
         assert found["config"]["function"] == symbol
         assert symbol not in ALLOWED_SYMBOLS
 
-    def test_a_constant_before_a_tensor(self) -> None:
+    @pytest.mark.parametrize("constant", [1.0, [0.0, 1.0]])
+    def test_a_constant_before_a_tensor(self, constant: Any) -> None:
         """It is no tensor any more, whose operator could be called."""
-        node = ["_CONSTANT_VALUE", -1, [0.0, 1.0], {"y": ["x", 0, 0], "name": None}]
+        node = ["_CONSTANT_VALUE", -1, constant, {"y": ["x", 0, 0], "name": None}]
         assert rewritten("TFOpLambda", node, function="__operators__.add")["config"]["function"] == "math.add"
         node = ["x", 0, 0, {"y": [0.0, 1.0], "name": None}]
         assert rewritten("TFOpLambda", node, function="__operators__.add")["config"]["function"] == "__operators__.add"

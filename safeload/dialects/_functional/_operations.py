@@ -48,8 +48,8 @@ def modern_operation(data: Json, calls: tuple[Call, ...], *, where: str) -> tupl
         raise IncompatibleVersionError(
             where, problem=f"Keras did not record on which tensors tf.{symbol} was called", hint=EXPORT_HINT
         )
-    if symbol == "__operators__.add" and any(call.args and isinstance(call.args[0], list) for call in calls):
-        symbol = "math.add"  # the operator is a method of tensors, and a constant is recorded as a list
+    if symbol == "__operators__.add" and not all(isinstance(call.args[0], TensorRef) for call in calls if call.args):
+        symbol = "math.add"  # the operator is a method of tensors, and a constant is recorded as a number or list
     return _compat("TensorFlowSymbol", {"name": where, "function": symbol}), tuple(_plain_call(call) for call in calls)
 
 
