@@ -230,7 +230,7 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         "rows must have equal lengths: pad or resize them as for the training",
     ),
     (
-        converted(X, reduce(lambda value, _: [value], range(5000), [1.0])),
+        converted(X, reduce(lambda value, _: [value], range(20_000), [1.0])),
         "input 'x' is a list that is nested deeper than any array, or in itself",
         "pass an array, a tensor, or lists of float32 values",
     ),

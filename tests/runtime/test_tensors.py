@@ -206,7 +206,7 @@ def _nested(depth: int) -> Any:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "string"])
-@pytest.mark.parametrize("value", [_in_itself(), _nested(5000)], ids=["in itself", "deep"])
+@pytest.mark.parametrize("value", [_in_itself(), _nested(20_000)], ids=["in itself", "deep"])
 def test_lists_without_an_end(value: Any, dtype: str) -> None:
     """A list that is in itself, or in more lists than Python follows, is no array."""
     with pytest.raises(InputMismatchError, match="nested deeper"):
