@@ -162,7 +162,10 @@ def _require_graphs(job: _Job, target: Path) -> None:
 
 def _require_dense(job: _Job, target: Path) -> None:
     """Refuse inputs that a signature would take apart, so that what is loaded would not take them."""
-    kinds = {info.name: fn.signature.parts_of or info.kind for fn in job.functions.values() for info in fn.inputs}
+    kinds = {}
+    for fn in job.functions.values():
+        kinds.update({info.name: info.kind for info in fn.inputs})
+        kinds.update({name: composite.kind for composite in fn.signature.composites for name in composite.parts})
     apart = [f"{name!r} ({kind})" for name, kind in kinds.items() if kind != "tensor"]
     if apart:
         names = ", ".join(apart)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from safeload.dialects import dicts_in
 from safeload.inspection._info import (
     CallStructure,
+    Composite,
     KerasInfo,
     LayerInfo,
     MetaGraphInfo,
@@ -29,6 +30,7 @@ from safeload.readers import Artifact, KerasArtifact, TFLiteArtifact
 
 __all__ = [
     "CallStructure",
+    "Composite",
     "KerasInfo",
     "LayerInfo",
     "MetaGraphInfo",

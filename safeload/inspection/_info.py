@@ -146,6 +146,19 @@ def _default_leaves(tree: Any, default: Any) -> dict[str, Any] | None:
 
 
 @dataclass(frozen=True)
+class Composite:
+    """A tensor that is passed in parts.
+
+    Attributes:
+        kind: ``"ragged"`` or ``"sparse"``.
+        parts: The inputs that are its parts, in the order of TensorFlow.
+    """
+
+    kind: str
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class SignatureInfo:
     """Something that can be called, with its inputs and outputs.
 
@@ -162,8 +175,7 @@ class SignatureInfo:
             are nested. None where flat or unknown.
         function_name: ConcreteFunction of the function library that answers, where known.
         defaults: Inputs for which Python passes a value where a call leaves them out: (name, value).
-        parts: The inputs in the order of TensorFlow, if they are the parts of one ragged or sparse tensor.
-        parts_of: Which of the two: ``"ragged"``, ``"sparse"``.
+        composites: Ragged and sparse tensors that a SignatureDef takes in parts.
     """
 
     key: str
@@ -175,8 +187,13 @@ class SignatureInfo:
     structure: CallStructure | None = None
     function_name: str | None = None
     defaults: tuple[tuple[str, Any], ...] = ()
-    parts: tuple[str, ...] = ()
-    parts_of: str | None = None
+    composites: tuple[Composite, ...] = ()
+
+    @property
+    def whole(self) -> Composite | None:
+        """The composite tensor of which all inputs are the parts, if there is one."""
+        is_whole = len(self.composites) == 1 and len(self.composites[0].parts) == len(self.inputs)
+        return self.composites[0] if is_whole else None
 
     def __str__(self) -> str:
         unknown = "…" if self.kind == "keras" else ""  # every Keras model has some, and not every one records them

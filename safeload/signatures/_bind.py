@@ -12,7 +12,7 @@ from safeload.signatures._choose import TRAINING_NAMES, is_training_switch
 from safeload.signatures._constants import is_left_out, is_off, same_constant
 
 if TYPE_CHECKING:
-    from safeload.inspection._info import SignatureInfo, TensorInfo
+    from safeload.inspection._info import Composite, SignatureInfo, TensorInfo
 
 _MAX_CALLS = 4
 """Calls that a hint shows, and constants."""
@@ -42,7 +42,7 @@ def bind(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any
         InputMismatchError: ``input-mismatch``. Names or structure do not fit.
     """
     kwargs = for_inference(signature, kwargs) if kwargs else kwargs
-    args, kwargs = _in_parts(signature, args, kwargs) if signature.parts else (args, kwargs)
+    args, kwargs = _in_parts(signature.whole, args, kwargs) if signature.whole else (args, kwargs)
     _require_parts(signature, (*args, *kwargs.values()))
     given = None
     if signature.structure is not None:
@@ -135,19 +135,19 @@ def _require_parts(signature: SignatureInfo, values: Sequence[Any]) -> None:
 
 
 def _in_parts(
-    signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any]
+    whole: Composite, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> tuple[Sequence[Any], Mapping[str, Any]]:
     """Take a ragged or sparse tensor apart that is passed by position, or under the name of its first part."""
     values = [*args, *kwargs.values()]
-    if len(values) != 1 or not {*kwargs} <= {signature.parts[0]}:
+    if len(values) != 1 or not {*kwargs} <= {whole.parts[0]}:
         return args, kwargs
     value, parts = values[0], []
-    if signature.parts_of == "ragged" and hasattr(value, "row_splits"):
+    if whole.kind == "ragged" and hasattr(value, "row_splits"):
         parts = [value.flat_values, *value.nested_row_splits]
-    elif signature.parts_of == "sparse" and type(value).__name__ == "SparseTensor":  # IndexedSlices have the same parts
+    elif whole.kind == "sparse" and type(value).__name__ == "SparseTensor":  # IndexedSlices have the same parts
         parts = [value.indices, value.values, value.dense_shape]
-    fits = len(parts) == len(signature.parts)
-    return ((), dict(zip(signature.parts, parts, strict=True))) if fits else (args, kwargs)
+    fits = len(parts) == len(whole.parts)
+    return ((), dict(zip(whole.parts, parts, strict=True))) if fits else (args, kwargs)
 
 
 def _has_parts(value: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 from artifacts import inspect, read
 
-from safeload.inspection import CallStructure, Slot, inspect_artifact
+from safeload.inspection import CallStructure, Composite, Slot, inspect_artifact
 from safeload.inspection.keras.signature import listed_outputs
 from safeload.inspection.saved_model.wrapped import Wrapper, in_python_order
 
@@ -45,6 +45,7 @@ def artifact(tmp_path_factory):
         "composite": traced("composite", lambda s: tf.sparse.reduce_sum(s), tf.SparseTensorSpec([None, 3], tf.float32)),
         "ragged": traced("ragged", lambda r: tf.reduce_sum(r, 1), tf.RaggedTensorSpec([None, None], tf.float32)),
         "beside": traced("beside", lambda r, x: r * x[0], tf.RaggedTensorSpec([None, None], tf.float32), spec("x")),
+        "other": traced("other", lambda o, x: o.values * x, tf.IndexedSlicesSpec([2, 3], tf.float32), spec("x")),
         "single": traced("single", lambda x: x, spec("x")),
         "changed": traced("changed", lambda b, a: b - a, spec("b"), spec("a")),
     }
@@ -96,7 +97,20 @@ def test_other_nestings_are_kept(signatures, key, structure):
 
 
 @pytest.mark.parametrize(
-    "key", ["named", "ambiguous", "keyword", "composite", "ragged", "beside", "single", "changed", "elsewhere", "nests"]
+    "key",
+    [
+        "named",
+        "ambiguous",
+        "keyword",
+        "composite",
+        "ragged",
+        "beside",
+        "other",
+        "single",
+        "changed",
+        "elsewhere",
+        "nests",
+    ],
 )
 def test_what_is_not_recorded_or_says_nothing_new_stays(signatures, key):
     """Inputs stay sorted by name where positions would mean nothing, or not surely the same."""
@@ -106,11 +120,13 @@ def test_what_is_not_recorded_or_says_nothing_new_stays(signatures, key):
 
 
 def test_parts_of_a_tensor(signatures):
-    """Where the function takes one sparse or ragged tensor, the inputs are its parts in the order of TensorFlow."""
-    assert {key: found.parts for key, found in signatures.items() if found.parts} == {
-        "composite": ("s", "s_1", "s_2"),
-        "ragged": ("r", "r_1"),
+    """Where the function takes sparse and ragged tensors, inputs are their parts in the order of TensorFlow."""
+    assert {key: found.composites for key, found in signatures.items() if found.composites} == {
+        "composite": (Composite("sparse", ("s", "s_1", "s_2")),),
+        "ragged": (Composite("ragged", ("r", "r_1")),),
+        "beside": (Composite("ragged", ("r", "r_1")),),
     }
+    assert [key for key, found in signatures.items() if found.whole] == ["composite", "ragged"]
 
 
 def test_a_function_that_is_absent_or_calls_nothing_has_no_order(artifact, signatures):

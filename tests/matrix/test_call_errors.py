@@ -18,7 +18,7 @@ import tensorflow as tf
 
 import safeload.signatures
 from safeload.errors import InputMismatchError
-from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo
+from safeload.inspection import CallStructure, Composite, SignatureInfo, Slot, TensorInfo
 from safeload.runtime._callable import _predict, _tensors
 from safeload.signatures import bind
 
@@ -56,7 +56,7 @@ def converted(info: TensorInfo, value: Any) -> Callable[[], Any]:
 
 
 def of_parts(kind: str, **parts: Any) -> Callable[[], Any]:
-    signature = replace(TWO, parts=tuple(parts), parts_of=kind)
+    signature = replace(TWO, composites=(Composite(kind, tuple(parts)),))
     return lambda: _tensors.require_parts(signature, {name: tf.constant(part) for name, part in parts.items()})
 
 
@@ -417,9 +417,14 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         "call it batch by batch, or pad the inputs to one size",
     ),
     (
-        predicted(ROWS, replace(TWO, parts=("x", "n"), parts_of="ragged")),
+        predicted(ROWS, replace(TWO, composites=(Composite("ragged", ("x", "n")),))),
         "parts of a ragged tensor cannot be cut into batches",
         "pass the ragged tensor itself, or call the model without .predict",
+    ),
+    (
+        predicted(ROWS, replace(TWO, composites=(Composite("ragged", ("n",)),))),
+        "parts of a ragged tensor cannot be cut into batches",
+        "call the model without .predict",
     ),
     (
         predicted(iter([])),

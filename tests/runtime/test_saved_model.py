@@ -183,10 +183,34 @@ def test_parts_of_no_sparse_tensor(indices: Any, shape: Any, tmp_path: Path) -> 
     module = Sums()
     tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": module.__call__})
     model = load(tmp_path)
-    parts = dict(zip(model.signature.parts, [[[0, 3]], [2.0], [1, 4]], strict=True))
+    parts = dict(zip(model.signature.whole.parts, [[[0, 3]], [2.0], [1, 4]], strict=True))
     assert model(**parts).numpy().tolist() == [2.0]
     with pytest.raises(InputMismatchError, match="are no sparse tensor"):
-        model(**{**parts, **dict(zip(model.signature.parts, [indices, [2.0], shape], strict=True))})
+        model(**{**parts, **dict(zip(model.signature.whole.parts, [indices, [2.0], shape], strict=True))})
+
+
+def test_parts_beside_others_that_do_not_fit(tmp_path: Path) -> None:
+    """Each composite tensor is looked at on its own, whatever else the function takes, and in calls that follow."""
+
+    class Both(tf.Module):
+        @tf.function(
+            input_signature=[tf.TensorSpec([]), tf.RaggedTensorSpec([None, None]), tf.SparseTensorSpec([None, 4])]
+        )
+        def __call__(self, scale: Any, rows: Any, table: Any) -> Any:
+            return scale * (tf.reduce_sum(rows.to_tensor()) + tf.sparse.reduce_sum(table))
+
+    module = Both()
+    tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": module.__call__})
+    model = load(tmp_path)
+    ragged, sparse = (composite.parts for composite in model.signature.composites)
+    values = [np.float32([1, 2]), np.int64([0, 1, 2]), np.int64([[0, 3]]), np.float32([4]), np.int64([1, 4])]
+    good = {"scale": np.float32(2), **dict(zip((*ragged, *sparse), values, strict=True))}
+    for _ in range(2):
+        assert model(**good).numpy() == 14
+    with pytest.raises(InputMismatchError, match="does not part"):
+        model(**{**good, ragged[1]: np.int64([0, 1, 9])})
+    with pytest.raises(InputMismatchError, match="are no sparse tensor"):
+        model(**{**good, sparse[0]: np.int64([[0, 4]])})
 
 
 def test_functions_of_parts(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from safeload.errors import InputMismatchError
-from safeload.inspection import CallStructure, SignatureInfo, Slot, TensorInfo, TypedConstant
+from safeload.inspection import CallStructure, Composite, SignatureInfo, Slot, TensorInfo, TypedConstant
 from safeload.signatures import bind, closest, pack, with_defaults
 
 A = TensorInfo("a", "float32", (None, 4), tensor_name="serving_default_a:0", aliases=("dense_input",))
@@ -279,10 +279,10 @@ class IndexedSlices(SparseTensor):
 
 def test_a_tensor_is_taken_apart() -> None:
     """Where the file records that the inputs are the parts of one tensor, that tensor is passed whole."""
-    ragged = replace(TWO, parts=("b", "a"), parts_of="ragged")
+    ragged = replace(TWO, composites=(Composite("ragged", ("b", "a")),))
     assert bind(ragged, (RAGGED,), {}) == bind(ragged, (), {"b": RAGGED}) == {"a": 2, "b": 1}
-    sparse = replace(TWO, inputs=(A, B, replace(A, name="c")), parts=("a", "b", "c"), parts_of="sparse")
-    twice = replace(sparse, parts_of="ragged")
+    sparse = replace(TWO, inputs=(A, B, replace(A, name="c")), composites=(Composite("sparse", ("a", "b", "c")),))
+    twice = replace(sparse, composites=(Composite("ragged", ("a", "b", "c")),))
     for signature, value in ((sparse, SparseTensor()), (twice, RAGGED_TWICE)):
         assert bind(signature, (value,), {}) == {"a": 1, "b": 2, "c": 3}
     assert bind(ragged, (), {"a": 1, "b": 2}) == {"a": 1, "b": 2}

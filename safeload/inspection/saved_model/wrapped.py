@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any, NamedTuple
 
-from safeload.inspection._info import CallStructure, SignatureInfo, Slot, TensorInfo, has_slot
+from safeload.inspection._info import CallStructure, Composite, SignatureInfo, Slot, has_slot
 from safeload.inspection.graph.bodies import Body
 
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -81,8 +82,8 @@ def _is_trace_of(function: Body | None, trace: Body | None) -> bool:
 def _as_wrapped(signature: SignatureInfo, sources: list[str], trace: SignatureInfo) -> SignatureInfo:
     """Give *signature* the arguments of *trace*, which is given its inputs *sources*."""
     assert trace.structure is not None  # noqa: S101 - traces have a structure
-    if len(trace.inputs) == 1 and (parts := _parts(signature, sources, trace.inputs[0])):
-        return replace(signature, parts=parts, parts_of=trace.inputs[0].kind)
+    if composites := _composites(signature, sources, trace):
+        return replace(signature, composites=composites)
     names = _passed(signature, sources, trace)
     if not names or any(has_slot(tree) for _, tree in trace.structure.kwargs):
         return signature
@@ -102,15 +103,20 @@ def _sources(wrapper: Wrapper, body: Any, call: Any) -> list[str]:
     return [keywords.get(source, "") for source in call.input]
 
 
-def _parts(signature: SignatureInfo, sources: list[str], composite: TensorInfo) -> tuple[str, ...]:
-    """Return the inputs of *signature* if they are what *composite* consists of, in the order of TensorFlow.
+def _composites(signature: SignatureInfo, sources: list[str], trace: SignatureInfo) -> tuple[Composite, ...]:
+    """Return the ragged and sparse tensors of *trace* that *signature* takes in parts, if it takes all that it takes.
 
     Source: ``_to_components`` of RaggedTensorSpec (2.1 to 2.21) and SparseTensorSpec (2.21): values and row splits;
     indices, values and shape.
     """
-    widths = {"ragged": 1 + (composite.ragged_rank or 1), "sparse": 3}
-    parts = sources[: widths.get(composite.kind, 0)]
-    return tuple(parts) if sorted(parts) == sorted(info.name for info in signature.inputs) else ()
+    rest = iter(sources)
+    found = []
+    for info in trace.inputs:
+        widths = {"tensor": 1, "ragged": 1 + (info.ragged_rank or 1), "sparse": 3}
+        found.append(Composite(info.kind, tuple(islice(rest, widths.get(info.kind, 0)))))
+    names = sorted(name for composite in found for name in composite.parts)
+    is_all = names == sorted(info.name for info in signature.inputs)
+    return tuple(composite for composite in found if is_all and composite.kind != "tensor")
 
 
 def _passed(signature: SignatureInfo, sources: list[str], trace: SignatureInfo) -> list[str]:

@@ -81,8 +81,8 @@ def learned(
     names = {id(value): name for name, value in bound.items()}
     inputs = {info.name: info for info in trace.inputs if info.kind == "tensor" and info.dtype is not None}
     is_plain = all(type(value) in _PLAIN and names.get(id(value)) in inputs for value in values)
-    has_parts = trace.parts_of is not None  # which have to fit one another
-    if has_parts or not is_plain or not len(names) == len(bound) == len(values):
+    # Parts of a composite tensor have to fit one another.
+    if trace.composites or not is_plain or not len(names) == len(bound) == len(values):
         return None
     return FastCall([inputs[names[id(value)]] for value in values], function)
 

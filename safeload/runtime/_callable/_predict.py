@@ -107,7 +107,7 @@ def _without_targets(element: Any) -> Any:
 
 def _columns(signature: SignatureInfo, x: Any) -> dict[Any, Any]:
     """Return what is cut into batches by input name, or by its place in a list; under ``""`` what has neither."""
-    if signature.parts:
+    if signature.composites:
         return {"": _of_parts(signature, x)}
     if signature.inputs:
         return {name: _sliceable(value) for name, value in bind(signature, (x,), {}).items()}
@@ -119,11 +119,12 @@ def _columns(signature: SignatureInfo, x: Any) -> dict[Any, Any]:
 def _of_parts(signature: SignatureInfo, x: Any) -> Any:
     """Return the ragged or sparse tensor of which the inputs are the parts; no first axis of those counts rows."""
     values = list(x.values()) if isinstance(x, Mapping) else x if isinstance(x, (list, tuple)) else [x]
-    if len(values) == 1 and isinstance(values[0], (tf.RaggedTensor, tf.SparseTensor)):
+    if signature.whole and len(values) == 1 and isinstance(values[0], (tf.RaggedTensor, tf.SparseTensor)):
         return values[0]
+    kind = signature.composites[0].kind
+    whole = f"pass the {kind} tensor itself, or " if signature.whole else ""
     raise InputMismatchError(
-        f"parts of a {signature.parts_of} tensor cannot be cut into batches",
-        hint=f"pass the {signature.parts_of} tensor itself, or call the model without .predict",
+        f"parts of a {kind} tensor cannot be cut into batches", hint=f"{whole}call the model without .predict"
     )
 
 
@@ -171,7 +172,7 @@ def _length_of(batch: Any) -> int:
 
 def _batch_of(signature: SignatureInfo, rows: int) -> int | None:
     """Return the number of rows that every call must have; None if the signature leaves it open."""
-    sizes = {info.shape[0] for info in signature.inputs if info.shape and not signature.parts}
+    sizes = {info.shape[0] for info in signature.inputs if info.shape and not signature.composites}
     fixed = next((size for size in sizes if size), None)
     if fixed and rows % fixed:
         raise InputMismatchError(

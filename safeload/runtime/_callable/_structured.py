@@ -47,7 +47,7 @@ def structured_outputs(signature: SignatureInfo) -> Any:
 def parameters(signature: SignatureInfo) -> Iterator[inspect.Parameter]:
     """Yield the parameters of a call, as `inspect.signature` shows them."""
     names = [info.name for info in signature.inputs]
-    if signature.parts or (signature.kind == "keras" and not names):  # one tensor, or its parts by their names
+    if signature.whole or (signature.kind == "keras" and not names):  # one tensor, or its parts by their names
         yield inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)
         yield inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)
         return

@@ -69,10 +69,11 @@ def require_parts(signature: SignatureInfo, tensors: Mapping[str, Any]) -> None:
         InputMismatchError: ``input-mismatch``. Rows begin or end elsewhere than what they are made of, or indices lie
             outside of the shape.
     """
-    if signature.parts_of is None or not all(isinstance(part, ops.EagerTensor) for part in tensors.values()):
-        return
-    require = _require_rows if signature.parts_of == "ragged" else _require_indices
-    require(signature.parts, *(tensors[name] for name in signature.parts))
+    for composite in signature.composites:
+        parts = [tensors[name] for name in composite.parts]
+        if all(isinstance(part, ops.EagerTensor) for part in parts):
+            require = _require_rows if composite.kind == "ragged" else _require_indices
+            require(composite.parts, *parts)
 
 
 def _require_rows(names: Sequence[str], values: Any, *splits: Any) -> None:
