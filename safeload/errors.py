@@ -87,11 +87,9 @@ class SafeloadError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        lines = [self.message]
-        if self.hint is not None:
-            lines.append(f"  hint: {self.hint}")
-        lines.append(f"  code: {self.code}")
-        return "\n".join(map(printable, lines))
+        hint = [] if self.hint is None else [f"  hint: {self.hint}"]
+        lines = (self.message, *hint, f"  code: {self.code}")
+        return "\n".join(printable(line[:_LONGEST] + "…" * (len(line) > _LONGEST)) for line in lines)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)
@@ -122,6 +120,7 @@ class ArtifactNotFoundError(SafeloadError, FileNotFoundError):
         self.problem = problem
 
 
+_LONGEST = 10_000  # characters of a line: a name may be as long as the file
 _EXPECTED = "expected a Keras .h5 or .keras file or a SavedModel directory; check that the download is complete"
 
 

@@ -253,3 +253,11 @@ def test_control_characters_are_written_as_escapes():
     error = errors.MalformedArtifactError("m\x1b[2J\x9b\u202e", problem="holds \x07\t\r a line\n  hint: of its own")
     assert "m\\x1b[2J\\x9b\\u202e: holds \\x07\\t\\r a line\\n  hint: of its own\n  hint: copy" in str(error)
     assert str(error).count("\n") == 2
+
+
+def test_long_names_are_cut():
+    """A name may be as long as the file, and errors go into logs; the attributes have all of it."""
+    error = errors.MalformedArtifactError("m", problem="x" * 10**6)
+    first, *others = str(error).split("\n")
+    assert (len(first), first[-3:], len(others)) == (10_001, "xx…", 2)
+    assert len(error.message) > 10**6
