@@ -300,5 +300,6 @@ def _as_inference(trace: SignatureInfo) -> SignatureInfo:
 
 
 def is_training_switch(info: TensorInfo) -> bool:
-    """Tell whether an input asks for training, so that leaving it out means False."""
-    return info.dtype == "bool" and (info.name in TRAINING_NAMES or info.name.endswith(_SCOPED_NAME))
+    """Tell whether an input asks for training, so that leaving it out means False: one value, for a call makes it."""
+    is_one = all(size in (None, 1) for size in info.shape or ())
+    return is_one and info.dtype == "bool" and (info.name in TRAINING_NAMES or info.name.endswith(_SCOPED_NAME))

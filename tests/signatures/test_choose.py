@@ -258,6 +258,8 @@ def test_training_switch_may_be_left_out() -> None:
     assert not is_training_switch(replace(switch, name="dropout/is_training"))
     assert not is_training_switch(X)
     assert not is_training_switch(replace(switch, dtype="float32"))
+    assert is_training_switch(replace(switch, shape=(None, 1)))
+    assert not is_training_switch(replace(switch, shape=(1 << 31, 4)))
     assert [info.optional for info in choose(model(found)).signature_info.inputs] == [False, True]
 
 
