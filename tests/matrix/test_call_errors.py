@@ -351,6 +351,11 @@ TEXTS: list[tuple[Callable[[], Any], str, str]] = [
         "pass a composite tensor of the type that the function was traced with",
     ),
     (
+        lambda: _tensors.example(replace(X, shape=(1 << 31, 4))),
+        "input 'x' declares 34,359,738,368 bytes, more than are made of zeros",
+        "leave warmup() out; the first call with values of your own does the same",
+    ),
+    (
         of_parts("ragged", x=[1.0, 2.0], n=[0, 1, 3]),
         "input 'n' does not part 2 values into rows",
         "it begins with 0, never falls and ends with 2; or pass the ragged tensor itself",

@@ -91,6 +91,14 @@ def test_warmup_of_a_graph_that_refuses_zeros() -> None:
     assert fn([1, 2]).numpy().tolist() == [2, 3]
 
 
+@pytest.mark.parametrize("dtype", [tf.int32, tf.string])
+def test_warmup_with_more_zeros_than_there_is_memory(dtype: tf.DType) -> None:
+    """What shape an input has is what the file says."""
+    fn = as_callable(tf.function(tf.identity, input_signature=[tf.TensorSpec([1 << 31, None], dtype)]))
+    with pytest.raises(InputMismatchError, match="more than are made of zeros"):
+        fn.warmup()
+
+
 def test_autograph_raises_errors_as_they_are(saved: Saved) -> None:
     """In a function that autograph converts, a wrong call is the same error."""
     model = load(saved("signatures"))

@@ -32,6 +32,11 @@ _NUMPY_TEXT = "T"
 _MOST_ELEMENTS = 1 << 63
 """Source: num_elements in tensorflow/core/framework/tensor_shape.h (2.21)."""
 
+_TEXT_BYTES = 24
+"""Of an empty text. Source: tensorflow/core/platform/ctstring_internal.h (2.21)."""
+
+_MOST_ZEROS = 2 << 30
+
 _HOST = "/job:localhost/replica:0/task:0/device:CPU:0"
 
 
@@ -385,6 +390,15 @@ def _wrong_kind(info: TensorInfo, value: Any, hint: str) -> InputMismatchError:
 
 
 def example(info: TensorInfo) -> Any:
-    """Return a tensor of zeros (or empty strings) that fits *info*, with 1 for each unknown dimension."""
-    dense = tf.zeros([1 if d is None else d for d in info.shape or ()], info.dtype or "float32")
-    return to_tensor(info, dense)[0]
+    """Return a tensor of zeros (or empty strings) that fits *info*, with 1 for each unknown dimension.
+
+    Raises:
+        InputMismatchError: ``input-mismatch``. The file declares more than should be made for nothing.
+    """
+    shape, dtype = [1 if d is None else d for d in info.shape or ()], tf.as_dtype(info.dtype or "float32")
+    if (nbytes := math.prod(shape) * (dtype.size or _TEXT_BYTES)) > _MOST_ZEROS:
+        raise InputMismatchError(
+            f"input {info.name!r} declares {nbytes:,} bytes, more than are made of zeros",
+            hint="leave warmup() out; the first call with values of your own does the same",
+        )
+    return to_tensor(info, tf.zeros(shape, dtype))[0]
