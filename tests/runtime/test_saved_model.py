@@ -213,6 +213,20 @@ def test_parts_beside_others_that_do_not_fit(tmp_path: Path) -> None:
         model(**{**good, sparse[0]: np.int64([[0, 4]])})
 
 
+def test_warmup_with_more_axes_than_a_tensor_may_have(tmp_path: Path) -> None:
+    """Nothing fits such an input; a call says so."""
+    module = tf.Module()
+    module.f = tf.function(lambda x: x, input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    tf.saved_model.save(module, str(tmp_path), signatures=module.f)
+    with rewritten(tmp_path) as content:
+        shape = content.meta_graphs[0].signature_def["serving_default"].inputs["x"].tensor_shape
+        shape.CopyFrom(tf.TensorShape([1] * 300).as_proto())
+    model = load(tmp_path)
+    assert model.warmup() is model
+    with pytest.raises(InputMismatchError, match="has shape"):
+        model([1.0])
+
+
 def test_functions_of_parts(tmp_path: Path) -> None:
     """An object whose parts alone have functions is called through these, by whichever route."""
 

@@ -373,11 +373,11 @@ class ModelCallable:
         return self
 
     def _call_with_zeros(self) -> None:
-        zeros = {info.name: example(info) for info in self.inputs if not info.optional}
-        tensors, _ = to_tensors(self.inputs, with_defaults(self.signature, zeros))
-        function = self._function(self._live(), 0, frozenset(tensors))
+        backend = self._live()
         try:
-            function(tensors)
+            zeros = {info.name: example(info) for info in self.inputs if not info.optional}
+            tensors, _ = to_tensors(self.inputs, with_defaults(self.signature, zeros))
+            self._function(backend, 0, frozenset(tensors))(tensors)
         except tf.errors.OpError as error:
             LOG.info("%s: warm, and its graph refuses zeros: %s", self._where, error)
         except Exception as error:
