@@ -208,7 +208,8 @@ def with_byte(content, value):
 
 def with_a_tail():
     """A member that is deflated data with something behind it."""
-    data = zlib.compress(bytes(100), wbits=-15) + b"junk"
+    deflate = zlib.compressobj(wbits=-15)
+    data = deflate.compress(bytes(100)) + deflate.flush() + b"junk"
     content = bytearray(zipped(("a", data)))
     for method, crc, size, start in ((8, 14, 22, 0), (10, 16, 24, content.index(b"PK\1\2"))):
         struct.pack_into("<H", content, start + method, zipfile.ZIP_DEFLATED)
