@@ -227,6 +227,23 @@ def test_warmup_with_more_axes_than_a_tensor_may_have(tmp_path: Path) -> None:
         model([1.0])
 
 
+def test_functions_within_the_attributes_of_functions(tmp_path: Path) -> None:
+    """Each is looked at once: what is nested a little deeper takes no longer than the file does."""
+    module = tf.Module()
+    inner = tf.function(lambda x: -x)
+    module.f = tf.function(lambda x: inner(x), input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    tf.saved_model.save(module, str(tmp_path), signatures=module.f)
+    with rewritten(tmp_path) as content:
+        functions = content.meta_graphs[0].graph_def.library.function
+        calls = [node for function in functions for node in function.node_def if "Call" in node.op]
+        for called in [node.attr["f"].func for node in calls]:
+            name = called.name
+            for _ in range(30):
+                called = called.attr["nested"].func
+                called.name = name
+    assert load(tmp_path)([1.0]).numpy().tolist() == [-1.0]
+
+
 def test_functions_of_parts(tmp_path: Path) -> None:
     """An object whose parts alone have functions is called through these, by whichever route."""
 

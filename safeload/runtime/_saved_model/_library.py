@@ -133,13 +133,13 @@ class FunctionLibrary:
 
 def _functions_in(value: Any) -> Iterator[Any]:
     """Yield every function that an attribute names, at any depth."""
-    kind = value.WhichOneof("value")
-    stack = [value.func] if kind == "func" else list(value.list.func) if kind == "list" else []
-    while stack:
-        function = stack.pop()
-        yield function
-        for inner in function.attr.values():
-            stack.extend(_functions_in(inner))
+    pending = [value]
+    while pending:
+        value = pending.pop()
+        kind = value.WhichOneof("value")
+        for function in (value.func,) if kind == "func" else value.list.func if kind == "list" else ():
+            yield function
+            pending.extend(function.attr.values())
 
 
 class _Op(NamedTuple):
