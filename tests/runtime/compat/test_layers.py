@@ -164,6 +164,21 @@ class TestAgainstKeras2:
         new.set_weights(old.get_weights())
         assert np.allclose(model(x), expected, atol=1e-4)
 
+    @pytest.mark.parametrize("name", ["Attention", "AdditiveAttention"])
+    def test_causal_attention_of_masked_steps(self, name: str) -> None:
+        """No step attends to a masked one, and what a masked one finds is zero."""
+        x = sample(2, 4, 3)
+        x[0, 2:] = x[1, 1] = 0
+        old, new = getattr(tf_keras.layers, name)(), COMPAT[f"Causal{name}"]()
+        masked = tf_keras.layers.Masking()(x)
+        expected = old([masked, masked], use_causal_mask=True)
+        inputs = keras.Input((4, 3))
+        steps = keras.layers.Masking()(inputs)
+        model = keras.Model(inputs, new([steps, steps]))
+        new.set_weights(old.get_weights())
+        assert np.allclose(model(x), expected, atol=1e-4)
+        assert not np.any(expected[0, 2:])
+
     @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
     def test_old_bilinear_upsampling(self, data_format: str) -> None:
         """The grid begins at the corner, as in TensorFlow 1."""
