@@ -297,8 +297,8 @@ def _is_keras_module(module: str) -> bool:
 # Layers whose dtype is that of their result, or that take no floats: tf_keras 2.21 layers/preprocessing.
 # That of a Discretization is, and Keras 3 casts the floats that enter one in a graph to it.
 _OF_RESULTS = re.compile(
-    r"(CategoryEncoding|CenterCrop|Hashing|IntegerLookup|Normalization|Random\w+|Rescaling|Resizing|StringLookup"
-    r"|TextVectorization)"
+    r"(CategoryEncoding|CenterCrop|HashedCrossing|Hashing|IntegerLookup|Normalization|Random\w+|Rescaling|Resizing"
+    r"|StringLookup|TextVectorization)"
 )
 
 

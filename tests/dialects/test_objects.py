@@ -294,6 +294,7 @@ def test_the_dtype_of_an_old_layer_is_explicit():
         ("Flatten", "mixed_bfloat16", "mixed_bfloat16"),
         ("Rescaling", "uint8", "uint8"),
         ("RandomFlip", "int32", "int32"),
+        ("HashedCrossing", "int64", "int64"),
         ("InputLayer", "int32", "int32"),
     ],
 )

@@ -193,6 +193,18 @@ def test_dtypes_that_the_author_gave(tmp_path: Path) -> None:
     assert [value.dtype for value in found] == [value.dtype for value in model(given)] == ["float64", "int32"]
 
 
+def test_crossed_features_are_integers(tmp_path: Path) -> None:
+    """A crossing gives the dtype of the layer, in either Keras, as a lookup does."""
+    words, numbers = tf_keras.Input((1,), dtype="string"), tf_keras.Input((1,), dtype="int64")
+    model = tf_keras.Model([words, numbers], tf_keras.layers.HashedCrossing(5)((words, numbers)))
+    model.save(tmp_path / "m.keras")
+    given = [tf.constant([["a"], ["b"], ["c"]]), tf.constant([[1], [2], [3]], "int64")]
+    for road in ("keras", "tf_keras"):
+        found = on_road(tmp_path / "m.keras", road)(given)
+        assert found.dtype == "int64"
+        np.testing.assert_array_equal(found, model(given))
+
+
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "bool", "string"])
 def test_layers_of_other_dtypes_than_floats(tmp_path: Path, dtype: str, suffix: str) -> None:
