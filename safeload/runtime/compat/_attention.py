@@ -15,9 +15,9 @@ class CausalAttention(keras.layers.Attention):  # type: ignore[misc]
     Source: TensorFlow 2.8 ``python/keras/layers/dense_attention.py`` (BaseDenseAttention.causal).
     """
 
-    def call(self, inputs: Any, mask: Any = None, **kwargs: Any) -> Any:
-        """Attend to earlier steps only. Keras gives masks only to what names the argument."""
-        return super().call(inputs, mask=mask, **{**kwargs, "use_causal_mask": True})
+    def call(self, inputs: Any, mask: Any = None, training: Any = None, **kwargs: Any) -> Any:
+        """Attend to earlier steps only. Keras passes on only what is named here."""
+        return super().call(inputs, mask=mask, training=training, **{**kwargs, "use_causal_mask": True})
 
     def compute_output_spec(self, inputs: Any, **kwargs: Any) -> Any:
         """As without the mask."""
@@ -30,9 +30,9 @@ class CausalAdditiveAttention(keras.layers.AdditiveAttention):  # type: ignore[m
     Source: TensorFlow 2.8 ``python/keras/layers/dense_attention.py`` (BaseDenseAttention.causal).
     """
 
-    def call(self, inputs: Any, mask: Any = None, **kwargs: Any) -> Any:
-        """Attend to earlier steps only. Keras gives masks only to what names the argument."""
-        return super().call(inputs, mask=mask, **{**kwargs, "use_causal_mask": True})
+    def call(self, inputs: Any, mask: Any = None, training: Any = None, **kwargs: Any) -> Any:
+        """Attend to earlier steps only. Keras passes on only what is named here."""
+        return super().call(inputs, mask=mask, training=training, **{**kwargs, "use_causal_mask": True})
 
     def compute_output_spec(self, inputs: Any, **kwargs: Any) -> Any:
         """As without the mask."""

@@ -179,6 +179,15 @@ class TestAgainstKeras2:
         assert np.allclose(model(x), expected, atol=1e-4)
         assert not np.any(expected[0, 2:])
 
+    @pytest.mark.parametrize("name", ["CausalAttention", "CausalAdditiveAttention"])
+    def test_causal_attention_drops_out_in_training(self, name: str) -> None:
+        """Inside of a model, too, which says that it trains."""
+        inputs = keras.Input((4, 3))
+        model = keras.Model(inputs, COMPAT[name](dropout=0.9)([inputs, inputs]))
+        x = sample(2, 4, 3)
+        assert np.any(model(x, training=True) == 0)
+        assert np.all(model(x) != 0)
+
     @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
     def test_old_bilinear_upsampling(self, data_format: str) -> None:
         """The grid begins at the corner, as in TensorFlow 1."""
