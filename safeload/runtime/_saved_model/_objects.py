@@ -27,10 +27,8 @@ from safeload.runtime._saved_model._devices import device_here
 from safeload.runtime._saved_model._library import FunctionLibrary, NotUnderstoodError
 from safeload.runtime._variable_function import Stored, restored
 
-"""Tensor that holds the object graph of a checkpoint. Source: OBJECT_GRAPH_PROTO_KEY in trackable/base.py."""
-
 _VARIABLE_VALUE = "VARIABLE_VALUE"
-"""The only attribute of a variable in a checkpoint. Source: VARIABLE_VALUE_KEY, same file."""
+"""The only attribute of a variable in a checkpoint. Source: VARIABLE_VALUE_KEY in trackable/base.py."""
 
 _CREATE, _INITIALIZE, _DESTROY = "_create_resource", "_initialize", "_destroy_resource"
 """Functions of a resource. Source: trackable/resource.py."""
