@@ -7,7 +7,7 @@ drops was still meant by somebody. Layer: policy.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ from safeload.policy.keras_names import (
 from safeload.policy.keras_outputs import empty_transforms, enlarging_layers
 from safeload.policy.keras_patterns import slow_patterns
 from safeload.policy.keras_pickles import read_pickle
-from safeload.policy.keras_sizes import oversized_layers, unrolled_layers
+from safeload.policy.keras_sizes import config_of, oversized_layers, unrolled_layers
 
 if TYPE_CHECKING:
     from safeload.inspection import KerasInfo, ModelInfo
@@ -118,7 +118,7 @@ def _may_be_refused(value: dict[str, Any]) -> bool:
     home = _LAYERS if module is None else module  # Keras 2 names layers alone
     if not isinstance(home, str) or value.get("registered_name") not in (None, name) or not is_builtin(home, name):
         return True
-    return not _is_harmless(module, name) or "lambda" in _config(value).values()
+    return not _is_harmless(module, name) or "lambda" in config_of(value).values()
 
 
 @cache  # of the classes that there are, no others
@@ -165,20 +165,20 @@ def lambda_values(place: Place) -> Iterator[Finding]:
 def lambda_layers(place: Place) -> Iterator[Finding]:
     """Find Lambda layers whose function is neither named nor readable."""
     value = place.value
-    if _declares_unreadable(_config(value)):
+    if _declares_unreadable(config_of(value)):
         yield _bytecode_finding(place._replace(owner=value), "unreadable bytecode")
     elif value["class_name"] == "Lambda" and not _names_function(value):
         yield Finding(
             "lambda-function",
             Severity.UNEXAMINED,
             place.where,
-            _short(_config(value).get("function")),
+            _short(config_of(value).get("function")),
             f"the Lambda layer {_name_of(value)!r} holds no named function",
             _AUTHOR,
         )
 
 
-def _declares_unreadable(config: dict[str, Any]) -> bool:
+def _declares_unreadable(config: Mapping[str, Any]) -> bool:
     """Tell whether a key such as ``output_shape_type`` declares bytecode where none can be recognised.
 
     Source: ``Lambda.get_config`` and ``_parse_function_from_config`` of Keras 2; ``Merge.get_config`` of Keras 1.2.
@@ -190,7 +190,7 @@ def _declares_unreadable(config: dict[str, Any]) -> bool:
 
 
 def _names_function(layer: Any) -> bool:
-    function = _config(layer).get("function")
+    function = config_of(layer).get("function")
     if isinstance(function, str):
         return True
     is_reference = isinstance(function, dict) and function.get("class_name") == "function"
@@ -286,7 +286,7 @@ def _is_builtin_class(value: Any) -> bool:
 def markers(place: Place) -> Iterator[Finding]:
     """Find encoded values of unknown kinds, of strange dtypes, and type specs of other packages."""
     value = place.value
-    marker, config = value["class_name"], _config(value)
+    marker, config = value["class_name"], config_of(value)
     if not isinstance(marker, str):
         yield _unexamined("marker", place, "a class name that is no text", _short(marker))
     elif marker == "__lambda__":
@@ -320,7 +320,7 @@ def vocabulary_paths(place: Place) -> Iterator[Finding]:
 def column_paths(place: Place) -> Iterator[Finding]:
     """Find feature columns that read a vocabulary or weights from a path: they do so wherever the class is from."""
     key = COLUMN_PATHS.get(place.value["class_name"], "")
-    path = _config(place.value).get(key)
+    path = config_of(place.value).get(key)
     if path is not None:
         yield _path_finding(place, key, path)
 
@@ -342,7 +342,7 @@ def tensorflow_symbols(place: Place) -> Iterator[Finding]:
     if value["class_name"] not in SYMBOL_KEYS:
         return
     key = SYMBOL_KEYS[value["class_name"]]
-    symbol = _config(value).get(key)
+    symbol = config_of(value).get(key)
     symbol = symbol.get("op") if isinstance(symbol, dict) else symbol  # a NodeDef as JSON
     if not isinstance(symbol, str) or not is_pure_symbol(value["class_name"], symbol):
         message = f"{value['class_name']} calls tf.{_short(symbol)}, which is not among the pure functions"
@@ -399,15 +399,10 @@ def _is_one_of(names: frozenset[str], value: Any) -> bool:
     return isinstance(value, str) and value in names
 
 
-def _config(value: Any) -> dict[str, Any]:
-    config = value.get("config")
-    return config if isinstance(config, dict) else {}
-
-
 def _name_of(value: Any) -> str:
     if not isinstance(value, dict):
         return "config"
-    return str(_config(value).get("name") or value.get("name") or value.get("class_name") or "config")
+    return str(config_of(value).get("name") or value.get("name") or value.get("class_name") or "config")
 
 
 def _short(value: Any) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from safeload.policy._finding import Finding, Severity
+from safeload.policy.keras_sizes import config_of
 
 if TYPE_CHECKING:
     from safeload.inspection import KerasInfo
@@ -26,8 +27,7 @@ def slow_patterns(keras: KerasInfo) -> Iterator[Finding]:
     for place in keras.object_places:
         if place.value["class_name"] not in _MAPS:
             continue
-        config = place.value.get("config")
-        found = config.get("policy_map") if isinstance(config, dict) else None
+        found = config_of(place.value).get("policy_map")
         for pattern in found if isinstance(found, dict) else ():
             if not _PLAIN.fullmatch(pattern):
                 shown = pattern[:_SHOWN]
