@@ -7,14 +7,13 @@ keras/utils/generic_utils.py (Keras 1.2.2, raw text instead of base64).
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import re
 from typing import Any, NamedTuple
 
 from safeload.policy._finding import DIGEST_DIGITS
-from safeload.policy.keras_instructions import writer_by_lines, writer_by_opening, writer_by_slots
+from safeload.policy.keras_instructions import BYTES_TAGS, writer_by_lines, writer_by_opening, writer_by_slots
 
 # A marshalled code object: type "c" (with or without the reference flag 0x80), then argcount as a little-endian int
 # whose upper bytes are zero for any function that a person writes.
@@ -32,7 +31,6 @@ _MAX_SHOWN = 8
 # to 3.10 (positional-only arguments), 5 again from 3.11 (no nlocals), whose code starts with RESUME or a prefix of it.
 _NEW_INTS = 5
 _PYTHON_BY_INTS = {4: "Python 2", 5: "Python 3.0 to 3.7", 6: "Python 3.8 to 3.10"}
-_BYTES_TAGS = (0x73, 0xF3)
 _VERSIONS = {
     "Python 2": ((2, 0), (2, 7)),
     "Python 3.0 to 3.7": ((3, 0), (3, 7)),
@@ -86,33 +84,28 @@ def read_bytecode(text: str) -> Bytecode | None:
 def _code_bytes(text: str) -> bytes | None:
     if len(text) < SHORTEST_CODE_BYTES:
         return None
-    for data in (_raw(text), _decoded(text)):
-        if data is not None and len(data) >= SHORTEST_CODE_BYTES and _CODE.match(data):
+    # Keras 1 wrote the stream as raw_unicode_escape characters.
+    raw = text.encode("latin-1", "replace") if text[0] in "c\xe3" else b""
+    first = _BASE64.search(text)
+    for data in (raw, decoded(text) if first is not None and first[0] in {"4", "Y"} else b""):
+        if len(data) >= SHORTEST_CODE_BYTES and _CODE.match(data):
             return data
     return None
 
 
-def _raw(text: str) -> bytes | None:
-    # Keras 1 wrote the stream as raw_unicode_escape characters.
-    return text.encode("latin-1", "replace") if text[0] in "c\xe3" else None
-
-
-def _decoded(text: str) -> bytes | None:
-    # Python's decoder skips what is no base64.
-    first = _BASE64.search(text)
-    if first is None or first[0] not in {"4", "Y"}:
-        return None
+def decoded(text: str) -> bytes:
+    """Return what *text* is as base64, nothing if it is none; Python's decoder skips characters of no meaning."""
     try:
         return base64.b64decode(text, validate=False)
-    except (binascii.Error, ValueError):
-        return None
+    except ValueError:
+        return b""
 
 
 def _python(data: bytes) -> str | None:
     for ints, python in _PYTHON_BY_INTS.items():
         at = 1 + 4 * ints
         size = int.from_bytes(data[at + 1 : at + 5], "little")
-        if data[at] in _BYTES_TAGS and size <= len(data):
+        if data[at] in BYTES_TAGS and size <= len(data):
             opening = writer_by_opening(data[at + 5 : at + 5 + size]) if ints == _NEW_INTS else None
             return _told_apart(opening or python, data, size)
     return None

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 _MOST = 1 << 16
 """Bytes of instructions that are looked at; functions in models have some dozens."""
-_BYTES_TAGS = (0x73, 0xF3)
+BYTES_TAGS = (0x73, 0xF3)
 _REFERENCE = b"r"
 # A code object of 3.11 or later as marshal writes it: the type, five ints, the type of a bytes object and its length.
 _NEW_CODE = re.compile(rb"(?=[\x63\xe3].{20}[\x73\xf3](.{4}))", re.DOTALL)
@@ -103,6 +103,6 @@ def writer_by_lines(data: bytes, code_size: int) -> str:
         return "Python 3.8 or 3.9"
     for size in range(min(_MOST, len(data) - 5)):
         begin = len(data) - size
-        if data[begin - 5] in _BYTES_TAGS and int.from_bytes(data[begin - 4 : begin], "little") == size:
+        if data[begin - 5] in BYTES_TAGS and int.from_bytes(data[begin - 4 : begin], "little") == size:
             return "Python 3.10" if sum(data[begin::2]) == code_size else "Python 3.8 or 3.9"
     return "Python 3.8 to 3.10"

@@ -6,11 +6,11 @@ tensorflow_probability 0.25 ``python/layers/distribution_layer.py``.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import pickletools
 import re
 from collections.abc import Iterator
+
+from safeload.policy.keras_bytecode import decoded
 
 SHORTEST_PICKLE_TEXT = 30
 """Shorter texts are not looked at: as base64, a function and a text of one character do not fit."""
@@ -32,18 +32,11 @@ def read_pickle(text: str) -> tuple[str, ...] | None:
     if len(text) < SHORTEST_PICKLE_TEXT:
         return None
     is_raw = any(mark in text for mark in _IN_RAW_TEXT)
-    for data in (text.encode("latin-1", "replace") if is_raw else b"", _decoded(text)):
+    for data in (text.encode("latin-1", "replace") if is_raw else b"", decoded(text)):
         words = tuple(_words(data))
         if "" in words:
             return tuple(dict.fromkeys(filter(None, words)))[:_MAX_SHOWN]
     return None
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=False)  # Python's decoder skips what is no base64
-    except (binascii.Error, ValueError):
-        return b""
 
 
 def _words(data: bytes) -> Iterator[str]:
