@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from safeload.errors import AmbiguousSignatureError, NoCallableError, SignatureNotFoundError
-from safeload.inspection._info import MetaGraphInfo, SignatureInfo, Slot
+from safeload.inspection._info import CallStructure, MetaGraphInfo, SignatureInfo
 
 if TYPE_CHECKING:
     from safeload.inspection._info import ModelInfo, SavedModelInfo, TensorInfo, TFLiteInfo
@@ -274,17 +274,12 @@ def traces_of(meta_graph: MetaGraphInfo, key: str) -> tuple[SignatureInfo, ...]:
 
 def _training_rank(trace: SignatureInfo) -> int:
     """Rank ``training=False`` before no word of training, before None, before True."""
-    return max((_RANKS.get(value, 0) for value in _training_constants(trace)), default=0)
+    structure = trace.structure or CallStructure()
+    constants = [tree for name, tree in (*structure.args, *structure.kwargs) if name in TRAINING_NAMES]
+    return max((_RANKS[tree] for tree in constants if tree is None or isinstance(tree, bool)), default=0)
 
 
 _RANKS = {False: 0, None: 1, True: 2}
-
-
-def _training_constants(trace: SignatureInfo) -> Iterator[Any]:
-    if trace.structure is not None:
-        for name, tree in (*trace.structure.args, *trace.structure.kwargs):
-            if name in TRAINING_NAMES and not isinstance(tree, Slot) and isinstance(tree, (bool, type(None))):
-                yield tree
 
 
 def _as_inference(trace: SignatureInfo) -> SignatureInfo:
