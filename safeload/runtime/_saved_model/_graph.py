@@ -85,7 +85,7 @@ class GraphRoute:
         names = [] if self._is_initialized else list(self._assets())
         if self._definition.saver_def.filename_tensor_name:
             names.append(self._definition.saver_def.filename_tensor_name)
-        return {tensor_name(name): _path_info() for name in names}
+        return {tensor_name(name): _unshaped(tf.string.as_datatype_enum) for name in names}
 
     def _imported(self, part: Cut) -> Any:
         for node in part.handles:
@@ -191,12 +191,9 @@ def _variable(node: Any) -> Any:
     )
 
 
-def _table_initializers(collections: Any) -> list[str]:
-    return (
-        [reference_producer(name) for name in collections["table_initializer"].node_list.value]
-        if "table_initializer" in collections
-        else []
-    )
+def _table_initializers(collections: Any) -> Iterator[str]:
+    if "table_initializer" in collections:
+        yield from map(reference_producer, collections["table_initializer"].node_list.value)
 
 
 def _local_initializers(collections: Any) -> Iterator[str]:
@@ -228,10 +225,6 @@ def _tensors(info: meta_graph_pb2.TensorInfo) -> dict[str, meta_graph_pb2.Tensor
 
 def _unshaped(dtype: int) -> meta_graph_pb2.TensorInfo:
     return meta_graph_pb2.TensorInfo(dtype=dtype)
-
-
-def _path_info() -> meta_graph_pb2.TensorInfo:
-    return _unshaped(tf.string.as_datatype_enum)
 
 
 def _assembled(info: meta_graph_pb2.TensorInfo, flat: Iterator[Any]) -> Any:
