@@ -144,7 +144,7 @@ def facts(report: InspectionReport) -> Iterator[tuple[str, str]]:
             f"through {outcome.road}, calling {outcome.signature.key} ({outcome.reason})",
         )
     evidence = f" ({report.evidence})" if report.evidence else ""
-    wrong = f", though its name ends in {_suffix(report.info.where)}" if report.is_mislabelled else ""
+    wrong = f", though its name ends in .{report.info.where.rpartition('.')[2]}" if report.is_mislabelled else ""
     yield "format", f"{report.format.value}{evidence}{wrong}"
     yield "written by", producer_text(report.producer)
     if report.info.weights is not None:
@@ -152,10 +152,6 @@ def facts(report: InspectionReport) -> Iterator[tuple[str, str]]:
     yield "size", f"{report.info.size:,} bytes, content digest {report.info.digest[:16]}"
     if report.training_only:
         yield "training", f"{training_text(report.training_only)}: not needed to call it"
-
-
-def _suffix(path: str) -> str:
-    return "." + path.rpartition(".")[2]
 
 
 _FLAVOURS = {"keras1": "Keras", "keras2": "Keras", "keras3": "Keras"}

@@ -44,7 +44,7 @@ def run_demo() -> list[DemoRow]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from safeload.cli._models import RECIPES
 
-    recipes = [recipe for recipe in RECIPES if _is_installed(recipe.producer)]
+    recipes = [r for r in RECIPES if r.producer != "tf_keras" or importlib.util.find_spec("tf_keras") is not None]
     rows = []
     home = TemporaryFolder("the demonstration")
     with _quiet():
@@ -69,10 +69,6 @@ def _quiet() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
-
-
-def _is_installed(producer: str) -> bool:
-    return producer != "tf_keras" or importlib.util.find_spec("tf_keras") is not None
 
 
 def _library(producer: str) -> Any:

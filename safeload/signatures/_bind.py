@@ -163,7 +163,7 @@ def for_inference(signature: SignatureInfo, kwargs: Mapping[str, Any]) -> Mappin
     """
     if _OF_KERAS.isdisjoint(kwargs):
         return kwargs
-    foreign = (_OF_KERAS & kwargs.keys()) - _parameters(signature)
+    foreign = (_OF_KERAS & kwargs.keys()) - {*_lookup(signature), *_trees(signature)}
     training = kwargs["training"] if "training" in foreign else None
     if training is not None and not is_off(training):
         raise InputMismatchError(
@@ -172,10 +172,6 @@ def for_inference(signature: SignatureInfo, kwargs: Mapping[str, Any]) -> Mappin
         )
     idle = foreign if kwargs.get("mask") is None else foreign - {"mask"}
     return {name: value for name, value in kwargs.items() if name not in idle}
-
-
-def _parameters(signature: SignatureInfo) -> set[str]:
-    return {*_lookup(signature), *_trees(signature)}
 
 
 def _by_name(signature: SignatureInfo, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
