@@ -18,7 +18,7 @@ from safeload.inspection.graph.entries import (
     read_captures,
 )
 from safeload.inspection.op_classes import op_table
-from safeload.readers.saved_model.references import reference_producer, tensor_name
+from safeload.readers.saved_model.references import closure, reference_producer, tensor_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -191,13 +191,8 @@ def _ancestors(body: Body, entry: Entry) -> dict[str, Node]:
 
 
 def _descendants(bodies: Mapping[str, Body], names: Iterable[str]) -> set[str]:
-    seen: set[str] = set()
-    pending = list(names)
-    while pending:
-        name = pending.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        pending.extend((*bodies[name].related, *bodies[name].instead))
-        pending.extend(called for node in bodies[name].calling for called in node.calls)
-    return seen
+    def following(name: str) -> Iterator[str]:
+        yield from (*bodies[name].related, *bodies[name].instead)
+        yield from (called for node in bodies[name].calling for called in node.calls)
+
+    return closure(names, following)

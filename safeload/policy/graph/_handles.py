@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from safeload.inspection.graph.info import Node, reference_producer
 from safeload.policy._finding import Finding, Severity
+from safeload.readers.saved_model.references import closure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,16 +97,13 @@ def forged_references(subject: Subject) -> Iterator[Finding]:
             yield _finding(subject, node, "takes a handle that may be any text")
 
 
-def _holders(subject: Subject) -> set[Node | None]:
+def _holders(subject: Subject) -> set[Node]:
     """Return what gives a handle, or passes one on."""
-    held: set[Node | None] = set()
-    pending = list(subject.graph.nodes(*_MAKING))
-    while pending:
-        node = pending.pop()
-        if node not in held:
-            held.add(node)
-            pending += [taker for taker, _ in subject.takers(node) if taker is not None and taker.op in _PASSING]
-    return held
+
+    def passing(node: Node) -> Iterator[Node]:
+        return (taker for taker, _ in subject.takers(node) if taker is not None and taker.op in _PASSING)
+
+    return closure(subject.graph.nodes(*_MAKING), passing)
 
 
 def _is_only_used(taker: Taker) -> bool:

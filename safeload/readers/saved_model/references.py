@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+T = TypeVar("T")
 
 _MAX_SCOPES = 64
 """A name with more of them was not made by nesting; all of its prefixes may be far more than the file."""
@@ -49,13 +51,13 @@ def scopes(name: str) -> Iterator[str]:
         yield name[:end]
 
 
-def closure(roots: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
+def closure(roots: Iterable[T], following: Callable[[T], Iterable[T]]) -> set[T]:
     """Return *roots* and all that *following* leads to from them."""
-    seen: set[str] = set()
+    seen: set[T] = set()
     pending = list(roots)
     while pending:
-        name = pending.pop()
-        if name not in seen:
-            seen.add(name)
-            pending.extend(following(name))
+        found = pending.pop()
+        if found not in seen:
+            seen.add(found)
+            pending.extend(following(found))
     return seen
