@@ -28,10 +28,13 @@ Source: keras/engine/base_preprocessing_layer.py (2.6 to 2.15).
 SIGNATURES_ATTRIBUTE = "signatures"
 """Attribute of the root that maps keys of SignatureDefs to functions. Source: signature_serialization.py (TF 2.21)."""
 INIT_OP = "__saved_model_init_op"
-_INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op", "table_initializer")
-"""Source: tensorflow/python/saved_model/constants.py and loader_impl.py (TF 2.21).
+"""SignatureDef of the initialiser. Source: INIT_OP_SIGNATURE_KEY in saved_model/constants.py (TF 2.21)."""
+INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+"""Collections that name it in older files. Source: MAIN_OP_KEY, LEGACY_INIT_OP_KEY, same file."""
+TABLE_INITIALIZERS = "table_initializer"
+"""Files without an initialiser leave it to the loader to run what this and `LOCAL_VARIABLES` collect.
 
-Files without an initialiser leave it to the loader to run what the last one and `LOCAL_VARIABLES` collect.
+Source: tensorflow/python/saved_model/loader_impl.py (TF 2.21).
 """
 _NO_FUNCTIONS: Mapping[str, None] = {}
 _MANY = 64
@@ -131,7 +134,9 @@ def _always_fed(signature: Any, with_default: set[str]) -> Iterator[str]:
 
 
 def _initializer_entries(meta_graph: Any) -> Iterator[Entry]:
-    fetches = [name for key in _INIT_COLLECTIONS for name in _collection(meta_graph, key).node_list.value]
+    fetches = [
+        name for key in (*INIT_COLLECTIONS, TABLE_INITIALIZERS) for name in _collection(meta_graph, key).node_list.value
+    ]
     if INIT_OP in meta_graph.signature_def:
         outputs = meta_graph.signature_def[INIT_OP].outputs.values()
         fetches += [name for info in outputs for name in tensor_names(info)]

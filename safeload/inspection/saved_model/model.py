@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safeload.inspection._info import MetaGraphInfo, ModelInfo, SavedModelInfo, SignatureInfo, TensorInfo
 from safeload.inspection._weights import describe_weights
-from safeload.inspection.graph.entries import INIT_OP
+from safeload.inspection.graph.entries import INIT_COLLECTIONS, INIT_OP
 from safeload.inspection.graph.info import MAIN, GraphInfo, inspect_graph
 from safeload.inspection.keras.signature import listed_outputs
 from safeload.inspection.op_classes import op_class, op_package
@@ -35,9 +35,6 @@ _BOOKKEEPING_KEYS = frozenset({INIT_OP, "__saved_model_train_op"})
 
 Source: constants.py, INIT_OP_SIGNATURE_KEY and TRAIN_OP_SIGNATURE_KEY.
 """
-
-_INITIALIZER_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
-"""Collections that name the op that a loader runs. Source: constants.py, MAIN_OP_KEY, LEGACY_INIT_OP_KEY."""
 
 _NUMBERS = re.compile(r"([0-9]+)")
 
@@ -184,7 +181,7 @@ def _initializer(meta_graph: Any) -> str | None:
         names = [outputs[name].name for name in sorted(outputs)]
     else:
         collections = meta_graph.collection_def
-        keys = (key for key in _INITIALIZER_COLLECTIONS if key in collections)
+        keys = (key for key in INIT_COLLECTIONS if key in collections)
         names = [name for key in keys for name in collections[key].node_list.value]
     return next(iter(names), None)
 

@@ -13,7 +13,9 @@ from tensorflow.python.framework import ops
 from tensorflow.python.ops import resource_variable_ops
 from tensorflow.python.saved_model import function_deserialization, nested_structure_coder
 
+from safeload.inspection.graph.entries import INIT_COLLECTIONS, INIT_OP, TABLE_INITIALIZERS
 from safeload.readers.saved_model.assets import asset_definitions
+from safeload.readers.saved_model.outputs import LOCAL_VARIABLES
 from safeload.readers.saved_model.references import reference_producer, tensor_name
 from safeload.runtime._saved_model._pruning import ANCHOR, Cut, cut
 from safeload.runtime._saved_model._saver import add_saver
@@ -22,12 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from safeload.runtime._saved_model._private_directory import PrivateDirectory
-
-INITIALIZER_KEY = "__saved_model_init_op"
-"""SignatureDef of the initializer. Source: INIT_OP_SIGNATURE_KEY, tensorflow/python/saved_model/constants.py (2.21)."""
-
-_INITIALIZER_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
-"""Collections that name it in older files. Source: MAIN_OP_KEY, LEGACY_INIT_OP_KEY, same file."""
 
 
 class GraphRoute:
@@ -144,12 +140,12 @@ class GraphRoute:
     def _initializers(self) -> list[str]:
         """Return what fills tables and local variables: as the file declares it, else as TensorFlow 1 collects it."""
         collections = self._definition.collection_def
-        if INITIALIZER_KEY in self._definition.signature_def:
-            outputs = self._definition.signature_def[INITIALIZER_KEY].outputs.values()
+        if INIT_OP in self._definition.signature_def:
+            outputs = self._definition.signature_def[INIT_OP].outputs.values()
             return [reference_producer(info.name) for info in outputs]
         declared = [
             reference_producer(name)
-            for key in _INITIALIZER_COLLECTIONS
+            for key in INIT_COLLECTIONS
             if key in collections
             for name in collections[key].node_list.value
         ]
@@ -192,13 +188,13 @@ def _variable(node: Any) -> Any:
 
 
 def _table_initializers(collections: Any) -> Iterator[str]:
-    if "table_initializer" in collections:
-        yield from map(reference_producer, collections["table_initializer"].node_list.value)
+    if TABLE_INITIALIZERS in collections:
+        yield from map(reference_producer, collections[TABLE_INITIALIZERS].node_list.value)
 
 
 def _local_initializers(collections: Any) -> Iterator[str]:
-    if "local_variables" in collections:
-        for packed in collections["local_variables"].bytes_list.value:
+    if LOCAL_VARIABLES in collections:
+        for packed in collections[LOCAL_VARIABLES].bytes_list.value:
             yield reference_producer(variable_pb2.VariableDef.FromString(packed).initializer_name)
 
 
