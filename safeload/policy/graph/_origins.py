@@ -18,6 +18,7 @@ from safeload.inspection.graph.info import (
     reference_producer,
     tensor_name,
 )
+from safeload.policy.graph._constants._sites import CALLS, CONDITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 _PASSES = frozenset({"Identity", "StopGradient", "Snapshot", "EnsureShape", "Reshape", "ExpandDims", "Squeeze"})
 """Ops whose first output holds the values of their first input."""
 _PACKS = frozenset({"Pack", "ConcatV2"})
-_DIRECT_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
-_BRANCH_CALLS = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
-"""Calls whose first input chooses the function; the rest are its arguments."""
 _VARIABLE_OPS = frozenset({"AssignVariableOp", "ReadVariableOp", "VarIsInitializedOp"})
 _FED = frozenset({"Const", "Placeholder", "PlaceholderV2"})
 """Ops of nodes that stand for assets. Source: ``_asset_path_from_tensor`` in saved_model/builder_impl.py (TF 1.15)."""
@@ -154,7 +152,7 @@ class OriginTracer:
             yield from self._variable(data[0])
         elif node.op in self._graph.bodies:
             yield self._result(node.op, tensor, self._graph.bodies[node.op].result(node, tensor.reference))
-        elif node.calls and node.op in _DIRECT_CALLS | _BRANCH_CALLS:
+        elif node.calls and node.op in CALLS.union(CONDITIONS):
             yield from (self._result(name, tensor, output_index(tensor.reference)) for name in node.calls)
         else:
             yield Origin(Source.UNKNOWN, f"{node.op} {node.name}")
@@ -208,7 +206,7 @@ def _shared_name(node: Node) -> bytes:
 
 def _passed(caller: Node, body: Body, name: str) -> Origin | _Tensor:
     """Return what *caller* passes as the argument *name* of *body*."""
-    offset = 0 if caller.op in _DIRECT_CALLS or caller.op == body.name else 1 if caller.op in _BRANCH_CALLS else None
+    offset = 0 if caller.op in CALLS or caller.op == body.name else 1 if caller.op in CONDITIONS else None
     if offset is not None and offset + body.positions[name] < len(caller.inputs):
         return _Tensor(caller.body, caller.inputs[offset + body.positions[name]])
     return Origin(Source.UNKNOWN, f"argument {name} of {body.name}")

@@ -10,6 +10,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from safeload.policy._finding import Finding, Severity
+from safeload.policy.graph._constants._sites import CONDITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,9 +37,6 @@ Others its runtime leaves for itself while it prepares a graph, and trusts: with
 what it is given, be it the caller's own, and with ``_scoped_allocator`` or ``_swap_to_host`` the process may end.
 Source: tensorflow/python (2.21), measured; tensorflow/core/common_runtime/graph_view.cc for the first two.
 """
-
-
-_CONDITIONS = ("Case", "If", "StatelessCase", "StatelessIf")
 
 
 def absent_functions(subject: Subject) -> Iterator[Finding]:
@@ -128,7 +126,7 @@ def mistaken_branches(subject: Subject) -> Iterator[Finding]:
     Nothing compares them before the condition is written out in a graph. Source: measured (TensorFlow 2.21).
     """
     bodies = subject.graph.bodies
-    for node in subject.graph.nodes(*_CONDITIONS):
+    for node in subject.graph.nodes(*CONDITIONS):
         attributes = node.proto.attr
         count = len(attributes["Tout"].list.type) if "Tout" in attributes else None
         for name in node.calls if count is not None else ():

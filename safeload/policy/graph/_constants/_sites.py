@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 LOOPS = frozenset({"While", "StatelessWhile"})
 """Loops whose condition and body are functions; those of TensorFlow 1 are frames around a ``LoopCond``."""
-_FIRST_ARGUMENT = {
-    **dict.fromkeys(("PartitionedCall", "StatefulPartitionedCall", *LOOPS), 0),
-    **dict.fromkeys(("If", "StatelessIf", "Case", "StatelessCase"), 1),
-}
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+CONDITIONS = ("If", "StatelessIf", "Case", "StatelessCase")
+"""Calls whose first input chooses the function; the rest are its arguments."""
+_FIRST_ARGUMENT = {**dict.fromkeys(CALLS | LOOPS, 0), **dict.fromkeys(CONDITIONS, 1)}
 """Which input of a call is the first argument of what it calls. Source: op definitions of TensorFlow 2.21."""
-BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase", "Merge"})
+BRANCHES = frozenset({*CONDITIONS, "Merge"})
 """Calls of one function of several, which return the same number of tensors; what joins those of TensorFlow 1."""
 AFTER = LOOPS | {"Exit"}
 """What a loop passes on to what follows it."""
@@ -30,7 +30,6 @@ SEVERAL = {
     "Unpack": (),
 }
 """Ops whose outputs are told apart: their names, none where they are one list. Source: as above."""
-_RETURNING = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _MAX_STEPS = 300_000
 """Calls, loops and their results of one graph that are gone through; the largest public graph has some thousands."""
 MAX_CONTEXT = 64
@@ -144,7 +143,7 @@ class Sites:
                 place, made = self._argument(owner, argument, place.context)
             elif node is None:
                 return None
-            elif node.op in _RETURNING or node.op in self.graph.bodies:
+            elif node.op in CALLS or node.op in self.graph.bodies:
                 place = self._called(node, place.reference, place.context)
             elif node.op in LOOPS:
                 made = Site(node, place.context, output_index(place.reference))
