@@ -87,17 +87,18 @@ def _sections(report: InspectionReport, most: _Most) -> Iterator[tuple[str, list
 
 def _section(title: str, entries: list[str]) -> Iterator[str]:
     if not title:
-        yield from (line for entry in entries for line in _wrapped(entry, "  ", "  " + " " * _LABEL))
+        yield from (line for entry in entries for line in wrapped(entry, "  ", "  " + " " * _LABEL))
     elif entries:
         yield f"  {title}"
-        yield from (line for entry in entries for line in _wrapped(entry, "    ", "      "))
+        yield from (line for entry in entries for line in wrapped(entry, "    ", "      "))
 
 
-def _wrapped(text: str, first: str, then: str) -> list[str]:
+def wrapped(text: str, first: str, then: str, *, width: int = _WIDTH) -> list[str]:
+    """Break *text* between words: *first* stands before its first line, *then* and its own indent before the others."""
     indent = " " * (len(text) - len(text.lstrip(" ")))
     return textwrap.wrap(
         text,
-        _WIDTH,
+        width,
         initial_indent=first,
         subsequent_indent=then + indent,
         break_long_words=False,

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import sys
-import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,16 +36,10 @@ def indented(text: str, indent: str) -> str:
     """Return a line of *text* behind *indent*, broken to the width of a terminal; in one piece for a file or a pipe."""
     if not sys.stdout.isatty():
         return indent + text
+    from safeload._report_text import wrapped
+
     width = max(shutil.get_terminal_size().columns, _NARROWEST)
-    lines = textwrap.wrap(
-        text,
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent + "  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return "\n".join(lines)
+    return "\n".join(wrapped(text, indent, indent + "  ", width=width))
 
 
 class OutputError(Exception):
