@@ -212,9 +212,7 @@ def _tf1(folder: Path, tf: Any) -> Made:
     builder = v1.saved_model.Builder(str(path))
     for number, tags in enumerate((["serve"], ["serve", "gpu"])):
         with tf.Graph().as_default(), v1.Session() as session:
-            x = v1.placeholder(tf.float32, [None, 4], name="image")
-            kernel = v1.get_variable("kernel", initializer=_array(4, 3))
-            y = tf.matmul(x, kernel, name="scores")
+            x, y = _tf1_graph(tf)
             session.run(v1.global_variables_initializer())
             signature = v1.saved_model.predict_signature_def({"in": x}, {"scores": y})
             if number == 0:
@@ -231,11 +229,11 @@ def _zipped(folder: Path, tf: Any) -> Made:
     return Made(Path(packed), made.inputs, made.expected)
 
 
-def _tf1_graph(tf: Any) -> Any:
-    """Build a model in the default graph of TensorFlow 1."""
+def _tf1_graph(tf: Any) -> tuple[Any, Any]:
+    """Build a model in the default graph of TensorFlow 1; return its input and its output."""
     x = tf.compat.v1.placeholder(tf.float32, [None, 4], name="image")
     kernel = tf.compat.v1.get_variable("kernel", initializer=_array(4, 3))
-    return tf.matmul(x, kernel, name="scores")
+    return x, tf.matmul(x, kernel, name="scores")
 
 
 def _tf1_frozen(folder: Path, tf: Any) -> Made:
