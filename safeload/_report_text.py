@@ -34,7 +34,7 @@ class _Most(NamedTuple):
 _ALL = _Most(*[None] * len(_Most._fields))
 
 
-def report_text(report: InspectionReport, *, full: bool = False) -> str:
+def report_text(report: InspectionReport, *, full: bool) -> str:
     """Return *report* as lines of 80 columns; names too long for that stay in one piece.
 
     Args:

@@ -49,7 +49,7 @@ _TOLERANCES = {
 """Relative and absolute difference that two ways of running a model may show, by dtype; other dtypes must be equal."""
 
 
-def callable_of(obj: Any, example: Any = None) -> ModelCallable:
+def callable_of(obj: Any, example: Any) -> ModelCallable:
     """Return the callable of *obj*; a `tf.function` that was never called is traced for *example* first.
 
     Raises:
@@ -135,7 +135,7 @@ def _is_custom(found: Any) -> bool:
     return str(found.__module__).partition(".")[0] not in _LIBRARIES
 
 
-def write_saved_model(functions: Mapping[str, ModelCallable], directory: str, *, example: Any = None) -> None:
+def write_saved_model(functions: Mapping[str, ModelCallable], directory: str, *, example: Any) -> None:
     """Write a SavedModel that has each of *functions* as a signature.
 
     Args:

@@ -26,7 +26,7 @@ _KERAS_DATASETS = frozenset({"PyDataset", "Sequence"})
 
 
 def predict(
-    call: Callable[[Any], Any], signature: SignatureInfo, x: Any, *, batch_size: int, verbose: str | int = "auto"
+    call: Callable[[Any], Any], signature: SignatureInfo, x: Any, *, batch_size: int, verbose: str | int
 ) -> Any:
     """Call *call* on every batch of *x* and join the results; see `ModelCallable.predict`."""
     if not tf.executing_eagerly():

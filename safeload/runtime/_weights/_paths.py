@@ -222,7 +222,7 @@ def _escaped(key: Any) -> str | None:
     return key.replace(".", "..").replace("/", ".S") if isinstance(key, str) else None
 
 
-def named_members(container: Any, *, counts_repeated: bool = True) -> Iterator[tuple[str, Any]]:
+def named_members(container: Any, *, counts_repeated: bool) -> Iterator[tuple[str, Any]]:
     """Yield the members of *container* with the names that Keras gives them: ``dense``, ``dense_1``.
 
     A member that is repeated has its first name alone; Keras 2.14 and 2.15 do not count it again.
