@@ -240,7 +240,8 @@ def _starts_with_input(layer: Json) -> bool:
 
 def _nodes(layer: GraphLayer, where: str) -> list[Json]:
     class_name = layer.data["class_name"]
-    return [_node(_with_one_argument(call, class_name, f"{where}.{layer.name}")) for call in layer.calls]
+    calls = (_with_one_argument(call, class_name, f"{where}.{layer.name}") for call in layer.calls)
+    return [_leaves(call.args[0], map_refs(call.kwargs, entry_of)) for call in calls]
 
 
 def _with_one_argument(call: Call, class_name: str, where: str) -> Call:
@@ -257,11 +258,6 @@ def _with_one_argument(call: Call, class_name: str, where: str) -> Call:
     if len(call.args) > 1 + len(names):
         raise _unknown(where, "does not know the names of the arguments after the first")
     return Call(call.args[:1], {**dict(zip(names, call.args[1:], strict=False)), **call.kwargs})
-
-
-def _node(call: Call) -> Json:
-    kwargs = map_refs(call.kwargs, entry_of)
-    return _leaves(call.args[0], kwargs)
 
 
 def _leaves(tree: Tree, kwargs: dict[str, Json]) -> Json:
