@@ -258,6 +258,14 @@ def dtype_policy(value: Any) -> Any:
     return value
 
 
+def recorded_dtype(dtype: Any) -> str:
+    """Return the name of a dtype or of a policy, as any release records it; that of the default where it has none."""
+    if isinstance(dtype, dict):
+        policy = dtype.get("config")
+        dtype = policy.get("name") if isinstance(policy, dict) else None
+    return dtype if isinstance(dtype, str) else "float32"
+
+
 def is_floating(dtype: Any) -> bool:
     """Tell whether *dtype*, as a layer records it, is one of floats, or a policy."""
     return not (isinstance(dtype, str) and dtype.startswith(("int", "uint", "bool", "string")))

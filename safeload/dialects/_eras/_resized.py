@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from safeload.dialects._normal import Flavour, Writer
+from safeload.dialects._values import recorded_dtype
 
 _CASTS_AS_TOLD = (2, 8)
 """First tf.keras whose layers give the dtype they are told to; before, that of what they are given or of the result."""
@@ -39,7 +40,7 @@ def cast_as_written(name: str, config: Mapping[str, Any], writer: Writer) -> dic
         return None
     if writer.flavour is not Flavour.KERAS_3 and writer.version < _CASTS_AS_TOLD:
         return _as_given(name, config, writer)
-    dtype = _dtype(config)
+    dtype = recorded_dtype(config.get("dtype"))
     if dtype == "float32" or (name != "CenterCrop" and not dtype.startswith(("int", "uint", "bool"))):
         return None
     if writer.flavour is not Flavour.KERAS_3:
@@ -49,16 +50,7 @@ def cast_as_written(name: str, config: Mapping[str, Any], writer: Writer) -> dic
 
 def _as_given(name: str, config: Mapping[str, Any], writer: Writer) -> dict[str, Any] | None:
     if name == "Resizing":
-        is_same = _dtype(config) == "float32" and config.get("interpolation") != "nearest"
+        is_same = recorded_dtype(config.get("dtype")) == "float32" and config.get("interpolation") != "nearest"
         return None if is_same else {"casts_first": False, "gives": None}
     is_resized = name == "CenterCrop" or writer.version >= _RESIZES_SMALL
     return {"casts_first": False, "gives": _READ} if is_resized else None
-
-
-def _dtype(config: Mapping[str, Any]) -> str:
-    """Return the name of the dtype or of the policy, as any release records it."""
-    dtype = config.get("dtype")
-    if isinstance(dtype, dict):
-        dtype = dtype.get("config")
-        dtype = dtype.get("name") if isinstance(dtype, dict) else None
-    return dtype if isinstance(dtype, str) else "float32"

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from safeload.dialects._functional._nodes import Call, TensorRef, entry_of, iter_refs, read_tensors, write_call
-from safeload.dialects._values import is_of_a_script
+from safeload.dialects._values import is_of_a_script, recorded_dtype
 from safeload.errors import MalformedArtifactError
 
 if TYPE_CHECKING:
@@ -41,11 +41,8 @@ def input_layer(shape: Json, *, dtype: str, name: str) -> Json:
 
 def input_dtype(config: Json) -> str:
     """Type of the input that a first layer of Keras 1 or 2 makes for itself: the dtype of its variables."""
-    dtype = config.get("input_dtype") or config.get("dtype") or "float32"
-    if isinstance(dtype, dict):
-        policy = dtype.get("config")
-        dtype = policy.get("name") if isinstance(policy, dict) else None
-    return "float32" if not isinstance(dtype, str) or dtype.startswith("mixed_") else dtype
+    dtype = recorded_dtype(config.get("input_dtype") or config.get("dtype") or "float32")
+    return "float32" if dtype.startswith("mixed_") else dtype
 
 
 def is_sequential(obj: Json) -> bool:
