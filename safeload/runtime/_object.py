@@ -14,7 +14,7 @@ import tensorflow as tf
 from safeload.errors import NoCallableError
 from safeload.inspection import CallStructure, MetaGraphInfo, SignatureInfo, Slot, TensorInfo, has_slot
 from safeload.runtime._saved_model._runtime import structured_call
-from safeload.signatures import candidates, choose_in, requested, traces_of
+from safeload.signatures import answering, candidates, choose_in
 
 _SPEC_KINDS = {"TensorSpec": "tensor", "RaggedTensorSpec": "ragged", "SparseTensorSpec": "sparse"}
 
@@ -63,8 +63,7 @@ class ObjectRuntime:
 
     def traces(self, key: str) -> tuple[SignatureInfo, ...]:
         """Return what answers *key*: one signature, or every trace of a function, those for inference first."""
-        chosen = requested(self._meta_graph, key).signature_info
-        return (chosen,) if chosen.kind == "signature" else traces_of(self._meta_graph, key)
+        return answering(self._meta_graph, key)
 
     def function(self, signature: SignatureInfo, given: frozenset[str]) -> Callable[[Mapping[str, Any]], Any]:
         """Return the function itself, fed by name; what was left out has no default here."""

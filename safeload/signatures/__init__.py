@@ -10,17 +10,17 @@ from safeload.signatures._bind import bind, closest, for_inference, pack, with_d
 from safeload.signatures._check import Cast, check_dtype, check_shape
 from safeload.signatures._choose import (
     KERAS_KEYS,
+    answering,
     candidates,
     choose,
     choose_in,
     is_training_switch,
-    requested,
-    traces_of,
 )
 
 __all__ = [
     "KERAS_KEYS",
     "Cast",
+    "answering",
     "bind",
     "candidates",
     "check_dtype",
@@ -31,7 +31,5 @@ __all__ = [
     "for_inference",
     "is_training_switch",
     "pack",
-    "requested",
-    "traces_of",
     "with_defaults",
 ]

@@ -99,7 +99,7 @@ def _only_graph(info: TFLiteInfo, tags: str | Iterable[str] | None) -> MetaGraph
 def choose_in(meta_graph: MetaGraphInfo, where: str, signature: str | None) -> Choice:
     """Choose the callable of one MetaGraph; see `choose`."""
     if signature is not None:
-        return requested(meta_graph, signature)
+        return _requested(meta_graph, signature)
     choice = _declared(meta_graph) or _own_function(meta_graph)
     if choice is None:
         raise _undecided(meta_graph, where)
@@ -251,12 +251,7 @@ def _is_float(info: TensorInfo) -> bool:
     return "float" in (info.dtype or "")
 
 
-def requested(meta_graph: MetaGraphInfo, key: str) -> Choice:
-    """Choose the SignatureDef or the function *key*.
-
-    Raises:
-        SignatureNotFoundError: ``signature-not-found``. There is none of that name.
-    """
+def _requested(meta_graph: MetaGraphInfo, key: str) -> Choice:
     for found in meta_graph.signatures:
         if found.key == key:
             return Choice(meta_graph, _as_inference(found), f"signature={key!r} was asked for")
@@ -264,6 +259,16 @@ def requested(meta_graph: MetaGraphInfo, key: str) -> Choice:
     if traces:
         return Choice(meta_graph, traces[0], f"the function {key!r} was asked for")
     raise SignatureNotFoundError(key, available=_listed(meta_graph))
+
+
+def answering(meta_graph: MetaGraphInfo, key: str) -> tuple[SignatureInfo, ...]:
+    """Return what answers *key*: one SignatureDef, or every trace of a function, those for inference first.
+
+    Raises:
+        SignatureNotFoundError: ``signature-not-found``. There is none of that name.
+    """
+    chosen = _requested(meta_graph, key).signature_info
+    return (chosen,) if chosen.kind == "signature" else traces_of(meta_graph, chosen.key)
 
 
 def traces_of(meta_graph: MetaGraphInfo, key: str) -> tuple[SignatureInfo, ...]:

@@ -20,7 +20,8 @@ from safeload.inspection import (
     TensorInfo,
     TFLiteInfo,
 )
-from safeload.signatures import candidates, choose, is_training_switch, traces_of
+from safeload.signatures import answering, candidates, choose, is_training_switch
+from safeload.signatures._choose import traces_of
 
 X = TensorInfo("x", "float32", (None, 4))
 Y = TensorInfo("y", "float32", (None, 3))
@@ -152,7 +153,7 @@ def test_constants_of_other_names_do_not_rank() -> None:
         for index, value in enumerate((True, False))
     ]
     found = MetaGraphInfo(0, frozenset({"serve"}), functions=(*traces, replace(traces[0], structure=None)))
-    assert [trace.structure for trace in traces_of(found, "f")] == [traces[0].structure, traces[1].structure, None]
+    assert [trace.structure for trace in answering(found, "f")] == [traces[0].structure, traces[1].structure, None]
 
 
 def test_requested_and_absent() -> None:
@@ -245,7 +246,7 @@ def test_inference_traces_come_first() -> None:
     """``training=False`` is preferred, then no word of it, then None; True comes last."""
     traces = [function("__call__", value, index) for index, value in enumerate((True, None, False, Slot("x")))]
     found = MetaGraphInfo(0, frozenset({"serve"}), functions=tuple(traces))
-    assert [trace.structure.trace for trace in traces_of(found, "__call__")] == [2, 3, 1, 0]  # type: ignore[union-attr]
+    assert [trace.structure.trace for trace in answering(found, "__call__")] == [2, 3, 1, 0]  # type: ignore[union-attr]
     assert traces_of(found, "other") == ()
 
 

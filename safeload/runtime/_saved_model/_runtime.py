@@ -35,7 +35,7 @@ from safeload.runtime._saved_model._object_graph import prepare_objects
 from safeload.runtime._saved_model._private_directory import PrivateDirectory
 from safeload.runtime._signals import raise_interruption
 from safeload.runtime._unfused import keep_apart
-from safeload.signatures import candidates, is_training_switch, pack, requested, traces_of, with_defaults
+from safeload.signatures import answering, candidates, is_training_switch, pack, with_defaults
 
 if TYPE_CHECKING:
     from safeload.inspection import CallStructure, MetaGraphInfo, SignatureInfo
@@ -96,8 +96,7 @@ class SavedModelRuntime:
 
     def traces(self, key: str) -> tuple[SignatureInfo, ...]:
         """Return what answers *key*: one SignatureDef, or every trace of a function, those for inference first."""
-        chosen = requested(self._meta_graph, key).signature_info
-        return (chosen,) if chosen.kind == "signature" else traces_of(self._meta_graph, chosen.key)
+        return answering(self._meta_graph, key)
 
     def prepare(self, signature: SignatureInfo) -> None:
         """Load what *signature* needs, so that errors surface now and not in the first call."""
