@@ -61,7 +61,7 @@ def of_parts(kind: str, **parts: Any) -> Callable[[], Any]:
 
 
 def predicted(x: Any, signature: SignatureInfo = ONE, *, call: Any = lambda x: x["x"], size: Any = 2) -> Any:
-    return lambda: _predict.predict(call, signature, x() if callable(x) else x, batch_size=size)
+    return lambda: _predict.predict(call, signature, x() if callable(x) else x, batch_size=size, verbose=0)
 
 
 def in_a_graph(call: Callable[[], Any]) -> Any:
