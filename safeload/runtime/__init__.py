@@ -65,10 +65,8 @@ def _load_saved_model(plan: LoadPlan) -> Backend:
 
 def _load_keras(plan: LoadPlan) -> Backend:
     from safeload.runtime._keras._load import load_keras
-    from safeload.runtime._keras._runtime import KerasRuntime
 
-    model, route = load_keras(plan)
-    return KerasRuntime(model, where=plan.judged.info.where, static=plan.signature, route=route)
+    return load_keras(plan)
 
 
 def _load_tflite(plan: LoadPlan) -> Backend:

@@ -73,7 +73,7 @@ def of_concrete_function(concrete_function: Any) -> EagerFunction | None:
     )
     name = concrete_function._inference_function.name  # noqa: SLF001 - `name` is that of a rewritten function
     captures = list(concrete_function.captured_inputs)
-    pack = _only if is_single else structure.pack_output
+    pack = only if is_single else structure.pack_output
     return EagerFunction(name, captures, count, pack, _quick(concrete_function.graph, name, captures, count))
 
 
@@ -99,5 +99,6 @@ def _in_one_thread(name: bytes, captures: list[Any], count: int) -> Quick:
     return run
 
 
-def _only(results: Flat) -> Any:
+def only(results: Flat) -> Any:
+    """Return the one result of a function."""
     return results[0]

@@ -17,7 +17,7 @@ from tensorflow.python.framework import op_def_registry
 ONE_THREAD = "SINGLE_THREADED_EXECUTOR"
 """TensorFlow's name for the executor that runs operations in turn."""
 
-_MAX_OPERATIONS = 200
+MAX_OPERATIONS = 200
 """Of longer graphs the operations themselves take the time."""
 
 _SMALL = 4096
@@ -48,7 +48,7 @@ def is_chain(graph: Any) -> bool:
         graph: A FuncGraph.
     """
     operations = graph.get_operations()
-    if len(operations) > _MAX_OPERATIONS:
+    if len(operations) > MAX_OPERATIONS:
         return False
     depths: dict[str, int] = {}
     length = 0

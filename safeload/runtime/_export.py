@@ -15,7 +15,7 @@ from safeload.errors import InputMismatchError, UnsupportedFormatError
 from safeload.runtime._callable._structured import spec_of
 from safeload.runtime._callable._tensors import to_tensors
 from safeload.runtime._keras._package import flat_layers
-from safeload.runtime._keras._runtime import KerasRuntime
+from safeload.runtime._keras._runtime import OneCallable
 from safeload.runtime._object import is_untraced
 from safeload.runtime._tflite import TFLiteRuntime
 from safeload.runtime._wrap import as_callable
@@ -97,7 +97,7 @@ def _free_batch(value: Any, name: str | None = None) -> tf.TensorSpec:
 
 def keras_model_of(fn: ModelCallable) -> Any:
     """Return the Keras model that *fn* calls, or None; a layer is none."""
-    return fn.model if isinstance(fn.backend, KerasRuntime) and hasattr(fn.model, "save") else None
+    return fn.model if isinstance(fn.backend, OneCallable) and hasattr(fn.model, "save") else None
 
 
 def runs_in_graphs(fn: ModelCallable) -> bool:

@@ -165,13 +165,19 @@ def test_layers_in_a_row_that_keras_follows_by_recursion(tmp_path: Path, deeper:
     for _ in range(deeper):
         y = keras.layers.Rescaling(1.0, offset=1.0)(y)
     path = tmp_path / "m.keras"
-    keras.Model(x, y).save(path)
+    keras.Model(x, keras.layers.LeakyReLU()(y)).save(path)
     sys.setrecursionlimit(deeper)
     with pytest.raises(LoadFailedError, match=f"more layers in a row.* in {deeper:,} nested calls") as refused:
         safeload.load_callable(path)
     assert f"sys.setrecursionlimit({10 * deeper})" in (refused.value.hint or "")
     sys.setrecursionlimit(10 * deeper)
     np.testing.assert_allclose(safeload.load_callable(path)(np.ones((1, 1), "f4")), [[1 + deeper]])
+    keras.Model(x, y).save(path)
+    sys.setrecursionlimit(deeper)
+    predict = safeload.load_callable(path)
+    np.testing.assert_allclose(predict(np.ones((1, 1), "f4")), [[1 + deeper]])
+    with pytest.raises(LoadFailedError, match="more layers in a row"):
+        _ = predict.model
 
 
 def _legacy_weights(model: Any, path: Path) -> None:

@@ -16,7 +16,7 @@ from tensorflow.python.eager import context, record
 from tensorflow.python.framework import ops
 
 from safeload.runtime._callable._tensors import from_array
-from safeload.runtime._eager_function import EagerFunction
+from safeload.runtime._eager_function import Flat
 
 if TYPE_CHECKING:
     from safeload.inspection import SignatureInfo, TensorInfo
@@ -41,7 +41,7 @@ class FastCall:
         self._checks = tuple((_numpy_dtype(info), tf.as_dtype(info.dtype), info.shape) for info in inputs)
         self._names = [info.name for info in inputs]
         self._function = function
-        self._plain: EagerFunction | None = getattr(function, "plain", None)
+        self._plain: Callable[[Flat], Any] | None = getattr(function, "plain", None)
         self._order = [self._names.index(name) for name in sorted(self._names)]
 
     def __call__(self, values: Sequence[Any]) -> Any:

@@ -273,7 +273,8 @@ class ModelCallable:
     def route(self) -> str:
         """How the model was loaded; empty for what has one way only, or was loaded by somebody else.
 
-        Of a SavedModel ``"direct"``, ``"object"`` or ``"graph"``, of a Keras file ``"deferred"`` or ``"ordinary"``.
+        Of a SavedModel ``"direct"``, ``"object"`` or ``"graph"``, of a Keras file ``"direct"``, ``"deferred"`` or
+        ``"ordinary"``.
         """
         return self._live().route
 

@@ -16,7 +16,7 @@ from safeload.policy import Finding, Severity, allowed_elements
 from safeload.policy.keras_sizes import MAX_UNROLLED
 from safeload.runtime._keras._package import flat_layers, is_own_class
 
-_MAX_OUTPUT_BYTES = 2 << 30
+MAX_OUTPUT_BYTES = 2 << 30
 """Bytes of one output for one example; the budget that the policy gives each tensor of a graph."""
 
 _HINT = "ask the author for a file whose sizes fit its weights"
@@ -88,7 +88,7 @@ def require_bounded_outputs(model: Any, where: str) -> None:
         _require_few_steps(model, where)
     for layer in _operations(model):
         size = max((_bytes(tensor) for tensor in _outputs(layer)), default=0)
-        if size > _MAX_OUTPUT_BYTES:
+        if size > MAX_OUTPUT_BYTES:
             message = f"the layer {layer.name!r} makes {size:,} bytes of each example"
             raise _refused(
                 "oversized-output", where, where=f"layer {layer.name!r}", evidence=str(size), message=message

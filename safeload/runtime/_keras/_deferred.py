@@ -167,7 +167,7 @@ def deferred_variables(where: str) -> Iterator[Deferral]:
     The ordinary way is taken inside a graph, under `tf.distribute`, and where the caller has installed a creator.
     """
     deferral = Deferral()
-    if not tf.executing_eagerly() or tf.distribute.has_strategy() or _has_creators():
+    if not defers_variables():
         LOG.info("%s: variables built with initial values", where)
         yield deferral
         return
@@ -177,8 +177,10 @@ def deferred_variables(where: str) -> Iterator[Deferral]:
     LOG.info("%s: %d variables built without initial values, %d with", where, deferral.deferred, deferral.ordinary)
 
 
-def _has_creators() -> bool:
-    return bool(tf.compat.v1.get_default_graph()._variable_creator_stack)  # noqa: SLF001
+def defers_variables() -> bool:
+    """Tell whether variables may be made in another way than by the calls that somebody may listen to."""
+    has_creators = bool(tf.compat.v1.get_default_graph()._variable_creator_stack)  # noqa: SLF001
+    return tf.executing_eagerly() and not tf.distribute.has_strategy() and not has_creators
 
 
 class _Wanted(NamedTuple):

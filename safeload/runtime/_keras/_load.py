@@ -16,18 +16,25 @@ from safeload.runtime._keras._ambient import names_apart, plain_policy, require_
 from safeload.runtime._keras._biased import add_biases_where_they_are
 from safeload.runtime._keras._budget import bounded_variables, require_bounded_outputs
 from safeload.runtime._keras._cast import cast_masks_as_written
-from safeload.runtime._keras._deferred import deferred_variables
+from safeload.runtime._keras._deferred import deferred_variables, defers_variables
+from safeload.runtime._keras._direct._graph import NotUnderstoodError
+from safeload.runtime._keras._direct._network import network
+from safeload.runtime._keras._direct._runtime import DirectRuntime
+from safeload.runtime._keras._direct._values import filled_variables
 from safeload.runtime._keras._encoded import give_recorded_dtypes
 from safeload.runtime._keras._in_graphs import mend
 from safeload.runtime._keras._integers import compute_integers_as_written
 from safeload.runtime._keras._lowered import lowered_config
 from safeload.runtime._keras._package import import_keras, installed_target
 from safeload.runtime._keras._resolve import Resolver
+from safeload.runtime._keras._runtime import KerasRuntime
 from safeload.runtime._keras._scaled import give_recorded_alphas
 from safeload.runtime._keras._sequences import pass_masks_on, take_masks_beside_states
 from safeload.runtime._keras._softened import add_masks_to_softmax
+from safeload.runtime._log import LOG
 from safeload.runtime._signals import raise_interruption
 from safeload.runtime._weights import set_weights
+from safeload.runtime.compat import compat_objects
 
 if TYPE_CHECKING:
     from safeload.inspection import KerasInfo
@@ -35,15 +42,15 @@ if TYPE_CHECKING:
     from safeload.readers import KerasArtifact
 
 
-def load_keras(plan: LoadPlan) -> tuple[Any, str]:
-    """Build the model of *plan* and give it its weights.
+def load_keras(plan: LoadPlan) -> KerasRuntime | DirectRuntime:
+    """Load the model of *plan*, with its weights.
 
     Args:
         plan: A plan for the road ``"keras"`` or ``"tf_keras"``.
 
     Returns:
-        The Keras model, not compiled, and the route: ``"deferred"`` if its variables waited for their values,
-        ``"ordinary"`` if they were created with initial ones.
+        What holds the Keras model, not compiled. Its route is ``"direct"`` if the model is built when it is asked for;
+        ``"deferred"`` if its variables waited for their values, ``"ordinary"`` if they were created with initial ones.
 
     Raises:
         IncompatibleVersionError: ``incompatible-version``. The installed Keras cannot express the model.
@@ -57,10 +64,50 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
     normal: NormalForm | None = facts.normal if facts is not None else None
     says = _families_told(plan.custom_objects, normal)
     asks = _texts_told(plan)
-    with says, asks, explained(artifact.where), _verified(artifact), deferred_variables(artifact.where) as deferral:
+    with says, asks, explained(artifact.where), _verified(artifact):
+        config = _config(plan) if plan.architecture is None else None
+        loaded = _direct(plan, config) or _ordinary(plan, config, normal)
+        _require_unchanged(artifact)
+    return loaded
+
+
+def _ordinary(plan: LoadPlan, config: Any, normal: NormalForm | None) -> KerasRuntime:
+    artifact = cast("KerasArtifact", plan.judged.artifact)
+    known = normal if plan.architecture is None or _lists_layers(normal) else None
+    model, route = _model(plan, config, lambda built: set_weights(built, artifact, known))
+    return KerasRuntime(model, where=artifact.where, static=plan.signature, route=route)
+
+
+def _direct(plan: LoadPlan, config: Any) -> DirectRuntime | None:
+    """Make the function of the model without the model; None where that is left to Keras."""
+    if plan.road != "keras" or plan.architecture or plan.custom_objects or not defers_variables():
+        return None
+    artifact, facts = cast("KerasArtifact", plan.judged.artifact), cast("KerasInfo", plan.judged.info.keras)
+    try:
+        graph, shape = network(config)
+        handles = filled_variables(graph.variables, artifact, facts.normal)
+    except (NotUnderstoodError, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        LOG.info("%s: the direct route does not understand it: %s", artifact.where, error)
+        return None
+    return DirectRuntime(
+        graph,
+        handles,
+        static=plan.signature,
+        shape=shape,
+        where=artifact.where,
+        build=lambda give: _model(plan, config, give)[0],
+    )
+
+
+def _model(plan: LoadPlan, config: Any, give: Callable[[Any], None]) -> tuple[Any, str]:
+    """Build the model, and let *give* set its weights; return it with the route."""
+    artifact = cast("KerasArtifact", plan.judged.artifact)
+    facts = plan.judged.info.keras
+    normal: NormalForm | None = facts.normal if facts is not None else None
+    with explained(artifact.where), deferred_variables(artifact.where) as deferral:
         build = plan.architecture
-        model = _build(plan) if build is None else _from_caller(build, artifact.where)
-        set_weights(model, artifact, normal if build is None or _lists_layers(normal) else None)
+        model = _build(plan, config) if build is None else _from_caller(build, artifact.where)
+        give(model)
         mend(model)
         add_biases_where_they_are(model, normal)
         add_masks_to_softmax(model, normal)
@@ -70,7 +117,6 @@ def load_keras(plan: LoadPlan) -> tuple[Any, str]:
         give_recorded_dtypes(model, artifact, normal)
         cast_masks_as_written(model, normal)
         compute_integers_as_written(model, normal)
-        _require_unchanged(artifact)
     return model, "deferred" if deferral.deferred else "ordinary"
 
 
@@ -132,21 +178,24 @@ def _from_caller(architecture: Callable[[], Any], where: str) -> Any:
     return model
 
 
-def _build(plan: LoadPlan) -> Any:
-    from safeload.runtime.compat import compat_objects
-
+def _config(plan: LoadPlan) -> Any:
+    """Return the config for the Keras that is installed, and import that."""
     where = plan.judged.artifact.where
     if plan.road == "keras" and "keras" not in sys.modules:
         require_tensorflow_backend(where)
     keras = import_keras(plan.road)
     require_tensorflow_backend(where, keras)
-    compat = compat_objects(plan.road)
+    return lowered_config(plan.judged, installed_target(keras, compat_objects(plan.road)))
+
+
+def _build(plan: LoadPlan, lowered: Any) -> Any:
+    where = plan.judged.artifact.where
+    keras = import_keras(plan.road)
     facts = cast("KerasInfo", plan.judged.info.keras)
-    lowered = lowered_config(plan.judged, installed_target(keras, compat))
     resolver = Resolver(
         keras=keras,
         custom=plan.custom_objects,
-        compat=compat,
+        compat=compat_objects(plan.road),
         where=where,
         trusted=plan.judged.trusted,
         names=plan.names,

@@ -27,23 +27,17 @@ Path = tuple[Any, ...]
 _KINDS = {"RaggedTensorSpec": "ragged", "SparseTensorSpec": "sparse"}
 
 
-class KerasRuntime:
-    """Holds a Keras model and makes the function that calls it for inference.
+class OneCallable:
+    """What a Keras file is for those who call it: it has one signature.
 
     Args:
-        model: The model, with its weights.
-        where: How messages name it.
-        static: What inspection knew of its inputs; used where the model itself does not tell.
-        route: How it was loaded; empty if somebody else loaded it.
+        where: How messages name the model.
+        signature: Its signature.
     """
 
-    def __init__(self, model: Any, *, where: str, static: SignatureInfo | None = None, route: str = "") -> None:
+    def __init__(self, where: str, signature: SignatureInfo) -> None:
         self.where = where
-        self.route = route
-        self.model = model
-        # What somebody else loaded may be new, and is theirs.
-        self._unbuilt = [layer for layer in flat_layers(model) if not layer.built] if route else []
-        self._tree, self._signature = _described(model, static or SignatureInfo(key="model", kind="keras"))
+        self._signature = signature
 
     @property
     def signatures(self) -> tuple[SignatureInfo, ...]:
@@ -59,6 +53,25 @@ class KerasRuntime:
         if key not in KERAS_KEYS:
             raise SignatureNotFoundError(key, available=[str(self._signature)])
         return self.signatures
+
+
+class KerasRuntime(OneCallable):
+    """Holds a Keras model and makes the function that calls it for inference.
+
+    Args:
+        model: The model, with its weights.
+        where: How messages name it.
+        static: What inspection knew of its inputs; used where the model itself does not tell.
+        route: How it was loaded; empty if somebody else loaded it.
+    """
+
+    def __init__(self, model: Any, *, where: str, static: SignatureInfo | None = None, route: str = "") -> None:
+        self._tree, signature = _described(model, static or SignatureInfo(key="model", kind="keras"))
+        super().__init__(where, signature)
+        self.route = route
+        self.model = model
+        # What somebody else loaded may be new, and is theirs.
+        self._unbuilt = [layer for layer in flat_layers(model) if not layer.built] if route else []
 
     def function(self, signature: SignatureInfo, given: frozenset[str]) -> Callable[[Mapping[str, Any]], Any]:
         """Compile the call with *given* inputs when it is first made; a model that cannot be traced runs eagerly."""

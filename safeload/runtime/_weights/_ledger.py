@@ -58,7 +58,7 @@ class Ledger:
     def __init__(self, model: Any, artifact: KerasArtifact) -> None:
         self.artifact = artifact
         self.wanted = {id(v): v for v in model.weights}
-        self.unread = {d.path: d for d in _weights_of(artifact.weights)}
+        self.unread = {d.path: d for d in weights_of(artifact.weights)}
 
     def read(self, path: str) -> np.ndarray[Any, Any]:
         """Return the array at *path* and note that it was used.
@@ -109,7 +109,7 @@ class Ledger:
         )
 
 
-def _weights_of(index: WeightIndex) -> Iterator[DatasetInfo]:
+def weights_of(index: WeightIndex) -> Iterator[DatasetInfo]:
     """Yield the arrays that are weights: what a layer lists, or what lies in a ``vars`` group."""
     if index.layout is WeightLayout.CHECKPOINT:
         yield from (d for d in index.datasets if not _NO_CHECKPOINT_WEIGHT.search(d.path))
