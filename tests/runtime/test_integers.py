@@ -8,6 +8,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from releases import what_this_keras_can
 
 from safeload import load_callable
 
@@ -48,7 +49,8 @@ def test_truths_that_keras_2_multiplies(tmp_path: Path, suffix: str) -> None:
     """Both have to be true."""
     tf_keras = pytest.importorskip("tf_keras")
     a, b, c = (tf_keras.Input((2,), dtype=dtype, name=name) for name, dtype in zip("abc", ["bool", "bool", "float32"]))
-    outputs = [tf_keras.layers.Multiply()([a, b]), tf_keras.layers.Multiply()([c, c])]
+    with what_this_keras_can():
+        outputs = [tf_keras.layers.Multiply()([a, b]), tf_keras.layers.Multiply()([c, c])]
     tf_keras.Model([a, b, c], outputs).save(tmp_path / f"m{suffix}")
     truths, products = load_callable(tmp_path / f"m{suffix}")(
         a=[[True, True]], b=[[True, False]], c=np.float32([[2, 3]])

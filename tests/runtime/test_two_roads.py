@@ -223,6 +223,8 @@ def test_layers_of_other_dtypes_than_floats(tmp_path: Path, dtype: str, suffix: 
 
 def test_results_of_other_dtypes_than_floats(tmp_path: Path) -> None:
     """A layer of preprocessing casts its result, in either Keras."""
+    if IS_KERAS_3_3:
+        pytest.skip("Keras 3.3 takes the dtype of the layer for that of the input")
     x = tf_keras.Input((4,))
     model = tf_keras.Model(x, tf_keras.layers.Rescaling(3, dtype="int32")(x))
     model.save(tmp_path / "m.keras")

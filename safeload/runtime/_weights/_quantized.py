@@ -82,7 +82,7 @@ def in_todays_order(
     if not is_quantized(layer):
         problem = "its weights are quantized, and the config does not say so"
         raise IncompatibleVersionError(where, problem=problem, hint=EXPORT_HINT)
-    if layer.quantization_mode in _CALIBRATED and list(dtypes.values()).count("uint8") == 1:
+    if layer.dtype_policy.quantization_mode in _CALIBRATED and list(dtypes.values()).count("uint8") == 1:
         problem = "the file has its packed kernel without the zero points, which Keras 3.14 and 3.15 forget to save"
         raise LoadFailedError(where, problem=problem, hint=_LOST_HINT)
     if type(layer).__name__ != "Dense" or normal is None or not normal.writer.may_be_before(_NUMBERS_WHAT_THERE_IS):

@@ -87,7 +87,13 @@ def test_a_checkpoint_of_training_has_the_model_under_its_optimizer(tmp_path: Pa
     prefix = tf.train.Checkpoint(net=model, optimizer=optimizer, step=tf.Variable(3)).save(str(tmp_path / "ckpt"))
     keys = [key for key, _ in tf.train.list_variables(prefix)]
     assert any(key.startswith("optimizer/_trainable_variables/") for key in keys)
-    loaded = safeload.load_callable(prefix, architecture=lambda: keras.models.clone_model(model)).model
+
+    def architecture() -> Any:
+        cloned = keras.models.clone_model(model)
+        cloned.build((None, *model.layers[0].kernel.shape[:1]))  # Keras 3.3 does not
+        return cloned
+
+    loaded = safeload.load_callable(prefix, architecture=architecture).model
     _assert_same_weights(loaded, model)
 
 
