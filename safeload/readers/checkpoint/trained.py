@@ -4,7 +4,8 @@ A variable has one key: the first of the shortest paths to it. In ``tf.train.Che
 that leads through the list of what an optimizer of Keras 3 trains, and says nothing of the model.
 
 Source: tensorflow/python/checkpoint/graph_view.py, tensorflow/python/trackable/trackable_utils.py (2.21), which has
-``escape_local_name``; ``_trainable_variables`` and ``_iterations`` in keras/src/optimizers/base_optimizer.py (3.15.1).
+``escape_local_name``; ``_trainable_variables`` and ``_iterations`` in keras/src/optimizers/base_optimizer.py (3.15.1),
+which is ``iterations`` there in 3.3.3.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from safeload.errors import MalformedArtifactError
 
 TRAINED = "_trainable_variables"
-_OF_OPTIMIZERS = "_iterations"
+_OF_OPTIMIZERS = frozenset({"_iterations", "iterations"})
 _LONGEST_PATH = 1000
 """Characters of a path that is followed: names repeat in the paths of all that is below them."""
 
@@ -37,7 +38,7 @@ def places_in_models(graph: Any, *, where: str) -> dict[str, str]:
         children = {child.local_name: child.node_id for child in graph.nodes[at].children}
         if not all(0 <= child < len(graph.nodes) for child in children.values()):
             raise MalformedArtifactError(where, problem="the graph of its objects names one that is not there")
-        if _OF_OPTIMIZERS in children and TRAINED in children:
+        if TRAINED in children and not _OF_OPTIMIZERS.isdisjoint(children):
             trained.add(children.pop(TRAINED))
         for name, child in children.items():
             path = f"{paths[at]}{name.replace('.', '..').replace('/', '.S')}/"
