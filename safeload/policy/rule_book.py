@@ -199,7 +199,7 @@ RULE_BOOK: dict[str, dict[str, RuleInfo]] = {
         "forged-handle": RuleInfo(
             (_DANGEROUS,),
             "A constant or a variable is a handle, or another object that a process makes and never saves, or an op "
-            "takes two texts as a handle that no op of the graph gave it.",
+            "takes two texts as a handle, or numbers as places in a batch, that no op of the graph gave it.",
             is_permittable=True,
         ),
         "uninitialised-memory": RuleInfo(

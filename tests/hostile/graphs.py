@@ -477,6 +477,12 @@ _SERVED: dict[str, dict[str, list[Any]]] = {
             node("a", "Assign", "i:output:0", "x"),
         ],
         "handle_that_is_given_away": [*_own_table(), call("c", "serve", "h:table_handle:0")],
+        "places_in_no_batch": [ints("c", 2), node("n", "Unbatch", "x", "c:output:0", "x", timeout_micros=1)],
+        "places_without_an_input": [node("n", "Unbatch")],
+        "numbers_of_a_batch_as_places": [
+            node("b", "Batch", "x"),
+            node("n", "UnbatchGrad", "x", "b:batched_tensors:0", "x", "b:id:0"),
+        ],
     },
     "uninitialised-memory": {
         "parameter_that_is_none": [node("n", "FakeParam")],

@@ -418,6 +418,13 @@ def test_tables_that_serving_finds() -> None:
     assert {f.rule for f in refusing(elsewhere)} == {"shared-resource"}
 
 
+def test_places_of_a_batch() -> None:
+    """What is taken apart by the places that a batch gave is harmless, in functions and in the main graph."""
+    batch = node("b", "Batch", "x", "x", "^x")
+    assert not refusing(simple(batch, node("n", "Unbatch", "b:batched_tensors:0", "b:batch_index:0", "b:id:0")))
+    assert not refusing(meta_graph([node("x", "Placeholder"), batch, node("y", "Unbatch", "b", "b:2", "b:3")]))
+
+
 @pytest.mark.parametrize(("count", "rules"), [(-1, {"allocation"}), (0, set())])
 def test_fewer_tensors_than_none(count, rules):
     """TensorFlow ends the process over a negative number of tensors, which its optimizer trusts."""

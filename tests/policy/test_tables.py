@@ -309,6 +309,7 @@ TABLES = [
     Table(_handles, "_MADE_OF_BYTES", _made_of_bytes),
     Table(_handles, "_MAKING", _forged(lambda op: [node("h", op), node("n", "Assign", "h:handle:0", "x")])),
     Table(_handles, "_TAKING", _forged(lambda op: [node("n", op, "x")])),
+    Table(_handles, "_UNBATCHING", _forged(lambda op: [node("n", op, "x", "x", "x")])),
 ]
 
 

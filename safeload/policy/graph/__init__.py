@@ -18,7 +18,7 @@ from safeload.policy.graph._costs._findings import (
     recursion,
     unfinished,
 )
-from safeload.policy.graph._handles import forged_handles, forged_references
+from safeload.policy.graph._handles import forged_handles, forged_places, forged_references
 from safeload.policy.graph._operands import impossible_constants, mistaken_operands
 from safeload.policy.graph._ops import refused_ops
 from safeload.policy.graph._stablehlo import stablehlo_modules
@@ -40,6 +40,7 @@ __all__ = ["GRAPH_RULES", "STANDING_RULES", "OpVerdict", "Subject", "op_verdict"
 GRAPH_RULES = (
     refused_ops,
     forged_handles,
+    forged_places,
     forged_references,
     absent_functions,
     open_attributes,

@@ -66,6 +66,10 @@ _PASSING = {
 """Ops that pass references on, and which of their inputs these are. Source: as above."""
 
 
+_UNBATCHING = ("Unbatch", "UnbatchGrad")
+"""Ops that take apart what ``Batch`` put together, by its places. Source: tensorflow/core/kernels/batch_kernels.cc."""
+
+
 def forged_handles(subject: Subject) -> Iterator[Finding]:
     """Find objects among the constants and what is read: a process makes them, and none is saved.
 
@@ -95,6 +99,20 @@ def forged_references(subject: Subject) -> Iterator[Finding]:
         makers = [subject.graph.bodies[node.body].by_name.get(reference_producer(handle)) for handle in handles]
         if (node in held or node.op in _TAKING) and not held.issuperset(makers):
             yield _finding(subject, node, "takes a handle that may be any text")
+
+
+def forged_places(subject: Subject) -> Iterator[Finding]:
+    """Find places in a batch that no batch gave: TensorFlow ends the process over those that are none."""
+    for node in filter(subject.graph.reached, subject.graph.nodes(*_UNBATCHING)):
+        maker = subject.graph.bodies[node.body].by_name.get(reference_producer("".join(node.inputs[1:2])))
+        if maker is None or maker.op != "Batch" or node.inputs[1] not in _places(maker):
+            yield _finding(subject, node, "takes places in a batch that no batch gave")
+
+
+def _places(batch: Node) -> tuple[str, str]:
+    """Return how the main graph and functions name the places that *batch* gives, behind its tensors."""
+    count = len([reference for reference in batch.inputs if not reference.startswith("^")])
+    return f"{batch.name}:{count}", f"{batch.name}:batch_index:0"
 
 
 def _holders(subject: Subject) -> set[Node]:
