@@ -699,6 +699,14 @@ def test_tries_that_take_days(op: str, tries: Any, found: set[str]) -> None:
     assert not rules(simple(node("n", op)))
 
 
+@pytest.mark.parametrize(("turns", "is_found"), [(-1.5, False), (1e10, True), (-1e10, True), (None, False)])
+def test_hues_that_are_turned_back_for_ever(turns: float | None, is_found: bool) -> None:  # noqa: FBT001
+    """A step that a float does not notice leads nowhere."""
+    operand = "x" if turns is None else tensor(FLOAT, (), float_val=[turns])
+    assert rules(simple(*nodes_of(of("AdjustHue", "x", operand)))) == ({"endless-loop"} if is_found else set())
+    assert not rules(simple(node("n", "AdjustHue")))
+
+
 def test_samplers_that_say_nothing() -> None:
     """A node without attributes is TensorFlow's."""
     assert not rules(simple(node("n", "FixedUnigramCandidateSampler", "x")))

@@ -22,10 +22,12 @@ from safeload.policy.graph._costs._searches import (
     RATES,
     RETRIES,
     SAMPLERS,
+    TURNS,
     is_obscure_rate,
     is_unreachable_rate,
     least_draws,
     least_retries,
+    least_turns,
 )
 from safeload.policy.graph._costs._waits import MAX_SECONDS, TIMEOUTS, longest_wait, waiting
 from safeload.readers.protobuf import dtype_name
@@ -239,6 +241,9 @@ def endless_searches(subject: Subject) -> Iterator[Finding]:
         elif is_unreachable_rate(subject.facts, node):
             yield _endless(subject, node, "looks for random numbers at a rate beyond all that it may make")
     yield from _counted(subject, subject.graph.nodes(*RETRIES), least_retries, "tries {:,.0f} times whatever its input")
+    yield from _counted(
+        subject, subject.graph.nodes(*TURNS), least_turns, "turns a hue back by steps that are too small"
+    )
     for node in subject.graph.nodes(*SAMPLERS):
         if least_draws(node) > MANY:
             yield _endless(subject, node, "looks for more candidates than it ever draws")
