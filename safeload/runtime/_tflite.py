@@ -20,9 +20,13 @@ from safeload.errors import InputMismatchError, LoadFailedError, SignatureNotFou
 if TYPE_CHECKING:
     from safeload.inspection import SignatureInfo, TensorInfo, TFLiteInfo
     from safeload.readers import TFLiteArtifact
+    from safeload.readers.tflite.model import TFLiteSignature
 
 _BROKEN = (RuntimeError, ValueError)
 """What the interpreter raises for models and inputs that do not fit it."""
+
+_NO_DATA = "Invalid tensor size."
+"""What it says where a tensor is to be read that has no elements. Source: interpreter_wrapper.cc (TensorFlow 2.21)."""
 
 
 class TFLiteRuntime:
@@ -99,7 +103,10 @@ class TFLiteRuntime:
 
     def _run_by(self, interpreter: Any, signature: SignatureInfo) -> Callable[..., list[Any]]:
         numbers = self._numbers(signature.key)
-        return _by_key(interpreter, signature) if numbers is None else _by_numbers(interpreter, *numbers)
+        if numbers is not None:
+            return _by_numbers(interpreter, *numbers)
+        declared = next(found for found in self._artifact.model.signatures if found.key == signature.key)
+        return _by_key(interpreter, declared)
 
     def _numbers(self, key: str) -> tuple[Sequence[int], Sequence[int]] | None:
         """Return the tensors of a signature that the interpreter does not know, or not rightly, in order of names."""
@@ -145,13 +152,19 @@ def _interpreter(content: bytes) -> Any:
         return tf.lite.Interpreter(model_content=content, experimental_op_resolver_type=resolver)
 
 
-def _by_key(interpreter: Any, signature: SignatureInfo) -> Callable[..., list[Any]]:
+def _by_key(interpreter: Any, signature: TFLiteSignature) -> Callable[..., list[Any]]:
     runner = interpreter.get_signature_runner(signature.key)
+    names = [name for name, _ in sorted(signature.inputs)]
 
     def run(*arrays: np.ndarray[Any, Any]) -> list[Any]:
-        names = (info.name for info in signature.inputs)
-        outputs = runner(**dict(zip(names, arrays, strict=True)))
-        return [outputs[info.name] for info in signature.outputs]
+        try:
+            outputs = runner(**dict(zip(names, arrays, strict=True)))
+        except ValueError as error:
+            if first_line(error) != _NO_DATA:
+                raise
+            details = runner.get_output_details()
+            outputs = {name: _read(interpreter, details[name], signature.subgraph) for name in details}
+        return [outputs[name] for name, _ in sorted(signature.outputs)]
 
     return run
 
@@ -166,9 +179,20 @@ def _by_numbers(interpreter: Any, inputs: Sequence[int], outputs: Sequence[int])
         for index, array in zip(inputs, arrays, strict=True):
             interpreter.set_tensor(index, array)
         interpreter.invoke()
-        return [interpreter.get_tensor(index) for index in outputs]
+        details = {found["index"]: found for found in interpreter.get_output_details()}
+        return [_read(interpreter, details[index], 0) for index in outputs]
 
     return run
+
+
+def _read(interpreter: Any, details: Mapping[str, Any], subgraph: int) -> Any:
+    """Return what a tensor holds; the interpreter gives none without elements whose shape the call decided."""
+    try:
+        return interpreter.get_tensor(details["index"], subgraph)
+    except ValueError:
+        if 0 not in details["shape"]:
+            raise
+        return np.zeros(details["shape"], details["dtype"])
 
 
 def _called_back(run: Callable[..., list[Any]], values: list[Any], outputs: Sequence[TensorInfo]) -> list[Any]:

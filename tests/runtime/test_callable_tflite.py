@@ -112,6 +112,22 @@ def test_signature_that_was_left_inside():
     assert [info.name for info in predict.outputs] == ["c"]
 
 
+@pytest.mark.parametrize("is_declared", [True, False])
+def test_results_without_elements(is_declared):
+    """What a call finds nothing for is an empty tensor, though the interpreter refuses to read one."""
+    tensors = [tensor("x", shape=[1], f7=("i", [-1])), tensor("y", shape=[1], f1=("b", 4), f7=("i", [-1]))]
+    tensors.append(tensor("z", shape=[1], f7=("i", [-1])))
+    steps = [table(f0=("I", op), f1=("i", [0]), f2=("i", [made])) for op, made in ((0, 1), (1, 2))]
+    graph = table(f0=tensors, f1=("i", [0]), f2=("i", [1, 2]), f3=steps)
+    outputs = [table(f0=name, f1=("I", index)) for name, index in (("y", 1), ("z", 2))]
+    signatures = [table(f0=[table(f0="x")], f1=outputs, f2="k")] if is_declared else []
+    codes = [table(f0=("b", number), f3=("i", number)) for number in (109, 19)]  # WHERE, RELU
+    predict = load_callable(serialize(model(f1=codes, f2=[graph], f7=signatures)))
+    for values, found in (([1.0, 0.0, 2.0], [[0], [2]]), ([0.0, 0.0], np.zeros((0, 1))), ([3.0], [[0]])):
+        np.testing.assert_array_equal(predict(values)["y"], found)
+        np.testing.assert_array_equal(predict(values)["z"], values)
+
+
 def test_what_the_interpreter_refuses():
     """A model that only the interpreter finds wrong is explained with its words."""
     operator = table(f0=("I", 0), f1=("i", [0, 0, 0]), f2=("i", [1]))
