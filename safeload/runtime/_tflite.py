@@ -28,6 +28,9 @@ _BROKEN = (RuntimeError, ValueError)
 _NO_DATA = "Invalid tensor size."
 """What it says where a tensor is to be read that has no elements. Source: interpreter_wrapper.cc (TensorFlow 2.21)."""
 
+_QUANTIZED = frozenset({"int8", "uint8"})
+"""Types of which kernels end the process over nothing. Source: depthwiseconv_uint8.h (TensorFlow 2.21)."""
+
 
 class TFLiteRuntime:
     """Owns an interpreter; one call runs at a time.
@@ -46,6 +49,9 @@ class TFLiteRuntime:
         self._artifact = artifact
         self._signatures = {signature.key: signature for signature in info.signatures}
         self._lock = threading.Lock()
+        subgraphs = artifact.model.subgraphs
+        made = (graph.tensors[index] for graph in subgraphs for _, outputs in graph.steps for index in outputs)
+        self._is_quantized = any(tensor.dtype in _QUANTIZED for tensor in made)
         try:
             self._interpreter: Any = _interpreter(artifact.content)
             self._interpreter.allocate_tensors()
@@ -89,6 +95,7 @@ class TFLiteRuntime:
         run = self._run_by(self._interpreter, signature)
 
         def locked(*arrays: np.ndarray[Any, Any]) -> list[Any]:
+            self._require_elements(signature, arrays)
             with self._lock:
                 try:
                     return run(*arrays)
@@ -116,6 +123,15 @@ class TFLiteRuntime:
             return main.inputs, main.outputs
         inputs, outputs = ([number for _, number in sorted(side)] for side in (found.inputs, found.outputs))
         return (inputs, outputs) if found.is_moved else None
+
+    def _require_elements(self, signature: SignatureInfo, arrays: Sequence[np.ndarray[Any, Any]]) -> None:
+        """Refuse to give nothing to kernels that divide by its size."""
+        empty = [info.name for info, array in zip(signature.inputs, arrays, strict=True) if not array.size]
+        if empty and self._is_quantized:
+            raise InputMismatchError(
+                f"input {empty[0]!r} has no elements, over which kernels of TensorFlow Lite end the process",
+                hint="pass at least one row",
+            )
 
     def _require_own_shapes(self, signature: SignatureInfo, error: Exception) -> None:
         """Tell a model that fails on any input from one that was given others than it takes.

@@ -112,6 +112,28 @@ def test_signature_that_was_left_inside():
     assert [info.name for info in predict.outputs] == ["c"]
 
 
+def test_nothing_for_a_quantized_model():
+    """No rows end the process in a kernel for integers, so they are refused; a model of floats takes them."""
+    depthwise = tf.Module()
+    kernel = np.linspace(-1, 1, 18, dtype=np.float32).reshape(3, 3, 2, 1)
+    depthwise.call = tf.function(
+        lambda x: tf.nn.depthwise_conv2d(x, kernel, [1, 1, 1, 1], "SAME"),
+        input_signature=[tf.TensorSpec([None, 4, 4, 2], tf.float32, name="x")],
+    )
+    rows = np.linspace(-1, 1, 64, dtype=np.float32).reshape(2, 4, 4, 2)
+    found = {}
+    for is_quantized in (False, True):
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([depthwise.call.get_concrete_function()], depthwise)
+        if is_quantized:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: [[rows[:1]], [rows[1:]]]
+        found[is_quantized] = load_callable(converter.convert())
+        np.testing.assert_allclose(found[is_quantized](rows), depthwise.call(rows), atol=0.1)
+    assert found[False](rows[:0]).shape == (0, 4, 4, 2)
+    with pytest.raises(InputMismatchError, match="no elements"):
+        found[True](rows[:0])
+
+
 @pytest.mark.parametrize("is_declared", [True, False])
 def test_results_without_elements(is_declared):
     """What a call finds nothing for is an empty tensor, though the interpreter refuses to read one."""
