@@ -29,7 +29,16 @@ _NO_DATA = "Invalid tensor size."
 """What it says where a tensor is to be read that has no elements. Source: interpreter_wrapper.cc (TensorFlow 2.21)."""
 
 _QUANTIZED = frozenset({"int8", "uint8"})
-"""Types of which kernels end the process over nothing. Source: depthwiseconv_uint8.h (TensorFlow 2.21)."""
+"""Types of which kernels end the process over nothing. Seen of DEPTHWISE_CONV_2D (TensorFlow 2.21)."""
+
+_OF_SEQUENCES = frozenset(
+    {"BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN", "UNIDIRECTIONAL_SEQUENCE_LSTM",
+     "UNIDIRECTIONAL_SEQUENCE_RNN"}
+)  # fmt: skip
+"""Ops that converters make of layers that begin each call anew, and that go on where the call before ended."""
+
+_OF_STEPS = frozenset({"LSTM", "RNN", "SVDF"})
+"""Ops that see one step in a call, and mean to remember it."""
 
 
 class TFLiteRuntime:
@@ -51,10 +60,13 @@ class TFLiteRuntime:
         self._lock = threading.Lock()
         subgraphs = artifact.model.subgraphs
         made = (graph.tensors[index] for graph in subgraphs for _, outputs in graph.steps for index in outputs)
+        self._forgets = not _OF_SEQUENCES.isdisjoint(info.ops) and _OF_STEPS.isdisjoint(info.ops)
         self._is_quantized = any(tensor.dtype in _QUANTIZED for tensor in made)
         try:
             self._interpreter: Any = _interpreter(artifact.content)
             self._interpreter.allocate_tensors()
+            if self._forgets:
+                self._allocate_variables()
         except _BROKEN as error:
             raise LoadFailedError(self.where, problem=f"TensorFlow Lite cannot load it: {first_line(error)}") from error
 
@@ -98,6 +110,8 @@ class TFLiteRuntime:
             self._require_elements(signature, arrays)
             with self._lock:
                 try:
+                    if self._forgets:
+                        self._interpreter.reset_all_variables()
                     return run(*arrays)
                 except _BROKEN as error:
                     self._require_own_shapes(signature, error)
@@ -123,6 +137,12 @@ class TFLiteRuntime:
             return main.inputs, main.outputs
         inputs, outputs = ([number for _, number in sorted(side)] for side in (found.inputs, found.outputs))
         return (inputs, outputs) if found.is_moved else None
+
+    def _allocate_variables(self) -> None:
+        """Make room for the variables of all subgraphs: none can be reset before."""
+        for index, graph in enumerate(self._artifact.model.subgraphs):
+            if any(tensor.is_variable for tensor in graph.tensors):
+                self._interpreter._interpreter.AllocateTensors(index)  # noqa: SLF001 - what is public does the first
 
     def _require_elements(self, signature: SignatureInfo, arrays: Sequence[np.ndarray[Any, Any]]) -> None:
         """Refuse to give nothing to kernels that divide by its size."""

@@ -112,6 +112,36 @@ def test_signature_that_was_left_inside():
     assert [info.name for info in predict.outputs] == ["c"]
 
 
+def recurrent(number, steps):
+    """Describe a model of two signatures that sum up: h = x + h, with h in a variable, by the op *number*."""
+    ends = [1, steps, 1] if steps else [1, 1]
+    shapes = [ends, [1, 1], [1, 1], [1], [1, 1], ends]
+    more = {1: table(f2=("I", 1)), 2: table(f2=("I", 1)), 3: table(f2=("I", 2)), 4: table(f5=("?", True))}
+    tensors = [{**tensor(f"t{index}", shape), **more.get(index, {})} for index, shape in enumerate(shapes)]
+    step = table(f0=("I", 0), f1=("i", [0, 1, 2, 3, 4]), f2=("i", [5]))
+    graph = table(f0=tensors, f1=("i", [0]), f2=("i", [5]), f3=[step])
+    buffers = [table(), table(f0=np.float32([1]).tobytes()), table(f0=np.float32([0]).tobytes())]
+    sides = [table(f0="x", f1=("I", 0))], [table(f0="y", f1=("I", 5))]
+    signatures = [table(f0=sides[0], f1=sides[1], f2=key, f4=("I", index)) for index, key in enumerate("ab")]
+    code = table(f0=("b", number), f3=("i", number))
+    return serialize(model(f1=[code], f2=[graph, graph], f4=buffers, f7=signatures))
+
+
+def test_sequences():
+    """A layer over a sequence begins each call anew, whatever the interpreter kept of the call before."""
+    predict = load_callable(recurrent(35, 3), signature="a")
+    other = predict.with_signature("b")
+    for _ in range(2):
+        for call in (predict, other, predict):
+            np.testing.assert_array_equal(np.ravel(call([[[1.0], [2.0], [3.0]]])), [1, 3, 6])
+
+
+def test_steps():
+    """An op that sees one step goes on where the call before ended."""
+    predict = load_callable(recurrent(24, 0), signature="a")
+    assert [float(predict([[1.0]])[0, 0]) for _ in range(3)] == [1, 2, 3]
+
+
 def test_nothing_for_a_quantized_model():
     """No rows end the process in a kernel for integers, so they are refused; a model of floats takes them."""
     depthwise = tf.Module()
